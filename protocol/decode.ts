@@ -1,0 +1,66 @@
+import { ByteReader } from "./bytes.ts";
+import { ProtocolError } from "./error.ts";
+import { type Close, decodeClose, decodeReject, type Reject } from "./messages/farewell.ts";
+import { decodeHello, type Hello } from "./messages/hello.ts";
+import { decodeJoin, type Join } from "./messages/join.ts";
+import { decodeMessage, type Message } from "./messages/message.ts";
+import { decodeMove, decodePosition, type Move, type Position } from "./messages/move.ts";
+import { decodePing, decodePong, type Ping, type Pong } from "./messages/ping.ts";
+import { decodeWelcome, type Welcome } from "./messages/welcome.ts";
+import { messageTypes } from "./types.ts";
+
+/** What a client may send. */
+export type ClientMessage = Hello | Join | Move | Message | Ping | Pong | Close;
+
+/** What a cluster may send. */
+export type ClusterMessage = Welcome | Reject | Position | Message | Ping | Pong | Close;
+
+type Decoders<M> = ReadonlyMap<number, (reader: ByteReader) => M>;
+
+const fromClient: Decoders<ClientMessage> = new Map<number, (reader: ByteReader) => ClientMessage>([
+  [messageTypes.hello, decodeHello],
+  [messageTypes.join, decodeJoin],
+  [messageTypes.move, decodeMove],
+  [messageTypes.message, decodeMessage],
+  [messageTypes.ping, decodePing],
+  [messageTypes.pong, decodePong],
+  [messageTypes.close, decodeClose],
+]);
+
+const fromCluster: Decoders<ClusterMessage> = new Map<number, (reader: ByteReader) => ClusterMessage>([
+  [messageTypes.welcome, decodeWelcome],
+  [messageTypes.reject, decodeReject],
+  [messageTypes.position, decodePosition],
+  [messageTypes.message, decodeMessage],
+  [messageTypes.ping, decodePing],
+  [messageTypes.pong, decodePong],
+  [messageTypes.close, decodeClose],
+]);
+
+/**
+ * Decodes a frame (type and body) that a client sent.
+ *
+ * @throws ProtocolError with the code that says what is malformed. [FRAME-4] [FRAME-5]
+ */
+export function decodeClientMessage(frame: Uint8Array): ClientMessage {
+  return decode(fromClient, frame);
+}
+
+/**
+ * Decodes a frame (type and body) that a cluster sent.
+ *
+ * @throws ProtocolError with the code that says what is malformed. [FRAME-4] [FRAME-5]
+ */
+export function decodeClusterMessage(frame: Uint8Array): ClusterMessage {
+  return decode(fromCluster, frame);
+}
+
+function decode<M>(decoders: Decoders<M>, frame: Uint8Array): M {
+  const reader = new ByteReader(frame);
+  const type = reader.u8();
+  const decoder = decoders.get(type);
+  if (decoder === undefined) {
+    throw new ProtocolError("UNKNOWN_TYPE", `no message of type ${type} in this direction`);
+  }
+  return decoder(reader);
+}

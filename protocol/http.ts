@@ -1,0 +1,126 @@
+/**
+ * Shapes of the master's HTTP interface that more than one room needs. The master validates them with schemas that are
+ * checked against these types; `/openapi.json` describes them for everyone else.
+ */
+
+/** Answer of `POST /v1/signup`, `/v1/login` and `/v1/refresh`: the identity provider's own tokens. */
+export interface PlayerSessionTokens {
+  readonly accessToken: string;
+  readonly refreshToken: string;
+  /** When the access token expires, in seconds since 1970. */
+  readonly expiresAt: number;
+  readonly player: PlayerIdentity;
+}
+
+/** Who a token belongs to. */
+export interface PlayerIdentity {
+  readonly id: string;
+  readonly email: string | null;
+  readonly anonymous: boolean;
+  readonly displayName: string;
+}
+
+/** An entry of `GET /v1/clusters`. */
+export interface ClusterListing {
+  readonly id: string;
+  readonly name: string;
+  readonly region: string;
+  readonly players: number;
+  /** 0 means no limit. */
+  readonly capacity: number;
+  readonly locked: boolean;
+  readonly tags: readonly string[];
+  /** Where a client may measure its latency: a TCP connect is enough. */
+  readonly ping: { readonly host: string; readonly port: number };
+}
+
+/** Body of `POST /v1/allocate`; all fields optional. */
+export interface AllocateRequest {
+  readonly clusterId?: string | undefined;
+  readonly region?: string | undefined;
+}
+
+/** How a client makes sure that it talks to the right cluster. */
+export interface ClusterTls {
+  /** Name for SNI and for the certificate check; it need not resolve. */
+  readonly serverName: string;
+  /** The certificate to trust, PEM. */
+  readonly caPem: string;
+  /** SHA-256 of the certificate's DER form, 64 lower-case hex digits. */
+  readonly sha256: string;
+}
+
+/** 200 of `POST /v1/allocate`. */
+export interface Allocation {
+  /** The join ticket, opaque to the client. */
+  readonly ticket: string;
+  readonly reservationId: string;
+  /** When the ticket expires, in seconds since 1970. */
+  readonly expiresAt: number;
+  readonly cluster: {
+    readonly id: string;
+    readonly name: string;
+    readonly host: string;
+    readonly port: number;
+    readonly tls: ClusterTls;
+    readonly wssUrl?: string | undefined;
+  };
+}
+
+/**
+ * Body of `POST /v1/clusters/register`. The header `Authorization: Bearer …` carries an assertion signed with the
+ * cluster's Ed25519 key (auth/cluster-assertion.ts).
+ */
+export interface RegisterRequest {
+  /** Tells apart the processes that share one key; the assertion names the same one. */
+  readonly instance: string;
+  /** Display name. */
+  readonly name: string;
+  readonly region: string;
+  /** Where players reach it; may differ from where it listens. */
+  readonly host: string;
+  readonly port: number;
+  readonly wssUrl?: string | undefined;
+  readonly tls: ClusterTls;
+  /** Most players at a time; 0 means no limit. */
+  readonly capacity: number;
+  readonly protocol: { readonly min: number; readonly max: number };
+  readonly tags: readonly string[];
+  /** Name and version of the cluster's software, for operators. */
+  readonly software: string;
+}
+
+/** Answer to a registration. */
+export interface RegisterResponse {
+  /** `aud` of this cluster's tickets. */
+  readonly clusterId: string;
+  /** Boot epoch: `boot` of tickets for this process. A later registration of the same key and instance gets a greater one. */
+  readonly boot: number;
+  /** Bearer token for link, heartbeat and deregistration. Secret; valid for this boot only. */
+  readonly sessionToken: string;
+  /** `iss` of tickets. */
+  readonly issuer: string;
+  /** `game` of tickets. */
+  readonly game: string;
+  /** Without a sign of life for this long, the cluster is offered to nobody. */
+  readonly leaseMs: number;
+  /** How often to send `"ping"` over the link. */
+  readonly pingIntervalMs: number;
+  readonly reportIntervalMs: number;
+  readonly jwks: JsonWebKeySet;
+}
+
+/** RFC 7517 key set, as far as it is used here. */
+export interface JsonWebKeySet {
+  readonly keys: readonly JsonWebKeyEntry[];
+}
+
+export interface JsonWebKeyEntry {
+  readonly kty: string;
+  readonly kid: string;
+  readonly alg: string;
+  readonly use: string;
+  readonly crv: string;
+  readonly x: string;
+  readonly y: string;
+}

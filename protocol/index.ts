@@ -1,0 +1,27 @@
+/** The game protocol: frames, messages, limits and codes. Imports nothing, runs anywhere. */
+export { ByteReader, ByteWriter, decodeUtf8, encodeUtf8 } from "./bytes.ts";
+export { type CloseCode, closeCodeAdvice, closeCodeName, closeCodes, type CodeAdvice } from "./codes.ts";
+export { type ClientMessage, type ClusterMessage, decodeClientMessage, decodeClusterMessage } from "./decode.ts";
+export { ProtocolError, type ProtocolErrorCode } from "./error.ts";
+export { frameHeaderBytes, FrameParser } from "./frame.ts";
+export { limits } from "./limits.ts";
+export { type Close, encodeClose, encodeReject, type Reject } from "./messages/farewell.ts";
+export { encodeHello, type Hello } from "./messages/hello.ts";
+export { encodeJoin, type Join } from "./messages/join.ts";
+export { encodeMessage, type Message } from "./messages/message.ts";
+export { encodeMove, encodePosition, type Move, type Position } from "./messages/move.ts";
+export { encodePing, encodePong, type Ping, type Pong } from "./messages/ping.ts";
+export { encodeWelcome, type Welcome } from "./messages/welcome.ts";
+export { type MessageName, messageTypes, versions } from "./types.ts";
+export type * from "./http.ts";
+export {
+  type HeartbeatResponse,
+  type LinkAck,
+  linkCloseCodes,
+  type LinkCommand,
+  type LinkFence,
+  type LinkReport,
+  maxReportSeats,
+  type SeatRef,
+} from "./link.ts";
+export { type Problem, type ProblemAdvice, type ProblemCode, problems } from "./problems.ts";

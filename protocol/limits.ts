@@ -1,0 +1,24 @@
+/**
+ * Limits of protocol version 1, each with the attack that it stops. Units are in the names.
+ * Spec: docs/PROTOCOL.md, sections 4 to 6.
+ */
+export const limits = {
+  /** Longest HELLO frame (type and body). Stops an unknown peer from making the cluster hold memory. [FRAME-3] */
+  maxHelloBytes: 256,
+  /** Longest JOIN frame. Same attack; a ticket of full size fits. [FRAME-3] */
+  maxJoinBytes: 4_096,
+  /** Longest join ticket. Stops costly parsing before the signature is checked. [TICKET-1] */
+  maxTicketBytes: 2_048,
+  /** Longest client name in HELLO, in bytes of UTF-8. Stops log flooding. [HELLO-5] */
+  maxClientNameBytes: 64,
+  /** Longest frame at all: what a `u16` can announce. */
+  maxFrameBytes: 65_535,
+  /** Default for the longest frame that a joined client may send; a setting of the cluster. [FRAME-3] */
+  defaultMaxClientFrameBytes: 16_384,
+  /** Time for the TLS handshake. Stops sockets that are opened and left. [TLS-4] */
+  handshakeTimeoutMs: 5_000,
+  /** Time from the end of the handshake to a valid JOIN, absolute. Stops slow dripping. [JOIN-2] */
+  joinTimeoutMs: 5_000,
+  /** How far the clocks of master and cluster may differ. [TICKET-7] */
+  clockSkewMs: 5_000,
+} as const;

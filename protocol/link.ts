@@ -1,0 +1,63 @@
+/**
+ * Messages between a cluster and the master over the link (`GET /v1/clusters/:id/link`, a WebSocket with JSON text
+ * messages) or, as a fallback, `POST /v1/clusters/:id/heartbeat` (body: a {@link LinkReport}; answer: {@link HeartbeatResponse}).
+ *
+ * The lease is renewed by sending the text `ping` (not JSON) every `pingIntervalMs`; the answer is the text `pong`.
+ */
+
+/** Names one use of one ticket. */
+export interface SeatRef {
+  readonly reservationId: string;
+  readonly playerId: string;
+  readonly generation: number;
+}
+
+/**
+ * What changed at a cluster since the last acknowledged report. Repeating a report is harmless. Until it is acknowledged
+ * a cluster keeps its changes and sends them again, with a new sequence, together with newer ones.
+ */
+export interface LinkReport {
+  readonly type: "report";
+  /** Counts this process's reports, from 1. */
+  readonly sequence: number;
+  /** True when `joined` lists every player that is in the game: the first report on every new link. */
+  readonly full: boolean;
+  /** Players in the game now, by the operating cluster's own count. */
+  readonly players: number;
+  readonly joined: readonly SeatRef[];
+  readonly left: readonly SeatRef[];
+}
+
+/** From the master: everything up to this report is durable. */
+export interface LinkAck {
+  readonly type: "ack";
+  readonly sequence: number;
+  readonly reportIntervalMs: number;
+}
+
+/** From the master: a newer session of this player has authority; close every one with a generation below. */
+export interface LinkFence {
+  readonly type: "fence";
+  readonly playerId: string;
+  readonly generation: number;
+}
+
+export type LinkCommand = LinkAck | LinkFence;
+
+/** Answer of the heartbeat: the acknowledgement and the commands that are due. */
+export interface HeartbeatResponse {
+  readonly commands: readonly LinkCommand[];
+}
+
+/** The greatest number of entries in `joined` and in `left` of one report; more wait for the next one. */
+export const maxReportSeats = 1_000;
+
+/** WebSocket close codes of the link. */
+export const linkCloseCodes = {
+  /** A newer process with the same key and instance has registered; this one must stop. */
+  FENCED: 4001,
+  /** The lease was lost or the session token is no longer valid: register again. */
+  REGISTER_AGAIN: 4002,
+  /** A message was malformed. */
+  BAD_MESSAGE: 4003,
+} as const;

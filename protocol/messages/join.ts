@@ -1,0 +1,34 @@
+import { type ByteReader, decodeUtf8, encodeUtf8 } from "../bytes.ts";
+import { ProtocolError } from "../error.ts";
+import { createFrame } from "../frame.ts";
+import { limits } from "../limits.ts";
+import { messageTypes } from "../types.ts";
+
+/** The client's second frame. Spec: docs/PROTOCOL.md, section 5.2. */
+export interface Join {
+  readonly type: "join";
+  /** The join ticket, a compact JWS of 1 to 2,048 bytes. */
+  readonly ticket: string;
+}
+
+/** Throws `BAD_VALUE` for a ticket that is empty or longer than 2,048 bytes. [JOIN-3] */
+export function encodeJoin(join: Omit<Join, "type">): Uint8Array<ArrayBuffer> {
+  const ticket = encodeUtf8(join.ticket, limits.maxTicketBytes + 1);
+  checkTicketLength(ticket.length);
+  return createFrame(messageTypes.join, 2 + ticket.length)
+    .u16(ticket.length)
+    .raw(ticket).bytes;
+}
+
+/** Bytes after the layout are ignored: a later version may append fields. [FRAME-5] */
+export function decodeJoin(reader: ByteReader): Join {
+  const ticketBytes = reader.u16();
+  checkTicketLength(ticketBytes);
+  return { type: "join", ticket: decodeUtf8(reader.bytes(ticketBytes)) };
+}
+
+function checkTicketLength(ticketBytes: number): void {
+  if (ticketBytes < 1 || ticketBytes > limits.maxTicketBytes) {
+    throw new ProtocolError("BAD_VALUE", `a ticket has 1 to ${limits.maxTicketBytes} bytes, not ${ticketBytes}`);
+  }
+}

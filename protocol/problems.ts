@@ -1,0 +1,77 @@
+/** What a caller does about an error: mend the request, wait and repeat it as it is, log in again, or give up. */
+export type ProblemAdvice = "fix" | "retry" | "login" | "stop";
+
+interface ProblemRow {
+  /** HTTP status. */
+  readonly status: number;
+  readonly advice: ProblemAdvice;
+  /** RFC 9457 `title`: says what happened, safe for any peer. */
+  readonly title: string;
+}
+
+/** Every `code` of the master's problem+json answers. docs/ERRORS.md lists them; a test holds the two together. */
+export const problems = {
+  MALFORMED_JSON: { status: 400, advice: "fix", title: "The body is not valid JSON." },
+  INVALID_FIELD: { status: 422, advice: "fix", title: "A field of the request is not valid." },
+  BODY_TOO_LARGE: { status: 413, advice: "fix", title: "The body is too large." },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, advice: "fix", title: "The body must be application/json." },
+  NOT_FOUND: { status: 404, advice: "fix", title: "There is nothing at this address." },
+  METHOD_NOT_ALLOWED: { status: 405, advice: "fix", title: "This address does not take that method." },
+  UPGRADE_REQUIRED: { status: 426, advice: "fix", title: "This address speaks WebSocket only." },
+  UNAUTHENTICATED: { status: 401, advice: "login", title: "A valid access token is needed." },
+  INVALID_CREDENTIALS: { status: 401, advice: "fix", title: "E-mail or password is wrong." },
+  EMAIL_NOT_CONFIRMED: { status: 403, advice: "fix", title: "The e-mail address is not confirmed yet." },
+  WEAK_PASSWORD: { status: 422, advice: "fix", title: "The password is too weak." },
+  ACCOUNT_EXISTS: { status: 409, advice: "fix", title: "There is an account with this e-mail address." },
+  SIGNUP_DISABLED: { status: 403, advice: "stop", title: "This way of signing up is switched off." },
+  REFRESH_TOKEN_INVALID: { status: 401, advice: "login", title: "The refresh token is not valid, or was used before." },
+  IDENTITY_UNAVAILABLE: { status: 503, advice: "retry", title: "The identity service cannot be reached." },
+  DATABASE_UNAVAILABLE: { status: 503, advice: "retry", title: "The database cannot be reached." },
+  IDEMPOTENCY_KEY_REQUIRED: {
+    status: 400,
+    advice: "fix",
+    title: "An Idempotency-Key header of 8 to 128 characters is needed.",
+  },
+  IDEMPOTENCY_KEY_REUSED: { status: 422, advice: "fix", title: "This Idempotency-Key was used with another body." },
+  ALLOCATION_IN_PROGRESS: { status: 409, advice: "retry", title: "The same allocation is still being made." },
+  TICKET_EXPIRED: {
+    status: 410,
+    advice: "fix",
+    title: "This allocation's ticket has expired: allocate with a new key.",
+  },
+  TICKET_CONSUMED: { status: 410, advice: "fix", title: "This allocation's ticket was used: allocate with a new key." },
+  RESERVATION_CANCELLED: {
+    status: 410,
+    advice: "fix",
+    title: "This allocation was cancelled: allocate with a new key.",
+  },
+  NO_CLUSTER_AVAILABLE: { status: 503, advice: "retry", title: "No cluster has room." },
+  CLUSTER_NOT_FOUND: { status: 404, advice: "fix", title: "There is no such cluster." },
+  CLUSTER_FULL: { status: 409, advice: "retry", title: "This cluster is full." },
+  ASSERTION_INVALID: { status: 401, advice: "fix", title: "The cluster's assertion is not valid." },
+  ASSERTION_REPLAYED: { status: 401, advice: "fix", title: "The cluster's assertion was used before." },
+  CLUSTER_KEY_UNKNOWN: { status: 403, advice: "stop", title: "This cluster key is not enrolled, or was revoked." },
+  CLUSTER_SESSION_INVALID: { status: 401, advice: "login", title: "The cluster's session has ended: register again." },
+  CLUSTER_FENCED: { status: 409, advice: "stop", title: "A newer process with this key and instance has registered." },
+  RATE_LIMITED: { status: 429, advice: "retry", title: "Too many requests." },
+  INTERNAL: { status: 500, advice: "retry", title: "The master failed." },
+} as const satisfies Record<string, ProblemRow>;
+
+export type ProblemCode = keyof typeof problems;
+
+/** An RFC 9457 problem as the master answers it, `application/problem+json`. */
+export interface Problem {
+  /** URI of the documentation of `code`. */
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly code: ProblemCode;
+  /** What is wrong this time, and what to do about it. */
+  readonly detail: string;
+  /** Names this request in the master's logs. */
+  readonly requestId: string;
+  /** For `INVALID_FIELD`: each field by its JSON path, and what was expected. */
+  readonly errors?: readonly { readonly field: string; readonly message: string }[] | undefined;
+  /** As the header `Retry-After`. */
+  readonly retryAfterSeconds?: number | undefined;
+}
