@@ -1,0 +1,116 @@
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { clusterKeyId, type ClusterPublicKey, parseClusterPublicKey } from "../auth/cluster-assertion.ts";
+import { enrolClusterKey, listClusterKeys, revokeClusterKey } from "../control-plane/store/cluster-keys.ts";
+import { migrate } from "../control-plane/store/migrate.ts";
+import { createClusterKey } from "../data-plane/index.ts";
+
+/** A mistake of whoever typed the command: shown without a stack, exit code 2. */
+export class UsageError extends Error {}
+
+interface Command {
+  readonly usage: string;
+  readonly does: string;
+  run(args: readonly string[]): Promise<void>;
+}
+
+/** Every command of `sustenet`, by name. */
+export const commands: Readonly<Record<string, Command>> = {
+  keygen: {
+    usage: "keygen [--name cluster_key] [--dir keys]",
+    does: "makes a cluster's Ed25519 key pair and prints its key id",
+    run: async (args) => {
+      const { name, dir } = parse(args, { name: "cluster_key", dir: "keys" });
+      const { publicKey, publicKeyFile } = await createClusterKey(dir, name);
+      console.log(`key id ${await clusterKeyId(publicKey)}\npublic key ${publicKeyFile}`);
+      console.log(`enrol it at the master: npx sustenet enrol --public-key ${publicKeyFile} --name NAME`);
+    },
+  },
+  enrol: {
+    usage: "enrol --public-key FILE --name NAME",
+    does: "lets clusters with this key register at the master",
+    run: async (args) => {
+      const values = parse(args, { "public-key": "", name: "" });
+      if (values["public-key"] === "" || values.name === "")
+        throw new UsageError("enrol needs --public-key and --name");
+      const publicKey = readPublicKey(values["public-key"]);
+      const keyId = await enrolClusterKey(database(), { name: values.name, publicKey });
+      console.log(`enrolled ${keyId} as ${values.name}`);
+    },
+  },
+  revoke: {
+    usage: "revoke --key-id ID",
+    does: "withdraws a cluster key: nobody can register with it any more",
+    run: async (args) => {
+      const values = parse(args, { "key-id": "" });
+      if (values["key-id"] === "") throw new UsageError("revoke needs --key-id");
+      const revoked = await revokeClusterKey(database(), values["key-id"]);
+      if (!revoked) throw new UsageError(`no key ${values["key-id"]} is enrolled: npx sustenet keys lists them`);
+      console.log(`revoked ${values["key-id"]}`);
+    },
+  },
+  keys: {
+    usage: "keys",
+    does: "lists the enrolled cluster keys",
+    run: async (args) => {
+      parse(args, {});
+      for (const key of await listClusterKeys(database())) {
+        const state = key.revokedAt === null ? "enrolled" : `revoked ${key.revokedAt.toISOString()}`;
+        console.log(`${key.keyId}  ${key.name}  ${state}`);
+      }
+    },
+  },
+  migrate: {
+    usage: "migrate",
+    does: "brings the database at TURSO_DATABASE_URL up to date",
+    run: async (args) => {
+      parse(args, {});
+      await migrate(database());
+      console.log("the database is up to date");
+    },
+  },
+};
+
+export const commandNames: readonly string[] = Object.keys(commands);
+
+/** All commands with what they do. */
+export function helpText(): string {
+  const lines = Object.values(commands).map(({ usage, does }) => `  ${usage.padEnd(44)} ${does}`);
+  return `sustenet COMMAND\n\n${lines.join("\n")}\n\nTURSO_DATABASE_URL and TURSO_AUTH_TOKEN name the master's database.`;
+}
+
+function parse<T extends Record<string, string>>(args: readonly string[], defaults: T): T {
+  const options = Object.fromEntries(
+    Object.entries(defaults).map(([flag, value]) => [flag, { type: "string" as const, default: value }]),
+  );
+  try {
+    const { values } = parseArgs({ args: [...args], options });
+    return Object.assign({}, defaults, values);
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function database(): { url: string; authToken: string } {
+  const url = process.env["TURSO_DATABASE_URL"];
+  if (url === undefined || url === "") throw new UsageError("TURSO_DATABASE_URL is not set");
+  return { url, authToken: process.env["TURSO_AUTH_TOKEN"] ?? "" };
+}
+
+function readPublicKey(file: string): ClusterPublicKey {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch {
+    throw new UsageError(`${file} cannot be read`);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new UsageError(`${file} is not a public key: it should be the .pub file that keygen wrote`);
+  }
+  const key = parseClusterPublicKey(value);
+  if (key === undefined) throw new UsageError(`${file} is not an Ed25519 public key in JWK form`);
+  return key;
+}

@@ -1,0 +1,53 @@
+import { parseArgs } from "node:util";
+
+/** What `npm start` was asked for. */
+export interface StartOptions {
+  readonly players: number;
+  readonly clusters: number;
+  /** How long the players play once all have joined; undefined: until Ctrl-C. */
+  readonly seconds: number | undefined;
+  /** Whether to end with one line of JSON on standard output. */
+  readonly json: boolean;
+  /** Folder that holds databases, keys and the Worker bundle. */
+  readonly stateDir: string;
+}
+
+export const startHelp = `npm start [-- OPTIONS]   runs a master, clusters and players on this machine
+
+  --players N     players who play (default 10; 0 to 1000)
+  --clusters N    cluster processes (default 2; 1 to 16)
+  --seconds S     stop S seconds after all have joined (default: run until Ctrl-C)
+  --json          end with one line of JSON on standard output; progress goes to standard error
+  --state DIR     where databases and keys are kept (default .sustenet; npm run clean wipes it)
+  --help          this text`;
+
+/** Parses the flags. Returns the help text, or throws an Error that says which flag is wrong and what it takes. */
+export function parseStartOptions(args: readonly string[]): StartOptions | "help" {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      players: { type: "string", default: "10" },
+      clusters: { type: "string", default: "2" },
+      seconds: { type: "string" },
+      json: { type: "boolean", default: false },
+      state: { type: "string", default: ".sustenet" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) return "help";
+  return {
+    players: parseCount("players", values.players, 0, 1_000),
+    clusters: parseCount("clusters", values.clusters, 1, 16),
+    seconds: values.seconds === undefined ? undefined : parseCount("seconds", values.seconds, 1, 86_400),
+    json: values.json,
+    stateDir: values.state,
+  };
+}
+
+function parseCount(flag: string, text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < min || value > max) {
+    throw new Error(`--${flag} takes a whole number from ${min} to ${max}, not "${text}"`);
+  }
+  return value;
+}

@@ -1,0 +1,103 @@
+import { randomUUID } from "node:crypto";
+import { createClient, type GameSession, type SustenetClient } from "../clients/typescript/index.ts";
+import { ByteReader, ByteWriter } from "../protocol/index.ts";
+import { addSample } from "./histogram.ts";
+import type { Tally } from "./tally.ts";
+
+/** The command that the echo example answers. */
+const echoCommand = 20;
+const messagesPerSecond = 10;
+/** How long a message waits for its answer before it counts as lost. */
+const answerTimeoutMs = 5_000;
+/** Ground speed, in world units a second. */
+const speed = 4;
+
+/** A player who wanders about and asks for echoes, by the public client library alone. */
+export class Player {
+  readonly #client: SustenetClient;
+  readonly #tally: Tally;
+  readonly #number: number;
+  #session: GameSession | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** When each unanswered message was sent, by its number. */
+  readonly #unanswered = new Map<number, number>();
+  #nextNumber = 0;
+  #position = { x: 0, y: 0, z: 0 };
+  #headingRadians = Math.random() * 2 * Math.PI;
+
+  constructor(masterUrl: string, number: number, tally: Tally) {
+    this.#client = createClient({ masterUrl, clientName: "sustenet-demo-player" });
+    this.#number = number;
+    this.#tally = tally;
+  }
+
+  /** Signs up (every fourth player stays anonymous), logs in, is allocated and joins. Returns the cluster's name. */
+  async join(): Promise<string> {
+    if (this.#number % 4 === 3) {
+      await this.#client.login({ anonymous: true, displayName: `Wanderer ${this.#number}` });
+    } else {
+      const email = `player-${randomUUID()}@example.com`;
+      const password = randomUUID();
+      await this.#client.signUp({ email, password, displayName: `Player ${this.#number}` });
+      await this.#client.login({ email, password });
+    }
+    const session = await this.#client.join();
+    this.#session = session;
+    this.#tally.joined += 1;
+    const { x, y, z } = session.welcome;
+    this.#position = { x, y, z };
+    session.on("message", ({ command, payload }) => this.#receive(command, payload));
+    session.on("position", ({ x, y, z }) => (this.#position = { x, y, z }));
+    session.on("rejoined", () => (this.#tally.rejoined += 1));
+    return session.welcome.cluster;
+  }
+
+  /** Starts to move and to send. */
+  play(): void {
+    this.#timer = setInterval(() => {
+      this.#move();
+      this.#send();
+    }, 1_000 / messagesPerSecond);
+  }
+
+  /** Stops sending, waits for the answers that are due, and leaves. */
+  async leave(): Promise<void> {
+    clearInterval(this.#timer);
+    const deadline = performance.now() + answerTimeoutMs;
+    while (this.#unanswered.size > 0 && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await this.#session?.leave();
+  }
+
+  #move(): void {
+    this.#headingRadians += (Math.random() - 0.5) / 2;
+    const step = speed / messagesPerSecond;
+    this.#position.x += Math.cos(this.#headingRadians) * step;
+    this.#position.z += Math.sin(this.#headingRadians) * step;
+    const turns = this.#headingRadians / (2 * Math.PI);
+    const heading = Math.floor((turns - Math.floor(turns)) * 65_536) & 0xffff;
+    this.#session?.move({ ...this.#position, heading });
+    this.#tally.moves += 1;
+  }
+
+  #send(): void {
+    const number = this.#nextNumber++;
+    this.#unanswered.set(number, performance.now());
+    this.#tally.sent += 1;
+    this.#session?.send(echoCommand, new ByteWriter(4).u32(number).bytes);
+  }
+
+  #receive(command: number, payload: Uint8Array): void {
+    if (command !== echoCommand) return;
+    const number = new ByteReader(payload).u32();
+    const sentAt = this.#unanswered.get(number);
+    if (sentAt === undefined) {
+      this.#tally.duplicated += 1;
+      return;
+    }
+    this.#unanswered.delete(number);
+    this.#tally.received += 1;
+    addSample(this.#tally.rttMs, performance.now() - sentAt);
+  }
+}

@@ -1,0 +1,111 @@
+/** `npm start`: a master, clusters and players on this machine, each a process of its own. Flags: `npm start -- --help`. */
+import { mkdirSync } from "node:fs";
+import { parseStartOptions, startHelp, type StartOptions } from "./options.ts";
+import { startPlayers } from "./player-processes.ts";
+import type { StackProcess } from "./process.ts";
+import { startCluster, startMaster } from "./stack.ts";
+import { isFlawless, type Summary } from "./tally.ts";
+
+const progressIntervalMs = 1_000;
+
+const options = readOptions();
+const say = (who: string, what: string): void => {
+  const line = `${new Date().toISOString().slice(11, 19)}  ${who.padEnd(10)} ${what}\n`;
+  (options.json ? process.stderr : process.stdout).write(line);
+};
+
+const interrupted = Promise.withResolvers<"interrupted">();
+let interrupts = 0;
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    interrupts += 1;
+    if (interrupts === 1) {
+      say("sustenet", "stopping; once more to stop at once");
+      interrupted.resolve("interrupted");
+    } else {
+      for (const child of started) child.child.kill("SIGKILL");
+      process.exit(130);
+    }
+  });
+}
+
+const started: StackProcess[] = [];
+try {
+  process.exitCode = await run();
+} catch (error) {
+  say("sustenet", `failed: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+} finally {
+  // The players first, then the clusters, the master last: each can still say goodbye to the next.
+  for (const child of started.toReversed()) await child.stop();
+  say("sustenet", "everything is stopped");
+}
+
+async function run(): Promise<number> {
+  mkdirSync(options.stateDir, { recursive: true });
+  const master = await startMaster({ stateDir: options.stateDir, say });
+  started.push(master);
+  say("master", `process ${master.pid}`);
+  void master.ended.then((how) => say("master", `ended (${how}); whoever plays plays on`));
+
+  const clusters = await Promise.all(
+    Array.from({ length: options.clusters }, (_, index) =>
+      startCluster({ stateDir: options.stateDir, number: index + 1, master, say }),
+    ),
+  );
+  started.push(...clusters);
+  if (options.players === 0) {
+    await interrupted.promise;
+    return 0;
+  }
+
+  const players = startPlayers({ masterUrl: master.url, count: options.players, say });
+  started.push(...players.processes);
+  const outcome = await Promise.race([players.allTried, interrupted.promise]);
+  if (outcome !== "interrupted") {
+    say("players", `${players.summary().joined} of ${options.players} have joined; they play`);
+    players.play();
+    await playOn(() => players.summary());
+  }
+  await players.leave();
+  const summary = players.summary();
+  report(summary);
+  return options.seconds === undefined || isFlawless(summary) ? 0 : 1;
+}
+
+/** Shows progress until the time is up or someone presses Ctrl-C. */
+async function playOn(summary: () => Summary): Promise<void> {
+  const progress = setInterval(() => {
+    const { joined, sent, received, rttMs } = summary();
+    say(
+      "players",
+      `${joined} joined, ${sent} sent, ${received} received, round trip p50 ${rttMs.p50 ?? "–"} ms, p99 ${rttMs.p99 ?? "–"} ms`,
+    );
+  }, progressIntervalMs);
+  const timeUp = Promise.withResolvers<void>();
+  const timer = options.seconds === undefined ? undefined : setTimeout(timeUp.resolve, options.seconds * 1_000);
+  await Promise.race([timeUp.promise, interrupted.promise]);
+  clearTimeout(timer);
+  clearInterval(progress);
+}
+
+function report(summary: Summary): void {
+  const { players, joined, sent, received, lost, duplicated } = summary;
+  say(
+    "players",
+    `${joined}/${players} joined, ${sent} sent, ${received} received, ${lost} lost, ${duplicated} doubled`,
+  );
+  if (options.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
+}
+
+function readOptions(): StartOptions {
+  try {
+    const parsed = parseStartOptions(process.argv.slice(2));
+    if (parsed !== "help") return parsed;
+    console.log(startHelp);
+    process.exit(0);
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${startHelp}`);
+    process.exit(2);
+  }
+}

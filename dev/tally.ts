@@ -1,0 +1,56 @@
+import { type Histogram, mergeHistogram, percentile } from "./histogram.ts";
+
+/** What a process of players has counted so far. */
+export interface Tally {
+  joined: number;
+  /** Messages that ask for an answer. */
+  sent: number;
+  /** Answers, each counted once. */
+  received: number;
+  /** Answers that came more than once, or to nothing. */
+  duplicated: number;
+  moves: number;
+  /** Times that a player came back after its connection had ended. */
+  rejoined: number;
+  /** Round-trip times in milliseconds. */
+  rttMs: Histogram;
+}
+
+/** The last line of `npm start -- --json`. */
+export interface Summary {
+  readonly players: number;
+  readonly joined: number;
+  readonly sent: number;
+  readonly received: number;
+  readonly lost: number;
+  readonly duplicated: number;
+  readonly moves: number;
+  readonly rejoined: number;
+  readonly rttMs: { readonly p50: number | null; readonly p99: number | null };
+}
+
+export function createTally(): Tally {
+  return { joined: 0, sent: 0, received: 0, duplicated: 0, moves: 0, rejoined: 0, rttMs: {} };
+}
+
+/** One summary of what all processes counted. */
+export function summarize(players: number, tallies: Iterable<Tally>): Summary {
+  const total = createTally();
+  for (const tally of tallies) {
+    total.joined += tally.joined;
+    total.sent += tally.sent;
+    total.received += tally.received;
+    total.duplicated += tally.duplicated;
+    total.moves += tally.moves;
+    total.rejoined += tally.rejoined;
+    mergeHistogram(total.rttMs, tally.rttMs);
+  }
+  const { joined, sent, received, duplicated, moves, rejoined, rttMs } = total;
+  const rtt = { p50: percentile(rttMs, 50), p99: percentile(rttMs, 99) };
+  return { players, joined, sent, received, lost: sent - received, duplicated, moves, rejoined, rttMs: rtt };
+}
+
+/** Whether a bounded run kept its promises: all joined, nothing lost, nothing doubled. */
+export function isFlawless(summary: Summary): boolean {
+  return summary.joined === summary.players && summary.lost === 0 && summary.duplicated === 0;
+}

@@ -1,0 +1,75 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { decodeJwt, decodeProtectedHeader, generateKeyPair } from "jose";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { signTicket, type TicketClaims } from "../../auth/ticket.ts";
+import { createClient } from "../../clients/typescript/index.ts";
+import { type ClusterProcess, type MasterProcess, startCluster, startMaster } from "../../dev/stack.ts";
+import type { Allocation } from "../../protocol/index.ts";
+import { knock } from "../support/knock.ts";
+
+/** Real master, real clusters, real sockets; the tickets are the master's own, or forged from one. */
+let stateDir: string;
+let master: MasterProcess;
+let clusters: ClusterProcess[];
+const log: string[] = [];
+const say = (who: string, what: string): void => void log.push(`${who} ${what}`);
+
+beforeAll(async () => {
+  stateDir = mkdtempSync(join(tmpdir(), "sustenet-tickets-"));
+  master = await startMaster({ stateDir, port: 0, say });
+  clusters = await Promise.all([1, 2].map((number) => startCluster({ stateDir, number, master, say })));
+});
+
+afterAll(async () => {
+  await Promise.all(clusters.map((cluster) => cluster.stop()));
+  await master.stop();
+  rmSync(stateDir, { recursive: true, force: true });
+});
+
+/** A new player's ticket, for any cluster or for one. */
+async function allocate(clusterId?: string): Promise<Allocation> {
+  const client = createClient({ masterUrl: master.url });
+  await client.login({ anonymous: true });
+  return client.allocate(clusterId === undefined ? {} : { clusterId });
+}
+
+describe("a real cluster", () => {
+  it("welcomes a fresh ticket, and refuses it when it comes again", async () => {
+    const { ticket, cluster } = await allocate();
+    expect(await knock(cluster, ticket)).toBe("WELCOME");
+    expect(await knock(cluster, ticket)).toBe("REPLAYED");
+  });
+
+  it("refuses a ticket for another cluster", async () => {
+    const { ticket, cluster } = await allocate();
+    const listed = await createClient({ masterUrl: master.url }).clusters();
+    const other = listed.find(({ id }) => id !== cluster.id);
+    const elsewhere = await allocate(other?.id);
+    expect(elsewhere.cluster.id).not.toBe(cluster.id);
+    expect(await knock(elsewhere.cluster, ticket)).toBe("WRONG_TICKET");
+  });
+
+  it("closes without a word on a ticket that another key signed", async () => {
+    const { ticket, cluster } = await allocate();
+    expect(await knock(cluster, await forge(ticket))).toBe("closed without a word");
+    await expect.poll(() => log.some((line) => line.includes("BAD_SIGNATURE"))).toBe(true);
+  });
+
+  it("closes without a word on a ticket that was changed", async () => {
+    const { ticket, cluster } = await allocate();
+    const [header, payload = "", signature] = ticket.split(".");
+    const claims = { ...decodeJwt<TicketClaims>(ticket), name: "Someone Else" };
+    const changed = Buffer.from(JSON.stringify(claims)).toString("base64url");
+    expect(changed).not.toBe(payload);
+    expect(await knock(cluster, [header, changed, signature].join("."))).toBe("closed without a word");
+  });
+});
+
+/** The same claims under the same `kid`, signed by a key of our own. */
+async function forge(ticket: string): Promise<string> {
+  const { privateKey } = await generateKeyPair("ES256");
+  const { kid = "" } = decodeProtectedHeader(ticket);
+  return signTicket(decodeJwt<TicketClaims>(ticket), { kid, key: privateKey });
+}
