@@ -55,7 +55,7 @@ export const commands: Readonly<Record<string, Command>> = {
     run: async (args) => {
       parse(args, {});
       for (const key of await listClusterKeys(database())) {
-        const state = key.revokedAt === null ? "enrolled" : `revoked ${key.revokedAt.toISOString()}`;
+        const state = key.revokedAtMs === undefined ? "enrolled" : `revoked ${new Date(key.revokedAtMs).toISOString()}`;
         console.log(`${key.keyId}  ${key.name}  ${state}`);
       }
     },

@@ -38,6 +38,8 @@ export function startProcess(options: {
   const ended = new Promise<string>((resolve) => {
     child.on("exit", (code, signal) => {
       running = false;
+      // What it started must not outlive it: workerd, for one, survives a parent that is killed.
+      killGroup(pid);
       resolve(signal ?? String(code));
     });
   });

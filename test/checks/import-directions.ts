@@ -16,9 +16,9 @@ interface Room {
 /** Longest match decides. Tests beside the code may import more: what they need to test with. */
 const rooms: Readonly<Record<string, Room>> = {
   protocol: { rooms: [], packages: /^$/ },
-  auth: { rooms: ["protocol"], packages: /^(jose|@supabase\/supabase-js)$/ },
+  auth: { rooms: ["protocol"], packages: /^(jose|zod|@supabase\/supabase-js)$/ },
   "control-plane": { rooms: ["protocol", "auth"], packages: /^(?!drizzle-orm|@libsql|libsql|node:)/ },
-  "control-plane/domain": { rooms: ["protocol", "auth"], packages: /^$/ },
+  "control-plane/domain": { rooms: ["protocol", "auth"], packages: /^zod$/ },
   "control-plane/store": { rooms: ["protocol", "auth"] },
   "data-plane": { rooms: ["protocol", "auth"], packages: /^(?!drizzle-orm|@libsql|libsql|@supabase|hono)/ },
   clients: { rooms: ["protocol"], packages: /^node:/ },
