@@ -16,6 +16,12 @@ export const assertionType = "sustenet-cluster+jwt";
 /** Longest lifetime of an assertion, in seconds. Bounds how long its `jti` must be remembered. */
 export const maxAssertionLifetimeSeconds = 60;
 
+/** Longest assertion, in characters. Stops costly parsing before the signature is checked. */
+const maxAssertionLength = 2_048;
+
+/** Bounds of `jti` and `inst`, which the master keeps. Stops a peer from making it hold memory. */
+const maxIdLength = 128;
+
 const clockSkewSeconds = 5;
 
 /** A cluster's statement to the master that it holds the private key of `keyId` (after RFC 7523). Times in seconds since 1970. */
@@ -41,11 +47,17 @@ export async function clusterKeyId(publicKey: ClusterPublicKey): Promise<string>
   return calculateJwkThumbprint({ kty: publicKey.kty, crv: publicKey.crv, x: publicKey.x }, "sha256");
 }
 
+/**
+ * 32 bytes in base64url. The last character carries two unused bits, which must be 0: otherwise one key could be written in four
+ * ways, have four thumbprints, and be enrolled again after it was revoked.
+ */
+const canonicalKeyBytes = /^[\w-]{42}[AEIMQUYcgkosw048]$/;
+
 /** The parsed public key, or `undefined` when `value` is not one. */
 export function parseClusterPublicKey(value: unknown): ClusterPublicKey | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const { kty, crv, x }: { kty?: unknown; crv?: unknown; x?: unknown } = value;
-  if (kty !== "OKP" || crv !== "Ed25519" || typeof x !== "string" || !/^[\w-]{43}$/.test(x)) return undefined;
+  if (kty !== "OKP" || crv !== "Ed25519" || typeof x !== "string" || !canonicalKeyBytes.test(x)) return undefined;
   return { kty, crv, x };
 }
 
@@ -75,10 +87,11 @@ export async function signClusterAssertion(options: {
  * parse.
  */
 export function claimedClusterIdentity(assertion: string): { keyId: string; instance: string } | undefined {
+  if (assertion.length > maxAssertionLength) return undefined;
   try {
     const { kid } = decodeProtectedHeader(assertion);
     const { inst } = decodeJwt(assertion);
-    if (typeof kid !== "string" || typeof inst !== "string") return undefined;
+    if (typeof kid !== "string" || !isId(inst)) return undefined;
     return { keyId: kid, instance: inst };
   } catch {
     return undefined;
@@ -91,22 +104,27 @@ export async function verifyClusterAssertion(
   publicKey: ClusterPublicKey,
   expected: { readonly masterUrl: string; readonly now: number },
 ): Promise<ClusterAssertion | undefined> {
+  if (assertion.length > maxAssertionLength) return undefined;
   const keyId = await clusterKeyId(publicKey);
+  const audience = assertionAudience(expected.masterUrl);
   try {
     const key = await importJWK({ ...publicKey } satisfies JWK, "Ed25519");
-    const { payload } = await jwtVerify(assertion, key, {
+    const { payload, protectedHeader } = await jwtVerify(assertion, key, {
       algorithms: ["Ed25519"],
       typ: assertionType,
       issuer: keyId,
       subject: keyId,
-      audience: assertionAudience(expected.masterUrl),
+      audience,
       requiredClaims: ["iat", "exp", "jti", "inst"],
       maxTokenAge: maxAssertionLifetimeSeconds,
       clockTolerance: clockSkewSeconds,
       currentDate: new Date(expected.now * 1_000),
     });
-    const { inst, jti, exp, iat, aud } = payload;
-    if (typeof aud !== "string" || typeof inst !== "string" || jti === undefined) return undefined;
+    const { inst, exp, iat, aud } = payload;
+    // jose does not look at the type of jti.
+    const jti: unknown = payload.jti;
+    if (protectedHeader.kid !== keyId) return undefined;
+    if (typeof aud !== "string" || !isId(inst) || !isId(jti)) return undefined;
     if (exp === undefined || iat === undefined || exp - iat > maxAssertionLifetimeSeconds) return undefined;
     return { keyId, instance: inst, jti, expiresAt: exp };
   } catch (error) {
@@ -117,5 +135,14 @@ export async function verifyClusterAssertion(
 
 /** The master's URL without what does not name it: path, query and trailing slash. */
 function assertionAudience(masterUrl: string): string {
-  return new URL(masterUrl).origin;
+  const { protocol, origin } = new URL(masterUrl);
+  // `master.example:6256` is a URL too, with a scheme of that name: its origin is "null", the same for every such master.
+  if (protocol !== "https:" && protocol !== "http:") {
+    throw new TypeError("the master's URL must begin with https:// or http://");
+  }
+  return origin;
+}
+
+function isId(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && value.length <= maxIdLength;
 }

@@ -1,5 +1,5 @@
 import { compactVerify, type CryptoKey, decodeProtectedHeader, errors, SignJWT } from "jose";
-import { limits } from "../protocol/index.ts";
+import { decodeUtf8, limits } from "../protocol/index.ts";
 
 /** `typ` of a join ticket. */
 export const ticketType = "sustenet-ticket+jwt";
@@ -38,11 +38,19 @@ export interface SigningKey {
   readonly key: CryptoKey;
 }
 
-/** Signs a ticket with ES256. */
+/**
+ * Signs a ticket with ES256.
+ *
+ * @throws RangeError when the ticket would be longer than any cluster accepts. [TICKET-1]
+ */
 export async function signTicket(claims: TicketClaims, signingKey: SigningKey): Promise<string> {
-  return new SignJWT({ ...claims })
+  const ticket = await new SignJWT({ ...claims })
     .setProtectedHeader({ alg: "ES256", typ: ticketType, kid: signingKey.kid })
     .sign(signingKey.key);
+  if (ticket.length > limits.maxTicketBytes) {
+    throw new RangeError(`the ticket has ${ticket.length} bytes, over ${limits.maxTicketBytes}: shorten name or frag`);
+  }
+  return ticket;
 }
 
 /** Why a ticket was refused before its signature held. Logged and counted; the peer learns nothing. [JOIN-4] */
@@ -73,6 +81,9 @@ export interface TicketExpectations {
 /** Finds the public key of a `kid`, or `undefined`. Must not throw; bounds its own waiting. */
 export type TicketKeyResolver = (kid: string) => Promise<CryptoKey | undefined>;
 
+/** Three non-empty segments of base64url. Also makes one character one byte. */
+const compactForm = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+
 const forbiddenHeaders = ["jku", "x5u", "x5c", "jwk", "crit"] as const;
 
 /**
@@ -86,7 +97,7 @@ export async function verifyTicket(
 ): Promise<TicketVerdict> {
   // [TICKET-1]
   if (ticket.length > limits.maxTicketBytes) return silent("MALFORMED", "longer than 2,048 bytes");
-  if (ticket.split(".", 4).length !== 3) return silent("MALFORMED", "not three segments");
+  if (!compactForm.test(ticket)) return silent("MALFORMED", "not three segments of base64url");
   let header: ReturnType<typeof decodeProtectedHeader>;
   try {
     header = decodeProtectedHeader(ticket);
@@ -126,6 +137,8 @@ export async function verifyTicket(
   // [TICKET-7]
   const skew = limits.clockSkewMs / 1_000;
   if (claims.nbf > expected.now + skew) return spoken("NOT_YET_VALID", "nbf is in the future");
+  // Else a ticket dated ahead would outlive the lifetime that is checked below, and the memory of its jti.
+  if (claims.iat > expected.now + skew) return spoken("NOT_YET_VALID", "iat is in the future");
   if (expected.now > claims.exp + skew) return spoken("EXPIRED", "exp has passed");
   const lifetime = claims.exp - claims.iat;
   if (lifetime <= 0 || lifetime > expected.maxLifetimeSeconds) {
@@ -146,7 +159,7 @@ function spoken(fault: SpokenTicketFault, detail: string): TicketVerdict {
 function parseClaims(payload: Uint8Array): TicketClaims | string {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));
+    value = JSON.parse(decodeUtf8(payload));
   } catch {
     return "payload is not JSON";
   }
@@ -167,6 +180,7 @@ function parseClaims(payload: Uint8Array): TicketClaims | string {
   if (typeof frag !== "string") return "frag is not a string";
   if (typeof name !== "string") return "name is not a string";
   const range = { min: proto["min"], max: proto["max"] };
+  if (range.min > range.max) return "proto is not a range";
   return { iss, aud, sub, jti, iat, nbf, exp, game, proto: range, boot, gen, rsv, frag, name };
 }
 

@@ -14,6 +14,8 @@ export interface PlayerProcesses {
   readonly processes: readonly StackProcess[];
   /** Resolves when every player has joined or failed to. */
   readonly allTried: Promise<void>;
+  /** How many have joined so far. */
+  joined(): number;
   play(): void;
   /** Lets all finish and leave; resolves when their processes have ended. */
   leave(): Promise<void>;
@@ -30,11 +32,13 @@ export function startPlayers(options: {
   const tallies: Tally[] = Array.from({ length: processCount }, createTally);
   const everyoneTried = Promise.withResolvers<void>();
   let tried = 0;
+  let joined = 0;
 
   const onReport = (index: number, report: PlayersReport): void => {
     switch (report.event) {
       case "joined":
         tried += 1;
+        joined += 1;
         if (count <= shownJoins || tried % 10 === 0) {
           const who = `player-${report.number + 1}`;
           say(who, `logged in, allocated, joined ${report.cluster} in ${report.ms} ms (${tried}/${count})`);
@@ -72,6 +76,7 @@ export function startPlayers(options: {
   return {
     processes,
     allTried: everyoneTried.promise,
+    joined: () => joined,
     play: () => order({ order: "play" }),
     leave: async () => {
       order({ order: "leave" });

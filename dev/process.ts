@@ -21,6 +21,8 @@ export function startProcess(options: {
   readonly environment?: Readonly<Record<string, string>>;
   readonly onLine: (line: string) => void;
   readonly onMessage?: (message: unknown) => void;
+  /** Whether to ask it to end by closing the IPC channel instead of by SIGTERM. */
+  readonly endsOnDisconnect?: boolean;
 }): StackProcess {
   const child = fork(options.file, options.args ?? [], {
     cwd: options.cwd,
@@ -50,7 +52,8 @@ export function startProcess(options: {
     ended,
     stop: async (deadlineMs = 15_000) => {
       if (!running) return;
-      child.kill("SIGTERM");
+      if (options.endsOnDisconnect === true) child.disconnect();
+      else child.kill("SIGTERM");
       const timer = setTimeout(() => killGroup(pid), deadlineMs);
       await ended;
       clearTimeout(timer);

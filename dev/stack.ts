@@ -31,7 +31,12 @@ export async function startMaster(options: {
     file: join(import.meta.dirname, "master.ts"),
     args: ["--state", resolve(options.stateDir), "--port", String(options.port ?? 6256)],
     ...(options.environment === undefined ? {} : { environment: options.environment }),
-    onLine: (line) => options.say("master", line),
+    // miniflare has its own way with SIGTERM, which skips our goodbye.
+    endsOnDisconnect: true,
+    onLine: (line) => {
+      const text = readMasterLog(line);
+      if (text !== undefined) options.say("master", text);
+    },
     onMessage: (message) => {
       if (isMasterReport(message)) {
         if (message.event === "ready") onReady(message);
@@ -122,14 +127,22 @@ async function orFail<T>(promise: Promise<T>, child: StackProcess, timeoutMs: nu
   }
 }
 
-/** A line of a cluster's JSON log. */
-function parseLogLine(line: string): { event?: string; msg?: string } | undefined {
+/** What a person wants to see of the Worker's log: each request would be too much. */
+function readMasterLog(line: string): string | undefined {
+  const entry = parseLogLine(line);
+  if (entry === undefined) return line;
+  return entry.event === "http.request" && entry.level === "info" ? undefined : line;
+}
+
+/** A line of a JSON log. */
+function parseLogLine(line: string): { event?: string; level?: string; msg?: string } | undefined {
   if (!line.startsWith("{")) return undefined;
   try {
     const value: unknown = JSON.parse(line);
     if (typeof value !== "object" || value === null) return undefined;
-    const { event, msg }: { event?: unknown; msg?: unknown } = value;
+    const { event, level, msg }: { event?: unknown; level?: unknown; msg?: unknown } = value;
     return {
+      ...(typeof level === "string" ? { level } : {}),
       ...(typeof event === "string" ? { event } : {}),
       ...(typeof msg === "string" ? { msg } : {}),
     };

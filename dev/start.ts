@@ -63,7 +63,7 @@ async function run(): Promise<number> {
   started.push(...players.processes);
   const outcome = await Promise.race([players.allTried, interrupted.promise]);
   if (outcome !== "interrupted") {
-    say("players", `${players.summary().joined} of ${options.players} have joined; they play`);
+    say("players", `${players.joined()} of ${options.players} have joined; they play`);
     players.play();
     await playOn(() => players.summary());
   }

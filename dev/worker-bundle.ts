@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { convertV4MiniflareOptions, type MiniflareOptions } from "miniflare";
 import { unstable_getMiniflareWorkerOptions } from "wrangler";
 
@@ -50,7 +50,11 @@ export function workerOptions(options: {
   const { workerOptions: worker } = unstable_getMiniflareWorkerOptions(join(root, "wrangler.toml"));
   return convertV4MiniflareOptions({
     ...worker,
+    // Module names are paths relative to this folder; workerd takes none that climb out of it.
+    modulesRoot: dirname(options.entry),
     modules: [{ type: "ESModule", path: options.entry }],
+    // Without it miniflare looks up where this machine is.
+    cf: false,
     bindings: Object.assign({}, worker.bindings, options.bindings),
     host: options.host,
     port: options.port,

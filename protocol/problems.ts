@@ -17,6 +17,7 @@ export const problems = {
   UNSUPPORTED_MEDIA_TYPE: { status: 415, advice: "fix", title: "The body must be application/json." },
   NOT_FOUND: { status: 404, advice: "fix", title: "There is nothing at this address." },
   METHOD_NOT_ALLOWED: { status: 405, advice: "fix", title: "This address does not take that method." },
+  HTTPS_REQUIRED: { status: 403, advice: "fix", title: "This address speaks HTTPS only." },
   UPGRADE_REQUIRED: { status: 426, advice: "fix", title: "This address speaks WebSocket only." },
   UNAUTHENTICATED: { status: 401, advice: "login", title: "A valid access token is needed." },
   INVALID_CREDENTIALS: { status: 401, advice: "fix", title: "E-mail or password is wrong." },

@@ -13,7 +13,8 @@ export interface Join {
 
 /** Throws `BAD_VALUE` for a ticket that is empty or longer than 2,048 bytes. [JOIN-3] */
 export function encodeJoin(join: Omit<Join, "type">): Uint8Array<ArrayBuffer> {
-  const ticket = encodeUtf8(join.ticket, limits.maxTicketBytes + 1);
+  // Room for one more character than fits: the cut falls on a character's boundary, and must still fall past the limit.
+  const ticket = encodeUtf8(join.ticket, limits.maxTicketBytes + 4);
   checkTicketLength(ticket.length);
   return createFrame(messageTypes.join, 2 + ticket.length)
     .u16(ticket.length)

@@ -1,0 +1,70 @@
+import type { PlayerSessionTokens, ProblemCode } from "../protocol/index.ts";
+
+/** What a sign-up gives: a session, or a message to the e-mail address that must be confirmed first. */
+export type SignUpResult =
+  | { readonly kind: "session"; readonly tokens: PlayerSessionTokens }
+  | { readonly kind: "confirmation-required" };
+
+/** Which sessions a logout ends: this one, all of the player's, or all but this one. */
+export type LogoutScope = "local" | "global" | "others";
+
+/**
+ * Where accounts live. Every method throws {@link IdentityError}, nothing else; each has a deadline. The caller has checked
+ * that the fields have their shapes.
+ */
+export interface IdentityProvider {
+  /** Makes an account. Codes: `ACCOUNT_EXISTS`, `WEAK_PASSWORD`, `SIGNUP_DISABLED`, `INVALID_FIELD`. */
+  signUp(account: {
+    readonly email: string;
+    readonly password: string;
+    readonly displayName?: string | undefined;
+  }): Promise<SignUpResult>;
+  /** Opens a session. Codes: `INVALID_CREDENTIALS` (the same for an unknown account), `EMAIL_NOT_CONFIRMED`. */
+  signInWithPassword(credentials: { readonly email: string; readonly password: string }): Promise<PlayerSessionTokens>;
+  /** Makes a player without credentials, and a session. Code: `SIGNUP_DISABLED`. */
+  signInAnonymously(player?: { readonly displayName?: string | undefined }): Promise<PlayerSessionTokens>;
+  /** New tokens for a refresh token, which serves once. Code: `REFRESH_TOKEN_INVALID`. */
+  refresh(refreshToken: string): Promise<PlayerSessionTokens>;
+  /** Ends sessions, this one unless told; done already is done. Access tokens verify until they expire. Code: `UNAUTHENTICATED`. */
+  logout(accessToken: string, scope?: LogoutScope): Promise<void>;
+}
+
+/** Why the identity provider refused, or could not answer: also `RATE_LIMITED` and `IDENTITY_UNAVAILABLE`, from every method. */
+export class IdentityError extends Error {
+  readonly code: ProblemCode;
+  /** How long to wait before another attempt. */
+  readonly retryAfterSeconds: number | undefined;
+
+  /** `message` is fit for the player; `cause` is for the log, and holds nothing that the player sent. */
+  constructor(
+    code: ProblemCode,
+    message: string,
+    options: { readonly cause?: unknown; readonly retryAfterSeconds?: number | undefined } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.name = "IdentityError";
+    this.code = code;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+}
+
+/** Longest display name, in Unicode code points: at most 128 bytes of UTF-8, so that a ticket always has room for it. */
+export const maxDisplayNameLength = 32;
+
+/**
+ * The name to show for a player. `wanted` is what the account's owner wrote, and not trusted: control and formatting
+ * characters (line breaks, bidirectional overrides, lone surrogates) go, spaces are folded, the rest is cut. When nothing is
+ * left: `Player` and the beginning of the id, never the e-mail address.
+ */
+export function displayNameOf(playerId: string, wanted: unknown): string {
+  return cleanDisplayName(wanted) ?? `Player-${playerId.replaceAll(/[^\w]/g, "").slice(0, 6)}`;
+}
+
+/** `wanted` as it may be shown, or `undefined` when nothing of it is fit to be. */
+export function cleanDisplayName(wanted: unknown): string | undefined {
+  if (typeof wanted !== "string") return undefined;
+  const visible = wanted.slice(0, 1_024).replaceAll(/[\p{Cf}\p{Cs}\p{Co}\p{Cn}]|(?!\s)\p{Cc}/gu, "");
+  const text = visible.normalize("NFC").replaceAll(/\s+/gu, " ").trim();
+  const cut = Array.from(text).slice(0, maxDisplayNameLength).join("").trim();
+  return cut === "" ? undefined : cut;
+}

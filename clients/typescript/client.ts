@@ -1,0 +1,254 @@
+import type {
+  AllocateRequest,
+  Allocation,
+  ClusterListing,
+  PlayerIdentity,
+  PlayerSessionTokens,
+} from "../../protocol/index.ts";
+import { allocateTicket, type ClientAllocation } from "./allocation.ts";
+import { parseAllocation, parseClusters, parseTokens } from "./answers.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { openConnection } from "./connection.ts";
+import { enter, enterAgain, type Entrance, type RejoinPolicy } from "./entrance.ts";
+import { localError, SustenetError } from "./error.ts";
+import { GameSession } from "./game-session.ts";
+import { type Fetch, MasterHttp, type MasterRequest } from "./master-http.ts";
+import { PlayerTokens } from "./player-tokens.ts";
+import type { Transport } from "./transport.ts";
+
+/** How long each wait may last, in milliseconds. */
+export interface Deadlines {
+  /** One HTTP call. Default 10,000. */
+  readonly httpMs: number;
+  /** An allocation, with all its tries. Default 30,000. */
+  readonly allocateMs: number;
+  /** TCP and TLS. Default 10,000. */
+  readonly connectMs: number;
+  /** From JOIN to WELCOME. Default 10,000. */
+  readonly joinMs: number;
+  /** From CLOSE to the end of the connection. Default 2,000. */
+  readonly leaveMs: number;
+}
+
+/** Options of `createClient`. All but `masterUrl` have defaults. */
+export interface ClientOptions {
+  /** `https://…`; `http://…` for loopback addresses alone. */
+  readonly masterUrl: string;
+  /** Name and version of your game's client, for logs; at most 64 bytes. */
+  readonly clientName?: string | undefined;
+  /** Tokens kept from an earlier run; see {@link SustenetClient.tokens}. */
+  readonly tokens?: PlayerSessionTokens | undefined;
+  /** Told whenever the tokens change, so that they can be kept. Secret: whoever has them is the player. */
+  readonly onTokens?: ((tokens: PlayerSessionTokens | undefined) => void) | undefined;
+  /** Default: 5 tries, at most 15,000 ms apart. `false` switches it off. */
+  readonly rejoin?: Partial<RejoinPolicy> | false | undefined;
+  readonly deadlines?: Partial<Deadlines> | undefined;
+  /** Bytes that may wait to be sent to the cluster; default 1 MiB, at least 64 KiB. */
+  readonly maxQueuedBytes?: number | undefined;
+  readonly transport?: Transport | undefined;
+  readonly fetch?: Fetch | undefined;
+  readonly clock?: Clock | undefined;
+  /** 0 inclusive to 1 exclusive; for jitter. */
+  readonly random?: (() => number) | undefined;
+}
+
+/** Who logs in. */
+export type Credentials =
+  | { readonly email: string; readonly password: string }
+  | { readonly anonymous: true; readonly displayName?: string | undefined };
+
+/** A new account. */
+export interface NewAccount {
+  readonly email: string;
+  readonly password: string;
+  readonly displayName?: string | undefined;
+}
+
+/** Calls off what takes too long for the caller: it then rejects with `CLOSED`. */
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+const libraryName = "sustenet-ts/0.1.0";
+const minQueuedBytes = 64 * 1024;
+const defaultQueuedBytes = 1024 * 1024;
+const defaultDeadlines: Deadlines = {
+  httpMs: 10_000,
+  allocateMs: 30_000,
+  connectMs: 10_000,
+  joinMs: 10_000,
+  leaveMs: 2_000,
+};
+const defaultRejoin: RejoinPolicy = { attempts: 5, maxDelayMs: 15_000 };
+
+/** One player at one master. Every method that waits has a deadline and throws {@link SustenetError}. */
+export class SustenetClient {
+  readonly #http: MasterHttp;
+  readonly #tokens: PlayerTokens;
+  readonly #entrance: Entrance;
+
+  /** @throws SustenetError `INVALID_ARGUMENT` */
+  constructor(options: ClientOptions & { readonly transport: Transport }) {
+    const { clock = systemClock, random = Math.random, maxQueuedBytes = defaultQueuedBytes, transport } = options;
+    if (!(maxQueuedBytes >= minQueuedBytes)) {
+      throw localError("INVALID_ARGUMENT", `maxQueuedBytes must be at least ${minQueuedBytes}.`);
+    }
+    const deadlines = { ...defaultDeadlines, ...options.deadlines };
+    const policy = options.rejoin === false ? undefined : { ...defaultRejoin, ...options.rejoin };
+    const connectionContext = {
+      transport,
+      clock,
+      clientName: options.clientName ?? libraryName,
+      connectTimeoutMs: deadlines.connectMs,
+      joinTimeoutMs: deadlines.joinMs,
+      leaveTimeoutMs: deadlines.leaveMs,
+      maxQueuedBytes,
+    };
+    const allocationContext = {
+      call: (request: MasterRequest, signal: AbortSignal) => this.#callAsPlayer(request, signal),
+      clock,
+      random,
+      timeoutMs: deadlines.allocateMs,
+    };
+
+    this.#http = new MasterHttp({
+      masterUrl: options.masterUrl,
+      // Called as a function of the global object: browsers refuse it otherwise.
+      fetch: options.fetch ?? ((url, init) => fetch(url, init)),
+      clock,
+      timeoutMs: deadlines.httpMs,
+    });
+    this.#tokens = new PlayerTokens({
+      clock,
+      refresh: async (refreshToken) =>
+        parseTokens(await this.#http.call({ method: "POST", path: "/v1/refresh", body: { refreshToken } })),
+      onChange: (tokens) => options.onTokens?.(tokens),
+    });
+    if (options.tokens !== undefined) this.#tokens.restore(options.tokens);
+    this.#entrance = {
+      allocate: (request, signal) => allocateTicket(request, allocationContext, signal),
+      open: (allocation, signal) => openConnection(allocation, connectionContext, signal),
+      policy,
+      clock,
+      random,
+    };
+  }
+
+  /** Who is logged in. */
+  get player(): PlayerIdentity | undefined {
+    return this.#tokens.current?.player;
+  }
+
+  /** What to keep, secretly, so that the player need not log in again next time. */
+  get tokens(): PlayerSessionTokens | undefined {
+    return this.#tokens.current;
+  }
+
+  /**
+   * Makes an account, and logs in to it unless it waits for a confirmation by e-mail: then the error is
+   * `EMAIL_NOT_CONFIRMED`, and `login` works once the player has confirmed.
+   *
+   * @throws SustenetError `ACCOUNT_EXISTS`, `WEAK_PASSWORD`, `INVALID_FIELD`, `EMAIL_NOT_CONFIRMED`, …
+   */
+  async signUp({ email, password, displayName }: NewAccount): Promise<PlayerIdentity> {
+    return this.#logIn("/v1/signup", { email, password, displayName });
+  }
+
+  /** @throws SustenetError `INVALID_CREDENTIALS`, `EMAIL_NOT_CONFIRMED`, … */
+  async login(credentials: Credentials): Promise<PlayerIdentity> {
+    return this.#logIn("/v1/login", credentials);
+  }
+
+  /** Gets new tokens now. Calls that need one do so by themselves, a minute before the old one expires. */
+  async refresh(): Promise<PlayerIdentity> {
+    return (await this.#tokens.refresh()).player;
+  }
+
+  /** Forgets the tokens, whatever happens, and has the master end the session. */
+  async logout(): Promise<void> {
+    if (this.#tokens.current === undefined) return;
+    let accessToken: string;
+    try {
+      accessToken = await this.#tokens.accessToken();
+    } finally {
+      this.#tokens.set(undefined);
+    }
+    await this.#http.call({ method: "POST", path: "/v1/logout", accessToken });
+  }
+
+  /** The clusters to choose from. */
+  async clusters({ signal }: CallOptions = {}): Promise<ClusterListing[]> {
+    const request = { method: "GET", path: "/v1/clusters" } as const;
+    const isLoggedIn = this.#tokens.current !== undefined;
+    return parseClusters(await (isLoggedIn ? this.#callAsPlayer(request, signal) : this.#http.call(request, signal)));
+  }
+
+  /**
+   * Gets a seat and a ticket for it, which is good for about a minute. Repeats itself safely where an answer is lost.
+   *
+   * @throws SustenetError `NOT_LOGGED_IN`, `NO_CLUSTER_AVAILABLE`, `CLUSTER_NOT_FOUND`, `CLUSTER_FULL`, …
+   */
+  async allocate(request: AllocateRequest = {}, { signal }: CallOptions = {}): Promise<ClientAllocation> {
+    return this.#entrance.allocate(request, signal);
+  }
+
+  /** Gives the seat of a ticket back that will not be used. */
+  async release(allocation: Pick<Allocation, "reservationId">): Promise<void> {
+    const path = `/v1/allocate/${encodeURIComponent(allocation.reservationId)}`;
+    await this.#callAsPlayer({ method: "DELETE", path });
+  }
+
+  /**
+   * Joins the game: with the ticket given, or with one that it allocates. Where the cluster asks to allocate again, it does so,
+   * within `rejoin`'s bounds.
+   *
+   * @throws SustenetError `CERTIFICATE_MISMATCH`, `NETWORK`, `TIMEOUT`, REJECT's code, or what `allocate` throws.
+   */
+  async join(
+    allocation?: Allocation & { readonly request?: AllocateRequest | undefined },
+    { signal }: CallOptions = {},
+  ): Promise<GameSession> {
+    const entrance = this.#entrance;
+    const ticket = allocation === undefined ? undefined : checkAllocation(allocation);
+    const entered = await enter(entrance, ticket, allocation?.request ?? {}, signal);
+    let { request } = entered;
+    return new GameSession(entered, {
+      clock: entrance.clock,
+      stableMs: entrance.policy?.maxDelayMs ?? 0,
+      rejoin:
+        entrance.policy &&
+        (async (failure, attempt, signal, onAttempt) => {
+          const again = await enterAgain(entrance, { request, failure, attempt }, signal, onAttempt);
+          ({ request } = again);
+          return again;
+        }),
+    });
+  }
+
+  async #logIn(path: string, body: object): Promise<PlayerIdentity> {
+    const tokens = parseTokens(await this.#http.call({ method: "POST", path, body }));
+    this.#tokens.set(tokens);
+    return tokens.player;
+  }
+
+  /** A token that the master refuses, as after it was revoked, is replaced once. */
+  async #callAsPlayer(request: MasterRequest, signal?: AbortSignal): Promise<unknown> {
+    const accessToken = await this.#tokens.accessToken();
+    try {
+      return await this.#http.call({ ...request, accessToken }, signal);
+    } catch (error) {
+      if (!(error instanceof SustenetError) || error.code !== "UNAUTHENTICATED") throw error;
+      const replacement = await this.#tokens.replaceAccessToken(accessToken);
+      return this.#http.call({ ...request, accessToken: replacement }, signal);
+    }
+  }
+}
+
+/** An allocation may come from a file or another process. */
+function checkAllocation(allocation: Allocation): Allocation {
+  try {
+    return parseAllocation(allocation);
+  } catch (cause) {
+    throw localError("INVALID_ARGUMENT", "This is not an allocation.", { cause });
+  }
+}

@@ -1,0 +1,54 @@
+import type { Pong } from "../../protocol/index.ts";
+
+/** Samples that are kept; the best of them counts. Spec: docs/PROTOCOL.md, section 5.6. */
+const maxSamples = 8;
+/** PINGs that may still be answered. Bounds what a cluster that answers none makes us remember. */
+const maxUnanswered = 16;
+
+interface Sample {
+  readonly rttMs: number;
+  /** The cluster's clock minus ours. */
+  readonly offsetMs: number;
+}
+
+/** Keeps the cluster's clock from PING and PONG: of the last eight samples, the one with the smallest round trip. */
+export class ClockSync {
+  readonly #samples: Sample[] = [];
+  readonly #unanswered: number[] = [];
+  /** From WELCOME: late by the way here, but good enough until the first PONG. */
+  readonly #firstOffsetMs: number;
+
+  constructor(welcomeTimeMs: number, nowMs: number) {
+    this.#firstOffsetMs = welcomeTimeMs - nowMs;
+  }
+
+  /** Round trip of the last PING that was answered, or undefined before the first. */
+  get rttMs(): number | undefined {
+    return this.#samples.at(-1)?.rttMs;
+  }
+
+  /** What to add to our clock to get the cluster's. */
+  get offsetMs(): number {
+    let best: Sample | undefined;
+    for (const sample of this.#samples) {
+      if (best === undefined || sample.rttMs < best.rttMs) best = sample;
+    }
+    return best?.offsetMs ?? this.#firstOffsetMs;
+  }
+
+  pinged(nowMs: number): void {
+    this.#unanswered.push(nowMs);
+    if (this.#unanswered.length > maxUnanswered) this.#unanswered.shift();
+  }
+
+  /** Takes a sample; false for a PONG that answers no PING. [PING-4] */
+  ponged(pong: Pick<Pong, "echoMs" | "timeMs">, nowMs: number): boolean {
+    const index = this.#unanswered.indexOf(pong.echoMs);
+    if (index < 0) return false;
+    this.#unanswered.splice(index, 1);
+    const rttMs = nowMs - pong.echoMs;
+    this.#samples.push({ rttMs, offsetMs: pong.timeMs + rttMs / 2 - nowMs });
+    if (this.#samples.length > maxSamples) this.#samples.shift();
+    return true;
+  }
+}

@@ -1,0 +1,103 @@
+import type { AllocateRequest, Allocation } from "../../protocol/index.ts";
+import type { ClientAllocation } from "./allocation.ts";
+import { backoffMs, type Clock, wait } from "./clock.ts";
+import { type CloseEvent, closeEventOfError } from "./close-event.ts";
+import type { Joined } from "./connection.ts";
+import { SustenetError } from "./error.ts";
+
+/** How hard to try to come back after a cluster asked for it, or a connection was lost. */
+export interface RejoinPolicy {
+  /** Tries before it gives up. A session that held for `maxDelayMs` starts to count anew. */
+  readonly attempts: number;
+  /** Longest wait before a try. Where a cluster or the master asks for a longer one, it gives up at once. */
+  readonly maxDelayMs: number;
+}
+
+/** A try that is about to be made. */
+export interface RejoinAttempt {
+  /** From 1. */
+  readonly attempt: number;
+  /** How long it waits before. */
+  readonly delayMs: number;
+  /** Why it is needed. */
+  readonly reason: CloseEvent;
+}
+
+/** What it takes to get into the game. */
+export interface Entrance {
+  readonly allocate: (request: AllocateRequest, signal?: AbortSignal) => Promise<ClientAllocation>;
+  readonly open: (allocation: Allocation, signal?: AbortSignal) => Promise<Joined>;
+  /** Undefined: one try, and no more. */
+  readonly policy: RejoinPolicy | undefined;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+/** In the game, and what was asked for to get there. */
+export interface Entered extends Joined {
+  readonly request: AllocateRequest;
+}
+
+const baseDelayMs = 500;
+
+/** Codes that say that the cluster which was asked for cannot be had. */
+const unavailable: ReadonlySet<string> = new Set(["CLUSTER_NOT_FOUND", "CLUSTER_FULL", "NO_CLUSTER_AVAILABLE"]);
+
+/**
+ * Joins with the ticket, or with one that it gets. Where the cluster says "allocate again", as after its restart
+ * (`STALE_BOOT`), it does so by itself, within the policy.
+ *
+ * @throws SustenetError of the master at once; of the cluster when the policy is used up.
+ */
+export async function enter(
+  entrance: Entrance,
+  allocation: Allocation | undefined,
+  request: AllocateRequest,
+  signal?: AbortSignal,
+): Promise<Entered> {
+  const first = allocation ?? (await entrance.allocate(request, signal));
+  try {
+    return { ...(await entrance.open(first, signal)), request };
+  } catch (error) {
+    if (!(error instanceof SustenetError) || !mayPass(error)) throw error;
+    return enterAgain(entrance, { request, failure: error, attempt: 1 }, signal);
+  }
+}
+
+/**
+ * Allocates and joins again after `failure`. Waits grow and are jittered. A cluster that was chosen is asked for first; when it
+ * cannot be had, any other.
+ *
+ * @throws SustenetError the last failure.
+ */
+export async function enterAgain(
+  entrance: Entrance,
+  start: { readonly request: AllocateRequest; readonly failure: SustenetError; readonly attempt: number },
+  signal?: AbortSignal,
+  onAttempt?: (attempt: RejoinAttempt) => void,
+): Promise<Entered> {
+  const { policy, clock, random } = entrance;
+  const { clusterId, ...anywhere } = start.request;
+  let { request, failure } = start;
+  for (let attempt = start.attempt; ; attempt++) {
+    if (policy === undefined || attempt > policy.attempts || failure.retryAfterMs > policy.maxDelayMs) throw failure;
+    const growing = backoffMs(attempt, { baseMs: baseDelayMs, maxMs: policy.maxDelayMs }, random);
+    const delayMs = Math.max(failure.retryAfterMs, growing);
+    onAttempt?.({ attempt, delayMs, reason: closeEventOfError(failure) });
+    await wait(clock, delayMs, signal);
+    try {
+      const allocation = await entrance.allocate(request, signal);
+      return { ...(await entrance.open(allocation, signal)), request };
+    } catch (error) {
+      if (!(error instanceof SustenetError)) throw error;
+      const isChosenGone = clusterId !== undefined && request === start.request && unavailable.has(error.code);
+      if (!isChosenGone && !mayPass(error)) throw error;
+      if (isChosenGone) request = anywhere;
+      failure = error;
+    }
+  }
+}
+
+function mayPass(error: SustenetError): boolean {
+  return error.advice === "allocate" || error.advice === "retry";
+}

@@ -1,0 +1,63 @@
+/** The encoders produce the bytes of the vectors, wherever an entry says that they must. */
+import { describe, expect, it } from "vitest";
+import { closeCodeName } from "./codes.ts";
+import { encodeClose, encodeReject } from "./messages/farewell.ts";
+import { encodeHello } from "./messages/hello.ts";
+import { encodeJoin } from "./messages/join.ts";
+import { encodeMessage } from "./messages/message.ts";
+import { encodeMove, encodePosition } from "./messages/move.ts";
+import { encodePing, encodePong } from "./messages/ping.ts";
+import { encodeWelcome } from "./messages/welcome.ts";
+import { fromHex, toHex } from "./vectors/hex.ts";
+import close from "./vectors/close.json" with { type: "json" };
+import hello from "./vectors/hello.json" with { type: "json" };
+import join from "./vectors/join.json" with { type: "json" };
+import message from "./vectors/message.json" with { type: "json" };
+import move from "./vectors/move.json" with { type: "json" };
+import ping from "./vectors/ping.json" with { type: "json" };
+import pong from "./vectors/pong.json" with { type: "json" };
+import position from "./vectors/position.json" with { type: "json" };
+import reject from "./vectors/reject.json" with { type: "json" };
+import welcome from "./vectors/welcome.json" with { type: "json" };
+
+interface Entry<F> {
+  readonly name: string;
+  readonly hex: string;
+  readonly fields: F;
+  readonly encodes: boolean;
+}
+
+interface FarewellFields {
+  readonly code: number;
+  readonly retryAfterMs: number;
+}
+
+function suite<F>(
+  file: { readonly message: string; readonly valid: readonly Entry<F>[] },
+  encode: (fields: F) => Uint8Array,
+): void {
+  describe(`${file.message}.json`, () => {
+    for (const entry of file.valid.filter((entry) => entry.encodes)) {
+      it(`encodes ${entry.name}`, () => {
+        expect(toHex(encode(entry.fields))).toBe(entry.hex);
+      });
+    }
+  });
+}
+
+suite(hello, encodeHello);
+suite(join, encodeJoin);
+suite(welcome, encodeWelcome);
+suite(reject, (fields) => encodeReject(codeOf(fields), fields.retryAfterMs));
+suite(close, (fields) => encodeClose(codeOf(fields), fields.retryAfterMs));
+suite(ping, encodePing);
+suite(pong, encodePong);
+suite(move, encodeMove);
+suite(position, encodePosition);
+suite(message, (fields) => encodeMessage({ command: fields.command, payload: fromHex(fields.payload) }));
+
+function codeOf(fields: FarewellFields): NonNullable<ReturnType<typeof closeCodeName>> {
+  const name = closeCodeName(fields.code);
+  if (name === undefined) throw new Error(`${fields.code} has no name: it cannot be encoded`);
+  return name;
+}
