@@ -6,6 +6,8 @@ const portable = ["protocol/**/*.test.ts", "auth/**/*.test.ts", "control-plane/d
 
 export default defineConfig({
   test: {
+    // The Worker logs every request; it matters where a test fails.
+    silent: "passed-only",
     projects: [
       {
         test: {

@@ -25,6 +25,11 @@ export function parseTokens(value: unknown): PlayerSessionTokens {
   };
 }
 
+/** 202 of sign-up: the account is made, and waits for its e-mail address to be confirmed. */
+export function isConfirmationRequired(value: unknown): boolean {
+  return isRecord(value) && value["status"] === "confirmation-required";
+}
+
 function parseIdentity(player: Fields): PlayerIdentity {
   return {
     id: player.text("id"),

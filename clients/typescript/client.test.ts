@@ -134,6 +134,13 @@ describe("accounts", () => {
     ]);
   });
 
+  it("say that a new account waits for its e-mail address to be confirmed", async () => {
+    const master = await startMaster(() => ({ status: 202, body: { status: "confirmation-required" } }));
+    const client = createClient({ masterUrl: master.url });
+    await expect(client.signUp({ email: "ada@example.com", password: "correct horse" })).resolves.toBeUndefined();
+    expect(client.tokens).toBeUndefined();
+  });
+
   it.each(["INVALID_CREDENTIALS", "EMAIL_NOT_CONFIRMED", "WEAK_PASSWORD", "ACCOUNT_EXISTS"] as const)(
     "say %s as the master says it, and log nobody in",
     async (code) => {
@@ -164,18 +171,19 @@ describe("accounts", () => {
 });
 
 describe("tokens", () => {
-  const clusters: Answer = { status: 200, body: { clusters: [] } };
+  const seat = { reservationId: "r" };
+  const release = "DELETE /v1/allocate/r";
 
   it("from an earlier run are used, and refreshed once for all calls that need it", async () => {
     const expired: PlayerSessionTokens = sampleTokens("old", { expiresAt: Math.floor(Date.now() / 1_000) - 10 });
     const master = await startMaster(({ route }) =>
-      route === "POST /v1/refresh" ? { status: 200, body: sampleTokens("new") } : clusters,
+      route === "POST /v1/refresh" ? { status: 200, body: sampleTokens("new") } : { status: 204 },
     );
     const client = createClient({ masterUrl: master.url, tokens: expired });
     expect(client.player?.displayName).toBe("Ada");
-    await Promise.all([client.clusters(), client.clusters(), client.clusters()]);
+    await Promise.all([client.release(seat), client.release(seat), client.release(seat)]);
     expect(master.of("POST /v1/refresh").map(({ body }) => body)).toEqual([{ refreshToken: "refresh-old" }]);
-    expect(master.of("GET /v1/clusters").map(({ headers }) => headers["authorization"])).toEqual(
+    expect(master.of(release).map(({ headers }) => headers["authorization"])).toEqual(
       Array(3).fill("Bearer access-new"),
     );
   });
@@ -184,22 +192,22 @@ describe("tokens", () => {
     const master = await startMaster(({ route, headers }) => {
       if (route === "POST /v1/refresh") return { status: 200, body: sampleTokens("new") };
       if (route === "POST /v1/login") return { status: 200, body: sampleTokens("old") };
-      return headers["authorization"] === "Bearer access-new" ? clusters : problem("UNAUTHENTICATED");
+      return headers["authorization"] === "Bearer access-new" ? { status: 204 } : problem("UNAUTHENTICATED");
     });
     const client = createClient({ masterUrl: master.url });
     await client.login({ anonymous: true });
-    await Promise.all([client.clusters(), client.clusters()]);
+    await Promise.all([client.release(seat), client.release(seat)]);
     expect(master.of("POST /v1/refresh")).toHaveLength(1);
   });
 
   it("that the master keeps refusing are not refreshed for ever", async () => {
     const master = await startMaster(({ route }) =>
-      route === "GET /v1/clusters" ? problem("UNAUTHENTICATED") : { status: 200, body: sampleTokens("same") },
+      route === release ? problem("UNAUTHENTICATED") : { status: 200, body: sampleTokens("same") },
     );
     const client = createClient({ masterUrl: master.url });
     await client.login({ anonymous: true });
-    await expect(client.clusters()).rejects.toMatchObject({ code: "UNAUTHENTICATED", advice: "login" });
-    expect(master.of("GET /v1/clusters")).toHaveLength(2);
+    await expect(client.release(seat)).rejects.toMatchObject({ code: "UNAUTHENTICATED", advice: "login" });
+    expect(master.of(release)).toHaveLength(2);
     expect(master.of("POST /v1/refresh")).toHaveLength(1);
   });
 
@@ -208,9 +216,30 @@ describe("tokens", () => {
     const master = await startMaster(() => problem("REFRESH_TOKEN_INVALID"));
     const tokens = sampleTokens("old", { expiresAt: 1 });
     const client = createClient({ masterUrl: master.url, tokens, onTokens });
-    await expect(client.clusters()).rejects.toMatchObject({ code: "REFRESH_TOKEN_INVALID", advice: "login" });
+    await expect(client.release(seat)).rejects.toMatchObject({ code: "REFRESH_TOKEN_INVALID", advice: "login" });
     expect(onTokens).toHaveBeenCalledExactlyOnceWith(undefined);
     await expect(client.allocate()).rejects.toMatchObject({ code: "NOT_LOGGED_IN" });
+  });
+});
+
+describe("the list of clusters", () => {
+  it("needs no login, sends no token, and can be of one region", async () => {
+    const listing = {
+      id: "eu.1",
+      name: "Frankfurt 1",
+      region: "eu",
+      players: 12,
+      capacity: 100,
+      locked: false,
+      tags: ["pve"],
+      ping: { host: "fra1.example.com", port: 6257 },
+    };
+    const master = await startMaster(() => ({ status: 200, body: { clusters: [listing] } }));
+    const client = createClient({ masterUrl: master.url, tokens: sampleTokens("1") });
+    await expect(client.clusters()).resolves.toEqual([listing]);
+    await client.clusters({ region: "a&b" });
+    expect(master.seen.map(({ route }) => route)).toEqual(["GET /v1/clusters", "GET /v1/clusters?region=a%26b"]);
+    expect(master.seen.map(({ headers }) => headers["authorization"])).toEqual([undefined, undefined]);
   });
 });
 

@@ -6,7 +6,7 @@ import type {
   PlayerSessionTokens,
 } from "../../protocol/index.ts";
 import { allocateTicket, type ClientAllocation } from "./allocation.ts";
-import { parseAllocation, parseClusters, parseTokens } from "./answers.ts";
+import { isConfirmationRequired, parseAllocation, parseClusters, parseTokens } from "./answers.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { openConnection } from "./connection.ts";
 import { enter, enterAgain, type Entrance, type RejoinPolicy } from "./entrance.ts";
@@ -145,18 +145,21 @@ export class SustenetClient {
   }
 
   /**
-   * Makes an account, and logs in to it unless it waits for a confirmation by e-mail: then the error is
-   * `EMAIL_NOT_CONFIRMED`, and `login` works once the player has confirmed.
+   * Makes an account and logs in to it. Undefined, and nobody is logged in, where the master wants the e-mail address confirmed
+   * first: `login` works once the player has done that.
    *
-   * @throws SustenetError `ACCOUNT_EXISTS`, `WEAK_PASSWORD`, `INVALID_FIELD`, `EMAIL_NOT_CONFIRMED`, …
+   * @throws SustenetError `ACCOUNT_EXISTS`, `WEAK_PASSWORD`, `INVALID_FIELD`, `SIGNUP_DISABLED`, …
    */
-  async signUp({ email, password, displayName }: NewAccount): Promise<PlayerIdentity> {
-    return this.#logIn("/v1/signup", { email, password, displayName });
+  async signUp({ email, password, displayName }: NewAccount): Promise<PlayerIdentity | undefined> {
+    const body = { email, password, displayName };
+    const answer = await this.#http.call({ method: "POST", path: "/v1/signup", body });
+    return isConfirmationRequired(answer) ? undefined : this.#take(parseTokens(answer));
   }
 
   /** @throws SustenetError `INVALID_CREDENTIALS`, `EMAIL_NOT_CONFIRMED`, … */
   async login(credentials: Credentials): Promise<PlayerIdentity> {
-    return this.#logIn("/v1/login", credentials);
+    const answer = await this.#http.call({ method: "POST", path: "/v1/login", body: credentials });
+    return this.#take(parseTokens(answer));
   }
 
   /** Gets new tokens now. Calls that need one do so by themselves, a minute before the old one expires. */
@@ -176,11 +179,10 @@ export class SustenetClient {
     await this.#http.call({ method: "POST", path: "/v1/logout", accessToken });
   }
 
-  /** The clusters to choose from. */
-  async clusters({ signal }: CallOptions = {}): Promise<ClusterListing[]> {
-    const request = { method: "GET", path: "/v1/clusters" } as const;
-    const isLoggedIn = this.#tokens.current !== undefined;
-    return parseClusters(await (isLoggedIn ? this.#callAsPlayer(request, signal) : this.#http.call(request, signal)));
+  /** The clusters to choose from, of one region or of all. Needs no login. */
+  async clusters({ region, signal }: CallOptions & { readonly region?: string } = {}): Promise<ClusterListing[]> {
+    const query = region === undefined ? "" : `?region=${encodeURIComponent(region)}`;
+    return parseClusters(await this.#http.call({ method: "GET", path: `/v1/clusters${query}` }, signal));
   }
 
   /**
@@ -225,8 +227,7 @@ export class SustenetClient {
     });
   }
 
-  async #logIn(path: string, body: object): Promise<PlayerIdentity> {
-    const tokens = parseTokens(await this.#http.call({ method: "POST", path, body }));
+  #take(tokens: PlayerSessionTokens): PlayerIdentity {
     this.#tokens.set(tokens);
     return tokens.player;
   }
