@@ -1,0 +1,116 @@
+import { describe, expect, it } from "vitest";
+import {
+  forgettableOperations,
+  hashAllocateRequest,
+  isUnused,
+  maxOperations,
+  nextOperationStep,
+  type Operation,
+  operationRetentionMs,
+  supersededBy,
+} from "./operations.ts";
+
+const nowMs = 1_000_000_000;
+
+function operation(changes: Partial<Operation> = {}): Operation {
+  return {
+    key: "key-0001",
+    bodyHash: "body",
+    reservationId: "r1",
+    generation: 1,
+    state: "recorded",
+    shard: undefined,
+    clusterId: undefined,
+    expiresAt: undefined,
+    answer: undefined,
+    recordedAtMs: nowMs,
+    ...changes,
+  };
+}
+
+function committed(changes: Partial<Operation> = {}): Operation {
+  return operation({ state: "committed", expiresAt: nowMs / 1_000 + 60, answer: "answer", ...changes });
+}
+
+const retry = { bodyHash: "body", nowMs, inFlight: "none" } as const;
+
+describe("a request with a key", () => {
+  it("that is new begins", () => {
+    expect(nextOperationStep(undefined, retry)).toEqual({ kind: "begin" });
+  });
+
+  it("that was recorded, and is worked on by nobody, is carried on", () => {
+    expect(nextOperationStep(operation(), retry)).toEqual({ kind: "resume", operation: operation() });
+  });
+
+  it("that was committed is answered as before", () => {
+    expect(nextOperationStep(committed(), retry)).toEqual({ kind: "answer", answer: "answer" });
+  });
+
+  it("that was committed is answered even while another allocation is made", () => {
+    expect(nextOperationStep(committed(), { ...retry, inFlight: "other" }).kind).toBe("answer");
+  });
+
+  it.each([
+    ["IDEMPOTENCY_KEY_REUSED", committed(), { bodyHash: "other" }],
+    ["IDEMPOTENCY_KEY_REUSED", operation(), { bodyHash: "other", inFlight: "same" }],
+    ["ALLOCATION_IN_PROGRESS", operation(), { inFlight: "same" }],
+    ["ALLOCATION_IN_PROGRESS", undefined, { inFlight: "other" }],
+    ["TICKET_EXPIRED", committed({ expiresAt: nowMs / 1_000 }), {}],
+    ["TICKET_CONSUMED", committed({ state: "consumed" }), {}],
+    ["TICKET_CONSUMED", committed({ state: "consumed", expiresAt: 1 }), {}],
+    ["RESERVATION_CANCELLED", committed({ state: "cancelled" }), {}],
+    ["RESERVATION_CANCELLED", operation({ state: "cancelled" }), {}],
+  ] as const)("is refused with %s", (code, known, changes) => {
+    expect(nextOperationStep(known, { ...retry, ...changes })).toMatchObject({ kind: "refuse", code });
+  });
+});
+
+describe("a commit", () => {
+  it("ends older operations that could still be used, and no others", () => {
+    const list = [
+      operation({ key: "recorded", generation: 1 }),
+      committed({ key: "unused", generation: 2 }),
+      committed({ key: "expired", generation: 3, expiresAt: 1 }),
+      committed({ key: "consumed", generation: 4, state: "consumed" }),
+      committed({ key: "newer", generation: 9 }),
+    ];
+    const ended = supersededBy(list, committed({ generation: 5 }), nowMs);
+    expect(ended.map(({ key }) => key)).toEqual(["recorded", "unused"]);
+    expect(isUnused(committed({ expiresAt: nowMs / 1_000 }), nowMs)).toBe(false);
+  });
+});
+
+describe("what is remembered", () => {
+  it("lasts a day after the ticket's end", () => {
+    const endedMs = nowMs - operationRetentionMs;
+    const over = committed({ key: "over", expiresAt: endedMs / 1_000 });
+    const kept = committed({ key: "kept", expiresAt: endedMs / 1_000 + 1 });
+    const never = operation({ key: "never", recordedAtMs: endedMs });
+    expect(forgettableOperations([over, kept, never], nowMs)).toEqual(["over", "never"]);
+  });
+
+  it("is bounded, and a live ticket is never forgotten", () => {
+    const live = committed({ key: "live", generation: 1 });
+    const rest = Array.from({ length: maxOperations }, (_, index) =>
+      operation({ key: `spam-${index}`, generation: index + 2 }),
+    );
+    expect(forgettableOperations(rest, nowMs)).toEqual([]);
+    expect(forgettableOperations([live, ...rest], nowMs)).toEqual([]);
+    const more = operation({ key: "more", generation: 1_000 });
+    expect(forgettableOperations([live, ...rest, more], nowMs)).toEqual(["spam-0"]);
+  });
+});
+
+describe("the hash of a request", () => {
+  it("tells different requests apart, and does not mind how they are written", async () => {
+    const hashes = await Promise.all(
+      [{}, { clusterId: "a" }, { region: "a" }, { clusterId: "a", region: "b" }, { clusterId: "ab" }].map(
+        hashAllocateRequest,
+      ),
+    );
+    expect(new Set(hashes).size).toBe(hashes.length);
+    expect(await hashAllocateRequest({ region: "b", clusterId: "a" })).toBe(hashes[3]);
+    expect(await hashAllocateRequest({ region: undefined, clusterId: "a" })).toBe(hashes[1]);
+  });
+});

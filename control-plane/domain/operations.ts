@@ -1,0 +1,126 @@
+import type { AllocateRequest, ProblemCode } from "../../protocol/index.ts";
+
+/**
+ * An allocation as `PlayerSession` records it, one for each idempotency key:
+ *
+ * `recorded` → (a seat is reserved, a ticket signed) → `committed` → `consumed`; `recorded`, `committed` → `cancelled`.
+ */
+export const operationStates = ["recorded", "committed", "consumed", "cancelled"] as const;
+export type OperationState = (typeof operationStates)[number];
+
+export interface Operation {
+  readonly key: string;
+  /** Of the request, so that a key cannot be used for two. */
+  readonly bodyHash: string;
+  readonly reservationId: string;
+  readonly generation: number;
+  readonly state: OperationState;
+  /** The shard that was asked last; it may hold a seat for this operation. */
+  readonly shard: string | undefined;
+  readonly clusterId: string | undefined;
+  /** Expiry of the ticket, in seconds since 1970. */
+  readonly expiresAt: number | undefined;
+  /** The answer as it was given: a retry gets the same bytes. */
+  readonly answer: string | undefined;
+  readonly recordedAtMs: number;
+}
+
+/** What to do about a request to allocate. */
+export type OperationStep =
+  | { readonly kind: "begin" }
+  | { readonly kind: "resume"; readonly operation: Operation }
+  | { readonly kind: "answer"; readonly answer: string }
+  | {
+      readonly kind: "refuse";
+      readonly code: ProblemCode;
+      readonly detail: string;
+      readonly retryAfterSeconds?: number;
+    };
+
+/** How long the outcome of an operation is remembered after its ticket has expired. */
+export const operationRetentionMs = 24 * 60 * 60 * 1_000;
+
+/** The greatest number of operations kept for a player. Stops one who invents keys from filling the object. */
+export const maxOperations = 64;
+
+/**
+ * @param known the operation recorded under the key of the request
+ * @param inFlight whether a call is working on an operation of this player right now: `same` key, or an `other` one
+ */
+export function nextOperationStep(
+  known: Operation | undefined,
+  request: { readonly bodyHash: string; readonly nowMs: number; readonly inFlight: "none" | "same" | "other" },
+): OperationStep {
+  if (known !== undefined && known.bodyHash !== request.bodyHash) {
+    return refuse(
+      "IDEMPOTENCY_KEY_REUSED",
+      "Use a new Idempotency-Key for each new request, and the old one for retries only.",
+    );
+  }
+  if (known !== undefined && known.state !== "recorded") return outcomeOf(known, request.nowMs);
+  if (request.inFlight !== "none") {
+    const which = request.inFlight === "same" ? "This allocation" : "Another allocation of this player";
+    return refuse("ALLOCATION_IN_PROGRESS", `${which} is still being made. Repeat the request.`, 1);
+  }
+  return known === undefined ? { kind: "begin" } : { kind: "resume", operation: known };
+}
+
+function outcomeOf(operation: Operation, nowMs: number): OperationStep {
+  const { state, answer, expiresAt } = operation;
+  if (state === "consumed")
+    return refuse("TICKET_CONSUMED", "The ticket of this allocation has joined. Allocate with a new key.");
+  if (state === "cancelled") {
+    return refuse(
+      "RESERVATION_CANCELLED",
+      "The seat was given back, or a newer allocation took its place. Allocate with a new key.",
+    );
+  }
+  if (answer === undefined || expiresAt === undefined || nowMs >= expiresAt * 1_000) {
+    return refuse("TICKET_EXPIRED", "The ticket of this allocation was not used in time. Allocate with a new key.");
+  }
+  return { kind: "answer", answer };
+}
+
+function refuse(code: ProblemCode, detail: string, retryAfterSeconds?: number): OperationStep {
+  return { kind: "refuse", code, detail, ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) };
+}
+
+/** The operations that the commit of `committed` ends: every older one whose ticket was not used, and still could be. */
+export function supersededBy(
+  operations: readonly Operation[],
+  committed: Operation,
+  nowMs: number,
+): readonly Operation[] {
+  return operations.filter((operation) => operation.generation < committed.generation && isUnused(operation, nowMs));
+}
+
+/** Whether an operation has, or may come to, a ticket that can still join. */
+export function isUnused(operation: Operation, nowMs: number): boolean {
+  if (operation.state === "recorded") return true;
+  return operation.state === "committed" && nowMs < (operation.expiresAt ?? 0) * 1_000;
+}
+
+/** Whether nothing will ever be asked about an operation that its key's memory still has to answer. */
+function isForgettable(operation: Operation, nowMs: number): boolean {
+  const endMs = operation.expiresAt === undefined ? operation.recordedAtMs : operation.expiresAt * 1_000;
+  return nowMs - endMs >= operationRetentionMs;
+}
+
+/** The keys of the operations to forget: those past their time, and the oldest beyond the bound that have no live ticket. */
+export function forgettableOperations(operations: readonly Operation[], nowMs: number): readonly string[] {
+  const expired = operations.filter((operation) => isForgettable(operation, nowMs));
+  const kept = operations
+    .filter((operation) => !isForgettable(operation, nowMs))
+    .sort((a, b) => a.generation - b.generation);
+  const surplus = kept
+    .slice(0, Math.max(0, kept.length - maxOperations))
+    .filter((operation) => operation.state !== "committed" || nowMs >= (operation.expiresAt ?? 0) * 1_000);
+  return [...expired, ...surplus].map((operation) => operation.key);
+}
+
+/** A digest of what is asked for, independent of the order of its fields. */
+export async function hashAllocateRequest(request: AllocateRequest): Promise<string> {
+  const text = JSON.stringify([request.clusterId ?? null, request.region ?? null]);
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,36 @@
+import { z } from "zod";
+import { type LinkReport, maxReportSeats, type SeatRef } from "../../protocol/index.ts";
+
+const seatRefSchema = z.strictObject({
+  reservationId: z.string().min(1).max(64),
+  playerId: z.string().min(1).max(64),
+  generation: z.int().min(1),
+}) satisfies z.ZodType<SeatRef>;
+
+/** A cluster's report, from the link or from a heartbeat. */
+export const linkReportSchema = z.strictObject({
+  type: z.literal("report"),
+  sequence: z.int().min(1),
+  full: z.boolean(),
+  players: z.int().min(0).max(1_000_000),
+  joined: z.array(seatRefSchema).max(maxReportSeats),
+  left: z.array(seatRefSchema).max(maxReportSeats),
+}) satisfies z.ZodType<LinkReport>;
+
+/** The longest report, in characters of JSON. Fits the greatest number of seats; stops a cluster from filling the object. */
+export const maxReportChars = 512 * 1_024;
+
+/** The report in `text`, or what is wrong with it, in words safe for the peer. */
+export function parseLinkReport(text: string): { readonly report: LinkReport } | { readonly fault: string } {
+  if (text.length > maxReportChars) return { fault: `longer than ${maxReportChars} characters` };
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return { fault: "not valid JSON" };
+  }
+  const result = linkReportSchema.safeParse(value);
+  if (result.success) return { report: result.data };
+  const issue = result.error.issues[0];
+  return { fault: issue === undefined ? "not a report" : `${issue.path.join(".")}: ${issue.message}` };
+}

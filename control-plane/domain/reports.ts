@@ -1,0 +1,95 @@
+import type { LinkReport, SeatRef } from "../../protocol/index.ts";
+import { isVacant, type Seat, seatAfterJoin, seatAfterLeave } from "./seats.ts";
+
+/** What a report changes. */
+export interface ReportEffects {
+  /** Seats as they are after the report, where they differ from before. */
+  readonly changed: readonly Seat[];
+  /** Players whose seat is free now. */
+  readonly freed: readonly string[];
+  /** Tickets that have been used, as far as this is news. */
+  readonly used: readonly SeatRef[];
+  /** By how much the cluster's number of seats changes. */
+  readonly seatsDelta: number;
+  /** By how much its number of seats that are in the game changes. */
+  readonly joinedDelta: number;
+}
+
+/**
+ * Applies a cluster's report to its seats. Applying it again changes nothing more.
+ *
+ * @param seats by player: every seat that the report names, those that might be vacant, and for a full report all
+ * @param accountedAtMs see {@link isVacant}
+ */
+export function applyReport(
+  report: Pick<LinkReport, "full" | "joined" | "left">,
+  seats: ReadonlyMap<string, Seat>,
+  accountedAtMs: number,
+): ReportEffects {
+  const after = new Map(seats);
+  const used: SeatRef[] = [];
+  const named = new Set<string>();
+  for (const ref of report.joined) {
+    const { seat, news } = seatAfterJoin(after.get(ref.playerId), ref);
+    after.set(ref.playerId, seat);
+    named.add(ref.playerId);
+    if (news) used.push(ref);
+  }
+  for (const ref of report.left) {
+    const before = after.get(ref.playerId);
+    if (before === undefined) continue;
+    const { seat, news } = seatAfterLeave(before, ref);
+    after.set(ref.playerId, seat);
+    if (news) used.push(ref);
+  }
+  if (report.full) {
+    for (const [playerId, seat] of after) {
+      if (!named.has(playerId)) after.set(playerId, { ...seat, joined: undefined, fence: undefined });
+    }
+  }
+  return compare(seats, after, used, accountedAtMs);
+}
+
+function compare(
+  before: ReadonlyMap<string, Seat>,
+  after: ReadonlyMap<string, Seat>,
+  used: readonly SeatRef[],
+  accountedAtMs: number,
+): ReportEffects {
+  const changed: Seat[] = [];
+  const freed: string[] = [];
+  let seatsDelta = 0;
+  let joinedDelta = 0;
+  for (const [playerId, seat] of after) {
+    const old = before.get(playerId);
+    const vacant = isVacant(seat, accountedAtMs);
+    seatsDelta += (vacant ? 0 : 1) - (old === undefined ? 0 : 1);
+    joinedDelta += (seat.joined === undefined ? 0 : 1) - (old?.joined === undefined ? 0 : 1);
+    if (!vacant) {
+      if (seat !== old) changed.push(seat);
+    } else if (old !== undefined) {
+      freed.push(playerId);
+    }
+  }
+  return { changed, freed, used, seatsDelta, joinedDelta };
+}
+
+/** What is known about when a cluster last gave account of its players. Times in ms; 0: never. */
+export interface Accounting {
+  /** When the report before the last one came. The last one was made after that, as it followed an acknowledgement. */
+  readonly previousReportAtMs: number;
+  /** When a ping came over a link whose first, full report has come; 0 without such a link. */
+  readonly pingAtMs: number;
+  readonly reportIntervalMs: number;
+}
+
+const transitMarginMs = 5_000;
+
+/**
+ * Until when every join on a cluster is known here. A cluster reports a change within its interval and over the same
+ * ordered link as its pings: a ping that came later than that, with no report before it, says that there was no change.
+ */
+export function accountedAtMs(accounting: Accounting): number {
+  const { previousReportAtMs, pingAtMs, reportIntervalMs } = accounting;
+  return Math.max(previousReportAtMs, pingAtMs - reportIntervalMs - transitMarginMs, 0);
+}

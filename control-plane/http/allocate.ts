@@ -1,0 +1,109 @@
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { Allocation } from "../../protocol/index.ts";
+import { regionOfCluster } from "../domain/sharding.ts";
+import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
+import { keyEncryptionKey } from "../objects/key-encryption-key.ts";
+import { readMasterSettings } from "../settings.ts";
+import { requirePlayer } from "./identity.ts";
+import { ProblemError, problemOfRefusal } from "./problem.ts";
+import { bodyProblems, jsonAnswer, jsonBody, type MasterHono, playerSecurity, problemAnswers } from "./route-parts.ts";
+import { allocateSchema, allocationSchema } from "./schemas.ts";
+import { playerSession } from "../objects/remote.ts";
+
+const tags = ["Players"];
+const keyPattern = /^[\x21-\x7e]{8,128}$/;
+/** An allocation asks several objects in turn. */
+const allocationTimeoutMs = 2 * objectCallTimeoutMs;
+
+const allocate = createRoute({
+  method: "post",
+  path: "/v1/allocate",
+  tags,
+  summary: "Get a seat on a cluster and a join ticket for it",
+  description:
+    "Repeat a request with the same `Idempotency-Key` as often as you like: the answer is the same ticket, byte for byte. With neither `clusterId` nor `region` the least loaded cluster is chosen.",
+  security: playerSecurity,
+  request: {
+    ...jsonBody(allocateSchema),
+    headers: z.object({
+      "idempotency-key": z.string().optional().openapi({
+        description: "8 to 128 printable ASCII characters, new for every allocation. Required.",
+        example: "0f6f5d0c-3c39-4a62-8f2f-0a9f4c1f7a11",
+      }),
+    }),
+  },
+  responses: {
+    200: jsonAnswer("A ticket. Join before it expires.", allocationSchema),
+    ...problemAnswers(
+      ...bodyProblems,
+      "UNAUTHENTICATED",
+      "IDENTITY_UNAVAILABLE",
+      "IDEMPOTENCY_KEY_REQUIRED",
+      "IDEMPOTENCY_KEY_REUSED",
+      "ALLOCATION_IN_PROGRESS",
+      "TICKET_EXPIRED",
+      "TICKET_CONSUMED",
+      "RESERVATION_CANCELLED",
+      "NO_CLUSTER_AVAILABLE",
+      "CLUSTER_NOT_FOUND",
+      "CLUSTER_FULL",
+    ),
+  },
+});
+
+const giveBack = createRoute({
+  method: "delete",
+  path: "/v1/allocate/{reservationId}",
+  tags,
+  summary: "Give the seat back",
+  description:
+    "You can have it again at once. Others can have it as soon as its ticket cannot be used any more. Repeating this is harmless.",
+  security: playerSecurity,
+  request: { params: z.object({ reservationId: z.string().min(1).max(64) }) },
+  responses: {
+    204: { description: "Given back." },
+    ...problemAnswers("UNAUTHENTICATED", "IDENTITY_UNAVAILABLE", "NOT_FOUND", "TICKET_CONSUMED", "INVALID_FIELD"),
+  },
+});
+
+export function addAllocationRoutes(app: OpenAPIHono<MasterHono>): void {
+  app.openapi(allocate, async (context) => {
+    const { playerId, displayName } = await requirePlayer(context);
+    const idempotencyKey = context.req.header("idempotency-key") ?? "";
+    if (!keyPattern.test(idempotencyKey)) {
+      throw new ProblemError("IDEMPOTENCY_KEY_REQUIRED", "Send a new random Idempotency-Key with each new allocation.");
+    }
+    const request = context.req.valid("json");
+    checkRegion(request.clusterId, request.region);
+    // Said here, where the answer can name the setting, rather than by an object.
+    readMasterSettings(context.env);
+    await keyEncryptionKey(context.env);
+    const answer = await withDeadline(
+      playerSession(context.env, playerId).allocate({ playerId, displayName, idempotencyKey, request }),
+      allocationTimeoutMs,
+      "the player's session",
+    );
+    if (!answer.ok) throw problemOfRefusal(answer);
+    // Decoding and encoding what JSON.stringify made gives the same bytes.
+    const allocation: Allocation = JSON.parse(answer.answer);
+    return context.json(allocation, 200);
+  });
+
+  app.openapi(giveBack, async (context) => {
+    const { playerId } = await requirePlayer(context);
+    const { reservationId } = context.req.valid("param");
+    const answer = await withDeadline(
+      playerSession(context.env, playerId).cancel(reservationId),
+      objectCallTimeoutMs,
+      "the player's session",
+    );
+    if (!answer.ok) throw problemOfRefusal(answer);
+    return context.body(null, 204);
+  });
+}
+
+function checkRegion(clusterId: string | undefined, region: string | undefined): void {
+  if (clusterId === undefined || region === undefined || regionOfCluster(clusterId) === region) return;
+  const message = "The cluster is not in this region. Send one of the two.";
+  throw new ProblemError("INVALID_FIELD", `region: ${message}`, { errors: [{ field: "region", message }] });
+}

@@ -1,0 +1,216 @@
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { claimedClusterIdentity } from "../../auth/cluster-assertion.ts";
+import { versions } from "../../protocol/index.ts";
+import { linkReportSchema } from "../domain/report-schema.ts";
+import { createClusterId, homeShard, regionOfCluster, shardOfCluster } from "../domain/sharding.ts";
+import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
+import { shardsIn } from "../objects/shard-directory.ts";
+import { shardOfToken } from "../objects/session-token.ts";
+import { readMasterSettings, readStoreSettings } from "../settings.ts";
+import { listClusters } from "./cluster-list.ts";
+import { bearerOf } from "./identity.ts";
+import { ProblemError, problemOfRefusal } from "./problem.ts";
+import {
+  bodyProblems,
+  clusterAssertionSecurity,
+  clusterSessionSecurity,
+  jsonAnswer,
+  jsonBody,
+  type MasterHono,
+  problemAnswers,
+} from "./route-parts.ts";
+import {
+  clusterListQuerySchema,
+  clusterListSchema,
+  heartbeatSchema,
+  registeredSchema,
+  registerSchema,
+} from "./schemas.ts";
+import { keyRing, registryShard } from "../objects/remote.ts";
+
+const tags = ["Clusters"];
+const params = z.object({ id: z.string().min(1).max(64) });
+const sessionProblems = ["CLUSTER_SESSION_INVALID", "CLUSTER_FENCED"] as const;
+
+const list = createRoute({
+  method: "get",
+  path: "/v1/clusters",
+  tags: ["Players"],
+  summary: "The clusters to choose from",
+  request: { query: clusterListQuerySchema },
+  responses: {
+    200: jsonAnswer("Clusters, at most 1,000 a shard.", clusterListSchema),
+    ...problemAnswers("INVALID_FIELD"),
+  },
+});
+
+const register = createRoute({
+  method: "post",
+  path: "/v1/clusters/register",
+  tags,
+  summary: "Register a cluster process; an older one of the same key and instance is fenced off",
+  security: clusterAssertionSecurity,
+  request: jsonBody(registerSchema),
+  responses: {
+    200: jsonAnswer("Registered.", registeredSchema),
+    ...problemAnswers(
+      ...bodyProblems,
+      "ASSERTION_INVALID",
+      "ASSERTION_REPLAYED",
+      "CLUSTER_KEY_UNKNOWN",
+      "DATABASE_UNAVAILABLE",
+    ),
+  },
+});
+
+const link = createRoute({
+  method: "get",
+  path: "/v1/clusters/{id}/link",
+  tags,
+  summary: "The link: a WebSocket for pings, reports and commands",
+  description:
+    "Text `ping` is answered by `pong` and renews the lease. Other messages are JSON: see `LinkReport` of the heartbeat.",
+  security: clusterSessionSecurity,
+  request: { params },
+  responses: {
+    101: { description: "Switching to WebSocket." },
+    ...problemAnswers("UPGRADE_REQUIRED", ...sessionProblems),
+  },
+});
+
+const heartbeat = createRoute({
+  method: "post",
+  path: "/v1/clusters/{id}/heartbeat",
+  tags,
+  summary: "Report over HTTPS while the link is down",
+  security: clusterSessionSecurity,
+  request: { params, ...jsonBody(linkReportSchema) },
+  responses: {
+    200: jsonAnswer("The acknowledgement and the commands that are due.", heartbeatSchema),
+    ...problemAnswers(...bodyProblems, ...sessionProblems),
+  },
+});
+
+const deregister = createRoute({
+  method: "delete",
+  path: "/v1/clusters/{id}",
+  tags,
+  summary: "The process stops: offer it to nobody",
+  security: clusterSessionSecurity,
+  request: { params },
+  responses: { 204: { description: "Done." }, ...problemAnswers(...sessionProblems) },
+});
+
+export function addClusterRoutes(app: OpenAPIHono<MasterHono>): void {
+  app.openapi(list, async (context) => {
+    const { region } = context.req.valid("query");
+    return context.json({ clusters: await listClusters(context.env, region) }, 200);
+  });
+
+  app.openapi(register, async (context) => {
+    const details = context.req.valid("json");
+    if (
+      details.protocol.min > versions.max ||
+      details.protocol.max < versions.min ||
+      details.protocol.min > details.protocol.max
+    ) {
+      const message = `Expected a range that includes a version from ${versions.min} to ${versions.max}.`;
+      throw new ProblemError("INVALID_FIELD", `protocol: ${message}`, { errors: [{ field: "protocol", message }] });
+    }
+    const settings = readMasterSettings(context.env);
+    readStoreSettings(context.env);
+    const assertion = bearerOf(context);
+    const claimed = assertion === undefined ? undefined : claimedClusterIdentity(assertion);
+    if (assertion === undefined || claimed === undefined || claimed.keyId.length > 64) {
+      throw new ProblemError(
+        "ASSERTION_INVALID",
+        "Send an assertion, signed with the cluster's key, as Authorization: Bearer.",
+      );
+    }
+    const clusterId = await createClusterId(details.region, claimed.keyId, details.instance);
+    const shard = shardOfCluster(settings.shards, clusterId);
+    if (shard === undefined) throw new Error("a cluster id has a shard");
+    const { keyId } = claimed;
+    const registration = { shard, clusterId, keyId, assertion, details };
+    if (!Object.hasOwn(settings.shards.regions, details.region)) {
+      const home = registryShard(context.env, homeShard(settings.shards));
+      const admitted = await withDeadline(home.admitRegion(registration), objectCallTimeoutMs, "the home shard");
+      if (!admitted.ok) throw problemOfRefusal(admitted);
+    }
+    const answer = await withDeadline(
+      registryShard(context.env, shard).register(registration),
+      objectCallTimeoutMs,
+      "a registry shard",
+    );
+    if (!answer.ok) throw problemOfRefusal(answer);
+    const jwks = await withDeadline(keyRing(context.env).publishedKeys(), objectCallTimeoutMs, "the key ring");
+    const { masterUrl: issuer, gameId: game, leaseMs, pingIntervalMs, reportIntervalMs } = settings;
+    const { boot, sessionToken } = answer;
+    return context.json(
+      {
+        clusterId,
+        boot,
+        sessionToken,
+        issuer,
+        game,
+        leaseMs,
+        pingIntervalMs,
+        reportIntervalMs,
+        jwks: { keys: [...jwks.keys] },
+      },
+      200,
+    );
+  });
+
+  app.openapi(link, async (context) => {
+    if (context.req.header("upgrade")?.toLowerCase() !== "websocket") {
+      throw new ProblemError("UPGRADE_REQUIRED", "Open this address as a WebSocket.");
+    }
+    const { id } = context.req.valid("param");
+    const { token, shard } = await clusterSession(context.env, id, bearerOf(context));
+    const response = await shard.fetch("https://shard/link", {
+      headers: { upgrade: "websocket", "x-cluster-id": id, "x-session-token": token },
+    });
+    if (response.status === 101) return response;
+    throw problemOfRefusal(refusalSchema.parse(await response.json()));
+  });
+
+  app.openapi(heartbeat, async (context) => {
+    const { id } = context.req.valid("param");
+    const { token, shard } = await clusterSession(context.env, id, bearerOf(context));
+    const answer = await withDeadline(
+      shard.heartbeat(id, token, context.req.valid("json")),
+      objectCallTimeoutMs,
+      "a registry shard",
+    );
+    if (!answer.ok) throw problemOfRefusal(answer);
+    return context.json({ commands: [...answer.response.commands] }, 200);
+  });
+
+  app.openapi(deregister, async (context) => {
+    const { id } = context.req.valid("param");
+    const { token, shard } = await clusterSession(context.env, id, bearerOf(context));
+    const answer = await withDeadline(shard.deregister(id, token), objectCallTimeoutMs, "a registry shard");
+    if (!answer.ok) throw problemOfRefusal(answer);
+    return context.body(null, 204);
+  });
+}
+
+const refusalSchema = z.object({
+  code: z.enum(["CLUSTER_SESSION_INVALID", "CLUSTER_FENCED"]),
+  detail: z.string(),
+});
+
+/** The shard that a cluster's session token names. Only shards that there can be are asked: a stranger makes no objects. */
+async function clusterSession(env: Env, clusterId: string, token: string | undefined) {
+  const region = regionOfCluster(clusterId);
+  const name = token === undefined ? undefined : shardOfToken(token);
+  const names = region === undefined ? [] : await shardsIn(env, region);
+  if (token === undefined || name === undefined || !names.includes(name)) {
+    throw new ProblemError(
+      "CLUSTER_SESSION_INVALID",
+      "Send the session token of the registration as Authorization: Bearer.",
+    );
+  }
+  return { token, shard: registryShard(env, name) };
+}

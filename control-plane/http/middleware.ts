@@ -1,0 +1,83 @@
+import type { MiddlewareHandler } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { cors } from "hono/cors";
+import { maxReportChars } from "../domain/report-schema.ts";
+import { logEvent } from "../log.ts";
+import { isConfidential } from "../settings.ts";
+import { ProblemError } from "./problem.ts";
+import type { MasterHono } from "./route-parts.ts";
+
+type Middleware = MiddlewareHandler<MasterHono>;
+
+/** Longest body of a request. Stops costly parsing; a registration with its certificate fits. */
+const maxBodyBytes = 16 * 1_024;
+
+/** Names the request, in the answer and in every line of the log; a caller may bring a name of its own. */
+export const nameRequest: Middleware = async (context, next) => {
+  const given = context.req.header("x-request-id") ?? "";
+  const requestId = /^[\w.-]{8,64}$/.test(given) ? given : crypto.randomUUID();
+  context.set("requestId", requestId);
+  const startedAtMs = Date.now();
+  await next();
+  const { status } = context.res;
+  // The headers of an upgrade are not ours to change.
+  if (status !== 101) context.res.headers.set("x-request-id", requestId);
+  logEvent("info", "http.request", {
+    requestId,
+    method: context.req.method,
+    // The route, not the path: ids in it may be a player's.
+    route: context.req.routePath,
+    status,
+    code: context.get("problem"),
+    ms: Date.now() - startedAtMs,
+  });
+};
+
+const securityHeaders: Readonly<Record<string, string>> = {
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "strict-transport-security": "max-age=31536000",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cache-control": "no-store",
+};
+
+/** Headers that every answer has, unless its route has set its own. */
+export const secureAnswer: Middleware = async (context, next) => {
+  await next();
+  if (context.res.status === 101) return;
+  for (const [name, value] of Object.entries(securityHeaders)) {
+    if (!context.res.headers.has(name)) context.res.headers.set(name, value);
+  }
+};
+
+/** Passwords and tokens do not travel in the clear; loopback is the exception. */
+export const requireHttps: Middleware = async (context, next) => {
+  if (!isConfidential(new URL(context.req.url))) {
+    throw new ProblemError(
+      "HTTPS_REQUIRED",
+      "Use https://. Change the password or token that was sent: it was readable on the way.",
+    );
+  }
+  await next();
+};
+
+/** Browsers may call from any origin: authority is in the bearer token, which no browser adds by itself. */
+export const openToBrowsers = cors({
+  origin: "*",
+  allowMethods: ["GET", "POST", "DELETE"],
+  allowHeaders: ["authorization", "content-type", "idempotency-key", "x-request-id"],
+  exposeHeaders: ["retry-after", "x-request-id"],
+  maxAge: 600,
+});
+
+/** Refuses a body over the limit before it is parsed. */
+export const limitBody: Middleware = async (context, next) => {
+  const isReport = context.req.path.endsWith("/heartbeat");
+  const maxSize = isReport ? maxReportChars : maxBodyBytes;
+  return bodyLimit({
+    maxSize,
+    onError: () => {
+      throw new ProblemError("BODY_TOO_LARGE", `Send at most ${maxSize} bytes.`);
+    },
+  })(context, next);
+};

@@ -1,0 +1,70 @@
+import type { z } from "@hono/zod-openapi";
+import { type ProblemCode, problems } from "../../protocol/index.ts";
+import { problemSchema } from "./schemas.ts";
+
+/** What every route's context holds. */
+export interface MasterHono {
+  Bindings: Env;
+  Variables: { requestId: string; problem?: ProblemCode };
+}
+
+/** Security schemes by their names in the OpenAPI document. */
+export const playerSecurity = [{ player: [] }];
+export const clusterAssertionSecurity = [{ clusterAssertion: [] }];
+export const clusterSessionSecurity = [{ clusterSession: [] }];
+
+export function jsonBody<S extends z.ZodType>(schema: S) {
+  return { body: { required: true, content: { "application/json": { schema } } } };
+}
+
+export function jsonAnswer<S extends z.ZodType>(description: string, schema: S) {
+  return { description, content: { "application/json": { schema } } };
+}
+
+/** The error answers of a route, one for each status, with every code that may come with it. */
+export function problemAnswers(...codes: readonly ProblemCode[]) {
+  const byStatus = new Map<number, ProblemCode[]>();
+  for (const code of [...codes, ...everywhere]) {
+    const { status } = problems[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, of]) => [
+      status,
+      {
+        description: [...new Set(of)].map((code) => `\`${code}\`: ${problems[code].title}`).join(" "),
+        content: {
+          "application/problem+json": {
+            schema: problemSchema,
+            examples: Object.fromEntries(of.map((code) => [code, { value: exampleOf(code) }])),
+          },
+        },
+      },
+    ]),
+  );
+}
+
+/** What any call may be answered with. */
+const everywhere: readonly ProblemCode[] = ["HTTPS_REQUIRED", "INTERNAL"];
+
+/** What a call with a body may be answered with. */
+export const bodyProblems = [
+  "MALFORMED_JSON",
+  "INVALID_FIELD",
+  "BODY_TOO_LARGE",
+  "UNSUPPORTED_MEDIA_TYPE",
+] as const satisfies readonly ProblemCode[];
+
+function exampleOf(code: ProblemCode) {
+  const { status, title, advice } = problems[code];
+  return {
+    type: `https://github.com/Quaint-Studios/Sustenet/blob/main/docs/ERRORS.md#${code.toLowerCase()}`,
+    title,
+    status,
+    code,
+    detail: title,
+    requestId: "2f1d7a0e-7d0c-4a39-8a3c-0b1f5f6f2c11",
+    ...(code === "INVALID_FIELD" ? { errors: [{ field: "email", message: "Expected an e-mail address." }] } : {}),
+    ...(advice === "retry" ? { retryAfterSeconds: 5 } : {}),
+  };
+}

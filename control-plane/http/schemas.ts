@@ -1,0 +1,197 @@
+import { z } from "@hono/zod-openapi";
+import type {
+  AllocateRequest,
+  Allocation,
+  ClusterListing,
+  ClusterTls,
+  HeartbeatResponse,
+  JsonWebKeySet,
+  LinkCommand,
+  PlayerIdentity,
+  PlayerSessionTokens,
+  Problem,
+  ProblemCode,
+  RegisterRequest,
+  RegisterResponse,
+} from "../../protocol/index.ts";
+import { problems } from "../../protocol/index.ts";
+import { isRegion } from "../domain/sharding.ts";
+
+/*
+ * Schemas of everything that crosses HTTP, each held to its type in protocol/. Requests are strict: a field that is not known
+ * is refused, not passed over.
+ */
+
+const email = z.email("Expected an e-mail address.").max(254).openapi({ example: "ada@example.com" });
+const password = z.string().min(1).max(256).openapi({ example: "correct horse battery staple" });
+const displayName = z.string().min(1).max(64).openapi({ example: "Ada" });
+const clusterId = z.string().min(1).max(64).openapi({ example: "default.Zm9vYmFyYmF6cXV4MTIzNA" });
+const region = z
+  .string()
+  .refine(isRegion, 'Expected 1 to 32 of a-z, 0-9 and inner "-".')
+  .openapi({ example: "default", pattern: "^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$" });
+const port = z.int().min(1).max(65_535);
+const host = z.string().regex(/^[\w.:-]{1,253}$/, "Expected a host name or an IP address.");
+
+export const signupSchema = z.strictObject({ email, password, displayName: displayName.optional() }).openapi("Signup");
+
+export const loginSchema = z
+  .union([
+    z.strictObject({ email, password }),
+    z.strictObject({ anonymous: z.literal(true), displayName: displayName.optional() }),
+  ])
+  .openapi("Login");
+
+export const refreshSchema = z.strictObject({ refreshToken: z.string().min(1).max(1_024) }).openapi("Refresh");
+
+export const playerIdentitySchema = z
+  .object({
+    id: z.string().openapi({ example: "3f0c8a52-2f0e-4a63-9d3c-6c1f6a7f9a10" }),
+    email: z.string().nullable().openapi({ example: "ada@example.com" }),
+    anonymous: z.boolean(),
+    displayName: z.string().openapi({ example: "Ada" }),
+  })
+  .openapi("PlayerIdentity") satisfies z.ZodType<PlayerIdentity>;
+
+export const sessionSchema = z
+  .object({
+    accessToken: z.string(),
+    refreshToken: z.string(),
+    expiresAt: z.number().openapi({ description: "Seconds since 1970.", example: 1_795_359_600 }),
+    player: playerIdentitySchema,
+  })
+  .openapi("PlayerSession") satisfies z.ZodType<PlayerSessionTokens>;
+
+export const confirmationSchema = z
+  .object({ status: z.literal("confirmation-required") })
+  .openapi("ConfirmationRequired");
+
+const clusterListingSchema = z
+  .object({
+    id: clusterId,
+    name: z.string().openapi({ example: "Frankfurt 1" }),
+    region,
+    players: z.number().openapi({ example: 12 }),
+    capacity: z.number().openapi({ description: "0 means no limit.", example: 100 }),
+    locked: z.boolean(),
+    tags: z
+      .array(z.string())
+      .readonly()
+      .openapi({ example: ["pve"] }),
+    ping: z.object({ host, port }).openapi({ description: "Where to measure the latency: a TCP connect is enough." }),
+  })
+  .openapi("ClusterListing") satisfies z.ZodType<ClusterListing>;
+
+export const clusterListSchema = z.object({ clusters: z.array(clusterListingSchema) }).openapi("ClusterList");
+
+export const clusterListQuerySchema = z.strictObject({ region: region.optional() });
+
+export const allocateSchema = z
+  .strictObject({ clusterId: clusterId.optional(), region: region.optional() })
+  .openapi("AllocateRequest") satisfies z.ZodType<AllocateRequest>;
+
+const tlsSchema = z
+  .strictObject({
+    serverName: z.string().regex(/^[A-Za-z0-9.-]{1,253}$/, "Expected a DNS name."),
+    caPem: z
+      .string()
+      .max(8_192)
+      .regex(
+        /^-----BEGIN CERTIFICATE-----\r?\n[\w+/=\s-]+-----END CERTIFICATE-----\s*$/,
+        "Expected a certificate, PEM.",
+      ),
+    sha256: z.string().regex(/^[0-9a-f]{64}$/, "Expected 64 lower-case hex digits."),
+  })
+  .openapi("ClusterTls") satisfies z.ZodType<ClusterTls>;
+
+export const allocationSchema = z
+  .object({
+    ticket: z.string().openapi({ description: "The join ticket, opaque to the client." }),
+    reservationId: z.string().openapi({ example: "fJ3r0n8zT1q2a5b6c7d8eQ" }),
+    expiresAt: z.number().openapi({ description: "Seconds since 1970.", example: 1_795_359_600 }),
+    cluster: z.object({
+      id: clusterId,
+      name: z.string(),
+      host,
+      port,
+      tls: tlsSchema,
+      wssUrl: z.string().optional(),
+    }),
+  })
+  .openapi("Allocation") satisfies z.ZodType<Allocation>;
+
+export const registerSchema = z
+  .strictObject({
+    instance: z.string().regex(/^[\w.-]{1,64}$/, 'Expected 1 to 64 letters, digits, "_", "." and "-".'),
+    name: z.string().regex(/^[^\p{C}]{1,64}$/u, "Expected 1 to 64 printable characters."),
+    region,
+    host,
+    port,
+    wssUrl: z.url({ protocol: /^wss$/, error: "Expected a wss:// URL." }).max(512).optional(),
+    tls: tlsSchema,
+    capacity: z.int().min(0).max(1_000_000),
+    protocol: z.strictObject({ min: z.int().min(1).max(255), max: z.int().min(1).max(255) }),
+    tags: z.array(z.string().regex(/^[^\p{C}]{1,32}$/u, "Expected 1 to 32 printable characters.")).max(16),
+    software: z.string().regex(/^[^\p{C}]{0,64}$/u, "Expected at most 64 printable characters."),
+  })
+  .openapi("RegisterRequest") satisfies z.ZodType<RegisterRequest>;
+
+export const keySetSchema = z
+  .object({
+    keys: z.array(
+      z.object({
+        kty: z.string(),
+        kid: z.string(),
+        alg: z.string(),
+        use: z.string(),
+        crv: z.string(),
+        x: z.string(),
+        y: z.string(),
+      }),
+    ),
+  })
+  .openapi("JsonWebKeySet") satisfies z.ZodType<JsonWebKeySet>;
+
+export const registeredSchema = z
+  .object({
+    clusterId,
+    boot: z.number(),
+    sessionToken: z.string().openapi({ description: "Bearer token for link, heartbeat and deregistration. Secret." }),
+    issuer: z.string(),
+    game: z.string(),
+    leaseMs: z.number(),
+    pingIntervalMs: z.number(),
+    reportIntervalMs: z.number(),
+    jwks: keySetSchema,
+  })
+  .openapi("RegisterResponse") satisfies z.ZodType<RegisterResponse>;
+
+const commandSchema = z.union([
+  z.object({ type: z.literal("ack"), sequence: z.number(), reportIntervalMs: z.number() }),
+  z.object({ type: z.literal("fence"), playerId: z.string(), generation: z.number() }),
+]) satisfies z.ZodType<LinkCommand>;
+
+export const heartbeatSchema = z
+  .object({ commands: z.array(commandSchema) })
+  .openapi("HeartbeatResponse") satisfies z.ZodType<HeartbeatResponse>;
+
+export const healthSchema = z.object({ status: z.literal("ok") }).openapi("Health");
+
+function isProblemCode(code: string): code is ProblemCode {
+  return Object.hasOwn(problems, code);
+}
+
+export const problemCodes = Object.keys(problems).filter(isProblemCode);
+
+export const problemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.number(),
+    code: z.enum(problemCodes),
+    detail: z.string(),
+    requestId: z.string(),
+    errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
+    retryAfterSeconds: z.number().optional(),
+  })
+  .openapi("Problem") satisfies z.ZodType<Problem>;

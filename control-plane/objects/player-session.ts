@@ -1,0 +1,274 @@
+import { DurableObject } from "cloudflare:workers";
+import { signTicket } from "../../auth/ticket.ts";
+import type { Allocation, AllocateRequest } from "../../protocol/index.ts";
+import { authorityAfterUse, type FenceOrder } from "../domain/authority.ts";
+import {
+  forgettableOperations,
+  hashAllocateRequest,
+  isUnused,
+  nextOperationStep,
+  type Operation,
+  supersededBy,
+} from "../domain/operations.ts";
+import { toBase64Url } from "../domain/sharding.ts";
+import { createTicketClaims } from "../domain/ticket-claims.ts";
+import { logEvent } from "../log.ts";
+import { readMasterSettings } from "../settings.ts";
+import { retryAlarm, wakeAt } from "./alarm.ts";
+import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
+import { Outbox, type OutboxMessage } from "./outbox.ts";
+import { playerMigrations, PlayerTables } from "./player-tables.ts";
+import { refuse, type Refusal } from "./refusal.ts";
+import { migrateStorage } from "./schema.ts";
+import type { SeatAnswer } from "./seat-request.ts";
+import { shardsToAsk } from "./shard-directory.ts";
+import { currentSigningKey } from "./signing-key.ts";
+import { keyRing, registryShard } from "./remote.ts";
+
+/** Who asks for what. The route has verified the player and the shapes. */
+export interface AllocationOrder {
+  readonly playerId: string;
+  readonly displayName: string;
+  readonly idempotencyKey: string;
+  readonly request: AllocateRequest;
+}
+
+/** The allocation as JSON text: the same bytes for every retry. */
+export type AllocationAnswer = { readonly ok: true; readonly answer: string } | Refusal;
+
+interface Fence extends FenceOrder {
+  readonly playerId: string;
+}
+
+/** A call that is being worked on. It lives in memory alone: when the object stops, so does the call. */
+interface Attempt {
+  readonly key: string;
+  readonly startedAtMs: number;
+}
+
+/** After this an attempt counts as lost, and another may begin; the lost one can no longer commit. */
+const attemptTimeoutMs = 30_000;
+
+/**
+ * A player's one session: which allocations were asked for and what came of them, and where the newest session is. Every step
+ * is recorded before the next begins, so whatever stops in between, the next call with the key carries on.
+ */
+export class PlayerSession extends DurableObject<Env> {
+  readonly #tables: PlayerTables;
+  readonly #outbox: Outbox<Fence>;
+  #attempt: Attempt | undefined;
+
+  constructor(context: DurableObjectState, env: Env) {
+    super(context, env);
+    migrateStorage(context.storage, playerMigrations);
+    this.#tables = new PlayerTables(context.storage.sql);
+    this.#outbox = new Outbox<Fence>(context.storage.sql, Date.now, (message) => this.#deliver(message));
+  }
+
+  /** Allocates, or answers a retry with what its key has come to. */
+  async allocate(order: AllocationOrder): Promise<AllocationAnswer> {
+    const key = order.idempotencyKey;
+    const bodyHash = await hashAllocateRequest(order.request);
+    const nowMs = Date.now();
+    const known = this.#tables.operation(key);
+    const step = nextOperationStep(known, { bodyHash, nowMs, inFlight: this.#inFlight(key, nowMs) });
+    if (step.kind === "answer") return { ok: true, answer: step.answer };
+    if (step.kind === "refuse") return refuse(step.code, step.detail, step.retryAfterSeconds);
+    const attempt: Attempt = { key, startedAtMs: nowMs };
+    this.#attempt = attempt;
+    try {
+      const operation = step.kind === "resume" ? step.operation : this.#record(key, bodyHash, nowMs);
+      return await this.#carryOut(operation, order, attempt);
+    } finally {
+      if (this.#attempt === attempt) this.#attempt = undefined;
+    }
+  }
+
+  #inFlight(key: string, nowMs: number): "none" | "same" | "other" {
+    const attempt = this.#attempt;
+    if (attempt === undefined || nowMs - attempt.startedAtMs > attemptTimeoutMs) return "none";
+    return attempt.key === key ? "same" : "other";
+  }
+
+  /** Step 1: the operation, its generation, and the end of older ones that never came to a ticket. */
+  #record(key: string, bodyHash: string, nowMs: number): Operation {
+    const tables = this.#tables;
+    const reservationId = toBase64Url(crypto.getRandomValues(new Uint8Array(16)));
+    const abandoned = tables.operations().filter((operation) => operation.state === "recorded");
+    const operation = this.ctx.storage.transactionSync((): Operation => {
+      for (const older of abandoned) tables.setOperationState(older.key, "cancelled");
+      const recorded: Operation = {
+        key,
+        bodyHash,
+        reservationId,
+        generation: tables.nextGeneration(),
+        state: "recorded",
+        shard: undefined,
+        clusterId: undefined,
+        expiresAt: undefined,
+        answer: undefined,
+        recordedAtMs: nowMs,
+      };
+      tables.putOperation(recorded);
+      tables.deleteOperations(forgettableOperations(tables.operations(), nowMs));
+      return recorded;
+    });
+    for (const { shard, reservationId: id } of abandoned) if (shard !== undefined) this.#withdraw(shard, id);
+    return operation;
+  }
+
+  async #carryOut(operation: Operation, order: AllocationOrder, attempt: Attempt): Promise<AllocationAnswer> {
+    const seat = await this.#reserve(operation, order, attempt);
+    if (!seat.ok) return seat;
+    const settings = readMasterSettings(this.env);
+    const ring = keyRing(this.env);
+    const signingKey = await currentSigningKey(this.env, ring, Date.now());
+    const { boot, protocol, ...cluster } = seat.cluster;
+    const { reservationId, generation } = operation;
+    const { expiresAt } = seat;
+    const claims = createTicketClaims({
+      issuer: settings.masterUrl,
+      game: settings.gameId,
+      lifetimeSeconds: settings.ticketLifetimeSeconds,
+      cluster: { id: cluster.id, boot, protocol },
+      player: { id: order.playerId, displayName: order.displayName },
+      reservation: { id: reservationId, generation, expiresAt },
+      ticketId: toBase64Url(crypto.getRandomValues(new Uint8Array(16))),
+    });
+    const ticket = await signTicket(claims, signingKey);
+    const allocation: Allocation = { ticket, reservationId, expiresAt, cluster };
+    return this.#commit(operation, attempt, seat.cluster.id, allocation);
+  }
+
+  /** Step 2: asks shard after shard; which one is recorded before it is asked, since it may have a seat for us ever after. */
+  async #reserve(operation: Operation, order: AllocationOrder, attempt: Attempt): Promise<SeatAnswer> {
+    const { request, playerId } = order;
+    const { ticketLifetimeSeconds } = readMasterSettings(this.env);
+    const names = await shardsToAsk(this.env, request);
+    const first = operation.shard === undefined ? [] : [operation.shard];
+    let refusal =
+      request.clusterId === undefined
+        ? refuse("NO_CLUSTER_AVAILABLE", "No cluster has room now. Try again shortly.", 5)
+        : refuse("CLUSTER_NOT_FOUND", "There is no such cluster. GET /v1/clusters lists those that there are.");
+    for (const shard of new Set([...first, ...names])) {
+      if (this.#attempt !== attempt) return refuse("ALLOCATION_IN_PROGRESS", "Another call has taken over.", 1);
+      this.#tables.setOperationShard(operation.key, shard);
+      const { reservationId, generation } = operation;
+      const seat = await withDeadline<SeatAnswer>(
+        registryShard(this.env, shard).reserve({
+          reservationId,
+          playerId,
+          generation,
+          lifetimeSeconds: ticketLifetimeSeconds,
+          clusterId: request.clusterId,
+        }),
+        objectCallTimeoutMs,
+        "a registry shard",
+      );
+      if (seat.ok) return seat;
+      refusal = seat;
+      if (seat.code !== "NO_CLUSTER_AVAILABLE" && seat.code !== "CLUSTER_NOT_FOUND") break;
+    }
+    return refusal;
+  }
+
+  /** Step 3: the ticket is stored with its operation, and older tickets lose their seats. Only then may it leave. */
+  async #commit(
+    operation: Operation,
+    attempt: Attempt,
+    clusterId: string,
+    allocation: Allocation,
+  ): Promise<AllocationAnswer> {
+    const tables = this.#tables;
+    const current = tables.operation(operation.key);
+    if (this.#attempt !== attempt || current?.state !== "recorded") {
+      return refuse("ALLOCATION_IN_PROGRESS", "Another call has taken over. Repeat the request.", 1);
+    }
+    const answer = JSON.stringify(allocation);
+    const committed: Operation = {
+      ...current,
+      state: "committed",
+      clusterId,
+      expiresAt: allocation.expiresAt,
+      answer,
+    };
+    this.ctx.storage.transactionSync(() => {
+      tables.putOperation(committed);
+      for (const older of supersededBy(tables.operations(), committed, Date.now())) {
+        tables.setOperationState(older.key, "cancelled");
+      }
+    });
+    await this.#schedule();
+    return { ok: true, answer };
+  }
+
+  /**
+   * Gives a seat back. Its ticket can still be shown to the cluster, so the seat is free for others once it cannot be used any
+   * more; for this player at once.
+   */
+  cancel(reservationId: string): { readonly ok: true } | Refusal {
+    const operation = this.#tables.operationOf(reservationId);
+    if (operation === undefined) return refuse("NOT_FOUND", "You have no such reservation.");
+    if (operation.state === "consumed") return refuse("TICKET_CONSUMED", "The ticket of this reservation has joined.");
+    if (isUnused(operation, Date.now())) this.#tables.setOperationState(operation.key, "cancelled");
+    return { ok: true };
+  }
+
+  /**
+   * A cluster has reported that a ticket joined: its session has authority now, unless a newer one joined elsewhere; the older
+   * of the two is to be closed. Repeating it changes nothing. A cluster cannot speak for a player without that player's ticket.
+   */
+  async ticketUsed(use: {
+    readonly playerId: string;
+    readonly reservationId: string;
+    readonly generation: number;
+    readonly clusterId: string;
+    readonly shard: string;
+  }): Promise<void> {
+    const { playerId, reservationId, generation, clusterId, shard } = use;
+    const operation = this.#tables.operationOf(reservationId);
+    if (operation?.generation !== generation || operation.clusterId !== clusterId) {
+      logEvent("warn", "session.unknown_ticket_used", { playerId, reservationId, clusterId });
+      return;
+    }
+    const { authority, fence } = authorityAfterUse(this.#tables.authority(), { generation, clusterId, shard });
+    this.ctx.storage.transactionSync(() => {
+      this.#tables.setOperationState(operation.key, "consumed");
+      this.#tables.setAuthority(authority);
+      if (fence !== undefined) this.#outbox.put(fence.shard, { ...fence, playerId });
+    });
+    await this.#schedule();
+    if (fence !== undefined) this.ctx.waitUntil(this.#outbox.deliverDue());
+  }
+
+  override async alarm(): Promise<void> {
+    const tables = this.#tables;
+    try {
+      tables.deleteOperations(forgettableOperations(tables.operations(), Date.now()));
+      await this.#outbox.deliverDue();
+      await this.#schedule();
+    } catch (error) {
+      await retryAlarm(this.ctx.storage, error);
+    }
+  }
+
+  async #schedule(): Promise<void> {
+    await wakeAt(this.ctx.storage, [this.#outbox.nextDueAtMs(), this.#tables.nextForgetAtMs()]);
+  }
+
+  /** No ticket was handed out for this: the seat can go at once. Should the message be lost, it goes when its time is up. */
+  #withdraw(shard: string, reservationId: string): void {
+    const told = withDeadline(
+      registryShard(this.env, shard).withdraw(reservationId),
+      objectCallTimeoutMs,
+      "a registry shard",
+    );
+    this.ctx.waitUntil(told.catch((error: unknown) => logEvent("warn", "session.withdraw_failed", { error })));
+  }
+
+  async #deliver({ target, payload }: OutboxMessage<Fence>): Promise<void> {
+    const { clusterId, generation, playerId } = payload;
+    const told = registryShard(this.env, target).fence({ clusterId, generation, playerId });
+    await withDeadline(told, objectCallTimeoutMs, "a registry shard");
+  }
+}

@@ -1,0 +1,145 @@
+import type { Authority } from "../domain/authority.ts";
+import { type Operation, operationRetentionMs, type OperationState } from "../domain/operations.ts";
+import { outboxSchema } from "./outbox.ts";
+
+/** Append-only: see `migrateStorage`. `expires_at` is in seconds, as in the ticket; other times in milliseconds. */
+export const playerMigrations: readonly string[] = [
+  `
+  CREATE TABLE session (
+    generation INTEGER NOT NULL,
+    authority_generation INTEGER,
+    authority_cluster TEXT,
+    authority_shard TEXT
+  ) STRICT;
+  INSERT INTO session (generation) VALUES (0);
+
+  CREATE TABLE operations (
+    key TEXT PRIMARY KEY,
+    body_hash TEXT NOT NULL,
+    reservation_id TEXT NOT NULL UNIQUE,
+    generation INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    shard TEXT,
+    cluster_id TEXT,
+    expires_at INTEGER,
+    answer TEXT,
+    recorded_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  ${outboxSchema}
+  `,
+];
+
+interface OperationRow extends Record<string, SqlStorageValue> {
+  key: string;
+  body_hash: string;
+  reservation_id: string;
+  generation: number;
+  state: OperationState;
+  shard: string | null;
+  cluster_id: string | null;
+  expires_at: number | null;
+  answer: string | null;
+  recorded_at: number;
+}
+
+/** The SQL of a player's session: rows in, rows out, no rules. */
+export class PlayerTables {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  operation(key: string): Operation | undefined {
+    return this.#operations("WHERE key = ?", key)[0];
+  }
+
+  operationOf(reservationId: string): Operation | undefined {
+    return this.#operations("WHERE reservation_id = ?", reservationId)[0];
+  }
+
+  operations(): Operation[] {
+    return this.#operations("ORDER BY generation");
+  }
+
+  #operations(clause: string, ...bindings: string[]): Operation[] {
+    return this.#sql
+      .exec<OperationRow>(`SELECT * FROM operations ${clause}`, ...bindings)
+      .toArray()
+      .map((row) => ({
+        key: row.key,
+        bodyHash: row.body_hash,
+        reservationId: row.reservation_id,
+        generation: row.generation,
+        state: row.state,
+        shard: row.shard ?? undefined,
+        clusterId: row.cluster_id ?? undefined,
+        expiresAt: row.expires_at ?? undefined,
+        answer: row.answer ?? undefined,
+        recordedAtMs: row.recorded_at,
+      }));
+  }
+
+  putOperation(operation: Operation): void {
+    this.#sql.exec(
+      `INSERT OR REPLACE INTO operations (key, body_hash, reservation_id, generation, state, shard, cluster_id, expires_at,
+         answer, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      operation.key,
+      operation.bodyHash,
+      operation.reservationId,
+      operation.generation,
+      operation.state,
+      operation.shard ?? null,
+      operation.clusterId ?? null,
+      operation.expiresAt ?? null,
+      operation.answer ?? null,
+      operation.recordedAtMs,
+    );
+  }
+
+  setOperationState(key: string, state: OperationState): void {
+    this.#sql.exec("UPDATE operations SET state = ? WHERE key = ?", state, key);
+  }
+
+  setOperationShard(key: string, shard: string): void {
+    this.#sql.exec("UPDATE operations SET shard = ? WHERE key = ?", shard, key);
+  }
+
+  deleteOperations(keys: readonly string[]): void {
+    for (const key of keys) this.#sql.exec("DELETE FROM operations WHERE key = ?", key);
+  }
+
+  /** When the first operation may be forgotten, in ms; `undefined` without operations. */
+  nextForgetAtMs(): number | undefined {
+    const { ends } = this.#sql
+      .exec<{ ends: number | null }>("SELECT min(coalesce(expires_at * 1000, recorded_at)) AS ends FROM operations")
+      .one();
+    return ends === null ? undefined : ends + operationRetentionMs;
+  }
+
+  /** A generation that no earlier operation of this player had. */
+  nextGeneration(): number {
+    return this.#sql
+      .exec<{ generation: number }>("UPDATE session SET generation = generation + 1 RETURNING generation")
+      .one().generation;
+  }
+
+  authority(): Authority | undefined {
+    const row = this.#sql
+      .exec<{ generation: number | null; cluster: string | null; shard: string | null }>(
+        "SELECT authority_generation AS generation, authority_cluster AS cluster, authority_shard AS shard FROM session",
+      )
+      .one();
+    if (row.generation === null || row.cluster === null || row.shard === null) return undefined;
+    return { generation: row.generation, clusterId: row.cluster, shard: row.shard };
+  }
+
+  setAuthority(authority: Authority): void {
+    this.#sql.exec(
+      "UPDATE session SET authority_generation = ?, authority_cluster = ?, authority_shard = ?",
+      authority.generation,
+      authority.clusterId,
+      authority.shard,
+    );
+  }
+}

@@ -1,0 +1,14 @@
+import type { ProblemCode } from "../../protocol/index.ts";
+
+/** How an object says no: errors lose their class between objects, so it is an answer like any other. */
+export interface Refusal {
+  readonly ok: false;
+  readonly code: ProblemCode;
+  /** What is wrong and what to do; fit for the caller. */
+  readonly detail: string;
+  readonly retryAfterSeconds?: number | undefined;
+}
+
+export function refuse(code: ProblemCode, detail: string, retryAfterSeconds?: number): Refusal {
+  return retryAfterSeconds === undefined ? { ok: false, code, detail } : { ok: false, code, detail, retryAfterSeconds };
+}

@@ -1,0 +1,78 @@
+import { clusterKeyId, type ClusterPublicKey, verifyClusterAssertion } from "../../auth/cluster-assertion.ts";
+import type { RegisterRequest } from "../../protocol/index.ts";
+import { logEvent } from "../log.ts";
+import { readStoreSettings } from "../settings.ts";
+import { findClusterKey } from "../store/cluster-keys.ts";
+import { refuse, type Refusal } from "./refusal.ts";
+import type { RegistryTables } from "./registry-tables.ts";
+
+/** A request to register, as the route hands it on. Nothing in it is verified yet. */
+export interface RegistrationRequest {
+  readonly shard: string;
+  readonly clusterId: string;
+  readonly keyId: string;
+  readonly assertion: string;
+  readonly details: RegisterRequest;
+}
+
+export type RegistrationAnswer = { readonly ok: true; readonly boot: number; readonly sessionToken: string } | Refusal;
+
+/** How long a cached key serves without asking whether it was revoked. */
+const keyCacheMs = 60_000;
+const lookupTimeoutMs = 3_000;
+
+/**
+ * The enrolled public key of `keyId`. A key that this shard has seen serves on while the database is away: known clusters
+ * register again without it.
+ */
+export async function enrolledKey(
+  tables: RegistryTables,
+  env: object,
+  keyId: string,
+): Promise<{ readonly ok: true; readonly key: ClusterPublicKey } | Refusal> {
+  const cached = tables.clusterKey(keyId);
+  const cachedKey: ClusterPublicKey | undefined =
+    cached === undefined ? undefined : { kty: "OKP", crv: "Ed25519", x: cached.x };
+  if (cached !== undefined && cachedKey !== undefined && Date.now() - cached.checkedAtMs < keyCacheMs) {
+    return { ok: true, key: cachedKey };
+  }
+  let found: ClusterPublicKey | undefined;
+  try {
+    found = await findClusterKey(readStoreSettings(env), keyId, lookupTimeoutMs);
+  } catch (error) {
+    logEvent("warn", "registry.key_lookup_failed", { keyId, cached: cachedKey !== undefined, error });
+    if (cachedKey !== undefined) return { ok: true, key: cachedKey };
+    return refuse(
+      "DATABASE_UNAVAILABLE",
+      "Whether this key is enrolled cannot be looked up now. Try again shortly.",
+      5,
+    );
+  }
+  if (found === undefined || (await clusterKeyId(found)) !== keyId) {
+    tables.deleteClusterKey(keyId);
+    return refuse(
+      "CLUSTER_KEY_UNKNOWN",
+      `The key ${keyId} is not enrolled, or was revoked. Enrol it, then start the cluster again.`,
+    );
+  }
+  tables.putClusterKey(keyId, found.x, Date.now());
+  return { ok: true, key: found };
+}
+
+/** What a good assertion says, or why it is refused. Whether it was used before is for the caller to find out. */
+export async function checkAssertion(
+  request: RegistrationRequest,
+  key: ClusterPublicKey,
+  masterUrl: string,
+): Promise<{ readonly ok: true; readonly jti: string; readonly expiresAtMs: number } | Refusal> {
+  const now = Math.floor(Date.now() / 1_000);
+  const assertion = await verifyClusterAssertion(request.assertion, key, { masterUrl, now });
+  if (assertion === undefined || assertion.instance !== request.details.instance || assertion.jti.length > 128) {
+    return refuse(
+      "ASSERTION_INVALID",
+      `The assertion has to be signed with the enrolled key, name this instance, be for ${masterUrl}, and be at most 60 s old. Check master_url and the clock.`,
+    );
+  }
+  // Remembered a little longer than it is accepted.
+  return { ok: true, jti: `${assertion.keyId}.${assertion.jti}`, expiresAtMs: (assertion.expiresAt + 60) * 1_000 };
+}

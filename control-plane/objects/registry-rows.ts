@@ -1,0 +1,128 @@
+import type { ClusterState } from "../domain/leases.ts";
+import type { Seat } from "../domain/seats.ts";
+import { outboxSchema } from "./outbox.ts";
+
+/** Append-only: see `migrateStorage`. Times are milliseconds since 1970. */
+export const registryMigrations: readonly string[] = [
+  `
+  CREATE TABLE clusters (
+    cluster_id TEXT PRIMARY KEY,
+    shard TEXT NOT NULL,
+    boot INTEGER NOT NULL,
+    token_hash TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL,
+    locked INTEGER NOT NULL DEFAULT 0,
+    draining INTEGER NOT NULL DEFAULT 0,
+    name TEXT NOT NULL,
+    region TEXT NOT NULL,
+    host TEXT NOT NULL,
+    port INTEGER NOT NULL,
+    wss_url TEXT,
+    tls TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    software TEXT NOT NULL,
+    proto_min INTEGER NOT NULL,
+    proto_max INTEGER NOT NULL,
+    capacity INTEGER NOT NULL,
+    seats INTEGER NOT NULL DEFAULT 0,
+    joined INTEGER NOT NULL DEFAULT 0,
+    players INTEGER NOT NULL DEFAULT 0,
+    load REAL NOT NULL DEFAULT 0,
+    renewed_at INTEGER NOT NULL,
+    linked INTEGER NOT NULL DEFAULT 0,
+    link_accounted INTEGER NOT NULL DEFAULT 0,
+    report_sequence INTEGER NOT NULL DEFAULT 0,
+    reported_at INTEGER NOT NULL DEFAULT 0,
+    previous_report_at INTEGER NOT NULL DEFAULT 0,
+    registered_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX clusters_by_load ON clusters (state, locked, draining, load);
+
+  CREATE TABLE seats (
+    cluster_id TEXT NOT NULL,
+    player_id TEXT NOT NULL,
+    joined_reservation TEXT,
+    joined_generation INTEGER,
+    hold_reservation TEXT,
+    hold_generation INTEGER,
+    hold_until INTEGER,
+    earlier_until INTEGER NOT NULL DEFAULT 0,
+    fence INTEGER,
+    tickets_until INTEGER NOT NULL,
+    PRIMARY KEY (cluster_id, player_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX seats_by_hold ON seats (hold_reservation) WHERE hold_reservation IS NOT NULL;
+  CREATE INDEX seats_by_end ON seats (cluster_id, tickets_until) WHERE joined_generation IS NULL;
+  CREATE INDEX seats_by_fence ON seats (cluster_id) WHERE fence IS NOT NULL;
+
+  CREATE TABLE fenced_tokens (token_hash TEXT PRIMARY KEY, fenced_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE cluster_keys (key_id TEXT PRIMARY KEY, x TEXT NOT NULL, checked_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE assertions (jti TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE INDEX assertions_by_expiry ON assertions (expires_at);
+  CREATE TABLE regions (region TEXT PRIMARY KEY, noted_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE sweep (next_at INTEGER NOT NULL) STRICT;
+  ${outboxSchema}
+  `,
+];
+
+export interface ClusterRow extends Record<string, SqlStorageValue> {
+  cluster_id: string;
+  shard: string;
+  boot: number;
+  token_hash: string;
+  state: ClusterState;
+  locked: number;
+  draining: number;
+  name: string;
+  region: string;
+  host: string;
+  port: number;
+  wss_url: string | null;
+  tls: string;
+  tags: string;
+  software: string;
+  proto_min: number;
+  proto_max: number;
+  capacity: number;
+  seats: number;
+  joined: number;
+  players: number;
+  load: number;
+  renewed_at: number;
+  linked: number;
+  link_accounted: number;
+  report_sequence: number;
+  reported_at: number;
+  previous_report_at: number;
+  registered_at: number;
+}
+
+export interface SeatRow extends Record<string, SqlStorageValue> {
+  cluster_id: string;
+  player_id: string;
+  joined_reservation: string | null;
+  joined_generation: number | null;
+  hold_reservation: string | null;
+  hold_generation: number | null;
+  hold_until: number | null;
+  earlier_until: number;
+  fence: number | null;
+  tickets_until: number;
+}
+
+export function seatFromRow(row: SeatRow): Seat {
+  const { joined_reservation, joined_generation, hold_reservation, hold_generation, hold_until } = row;
+  return {
+    playerId: row.player_id,
+    joined:
+      joined_reservation === null || joined_generation === null
+        ? undefined
+        : { reservationId: joined_reservation, generation: joined_generation },
+    hold:
+      hold_reservation === null || hold_generation === null || hold_until === null
+        ? undefined
+        : { reservationId: hold_reservation, generation: hold_generation, untilMs: hold_until },
+    earlierUntilMs: row.earlier_until,
+    fence: row.fence ?? undefined,
+  };
+}

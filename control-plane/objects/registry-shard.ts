@@ -1,0 +1,266 @@
+import { DurableObject } from "cloudflare:workers";
+import type { ClusterListing, HeartbeatResponse, LinkReport } from "../../protocol/index.ts";
+import { parseLinkReport } from "../domain/report-schema.ts";
+import type { FenceOrder } from "../domain/authority.ts";
+import type { ShardDigest } from "../domain/shard-choice.ts";
+import { homeShard, shardsForCluster } from "../domain/sharding.ts";
+import { logEvent } from "../log.ts";
+import { readMasterSettings } from "../settings.ts";
+import { retryAlarm, wakeAt } from "./alarm.ts";
+import { ClusterLinks } from "./cluster-links.ts";
+import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
+import { Outbox, type OutboxMessage } from "./outbox.ts";
+import { refuse, type Refusal } from "./refusal.ts";
+import { checkAssertion, enrolledKey, type RegistrationAnswer, type RegistrationRequest } from "./registration.ts";
+import { RegistryLeases } from "./registry-leases.ts";
+import { type ClusterRow, registryMigrations } from "./registry-rows.ts";
+import { RegistrySeats } from "./registry-seats.ts";
+import { RegistryTables } from "./registry-tables.ts";
+import { migrateStorage } from "./schema.ts";
+import type { SeatAnswer, SeatRequest } from "./seat-request.ts";
+import { createSessionToken, hashToken } from "./session-token.ts";
+import type { ShardMessage, ShardParts } from "./shard-parts.ts";
+import { playerSession, registryShard } from "./remote.ts";
+
+/**
+ * Some of a region's clusters: their leases, links and seats. The only writer of all that, so no seat is given twice. State is
+ * in SQL; memory holds nothing that matters.
+ */
+export class RegistryShard extends DurableObject<Env> {
+  readonly #parts: ShardParts;
+  readonly #leases: RegistryLeases;
+  readonly #seats: RegistrySeats;
+
+  constructor(context: DurableObjectState, env: Env) {
+    super(context, env);
+    const { storage } = context;
+    migrateStorage(storage, registryMigrations);
+    this.#parts = {
+      storage,
+      tables: new RegistryTables(storage.sql),
+      links: new ClusterLinks(context),
+      outbox: new Outbox<ShardMessage>(storage.sql, Date.now, (message) => this.#deliver(message)),
+      settings: () => readMasterSettings(env),
+    };
+    this.#leases = new RegistryLeases(this.#parts);
+    this.#seats = new RegistrySeats(this.#parts, this.#leases);
+    this.#leases.giveGrace(Date.now());
+  }
+
+  /** Registers a cluster process; an older one of the same key and instance is fenced off. */
+  async register(request: RegistrationRequest): Promise<RegistrationAnswer> {
+    const assertion = await this.#checkRegistration(request);
+    if (!assertion.ok) return assertion;
+    if (!(await this.#isFirstUse(request.shard, assertion.jti, assertion.expiresAtMs))) {
+      return refuse("ASSERTION_REPLAYED", "This assertion was used before. Sign a new one for every attempt.");
+    }
+    const sessionToken = createSessionToken(request.shard);
+    const tokenHash = await hashToken(sessionToken);
+    // From here to the answer nothing waits: the epoch, the fence and the row change together.
+    const boot = this.#install(request, tokenHash, Date.now());
+    await this.#settle();
+    return { ok: true, boot, sessionToken };
+  }
+
+  async #checkRegistration(request: RegistrationRequest) {
+    const { tables, settings } = this.#parts;
+    const enrolled = await enrolledKey(tables, this.env, request.keyId);
+    return enrolled.ok ? checkAssertion(request, enrolled.key, settings().masterUrl) : enrolled;
+  }
+
+  #install(request: RegistrationRequest, tokenHash: string, nowMs: number): number {
+    const { storage, tables, links, outbox, settings } = this.#parts;
+    const { clusterId, shard, details } = request;
+    const previous = tables.cluster(clusterId);
+    const boot = Math.max((previous?.boot ?? 0) + 1, nowMs);
+    storage.transactionSync(() => {
+      if (previous !== undefined) tables.noteFencedToken(previous.token_hash, nowMs);
+      tables.putCluster({ clusterId, shard, boot, tokenHash, nowMs }, details);
+      for (const other of shardsForCluster(settings().shards, clusterId)) {
+        if (other !== shard) outbox.put(other, { kind: "displace", clusterId, boot });
+      }
+    });
+    links.close(clusterId, "FENCED");
+    logEvent("info", "registry.registered", { clusterId, shard, boot, fenced: previous !== undefined });
+    return boot;
+  }
+
+  /**
+   * An assertion serves once, whichever region it is shown in: one shard remembers them all. It is asked before anything is
+   * changed, so an assertion may be lost with a crash, but never serves twice.
+   */
+  async #isFirstUse(shard: string, jti: string, expiresAtMs: number): Promise<boolean> {
+    const home = homeShard(this.#parts.settings().shards);
+    if (home === shard) return this.useAssertion(jti, expiresAtMs);
+    const remembered = registryShard(this.env, home).useAssertion(jti, expiresAtMs);
+    return withDeadline(remembered, objectCallTimeoutMs, "the home shard");
+  }
+
+  /** Whether this is the first use of an assertion. */
+  useAssertion(jti: string, expiresAtMs: number): boolean {
+    return this.#parts.tables.useAssertion(jti, expiresAtMs, Date.now());
+  }
+
+  /** A cluster has registered at another shard: an older process of it that is still here has to stop. */
+  displace(clusterId: string, boot: number): void {
+    const { storage, tables, links } = this.#parts;
+    const row = tables.cluster(clusterId);
+    if (row === undefined || row.state === "gone" || row.boot >= boot) return;
+    storage.transactionSync(() => {
+      tables.noteFencedToken(row.token_hash, Date.now());
+      tables.setGone(clusterId);
+    });
+    links.close(clusterId, "FENCED");
+  }
+
+  reserve(request: SeatRequest): SeatAnswer {
+    return this.#seats.reserve(request, Date.now());
+  }
+
+  withdraw(reservationId: string): void {
+    this.#seats.withdraw(reservationId);
+  }
+
+  fence(order: Omit<FenceOrder, "shard"> & { readonly playerId: string }): void {
+    this.#seats.fence(order);
+  }
+
+  listing(): ClusterListing[] {
+    return this.#parts.tables.listings();
+  }
+
+  /** What this shard has to offer, and the regions that it was told of. */
+  digest(shard: string): ShardDigest & { readonly regions: string[] } {
+    const { tables } = this.#parts;
+    return { shard, ...tables.capacity(), regions: tables.regions() };
+  }
+
+  /**
+   * Notes a region that the map does not name, if an enrolled cluster is about to register there: no stranger can have shards
+   * made. Asked of the home shard.
+   */
+  async admitRegion(request: RegistrationRequest): Promise<{ readonly ok: true } | Refusal> {
+    const admitted = await this.#checkRegistration(request);
+    if (!admitted.ok) return admitted;
+    this.#parts.tables.noteRegion(request.details.region, Date.now());
+    return { ok: true };
+  }
+
+  /** A report over HTTPS, for clusters whose link is down. */
+  async heartbeat(
+    clusterId: string,
+    token: string,
+    report: LinkReport,
+  ): Promise<{ readonly ok: true; readonly response: HeartbeatResponse } | Refusal> {
+    const found = this.#authenticate(clusterId, await hashToken(token));
+    if (!found.ok) return found;
+    const commands = this.#seats.report(found.row, report, { overLink: false, nowMs: Date.now() });
+    await this.#settle();
+    return { ok: true, response: { commands } };
+  }
+
+  /** The cluster stops: it is offered to nobody and its seats are gone. */
+  async deregister(clusterId: string, token: string): Promise<{ readonly ok: true } | Refusal> {
+    const { tables, links } = this.#parts;
+    const found = this.#authenticate(clusterId, await hashToken(token));
+    if (!found.ok) return found;
+    tables.setGone(clusterId);
+    links.close(clusterId, "NORMAL");
+    logEvent("info", "registry.deregistered", { clusterId });
+    return { ok: true };
+  }
+
+  /** The upgrade request of a link; the route has checked that it is one. */
+  override async fetch(request: Request): Promise<Response> {
+    const clusterId = request.headers.get("x-cluster-id") ?? "";
+    const token = request.headers.get("x-session-token") ?? "";
+    const found = this.#authenticate(clusterId, await hashToken(token));
+    if (!found.ok) return Response.json(found, { status: 409 });
+    const { tables, links } = this.#parts;
+    const response = links.accept({ clusterId, boot: found.row.boot });
+    tables.setLinked(clusterId, true);
+    tables.renew(clusterId, Date.now());
+    await this.#settle();
+    logEvent("info", "registry.linked", { clusterId });
+    return response;
+  }
+
+  #authenticate(clusterId: string, tokenHash: string): { readonly ok: true; readonly row: ClusterRow } | Refusal {
+    const { tables } = this.#parts;
+    const row = tables.cluster(clusterId);
+    if (row !== undefined && row.state !== "gone" && row.token_hash === tokenHash) return { ok: true, row };
+    return tables.isFencedToken(tokenHash)
+      ? refuse("CLUSTER_FENCED", "A newer process with this key and instance name has registered. Stop this one.")
+      : refuse("CLUSTER_SESSION_INVALID", "This session has ended. Register again.");
+  }
+
+  override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    const { tables, links } = this.#parts;
+    const identity = links.identityOf(socket);
+    const row = identity === undefined ? undefined : tables.cluster(identity.clusterId);
+    if (row === undefined || row.state === "gone") return links.closeSocket(socket, "REGISTER_AGAIN");
+    if (row.boot !== identity?.boot) return links.closeSocket(socket, "FENCED");
+    const parsed = typeof message === "string" ? parseLinkReport(message) : { fault: "not a text message" };
+    if ("fault" in parsed) {
+      logEvent("warn", "registry.bad_report", { clusterId: row.cluster_id, fault: parsed.fault });
+      return links.closeSocket(socket, "BAD_MESSAGE", parsed.fault);
+    }
+    const commands = this.#seats.report(row, parsed.report, { overLink: true, nowMs: Date.now() });
+    for (const command of commands) socket.send(JSON.stringify(command));
+    await this.#settle();
+  }
+
+  override webSocketClose(socket: WebSocket): void {
+    const { tables, links } = this.#parts;
+    const identity = links.identityOf(socket);
+    if (identity === undefined) return;
+    const row = tables.cluster(identity.clusterId);
+    if (row === undefined || row.boot !== identity.boot) return;
+    tables.noteSign(identity.clusterId, links.pingAtMs(socket));
+    if (!links.isOpen(identity.clusterId)) tables.setLinked(identity.clusterId, false);
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    this.webSocketClose(socket);
+  }
+
+  override async alarm(): Promise<void> {
+    try {
+      this.#leases.sweep(Date.now());
+      await this.#send();
+    } catch (error) {
+      await retryAlarm(this.#parts.storage, error);
+    }
+  }
+
+  /** Sees to it that this object wakes up for what is left to do, and sends what is due behind the answer. */
+  async #settle(): Promise<void> {
+    // Set before anything is sent: should this object die in between, it comes back and sends it.
+    await this.#schedule();
+    if (this.#parts.outbox.nextDueAtMs() !== undefined) this.ctx.waitUntil(this.#send());
+  }
+
+  async #send(): Promise<void> {
+    await this.#parts.outbox.deliverDue();
+    await this.#schedule();
+  }
+
+  async #schedule(): Promise<void> {
+    const { outbox, storage } = this.#parts;
+    await wakeAt(storage, [outbox.nextDueAtMs(), this.#leases.nextSweepAtMs(Date.now())]);
+  }
+
+  async #deliver({ target, payload }: OutboxMessage<ShardMessage>): Promise<void> {
+    switch (payload.kind) {
+      case "used": {
+        const { kind: _, ...use } = payload;
+        const told = playerSession(this.env, target).ticketUsed({ playerId: target, ...use });
+        return withDeadline(told, objectCallTimeoutMs, "a player's session");
+      }
+      case "displace": {
+        const told = registryShard(this.env, target).displace(payload.clusterId, payload.boot);
+        return withDeadline(told, objectCallTimeoutMs, "another shard");
+      }
+    }
+  }
+}

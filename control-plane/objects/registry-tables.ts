@@ -1,0 +1,294 @@
+import type { ClusterListing, LinkFence, RegisterRequest } from "../../protocol/index.ts";
+import type { ClusterState } from "../domain/leases.ts";
+import { loadOf } from "../domain/pick.ts";
+import { type Occupancy, type Seat, ticketsUntilMs } from "../domain/seats.ts";
+import { type ClusterRow, seatFromRow, type SeatRow } from "./registry-rows.ts";
+
+const maxListed = 1_000;
+
+/** The SQL of a registry shard: rows in, rows out, no rules. */
+export class RegistryTables {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  cluster(clusterId: string): ClusterRow | undefined {
+    return this.#sql.exec<ClusterRow>("SELECT * FROM clusters WHERE cluster_id = ?", clusterId).toArray()[0];
+  }
+
+  /** All that are not gone. */
+  presentClusters(): ClusterRow[] {
+    return this.#sql.exec<ClusterRow>("SELECT * FROM clusters WHERE state <> 'gone'").toArray();
+  }
+
+  /** The least loaded clusters that may have room, in that order. */
+  candidates(limit: number): ClusterRow[] {
+    return this.#sql
+      .exec<ClusterRow>(
+        `SELECT * FROM clusters WHERE state = 'ready' AND locked = 0 AND draining = 0 AND (capacity = 0 OR load < 1)
+         ORDER BY load LIMIT ?`,
+        limit,
+      )
+      .toArray();
+  }
+
+  /** How many clusters can be offered, and the load of the least loaded one that has room. */
+  capacity(): { clusters: number; lowestLoad: number | undefined } {
+    const row = this.#sql
+      .exec<{ clusters: number; lowest: number | null }>(
+        `SELECT count(*) AS clusters, min(CASE WHEN capacity = 0 OR load < 1 THEN load END) AS lowest
+         FROM clusters WHERE state = 'ready' AND locked = 0 AND draining = 0`,
+      )
+      .one();
+    return { clusters: row.clusters, lowestLoad: row.lowest ?? undefined };
+  }
+
+  listings(): ClusterListing[] {
+    return this.#sql
+      .exec<ClusterRow>(
+        "SELECT * FROM clusters WHERE state = 'ready' AND draining = 0 ORDER BY name, cluster_id LIMIT ?",
+        maxListed,
+      )
+      .toArray()
+      .map((row) => {
+        const tags: string[] = JSON.parse(row.tags);
+        return {
+          id: row.cluster_id,
+          name: row.name,
+          region: row.region,
+          players: row.players,
+          capacity: row.capacity,
+          locked: row.locked === 1,
+          tags,
+          ping: { host: row.host, port: row.port },
+        };
+      });
+  }
+
+  /** A cluster starts anew: its row as it registered, with no seats. */
+  putCluster(
+    registration: {
+      readonly clusterId: string;
+      readonly shard: string;
+      readonly boot: number;
+      readonly tokenHash: string;
+      readonly nowMs: number;
+    },
+    details: RegisterRequest,
+  ): void {
+    const { clusterId, shard, boot, tokenHash, nowMs } = registration;
+    this.#sql.exec("DELETE FROM seats WHERE cluster_id = ?", clusterId);
+    this.#sql.exec(
+      `INSERT OR REPLACE INTO clusters (cluster_id, shard, boot, token_hash, state, name, region, host, port, wss_url, tls,
+         tags, software, proto_min, proto_max, capacity, renewed_at, registered_at)
+       VALUES (?, ?, ?, ?, 'ready', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      clusterId,
+      shard,
+      boot,
+      tokenHash,
+      details.name,
+      details.region,
+      details.host,
+      details.port,
+      details.wssUrl ?? null,
+      JSON.stringify(details.tls),
+      JSON.stringify(details.tags),
+      details.software,
+      details.protocol.min,
+      details.protocol.max,
+      details.capacity,
+      nowMs,
+      nowMs,
+    );
+  }
+
+  setState(clusterId: string, state: ClusterState): void {
+    this.#sql.exec("UPDATE clusters SET state = ? WHERE cluster_id = ?", state, clusterId);
+  }
+
+  /** A cluster that comes back has to register again; nobody has a seat there. */
+  setGone(clusterId: string): void {
+    this.#sql.exec("DELETE FROM seats WHERE cluster_id = ?", clusterId);
+    this.#sql.exec(
+      `UPDATE clusters SET state = 'gone', linked = 0, link_accounted = 0, seats = 0, joined = 0, players = 0, load = 0
+       WHERE cluster_id = ?`,
+      clusterId,
+    );
+  }
+
+  /** A sign of life in the past. */
+  noteSign(clusterId: string, atMs: number): void {
+    this.#sql.exec("UPDATE clusters SET renewed_at = max(renewed_at, ?) WHERE cluster_id = ?", atMs, clusterId);
+  }
+
+  /** A sign of life now: the cluster can be offered. */
+  renew(clusterId: string, atMs: number): void {
+    this.#sql.exec(
+      "UPDATE clusters SET renewed_at = max(renewed_at, ?), state = 'ready' WHERE cluster_id = ? AND state <> 'gone'",
+      atMs,
+      clusterId,
+    );
+  }
+
+  setLinked(clusterId: string, linked: boolean): void {
+    const value = linked ? 1 : 0;
+    this.#sql.exec("UPDATE clusters SET linked = ?, link_accounted = 0 WHERE cluster_id = ?", value, clusterId);
+  }
+
+  /** The first, full report has come over the cluster's link: from now on its pings tell that nothing has changed. */
+  setLinkAccounted(clusterId: string): void {
+    this.#sql.exec("UPDATE clusters SET link_accounted = linked WHERE cluster_id = ?", clusterId);
+  }
+
+  /** Notes that a report has been applied, and what the cluster's seats add up to since. */
+  noteReport(clusterId: string, report: { sequence: number; players: number }, nowMs: number): void {
+    this.#sql.exec(
+      "UPDATE clusters SET report_sequence = ?, previous_report_at = reported_at, reported_at = ?, players = ? WHERE cluster_id = ?",
+      report.sequence,
+      nowMs,
+      report.players,
+      clusterId,
+    );
+  }
+
+  /** Changes a cluster's totals together with the rows that they count. */
+  addOccupancy(clusterId: string, seatsDelta: number, joinedDelta: number): void {
+    const row = this.#sql
+      .exec<{ capacity: number; seats: number; joined: number; players: number }>(
+        "UPDATE clusters SET seats = seats + ?, joined = joined + ? WHERE cluster_id = ? RETURNING capacity, seats, joined, players",
+        seatsDelta,
+        joinedDelta,
+        clusterId,
+      )
+      .one();
+    this.#sql.exec("UPDATE clusters SET load = ? WHERE cluster_id = ?", loadOf(row satisfies Occupancy), clusterId);
+  }
+
+  seat(clusterId: string, playerId: string): Seat | undefined {
+    const row = this.#sql
+      .exec<SeatRow>("SELECT * FROM seats WHERE cluster_id = ? AND player_id = ?", clusterId, playerId)
+      .toArray()[0];
+    return row === undefined ? undefined : seatFromRow(row);
+  }
+
+  /** Where the seat of a reservation is. */
+  holdOf(reservationId: string): { clusterId: string; playerId: string } | undefined {
+    const row = this.#sql
+      .exec<{ cluster_id: string; player_id: string }>(
+        "SELECT cluster_id, player_id FROM seats WHERE hold_reservation = ?",
+        reservationId,
+      )
+      .toArray()[0];
+    return row === undefined ? undefined : { clusterId: row.cluster_id, playerId: row.player_id };
+  }
+
+  seatsOf(clusterId: string): Seat[] {
+    return this.#sql.exec<SeatRow>("SELECT * FROM seats WHERE cluster_id = ?", clusterId).toArray().map(seatFromRow);
+  }
+
+  /** Seats of nobody in the game, whose tickets had ceased to work by `untilMs`. */
+  endedSeats(clusterId: string, untilMs: number): Seat[] {
+    return this.#sql
+      .exec<SeatRow>(
+        "SELECT * FROM seats WHERE cluster_id = ? AND joined_generation IS NULL AND tickets_until <= ?",
+        clusterId,
+        untilMs,
+      )
+      .toArray()
+      .map(seatFromRow);
+  }
+
+  fencesOf(clusterId: string): LinkFence[] {
+    return this.#sql
+      .exec<{ player_id: string; fence: number }>(
+        "SELECT player_id, fence FROM seats WHERE cluster_id = ? AND fence IS NOT NULL",
+        clusterId,
+      )
+      .toArray()
+      .map((row) => ({ type: "fence", playerId: row.player_id, generation: row.fence }));
+  }
+
+  putSeat(clusterId: string, seat: Seat): void {
+    this.#sql.exec(
+      `INSERT OR REPLACE INTO seats (cluster_id, player_id, joined_reservation, joined_generation, hold_reservation,
+         hold_generation, hold_until, earlier_until, fence, tickets_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      clusterId,
+      seat.playerId,
+      seat.joined?.reservationId ?? null,
+      seat.joined?.generation ?? null,
+      seat.hold?.reservationId ?? null,
+      seat.hold?.generation ?? null,
+      seat.hold?.untilMs ?? null,
+      seat.earlierUntilMs,
+      seat.fence ?? null,
+      ticketsUntilMs(seat),
+    );
+  }
+
+  deleteSeat(clusterId: string, playerId: string): void {
+    this.#sql.exec("DELETE FROM seats WHERE cluster_id = ? AND player_id = ?", clusterId, playerId);
+  }
+
+  noteFencedToken(tokenHash: string, nowMs: number): void {
+    this.#sql.exec("INSERT OR IGNORE INTO fenced_tokens (token_hash, fenced_at) VALUES (?, ?)", tokenHash, nowMs);
+  }
+
+  isFencedToken(tokenHash: string): boolean {
+    return this.#sql.exec("SELECT 1 FROM fenced_tokens WHERE token_hash = ?", tokenHash).toArray().length > 0;
+  }
+
+  clusterKey(keyId: string): { x: string; checkedAtMs: number } | undefined {
+    const row = this.#sql
+      .exec<{ x: string; checked_at: number }>("SELECT x, checked_at FROM cluster_keys WHERE key_id = ?", keyId)
+      .toArray()[0];
+    return row === undefined ? undefined : { x: row.x, checkedAtMs: row.checked_at };
+  }
+
+  putClusterKey(keyId: string, x: string, nowMs: number): void {
+    this.#sql.exec("INSERT OR REPLACE INTO cluster_keys (key_id, x, checked_at) VALUES (?, ?, ?)", keyId, x, nowMs);
+  }
+
+  deleteClusterKey(keyId: string): void {
+    this.#sql.exec("DELETE FROM cluster_keys WHERE key_id = ?", keyId);
+  }
+
+  /** Whether this is the first use of an assertion. */
+  useAssertion(jti: string, expiresAtMs: number, nowMs: number): boolean {
+    this.#sql.exec("DELETE FROM assertions WHERE expires_at < ?", nowMs);
+    const inserted = this.#sql.exec(
+      "INSERT OR IGNORE INTO assertions (jti, expires_at) VALUES (?, ?) RETURNING jti",
+      jti,
+      expiresAtMs,
+    );
+    return inserted.toArray().length > 0;
+  }
+
+  noteRegion(region: string, nowMs: number): void {
+    this.#sql.exec("INSERT OR REPLACE INTO regions (region, noted_at) VALUES (?, ?)", region, nowMs);
+  }
+
+  regions(): string[] {
+    return this.#sql
+      .exec<{ region: string }>("SELECT region FROM regions ORDER BY noted_at DESC LIMIT 64")
+      .toArray()
+      .map((row) => row.region);
+  }
+
+  /** When the next look at all leases is due; 0 when none is. */
+  nextSweepAtMs(): number {
+    return this.#sql.exec<{ next_at: number }>("SELECT next_at FROM sweep").toArray()[0]?.next_at ?? 0;
+  }
+
+  setNextSweep(atMs: number): void {
+    this.#sql.exec("DELETE FROM sweep");
+    if (atMs > 0) this.#sql.exec("INSERT INTO sweep (next_at) VALUES (?)", atMs);
+  }
+
+  /** Forgets what served its purpose before `beforeMs`. */
+  forget(beforeMs: number): void {
+    this.#sql.exec("DELETE FROM fenced_tokens WHERE fenced_at < ?", beforeMs);
+    this.#sql.exec("DELETE FROM clusters WHERE state = 'gone' AND renewed_at < ?", beforeMs);
+  }
+}

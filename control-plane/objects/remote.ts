@@ -1,0 +1,44 @@
+import type { KeyRing } from "./key-ring.ts";
+import type { PlayerSession } from "./player-session.ts";
+import type { RegistryShard } from "./registry-shard.ts";
+
+/** An object's methods as they are seen from outside: every one takes a while. Answers are plain data. */
+type Remote<T, Names extends keyof T> = {
+  readonly [Name in Names]: T[Name] extends (...args: infer Args) => infer Answer
+    ? (...args: Args) => Promise<Awaited<Answer>>
+    : never;
+};
+
+type RemoteShard = Remote<
+  RegistryShard,
+  | "register"
+  | "useAssertion"
+  | "displace"
+  | "reserve"
+  | "withdraw"
+  | "fence"
+  | "listing"
+  | "digest"
+  | "admitRegion"
+  | "heartbeat"
+  | "deregister"
+> & { readonly fetch: (address: string, init: RequestInit) => Promise<Response> };
+
+type RemoteSession = Remote<PlayerSession, "allocate" | "cancel" | "ticketUsed">;
+
+type RemoteRing = Remote<KeyRing, "signingKey" | "publishedKeys">;
+
+/** The registry shard of that name, as `domain/sharding.ts` makes them. */
+export function registryShard(env: Env, name: string): RemoteShard {
+  return env.REGISTRY_SHARD.getByName(name);
+}
+
+/** The session of a player, whether there is one yet or not. */
+export function playerSession(env: Env, playerId: string): RemoteSession {
+  return env.PLAYER_SESSION.getByName(playerId);
+}
+
+/** The one key ring of this master. */
+export function keyRing(env: Env): RemoteRing {
+  return env.KEY_RING.getByName("ring");
+}

@@ -1,0 +1,15 @@
+/**
+ * Brings an object's own SQLite schema up to date. `migrations` is append-only: entry n leads from version n to n + 1. All
+ * that are due run in one transaction, before the object answers anything.
+ */
+export function migrateStorage(storage: DurableObjectStorage, migrations: readonly string[]): void {
+  storage.transactionSync(() => {
+    storage.sql.exec("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)");
+    const row = storage.sql.exec<{ version: number }>("SELECT version FROM schema_version").toArray()[0];
+    const version = row?.version ?? 0;
+    if (version >= migrations.length) return;
+    for (const migration of migrations.slice(version)) storage.sql.exec(migration);
+    storage.sql.exec("DELETE FROM schema_version");
+    storage.sql.exec("INSERT INTO schema_version (version) VALUES (?)", migrations.length);
+  });
+}

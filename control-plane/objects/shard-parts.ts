@@ -1,0 +1,25 @@
+import type { MasterSettings } from "../settings.ts";
+import type { ClusterLinks } from "./cluster-links.ts";
+import type { Outbox } from "./outbox.ts";
+import type { RegistryTables } from "./registry-tables.ts";
+
+/** What a shard tells other objects, and must not lose. The target is a player's session, or another shard. */
+export type ShardMessage =
+  | {
+      readonly kind: "used";
+      readonly reservationId: string;
+      readonly generation: number;
+      readonly clusterId: string;
+      readonly shard: string;
+    }
+  | { readonly kind: "displace"; readonly clusterId: string; readonly boot: number };
+
+/** What the parts of a registry shard share. */
+export interface ShardParts {
+  readonly storage: DurableObjectStorage;
+  readonly tables: RegistryTables;
+  readonly links: ClusterLinks;
+  readonly outbox: Outbox<ShardMessage>;
+  /** @throws SettingError */
+  readonly settings: () => MasterSettings;
+}

@@ -1,0 +1,36 @@
+import { openSigningKey, type StoredKey } from "../../auth/key-ring.ts";
+import type { SigningKey } from "../../auth/ticket.ts";
+import { logEvent } from "../log.ts";
+import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
+import { keyEncryptionKey } from "./key-encryption-key.ts";
+
+/** Where the encrypted key comes from: the `KeyRing` object. */
+export interface SigningKeySource {
+  signingKey(): Promise<StoredKey>;
+}
+
+/** Longest time that an isolate goes on with a key in memory while the key ring cannot be asked. */
+export const signerCacheSeconds = 600;
+const freshMs = 60_000;
+
+let cached: { readonly key: SigningKey; readonly fetchedAtMs: number } | undefined;
+
+/**
+ * The key that signs tickets, decrypted. Kept in memory for a minute, so that an allocation does not wait for the key ring, and
+ * for ten while the key ring is away.
+ */
+export async function currentSigningKey(env: object, ring: SigningKeySource, nowMs: number): Promise<SigningKey> {
+  const known = cached;
+  if (known !== undefined && nowMs - known.fetchedAtMs < freshMs) return known.key;
+  const kek = await keyEncryptionKey(env);
+  try {
+    const stored = await withDeadline(ring.signingKey(), objectCallTimeoutMs, "the key ring");
+    const key = known?.key.kid === stored.kid ? known.key : await openSigningKey(stored, kek);
+    cached = { key, fetchedAtMs: nowMs };
+    return key;
+  } catch (error) {
+    logEvent("error", "signing_key.unavailable", { error });
+    if (known !== undefined && nowMs - known.fetchedAtMs < signerCacheSeconds * 1_000) return known.key;
+    throw error;
+  }
+}

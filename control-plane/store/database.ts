@@ -1,0 +1,45 @@
+import { createClient } from "@libsql/client/web";
+import type { LibSQLDatabase } from "drizzle-orm/libsql";
+import { drizzle } from "drizzle-orm/libsql/web";
+
+/** Where the database is. */
+export interface DatabaseAddress {
+  /** `libsql://…`, `https://…`, or `http://…` on this machine. */
+  readonly url: string;
+  readonly authToken: string;
+}
+
+export type Database = LibSQLDatabase;
+
+/** The database could not be asked, or did not answer in time. */
+export class DatabaseError extends Error {
+  override readonly name = "DatabaseError";
+}
+
+const defaultTimeoutMs = 5_000;
+
+/**
+ * Runs `work` with a client of its own: in a Worker, a client that outlives its request hangs later ones.
+ *
+ * @throws DatabaseError when the database is away, or refuses what was asked
+ */
+export async function withDatabase<T>(
+  address: DatabaseAddress,
+  work: (database: Database) => Promise<T>,
+  timeoutMs = defaultTimeoutMs,
+): Promise<T> {
+  const signal = AbortSignal.timeout(timeoutMs);
+  const client = createClient({
+    // Plain HTTP requests: no WebSocket to keep open between them.
+    url: address.url.replace(/^libsql:/, "https:"),
+    authToken: address.authToken,
+    fetch: async (input: Request | string | URL, init?: RequestInit) => fetch(input, { ...init, signal }),
+  });
+  try {
+    return await work(drizzle({ client }));
+  } catch (error) {
+    throw new DatabaseError("the database did not do as it was asked", { cause: error });
+  } finally {
+    client.close();
+  }
+}

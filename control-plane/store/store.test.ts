@@ -1,0 +1,96 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createClient } from "@libsql/client/web";
+import { exportJWK, generateKeyPair } from "jose";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type ClusterPublicKey, clusterKeyId, parseClusterPublicKey } from "../../auth/cluster-assertion.ts";
+import { type LibsqlServer, startLibsqlServer } from "../../dev/libsql/server.ts";
+import { enrolClusterKey, findClusterKey, listClusterKeys, revokeClusterKey } from "./cluster-keys.ts";
+import { DatabaseError } from "./database.ts";
+import { migrate } from "./migrate.ts";
+import { recordPlayer } from "./players.ts";
+
+const authToken = "a-token-for-tests";
+let folder: string;
+let server: LibsqlServer;
+let address: { url: string; authToken: string };
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "sustenet-store-"));
+  server = await startLibsqlServer({ file: join(folder, "turso.db"), authToken });
+  address = { url: server.url, authToken };
+  await migrate(address);
+});
+
+afterAll(async () => {
+  await server.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function createKey(): Promise<ClusterPublicKey> {
+  const { publicKey } = await generateKeyPair("Ed25519", { extractable: true });
+  const parsed = parseClusterPublicKey(await exportJWK(publicKey));
+  if (parsed === undefined) throw new Error("a new key parses");
+  return parsed;
+}
+
+describe("migrations", () => {
+  it("run again without harm", async () => {
+    const publicKey = await createKey();
+    const keyId = await enrolClusterKey(address, { name: "kept", publicKey });
+    await migrate(address);
+    expect(await findClusterKey(address, keyId)).toEqual(publicKey);
+  });
+});
+
+describe("cluster keys", () => {
+  it("are found under their thumbprint once enrolled, and enrolled once", async () => {
+    const publicKey = await createKey();
+    const keyId = await clusterKeyId(publicKey);
+    expect(await findClusterKey(address, keyId)).toBeUndefined();
+    expect(await enrolClusterKey(address, { name: "one", publicKey })).toBe(keyId);
+    expect(await enrolClusterKey(address, { name: "two", publicKey })).toBe(keyId);
+    expect(await findClusterKey(address, keyId)).toEqual(publicKey);
+    const entries = (await listClusterKeys(address)).filter((entry) => entry.keyId === keyId);
+    expect(entries).toMatchObject([{ name: "two", revokedAtMs: undefined }]);
+  });
+
+  it("that are revoked are not found, and stay revoked", async () => {
+    const publicKey = await createKey();
+    const keyId = await enrolClusterKey(address, { name: "leaked", publicKey });
+    expect(await revokeClusterKey(address, keyId)).toBe(true);
+    expect(await revokeClusterKey(address, keyId)).toBe(false);
+    expect(await findClusterKey(address, keyId)).toBeUndefined();
+    await expect(enrolClusterKey(address, { name: "again", publicKey })).rejects.toThrow(RangeError);
+    expect(await findClusterKey(address, keyId)).toBeUndefined();
+    const entry = (await listClusterKeys(address)).find((one) => one.keyId === keyId);
+    expect(entry?.revokedAtMs).toBeTypeOf("number");
+  });
+
+  it("that nobody knows cannot be revoked", async () => {
+    expect(await revokeClusterKey(address, "nobody")).toBe(false);
+  });
+});
+
+describe("players", () => {
+  it("are recorded once, with their latest name", async () => {
+    await recordPlayer(address, { id: "p1", displayName: "Ada", nowMs: 1 });
+    await recordPlayer(address, { id: "p1", displayName: "Grace", nowMs: 2 });
+    const client = createClient(address);
+    const { rows } = await client.execute("SELECT * FROM players WHERE id = 'p1'");
+    client.close();
+    expect(rows).toHaveLength(1);
+    expect(rows[0]).toMatchObject({ id: "p1", display_name: "Grace", created_at: 1, last_seen_at: 2 });
+  });
+});
+
+describe("a database that is away", () => {
+  it("is a DatabaseError without the token in it", async () => {
+    const away = { url: "http://127.0.0.1:9", authToken };
+    const failure = await findClusterKey(away, "k").catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(DatabaseError);
+    expect(String(failure)).not.toContain(authToken);
+    await expect(findClusterKey({ ...address, authToken: "wrong" }, "k")).rejects.toThrow(DatabaseError);
+  });
+});

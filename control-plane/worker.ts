@@ -1,0 +1,11 @@
+import { createApp } from "./http/app.ts";
+
+export { KeyRing } from "./objects/key-ring.ts";
+export { PlayerSession } from "./objects/player-session.ts";
+export { RegistryShard } from "./objects/registry-shard.ts";
+
+const app = createApp();
+
+export default {
+  fetch: (request, env, context) => app.fetch(request, env, context),
+} satisfies ExportedHandler<Env>;

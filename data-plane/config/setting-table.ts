@@ -1,0 +1,73 @@
+import { limits } from "../../protocol/index.ts";
+import { decimal, flag, integer, port, type SettingKind, type Spot, spot, text, words } from "./setting-kinds.ts";
+
+/** Port of a cluster when `port` is 0. */
+export const defaultPort = 6257;
+
+/** Port of the master when `master_port` is 0. */
+export const defaultMasterPort = 6256;
+
+export type Section = "all" | "cluster";
+
+/** One key of Config.toml; `T` is what reading it gives. */
+export interface SettingRow<T> {
+  readonly section: Section;
+  readonly key: string;
+  readonly expected: string;
+  readonly parse: (value: unknown) => T | undefined;
+  readonly fromText: (text: string) => unknown;
+  readonly fallback: T;
+}
+
+const host = text("an IP address or a host name", /^[\w.:%-]{1,253}$/);
+const origin: Spot = { x: 0, y: 0, z: 0 };
+
+/** Every key of Config.toml. The README of examples/minimal explains them. */
+export const settingTable = {
+  serverName: row("all", "server_name", text("a name of 1 to 64 printable characters", /^[^\p{C}]{1,64}$/u), "Cluster"),
+  maxConnections: row("all", "max_connections", integer(0, 1_000_000), 0),
+  port: row("all", "port", port, 0),
+  keyName: row(
+    "cluster",
+    "key_name",
+    text('a file name of letters, digits, "_", "." and "-", without its ending', /^\w[\w.-]{0,63}$/),
+    "cluster_key",
+  ),
+  keysDir: row("cluster", "keys_dir", text("the path of a folder", /^[^\0]{1,1024}$/), "keys"),
+  masterUrl: row("cluster", "master_url", text("an address like https://master.example.com", /./), undefined),
+  masterIp: row("cluster", "master_ip", host, undefined),
+  masterPort: row("cluster", "master_port", integer(0, 65_535), undefined),
+  domainPubKey: row("cluster", "domain_pub_key", text("an address", /^/), undefined),
+  instance: row("cluster", "instance", text('1 to 64 letters, digits, "_", "." and "-"', /^[\w.-]{1,64}$/), "main"),
+  region: row(
+    "cluster",
+    "region",
+    text('1 to 32 of a-z, 0-9 and inner "-"', /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/),
+    "default",
+  ),
+  host: row("cluster", "host", host, undefined),
+  advertisedHost: row("cluster", "advertised_host", host, undefined),
+  advertisedPort: row("cluster", "advertised_port", integer(0, 65_535), 0),
+  tags: row("cluster", "tags", words(16), []),
+  tickHz: row("cluster", "tick_hz", integer(1, 128), 30),
+  maxFrameBytes: row(
+    "cluster",
+    "max_frame_bytes",
+    integer(64, limits.maxFrameBytes),
+    limits.defaultMaxClientFrameBytes,
+  ),
+  pingIntervalMs: row("cluster", "ping_interval_ms", integer(100, 60_000), 5_000),
+  idleTimeoutMs: row("cluster", "idle_timeout_ms", integer(200, 65_535), 15_000),
+  maxSpeed: row("cluster", "max_speed", decimal(0, 1e9), 0),
+  maxUnauthenticated: row("cluster", "max_unauthenticated", integer(1, 100_000), 1_024),
+  maxUnauthenticatedPerIp: row("cluster", "max_unauthenticated_per_ip", integer(1, 100_000), 64),
+  tls12: row("cluster", "tls12", flag, true),
+  spawn: row("cluster", "spawn", spot, origin),
+} as const;
+
+/** All rows, for what treats them alike. */
+export const settingRows: readonly SettingRow<unknown>[] = Object.values(settingTable);
+
+function row<T, F>(section: Section, key: string, kind: SettingKind<T>, fallback: F): SettingRow<T | F> {
+  return { section, key, ...kind, fallback };
+}

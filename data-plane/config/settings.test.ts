@@ -1,0 +1,295 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ConfigError } from "./config-error.ts";
+import { type ClusterSettings, loadSettings } from "./settings.ts";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "sustenet-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const file = (): string => join(folder, "Config.toml");
+
+function load(toml: string, environment: Record<string, string> = {}): ClusterSettings {
+  writeFileSync(file(), toml);
+  return loadSettings({ file: file(), fileMustExist: true, environment }).settings;
+}
+
+/** The problems, without the folder. */
+function problems(toml: string, environment: Record<string, string> = {}): readonly string[] {
+  try {
+    load(toml, environment);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems.map((line) => line.replace(`${folder}/`, ""));
+    throw error;
+  }
+  return [];
+}
+
+const master = '[cluster]\nmaster_url = "http://127.0.0.1:6256"\n';
+
+describe("Config.toml", () => {
+  it("takes the original's example as it stands", () => {
+    const settings = load(`
+[all]
+server_name = "Default Cluster Server"
+max_connections = 0
+port = 0
+[cluster]
+key_name = "cluster_key"
+master_ip = "127.0.0.1"
+master_port = 0
+domain_pub_key = "https://site-cdn.playreia.com/game/pubkey.pub" # Currently does nothing.
+`);
+    expect(settings).toMatchObject({
+      serverName: "Default Cluster Server",
+      maxConnections: 0,
+      port: 6257,
+      masterUrl: "http://127.0.0.1:6256",
+      keysDir: join(folder, "keys"),
+      keyName: "cluster_key",
+      instance: "main",
+      tickHz: 30,
+      host: undefined,
+      advertisedHost: "127.0.0.1",
+    });
+  });
+
+  it("reads every key", () => {
+    expect(
+      load(`[all]
+server_name = "Größe"
+max_connections = 100
+port = 7000
+[cluster]
+key_name = "k"
+keys_dir = "/etc/keys"
+master_url = "https://master.example.com/"
+instance = "a-1"
+region = "eu-west"
+host = "0.0.0.0"
+advertised_host = "play.example.com"
+advertised_port = 443
+tags = ["pvp", "beta"]
+tick_hz = 60
+max_frame_bytes = 1024
+ping_interval_ms = 1000
+idle_timeout_ms = 3000
+max_speed = 7.5
+max_unauthenticated = 10
+max_unauthenticated_per_ip = 2
+tls12 = false
+spawn = [1, 2.5, -3]
+`),
+    ).toEqual({
+      serverName: "Größe",
+      maxConnections: 100,
+      port: 7000,
+      keyName: "k",
+      keysDir: "/etc/keys",
+      masterUrl: "https://master.example.com",
+      instance: "a-1",
+      region: "eu-west",
+      host: "0.0.0.0",
+      advertisedHost: "play.example.com",
+      advertisedPort: 443,
+      tags: ["pvp", "beta"],
+      tickHz: 60,
+      maxFrameBytes: 1024,
+      pingIntervalMs: 1000,
+      idleTimeoutMs: 3000,
+      maxSpeed: 7.5,
+      maxUnauthenticated: 10,
+      maxUnauthenticatedPerIp: 2,
+      tls12: false,
+      spawn: { x: 1, y: 2.5, z: -3 },
+    });
+  });
+
+  it('takes "free" for whichever port the system gives', () => {
+    expect(load(`[all]\nport = "free"\n${master}`).port).toBe(0);
+  });
+
+  it("says the line, the key and what was expected, one line a problem, in order", () => {
+    expect(
+      problems(`[all]
+port = 99999
+max_conections = 5
+
+[cluster]
+master_url = "http://127.0.0.1"
+tags = ["a",
+  "b c"]
+tick_hz = "a secret in the wrong place"
+server_name = "x"
+tls12 = 1
+spawn = [0, nan, 0]
+[masters]
+x = 1
+`),
+    ).toEqual([
+      'Config.toml:2: [all] port: expected a port from 0 to 65535 (0 is the default) or "free", got 99999',
+      "Config.toml:3: [all] max_conections: unknown key; did you mean max_connections?",
+      'Config.toml:7: [cluster] tags: expected a list of at most 16 words of 1 to 32 letters, digits, "_", "." and "-", got a list',
+      "Config.toml:9: [cluster] tick_hz: expected a whole number from 1 to 128, got text",
+      "Config.toml:10: [cluster] server_name: expected under [all]",
+      "Config.toml:11: [cluster] tls12: expected true or false, got 1",
+      "Config.toml:12: [cluster] spawn: expected three numbers, as in [0.0, 0.0, 0.0], got a list",
+      "Config.toml:13: [masters]: unknown section, expected [all] or [cluster]",
+    ]);
+  });
+
+  it("says line and column where it is not TOML, and quotes nothing", () => {
+    const [problem, ...others] = problems('[all]\nserver_name = "x\nport = 1');
+    expect(problem).toMatch(/^Config\.toml:2:\d+: not TOML: [^\n]+$/);
+    expect(problem).not.toContain("server_name");
+    expect(others).toEqual([]);
+  });
+
+  it("knows keys outside of their section", () => {
+    expect(problems(`port = 1\nall = 5\n${master}`)).toEqual([
+      "Config.toml:1: port: expected under [all]",
+      "Config.toml:2: all: expected a section, [all]",
+    ]);
+  });
+
+  it.each([
+    ["tick_hz", "0", "1"],
+    ["tick_hz", "129", "128"],
+    ["tick_hz", "30.5", "30"],
+    ["max_frame_bytes", "63", "64"],
+    ["max_frame_bytes", "65536", "65535"],
+    ["idle_timeout_ms", "65536", "65535"],
+    ["ping_interval_ms", "99", "100"],
+    ["max_speed", "-0.1", "0.1"],
+    ["max_speed", "inf", "1e9"],
+    ["max_unauthenticated", "0", "1"],
+    ["advertised_port", "65536", "65535"],
+    ["instance", '""', '"a"'],
+    ["instance", `"${"a".repeat(65)}"`, `"${"a".repeat(64)}"`],
+    ["region", '"EU"', '"eu"'],
+    ["key_name", '"../key"', '"key"'],
+  ])("refuses %s = %s, and takes %s", (key, bad, good) => {
+    expect(problems(`${master}${key} = ${bad}`)).toHaveLength(1);
+    expect(problems(`${master}${key} = ${good}`)).toEqual([]);
+  });
+
+  it("wants idle_timeout_ms above ping_interval_ms", () => {
+    expect(problems(`${master}ping_interval_ms = 2000\nidle_timeout_ms = 2000`)).toEqual([
+      "Config.toml:4: [cluster] idle_timeout_ms: expected more than ping_interval_ms (2000), got 2000",
+    ]);
+  });
+
+  it("reports a file that was named and is not there, but can do without the default one", () => {
+    const environment = { SUSTENET_CLUSTER_MASTER_URL: "http://localhost:1" };
+    expect(() => loadSettings({ file: file(), fileMustExist: true, environment })).toThrow(/cannot be read \(ENOENT\)/);
+    const { settings } = loadSettings({ file: file(), fileMustExist: false, environment });
+    expect(settings).toMatchObject({ masterUrl: "http://localhost:1", serverName: "Cluster" });
+  });
+
+  it("remarks that domain_pub_key is not used", () => {
+    writeFileSync(file(), `${master}domain_pub_key = "https://x"`);
+    const { remarks } = loadSettings({ file: file(), fileMustExist: true, environment: {} });
+    expect(remarks).toEqual([expect.stringContaining("domain_pub_key is not used")]);
+  });
+});
+
+describe("the master's address", () => {
+  it.each([
+    ["https://master.example.com", "https://master.example.com"],
+    ["https://master.example.com:8443/", "https://master.example.com:8443"],
+    ["http://127.0.0.1:6256", "http://127.0.0.1:6256"],
+    ["http://localhost", "http://localhost"],
+    ["http://[::1]:6256", "http://[::1]:6256"],
+  ])("takes %s", (url, origin) => {
+    expect(load(`[cluster]\nmaster_url = "${url}"\nadvertised_host = "h"`).masterUrl).toBe(origin);
+  });
+
+  it.each([
+    ["http://master.example.com", "plain http is for a master on this machine only"],
+    ["http://10.0.0.1", "plain http"],
+    ["http://127.0.0.1.example.com", "plain http"],
+    ["https://user:pass@master.example.com", "without user name and password"],
+    ["https://master.example.com/v1", "without a path"],
+    ["ftp://master.example.com", "https://"],
+    ["master.example.com:6256", "https://"],
+    ["master", "an address like"],
+  ])("refuses %s", (url, reason) => {
+    expect(problems(`[cluster]\nmaster_url = "${url}"\nadvertised_host = "h"`)).toEqual([expect.stringContaining(reason)]);
+  });
+
+  it.each([
+    ["127.0.0.1", "0", "http://127.0.0.1:6256"],
+    ["::1", "7000", "http://[::1]:7000"],
+    ["10.1.2.3", "0", "https://10.1.2.3:6256"],
+    ["master.example.com", "443", "https://master.example.com"],
+  ])("makes of master_ip %s and port %s %s", (ip, port, url) => {
+    const toml = `[cluster]\nmaster_ip = "${ip}"\nmaster_port = ${port}\nadvertised_host = "h"`;
+    expect(load(toml).masterUrl).toBe(url);
+  });
+
+  it("is needed, and once", () => {
+    expect(problems("[all]\nport = 1\n[cluster]\n")).toEqual([
+      "Config.toml:3: [cluster] master_url: missing, expected the master's address, as https://master.example.com",
+    ]);
+    expect(problems(`${master}master_ip = "127.0.0.1"`)).toEqual([
+      "Config.toml:3: [cluster] master_ip: expected only one of master_url and master_ip",
+    ]);
+  });
+
+  it("elsewhere makes advertised_host needed, unless host says it", () => {
+    const away = '[cluster]\nmaster_url = "https://master.example.com"\n';
+    expect(problems(away)).toEqual([
+      "Config.toml:1: [cluster] advertised_host: missing, expected the address at which players reach this cluster",
+    ]);
+    expect(load(`${away}host = "192.0.2.1"`).advertisedHost).toBe("192.0.2.1");
+    expect(load(`${away}host = "0.0.0.0"\nadvertised_host = "play.example.com"`).advertisedHost).toBe("play.example.com");
+  });
+});
+
+describe("the environment", () => {
+  it("goes before the file", () => {
+    const settings = load(`[all]\nport = 1\n${master}tick_hz = 10`, {
+      SUSTENET_ALL_PORT: "free",
+      SUSTENET_CLUSTER_TICK_HZ: "20",
+      SUSTENET_CLUSTER_TAGS: "a, b",
+      SUSTENET_CLUSTER_TLS12: "false",
+      SUSTENET_CLUSTER_SPAWN: "1,2,3",
+      SUSTENET_CLUSTER_REGION: "",
+    });
+    expect(settings).toMatchObject({
+      port: 0,
+      tickHz: 20,
+      tags: ["a", "b"],
+      tls12: false,
+      spawn: { x: 1, y: 2, z: 3 },
+      region: "default",
+    });
+  });
+
+  it("names the master anew, whichever way the file did", () => {
+    const environment = { SUSTENET_CLUSTER_MASTER_URL: "http://127.0.0.1:2" };
+    expect(load('[cluster]\nmaster_ip = "127.0.0.1"\nmaster_port = 1', environment).masterUrl).toBe("http://127.0.0.1:2");
+    expect(load(master, { SUSTENET_CLUSTER_MASTER_IP: "127.0.0.3" }).masterUrl).toBe("http://127.0.0.3:6256");
+  });
+
+  it("is named where it is wrong", () => {
+    expect(problems(master, { SUSTENET_CLUSTER_TICK_HZ: "fast", SUSTENET_ALL_PORT: "70000" })).toEqual([
+      'SUSTENET_ALL_PORT: [all] port: expected a port from 0 to 65535 (0 is the default) or "free", got 70000',
+      "SUSTENET_CLUSTER_TICK_HZ: [cluster] tick_hz: expected a whole number from 1 to 128, got text",
+    ]);
+  });
+
+  it("may hold strange variables, which are remarked on only: Kubernetes sets some", () => {
+    writeFileSync(file(), master);
+    const environment = { SUSTENET_CLUSTER_TICKHZ: "1", SUSTENET_CLUSTER_SERVICE_HOST: "10.0.0.1", SUSTENET_LOG_LEVEL: "x" };
+    const { remarks } = loadSettings({ file: file(), fileMustExist: true, environment });
+    expect(remarks).toEqual([
+      "SUSTENET_CLUSTER_TICKHZ is not a setting; did you mean SUSTENET_CLUSTER_TICK_HZ?",
+      expect.stringContaining("SUSTENET_CLUSTER_SERVICE_HOST is not a setting"),
+    ]);
+  });
+});

@@ -1,0 +1,156 @@
+import type { Layout } from "./layout.ts";
+
+/** A player entered or left a fragment, or may not enter one that is full. */
+export interface MembershipEvent {
+  readonly type: "leave" | "enter" | "full";
+  /** The player's index, as given to {@link Membership}. */
+  readonly player: number;
+  /** Name of the fragment. */
+  readonly fragment: string;
+}
+
+const nowhere = -1;
+
+/**
+ * Which player is in which fragment: always exactly one. Players are indices below the capacity.
+ *
+ * A player is swapped when it has been more than the margin outside of its fragment for the dwell time on end; or at once by
+ * {@link place}. Every change is told once, in the order in which it happened: `leave`, then `enter`.
+ */
+export class Membership {
+  /** By player: index of its fragment in the layout, or -1. Read only. */
+  readonly fragmentOf: Int32Array;
+  /** By fragment: how many players. Read only. */
+  population: Int32Array;
+  #layout: Layout;
+  /** By player: for how many ticks it has been outside. */
+  readonly #outside: Uint16Array;
+  /** By player: whether it was told that the fragment that it stands in is full. */
+  readonly #refused: Uint8Array;
+  #events: MembershipEvent[] = [];
+
+  constructor(layout: Layout, capacity: number) {
+    this.#layout = layout;
+    this.fragmentOf = new Int32Array(capacity).fill(nowhere);
+    this.population = new Int32Array(layout.fragments.length);
+    this.#outside = new Uint16Array(capacity);
+    this.#refused = new Uint8Array(capacity);
+  }
+
+  /** The events since the last call, oldest first. */
+  takeEvents(): readonly MembershipEvent[] {
+    const events = this.#events;
+    if (events.length > 0) this.#events = [];
+    return events;
+  }
+
+  /**
+   * Puts a player, new or teleported, into the fragment of a position at once.
+   *
+   * @returns the fragment, or -1 when that one is full: then nothing has changed
+   */
+  place(player: number, x: number, y: number, z: number): number {
+    const target = this.#layout.locator.locate(x, y, z);
+    const current = this.fragmentOf[player] ?? nowhere;
+    if (target !== current && this.#isFull(target)) return nowhere;
+    this.#settle(player);
+    if (target !== current) this.#swap(player, target);
+    return target;
+  }
+
+  /** Takes a player out of the world. */
+  remove(player: number): void {
+    this.#settle(player);
+    this.#swap(player, nowhere);
+  }
+
+  /** Looks where a player is now, once a tick. Returns whether it changed its fragment. */
+  update(player: number, x: number, y: number, z: number): boolean {
+    const { locator, rules } = this.#layout;
+    const current = this.fragmentOf[player] ?? nowhere;
+    if (current === nowhere) return false;
+    if (locator.isWithin(current, x, y, z, rules.swapMargin)) {
+      if (this.#outside[player] !== 0) this.#settle(player);
+      return false;
+    }
+    const target = locator.locate(x, y, z);
+    if (target === current) {
+      this.#settle(player);
+      return false;
+    }
+    const ticks = Math.min((this.#outside[player] ?? 0) + 1, rules.swapDwellTicks);
+    this.#outside[player] = ticks;
+    if (ticks < rules.swapDwellTicks) return false;
+    if (this.#isFull(target)) {
+      if (this.#refused[player] === 0) this.#tell("full", player, target);
+      this.#refused[player] = 1;
+      return false;
+    }
+    this.#settle(player);
+    this.#swap(player, target);
+    return true;
+  }
+
+  /** Indices of the players in a fragment. */
+  playersIn(fragment: number): number[] {
+    const players: number[] = [];
+    for (const [player, current] of this.fragmentOf.entries()) if (current === fragment) players.push(player);
+    return players;
+  }
+
+  /** Name of a player's fragment, or `undefined` for one who is not in the world. */
+  nameOf(player: number): string | undefined {
+    return this.#layout.fragments[this.fragmentOf[player] ?? nowhere]?.name;
+  }
+
+  /**
+   * Takes over another layout. Who is still in a fragment of the same name (with the margin) stays there, and is told
+   * nothing; everybody else is moved to the fragment of their position, whether it is full or not.
+   */
+  changeLayout(layout: Layout, positionOf: (player: number) => { x: number; y: number; z: number }): void {
+    const before = this.#layout;
+    const indices = new Map(layout.fragments.map(({ name }, index) => [name, index]));
+    this.population = new Int32Array(layout.fragments.length);
+    for (const [player, old] of this.fragmentOf.entries()) {
+      if (old === nowhere) continue;
+      this.#settle(player);
+      const { x, y, z } = positionOf(player);
+      const name = before.fragments[old]?.name ?? "";
+      const same = indices.get(name);
+      const stays = same !== undefined && layout.locator.isWithin(same, x, y, z, layout.rules.swapMargin);
+      const target = stays ? same : layout.locator.locate(x, y, z);
+      this.fragmentOf[player] = target;
+      this.population[target] = (this.population[target] ?? 0) + 1;
+      if (target === same) continue;
+      this.#events.push({ type: "leave", player, fragment: name });
+      this.#events.push({ type: "enter", player, fragment: layout.fragments[target]?.name ?? "" });
+    }
+    this.#layout = layout;
+  }
+
+  #isFull(fragment: number): boolean {
+    const capacity = this.#layout.fragments[fragment]?.capacity ?? 0;
+    return capacity > 0 && (this.population[fragment] ?? 0) >= capacity;
+  }
+
+  #settle(player: number): void {
+    this.#outside[player] = 0;
+    this.#refused[player] = 0;
+  }
+
+  #swap(player: number, target: number): void {
+    const current = this.fragmentOf[player] ?? nowhere;
+    if (current !== nowhere) {
+      this.population[current] = (this.population[current] ?? 0) - 1;
+      this.#tell("leave", player, current);
+    }
+    this.fragmentOf[player] = target;
+    if (target === nowhere) return;
+    this.population[target] = (this.population[target] ?? 0) + 1;
+    this.#tell("enter", player, target);
+  }
+
+  #tell(type: MembershipEvent["type"], player: number, fragment: number): void {
+    this.#events.push({ type, player, fragment: this.#layout.fragments[fragment]?.name ?? "" });
+  }
+}

@@ -1,0 +1,269 @@
+import { EntityStore } from "./entity-store.ts";
+import type { KindTable } from "./kind-table.ts";
+import type { Fragment, FragmentSettings, Layout } from "./layout.ts";
+import { Membership, type MembershipEvent } from "./membership.ts";
+import { type LevelChange, settingsAt, stepLevels } from "./thresholds.ts";
+import { isFrameDue, type ViewRules } from "./view-rules.ts";
+import { copySlack, type FrameTarget } from "./view-writer.ts";
+import { Views } from "./views.ts";
+import type { Work } from "./work.ts";
+
+export interface WorldOptions {
+  readonly layout: Layout;
+  readonly kinds: KindTable;
+  /** Ticks a second. */
+  readonly tickHz: number;
+  readonly maxPlayers: number;
+  /** Players' bodies included. */
+  readonly maxEntities: number;
+  /** Whether players see their own entity among the others; it takes one of their `max_visible`. */
+  readonly showSelf?: boolean;
+}
+
+/** What a step changed, in the order in which it happened. */
+export interface Step {
+  /** The tick that ended. */
+  readonly tick: number;
+  readonly moves: readonly MembershipEvent[];
+  readonly levels: readonly LevelChange[];
+}
+
+/** A fragment as it is now. */
+export interface FragmentState {
+  readonly name: string;
+  readonly players: number;
+  /** 0, or how many of its thresholds apply. */
+  readonly level: number;
+  readonly settings: FragmentSettings;
+}
+
+const nobody = -1;
+
+/**
+ * The world of a cluster: its fragments, the entities and players in them, and what each player is shown. Players are indices,
+ * entities are slots; both are used again once they are free.
+ *
+ * A tick: change what is to change; {@link step}; then, before anything changes again, {@link writeFrame} for each player
+ * whose frame {@link isFrameDue}.
+ */
+export class World {
+  /** State of the entities. Bodies of players are removed by {@link removePlayer} only. */
+  readonly entities: EntityStore;
+  readonly #tickHz: number;
+  readonly #membership: Membership;
+  readonly #views: Views;
+  readonly #showSelf: boolean;
+  /** By player: slot of its body, or -1. */
+  readonly #bodies: Int32Array;
+  /** By slot: the player whose body it is, or -1. */
+  readonly #owners: Int32Array;
+  /** By slot: fragment of an entity that is no body. */
+  readonly #fragmentOf: Int32Array;
+  readonly #freePlayers: number[];
+  #layout: Layout;
+  #levels: Uint8Array;
+  #tick = 0;
+
+  constructor(options: WorldOptions) {
+    const { layout, kinds, maxEntities, maxPlayers, tickHz } = options;
+    this.entities = new EntityStore(maxEntities, kinds);
+    this.#tickHz = tickHz;
+    this.#membership = new Membership(layout, maxPlayers);
+    this.#views = new Views(this.entities, layout, tickHz, maxPlayers);
+    this.#showSelf = options.showSelf ?? false;
+    this.#bodies = new Int32Array(maxPlayers).fill(nobody);
+    this.#owners = new Int32Array(maxEntities).fill(nobody);
+    this.#fragmentOf = new Int32Array(maxEntities);
+    this.#freePlayers = Array.from({ length: maxPlayers }, (_, index) => maxPlayers - 1 - index);
+    this.#layout = layout;
+    this.#levels = new Uint8Array(layout.fragments.length);
+  }
+
+  get layout(): Layout {
+    return this.#layout;
+  }
+
+  /** Work done since the start. */
+  get work(): Readonly<Work> {
+    return this.#views.work;
+  }
+
+  /** Adds a player with its body. Returns its index, or -1 when the world or the fragment there is full. */
+  addPlayer(kind: number, x: number, y: number, z: number): number {
+    const player = this.#freePlayers.at(-1);
+    if (player === undefined || this.entities.liveCount === this.entities.capacity) return nobody;
+    const fragment = this.#membership.place(player, x, y, z);
+    if (fragment === nobody) return nobody;
+    this.#freePlayers.pop();
+    const body = this.entities.spawn(kind, x, y, z, this.#settings(fragment).precision);
+    this.#bodies[player] = body;
+    this.#owners[body] = player;
+    this.#views.clear(player);
+    return player;
+  }
+
+  removePlayer(player: number): void {
+    const body = this.bodyOf(player);
+    if (body === nobody) return;
+    this.#membership.remove(player);
+    this.entities.remove(body);
+    this.#owners[body] = nobody;
+    this.#bodies[player] = nobody;
+    this.#views.clear(player);
+    this.#freePlayers.push(player);
+  }
+
+  /** Slot of a player's entity; -1 for a player who is not there. */
+  bodyOf(player: number): number {
+    return this.#bodies[player] ?? nobody;
+  }
+
+  /** Adds an entity that is no player's. Returns its slot, or -1 when the world is full. */
+  spawn(kind: number, x: number, y: number, z: number): number {
+    const fragment = this.#layout.locator.locate(x, y, z);
+    const slot = this.entities.spawn(kind, x, y, z, this.#settings(fragment).precision);
+    if (slot !== nobody) this.#fragmentOf[slot] = fragment;
+    return slot;
+  }
+
+  /**
+   * Puts a player elsewhere and into the fragment there at once, without margin and dwell.
+   *
+   * @returns false when that fragment is full: then the player has not moved
+   */
+  teleport(player: number, x: number, y: number, z: number): boolean {
+    if (this.#membership.place(player, x, y, z) === nobody) return false;
+    this.entities.move(this.bodyOf(player), x, y, z);
+    return true;
+  }
+
+  /** Makes a player's next frames tell everything anew, to a client whose view is empty. */
+  resetView(player: number): void {
+    this.#views.clear(player);
+  }
+
+  /** Ends the tick: swaps players between fragments, steps the thresholds, and fixes what the frames of this tick show. */
+  step(): Step {
+    const { entities } = this;
+    const { live, x, y, z } = entities;
+    for (let index = 0; index < entities.liveCount; index++) {
+      const slot = live[index] ?? 0;
+      const player = this.#owners[slot] ?? nobody;
+      if (player === nobody) this.#follow(slot);
+      else this.#membership.update(player, x[slot] ?? 0, y[slot] ?? 0, z[slot] ?? 0);
+    }
+    const { fragments, rules } = this.#layout;
+    const levels = stepLevels(fragments, this.#levels, this.#membership.population, rules.thresholdMargin);
+    const precisions = fragments.map((fragment, index) => settingsAt(fragment, this.#levels[index] ?? 0).precision);
+    for (let index = 0; index < entities.liveCount; index++) {
+      const slot = live[index] ?? 0;
+      entities.setStep(slot, precisions[this.#fragmentAt(slot)] ?? 1);
+    }
+    this.#tick = entities.commit();
+    this.#views.begin(this.#tick);
+    return { tick: this.#tick, moves: this.#membership.takeEvents(), levels };
+  }
+
+  /** Whether the tick that ended is one of those at which a player gets a frame. */
+  isFrameDue(player: number): boolean {
+    return isFrameDue(this.#tick, player, this.#rulesFor(player).updateHz, this.#tickHz);
+  }
+
+  /** Most bytes that {@link writeFrame} may touch for a player, from the offset on. */
+  frameRoom(player: number): number {
+    return this.#rulesFor(player).frameBytes + copySlack;
+  }
+
+  /**
+   * Writes the body of a player's ENTITIES frame. It counts as told: the caller must send it, in order.
+   *
+   * @returns the offset behind the frame; `offset` itself when there is nothing to tell
+   */
+  writeFrame(player: number, target: FrameTarget, offset: number): number {
+    const body = this.bodyOf(player);
+    if (body === nobody) return offset;
+    return this.#views.write(player, body, this.#showSelf, this.#rulesFor(player), target, offset);
+  }
+
+  /** Slots of the entities that a player has been told of. */
+  visibleTo(player: number): number[] {
+    return this.#views.visibleTo(player);
+  }
+
+  /** Name of the fragment that a player is in. */
+  fragmentOf(player: number): string | undefined {
+    return this.#membership.nameOf(player);
+  }
+
+  /** Players in a fragment, by its name. */
+  playersIn(name: string): number[] {
+    const index = this.#layout.fragments.findIndex((fragment) => fragment.name === name);
+    return index === -1 ? [] : this.#membership.playersIn(index);
+  }
+
+  /** All fragments, in the order of the layout. */
+  fragments(): FragmentState[] {
+    return this.#layout.fragments.map((fragment, index) => ({
+      name: fragment.name,
+      players: this.#membership.population[index] ?? 0,
+      level: this.#levels[index] ?? 0,
+      settings: this.#settings(index),
+    }));
+  }
+
+  /** World units a second that a player may move; 0 means unchecked. */
+  speedLimitOf(player: number): number {
+    return this.#fragment(this.#membership.fragmentOf[player] ?? 0)?.speedLimit ?? 0;
+  }
+
+  /**
+   * Takes over another layout while the world runs. Players whose fragment is no longer theirs are swapped; the next
+   * {@link step} tells. Levels of fragments that keep their name go on from where they are.
+   */
+  changeLayout(layout: Layout): void {
+    const levels = new Map(this.fragments().map(({ name, level }) => [name, level]));
+    this.#membership.changeLayout(layout, (player) => {
+      const body = this.bodyOf(player);
+      return { x: this.entities.x[body] ?? 0, y: this.entities.y[body] ?? 0, z: this.entities.z[body] ?? 0 };
+    });
+    this.#layout = layout;
+    this.#levels = Uint8Array.from(layout.fragments, ({ name, levels: own }) =>
+      Math.min(levels.get(name) ?? 0, own.length - 1),
+    );
+    this.#fragmentOf.fill(nobody);
+    this.#views.changeLayout(layout);
+  }
+
+  /** Keeps the fragment of an entity that is no body. */
+  #follow(slot: number): void {
+    const { x, y, z } = this.entities;
+    const { locator, rules } = this.#layout;
+    const current = this.#fragmentOf[slot] ?? nobody;
+    const atX = x[slot] ?? 0;
+    const atY = y[slot] ?? 0;
+    const atZ = z[slot] ?? 0;
+    if (current !== nobody && locator.isWithin(current, atX, atY, atZ, rules.swapMargin)) return;
+    this.#fragmentOf[slot] = locator.locate(atX, atY, atZ);
+  }
+
+  #fragmentAt(slot: number): number {
+    const player = this.#owners[slot] ?? nobody;
+    return (player === nobody ? this.#fragmentOf[slot] : this.#membership.fragmentOf[player]) ?? 0;
+  }
+
+  #fragment(index: number): Fragment | undefined {
+    return this.#layout.fragments[index];
+  }
+
+  #settings(index: number): FragmentSettings {
+    const fragment = this.#fragment(index);
+    if (fragment === undefined) throw new RangeError(`there is no fragment ${index}`);
+    return settingsAt(fragment, this.#levels[index] ?? 0);
+  }
+
+  #rulesFor(player: number): ViewRules {
+    const fragment = this.#membership.fragmentOf[player] ?? nobody;
+    if (fragment === nobody) throw new RangeError(`player ${player} is not in the world`);
+    return this.#views.rules(fragment, this.#levels[fragment] ?? 0);
+  }
+}

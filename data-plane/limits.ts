@@ -1,0 +1,41 @@
+import { limits } from "../protocol/index.ts";
+
+/** Bounds of a cluster that are not settings, each with what it stops. */
+export interface ClusterLimits {
+  /** Time for the TLS handshake, absolute. Stops sockets that are opened and left. [TLS-4] */
+  readonly handshakeTimeoutMs: number;
+  /** Time from the handshake to a valid JOIN, absolute. Stops slow dripping. [JOIN-2] */
+  readonly joinTimeoutMs: number;
+  /** Bytes that may wait for one player. Stops a slow reader from filling our memory. */
+  readonly maxQueuedBytes: number;
+  /** Frames that may wait for one player. The same attack, with tiny frames. */
+  readonly maxQueuedFrames: number;
+  /** How long a write may make no headway. Stops a peer that does not read at all. */
+  readonly stallTimeoutMs: number;
+  /** How long a closed connection may take to read its last words and hang up. */
+  readonly lingerMs: number;
+  /** Ticket ids remembered at a time: more joins than this within a ticket's life are refused with BUSY. [TICKET-8] */
+  readonly maxReplayEntries: number;
+  /** Longest `exp - iat` of a ticket. Bounds how long its id is remembered. [TICKET-7] */
+  readonly maxTicketLifetimeSeconds: number;
+  /** How long an asynchronous plugin hook may hold up the next hook of the same player. */
+  readonly hookTimeoutMs: number;
+  /** How long stopping may take in all. */
+  readonly stopTimeoutMs: number;
+  /** Half-life of what an address is charged for failed attempts. */
+  readonly penaltyHalfLifeMs: number;
+}
+
+export const defaultLimits: ClusterLimits = {
+  handshakeTimeoutMs: limits.handshakeTimeoutMs,
+  joinTimeoutMs: limits.joinTimeoutMs,
+  maxQueuedBytes: 1_048_576,
+  maxQueuedFrames: 16_384,
+  stallTimeoutMs: 5_000,
+  lingerMs: 1_000,
+  maxReplayEntries: 1_000_000,
+  maxTicketLifetimeSeconds: 300,
+  hookTimeoutMs: 10_000,
+  stopTimeoutMs: 10_000,
+  penaltyHalfLifeMs: 10_000,
+};

@@ -1,0 +1,61 @@
+import { z } from "zod";
+import type { HeartbeatResponse, LinkCommand, RegisterResponse } from "../../protocol/index.ts";
+
+// What the master answers, as far as a cluster reads it. Unknown fields are passed over: a later master may add some.
+
+/** The answer to a registration; its key set is for `PublicKeySet` to judge. */
+export type Registration = Omit<RegisterResponse, "jwks"> & { readonly jwks: unknown };
+
+const intervalSchema = z.number().min(10).max(3_600_000);
+
+const registerSchema = z.object({
+  clusterId: z.string().min(1).max(256),
+  boot: z.int().min(0),
+  sessionToken: z.string().min(1).max(4_096),
+  issuer: z.string().min(1),
+  game: z.string(),
+  leaseMs: intervalSchema,
+  pingIntervalMs: intervalSchema,
+  reportIntervalMs: intervalSchema,
+  // Parsed where keys are, in auth/key-set.ts.
+  jwks: z.unknown(),
+}) satisfies z.ZodType<Registration>;
+
+const commandSchema = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("ack"), sequence: z.int().min(0), reportIntervalMs: intervalSchema }),
+  z.object({ type: z.literal("fence"), playerId: z.string().min(1), generation: z.int().min(0) }),
+]) satisfies z.ZodType<LinkCommand>;
+
+const heartbeatSchema = z.object({
+  commands: z.array(z.unknown()).max(100_000),
+});
+
+const problemSchema = z.object({ code: z.string().max(64) });
+
+/** @throws Error when the master's answer is not one */
+export function parseRegisterResponse(value: unknown): Registration {
+  return parse(registerSchema, value, "registration");
+}
+
+/** Commands of a kind that this version does not know are passed over. */
+export function parseHeartbeatResponse(value: unknown): HeartbeatResponse {
+  const { commands } = parse(heartbeatSchema, value, "heartbeat");
+  return { commands: commands.map(parseLinkCommand).filter((command) => command !== undefined) };
+}
+
+/** `undefined` for what is no command that this version knows. */
+export function parseLinkCommand(value: unknown): LinkCommand | undefined {
+  return commandSchema.safeParse(value).data;
+}
+
+/** The `code` of a problem+json answer, if it is one. */
+export function parseProblemCode(value: unknown): string | undefined {
+  return problemSchema.safeParse(value).data?.code;
+}
+
+function parse<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw new Error(`the master's ${what} is not as expected at ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`);
+}

@@ -1,0 +1,115 @@
+import { fetchBounded } from "../../auth/bounded-fetch.ts";
+import type { HeartbeatResponse, LinkReport, RegisterRequest } from "../../protocol/index.ts";
+import {
+  parseHeartbeatResponse,
+  parseProblemCode,
+  parseRegisterResponse,
+  type Registration,
+} from "./master-answers.ts";
+
+/** The master refused, or could not be reached. */
+export class MasterError extends Error {
+  /** HTTP status; 0 when there was no answer. */
+  readonly status: number;
+  /** The problem's code, if the answer was one. */
+  readonly code: string | undefined;
+
+  constructor(message: string, status: number, code: string | undefined, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "MasterError";
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** What a call of a registered cluster shows. */
+export interface ClusterSession {
+  readonly clusterId: string;
+  readonly sessionToken: string;
+}
+
+const requestTimeoutMs = 5_000;
+/** A join waits for this one, and has 5 s in all. */
+const keySetTimeoutMs = 3_000;
+const maxAnswerBytes = 4_194_304;
+
+/** The calls of the master's HTTP interface that a cluster makes. Each has a deadline and throws {@link MasterError}. */
+export class MasterClient {
+  readonly #origin: string;
+
+  /** @param origin the master's, as `https://master.example.com` */
+  constructor(origin: string) {
+    this.#origin = origin;
+  }
+
+  async register(assertion: string, body: RegisterRequest): Promise<Registration> {
+    return parseRegisterResponse(await this.#call("POST", "/v1/clusters/register", assertion, body));
+  }
+
+  async heartbeat(session: ClusterSession, report: LinkReport): Promise<HeartbeatResponse> {
+    const path = `${clusterPath(session)}/heartbeat`;
+    return parseHeartbeatResponse(await this.#call("POST", path, session.sessionToken, report));
+  }
+
+  async deregister(session: ClusterSession, timeoutMs: number): Promise<void> {
+    await this.#call("DELETE", clusterPath(session), session.sessionToken, undefined, timeoutMs);
+  }
+
+  /** The published key set, unparsed. */
+  async keySet(): Promise<unknown> {
+    return this.#call("GET", "/.well-known/jwks.json", undefined, undefined, keySetTimeoutMs);
+  }
+
+  /** Where the link is. */
+  linkUrl(session: ClusterSession): string {
+    return `${this.#origin.replace(/^http/, "ws")}${clusterPath(session)}/link`;
+  }
+
+  async #call(
+    method: string,
+    path: string,
+    bearer: string | undefined,
+    body: object | undefined,
+    timeoutMs = requestTimeoutMs,
+  ): Promise<unknown> {
+    const headers: Record<string, string> = { accept: "application/json" };
+    if (bearer !== undefined) headers["authorization"] = `Bearer ${bearer}`;
+    if (body !== undefined) headers["content-type"] = "application/json";
+    const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
+    let status: number;
+    let answer: unknown;
+    try {
+      const url = `${this.#origin}${path}`;
+      const response = await fetchBounded(fetch, url, init, { timeoutMs, maxBytes: maxAnswerBytes });
+      ({ status } = response);
+      answer = parseJson(await response.text());
+    } catch (cause) {
+      throw new MasterError(explain(cause, timeoutMs), 0, undefined, { cause });
+    }
+    if (status >= 200 && status < 300) return answer;
+    const code = parseProblemCode(answer);
+    throw new MasterError(code === undefined ? `it answered ${status}` : `it answered ${status} ${code}`, status, code);
+  }
+}
+
+function clusterPath({ clusterId }: ClusterSession): string {
+  return `/v1/clusters/${encodeURIComponent(clusterId)}`;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Says in plain words why there was no answer; fetch hides it in the cause. */
+function explain(cause: unknown, timeoutMs: number): string {
+  if (cause instanceof Error && cause.name === "TimeoutError") return `no answer within ${timeoutMs / 1_000} s`;
+  const inner = cause instanceof Error ? cause.cause : undefined;
+  const code = inner instanceof Error && "code" in inner ? String(inner.code) : undefined;
+  if (code === "ECONNREFUSED") return "nothing listens there";
+  if (code === "ENOTFOUND") return "there is no such host";
+  return code ?? (cause instanceof Error ? cause.message : "no answer");
+}

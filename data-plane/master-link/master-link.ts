@@ -1,0 +1,261 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { signClusterAssertion } from "../../auth/cluster-assertion.ts";
+import type { PublicKeySet } from "../../auth/key-set.ts";
+import type { LinkCommand, RegisterRequest, SeatRef } from "../../protocol/index.ts";
+import type { Clock } from "../clock.ts";
+import type { ClusterKey } from "../keys/cluster-key.ts";
+import type { Logger } from "../log.ts";
+import { Backoff } from "./backoff.ts";
+import { endForProblem, Link, type LinkEnd } from "./link.ts";
+import type { Registration } from "./master-answers.ts";
+import { type MasterClient, MasterError } from "./master-client.ts";
+import { explainRefusal } from "./register-refusal.ts";
+import { Reporter } from "./reporter.ts";
+import { SeatJournal } from "./seat-journal.ts";
+
+export interface MasterLinkOptions {
+  readonly client: MasterClient;
+  readonly masterUrl: string;
+  readonly key: Pick<ClusterKey, "keyId" | "privateKey">;
+  readonly publicKeyFile: string;
+  readonly request: RegisterRequest;
+  readonly keySet: PublicKeySet;
+  readonly clock: Clock;
+  /** From 0 to 1; for jitter. */
+  readonly random: () => number;
+  readonly log: Logger;
+  readonly pace: LinkPace;
+  /** Registered, for the first time or again. */
+  readonly onRegistered: (registration: Registration) => void;
+  /** A newer session of this player has authority. */
+  readonly onFence: (playerId: string, generation: number) => void;
+  /** A newer process with our key and instance has taken over: this one has to stop. */
+  readonly onSuperseded: () => void;
+}
+
+/** Waiting times of the link, in ms. */
+export interface LinkPace {
+  /** First and longest wait between attempts while the master is away. */
+  readonly retryMs: readonly [number, number];
+  /** The same after a refusal that somebody has to do something about. */
+  readonly refusedRetryMs: readonly [number, number];
+  readonly connectTimeoutMs: number;
+  readonly ackTimeoutMs: number;
+}
+
+export const defaultPace: LinkPace = {
+  retryMs: [500, 15_000],
+  refusedRetryMs: [5_000, 60_000],
+  connectTimeoutMs: 5_000,
+  ackTimeoutMs: 10_000,
+};
+
+/**
+ * The cluster's side of its tie to the master: registers, holds the link, reports seats, takes commands; and goes on trying
+ * for as long as the process lives. Players never wait for it.
+ */
+export class MasterLink {
+  readonly #options: MasterLinkOptions;
+  readonly #journal = new SeatJournal();
+  readonly #stopping = new AbortController();
+  #registration: Registration | undefined;
+  #link: Link | undefined;
+  #superseded = false;
+  #reporter: Reporter | undefined;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(options: MasterLinkOptions) {
+    this.#options = options;
+  }
+
+  /** The registration in force, or `undefined` before the first. */
+  get registration(): Registration | undefined {
+    return this.#registration;
+  }
+
+  /** True while a WebSocket to the master is up. */
+  get connected(): boolean {
+    return this.#reporter !== undefined;
+  }
+
+  start(): void {
+    this.#running = this.#run().catch((error: unknown) => {
+      if (!this.#stopping.signal.aborted) {
+        this.#options.log.error({ event: "link-failed", err: error }, "the link to the master has failed for good");
+      }
+    });
+  }
+
+  joined(seat: SeatRef): void {
+    this.#journal.joined(seat);
+    this.#reporter?.news();
+  }
+
+  left(seat: SeatRef): void {
+    this.#journal.left(seat);
+    this.#reporter?.news();
+  }
+
+  /** Takes the cluster off the master's list, if the master can be reached in time, and hangs up. */
+  async stop(timeoutMs: number): Promise<void> {
+    this.#stopping.abort();
+    if (this.#registration !== undefined && !this.#superseded) {
+      try {
+        await this.#options.client.deregister(this.#registration, timeoutMs);
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : "it failed";
+        this.#options.log.warn({ event: "deregister-failed" }, `could not deregister at the master: ${reason}`);
+      }
+    }
+    this.#link?.close();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const pause = this.#createBackoff(this.#options.pace.retryMs);
+    while (!this.#stopping.signal.aborted) {
+      const registration = await this.#register();
+      const end = await this.#serve(registration, () => pause.reset());
+      if (this.#stopping.signal.aborted) return;
+      if (end === "fenced") {
+        this.#superseded = true;
+        this.#options.onSuperseded();
+        return;
+      }
+      this.#options.log.warn({ event: "session-ended" }, "the master has ended this cluster's session: registering again");
+      await this.#sleep(pause.next());
+    }
+  }
+
+  /** Registers, however long it takes. */
+  async #register(): Promise<Registration> {
+    const { client, key, clock, log, masterUrl, request, pace } = this.#options;
+    const away = this.#createBackoff(pace.retryMs);
+    const refused = this.#createBackoff(pace.refusedRetryMs);
+    for (;;) {
+      this.#stopping.signal.throwIfAborted();
+      try {
+        const assertion = await signClusterAssertion({
+          key: key.privateKey,
+          keyId: key.keyId,
+          instance: request.instance,
+          masterUrl,
+          now: Math.floor(clock.wallMs() / 1_000),
+        });
+        const registration = await client.register(assertion, request);
+        await this.#options.keySet.install(registration.jwks);
+        this.#registration = registration;
+        this.#journal.tellAll();
+        this.#options.onRegistered(registration);
+        return registration;
+      } catch (error) {
+        this.#stopping.signal.throwIfAborted();
+        const { text, permanent } = explainRefusal(error, {
+          masterUrl,
+          keyId: key.keyId,
+          publicKeyFile: this.#options.publicKeyFile,
+        });
+        const delayMs = (permanent ? refused : away).next();
+        const fields = { event: "register-failed", code: error instanceof MasterError ? error.code : undefined };
+        log[permanent ? "error" : "warn"](fields, `${text}; next try in ${seconds(delayMs)} s`);
+        await this.#sleep(delayMs);
+      }
+    }
+  }
+
+  /** Keeps the session alive, by link or else by heartbeats, until it is over. */
+  async #serve(registration: Registration, onHealthy: () => void): Promise<LinkEnd> {
+    const { retryMs } = this.#options.pace;
+    // Never so long that the lease runs out between two heartbeats.
+    const retry = this.#createBackoff([retryMs[0], Math.min(retryMs[1], registration.leaseMs / 3)]);
+    for (;;) {
+      let opened = false;
+      const end = await this.#holdLink(registration, () => (opened = true), () => {
+        retry.reset();
+        onHealthy();
+      });
+      if (end !== "lost" || this.#stopping.signal.aborted) return end;
+      const delayMs = retry.next();
+      if (opened) {
+        this.#options.log.warn({ event: "link-lost" }, `lost the link to the master; next try in ${seconds(delayMs)} s`);
+      } else {
+        const beat = await this.#heartbeat(registration, delayMs);
+        if (beat !== "lost") return beat;
+      }
+      await this.#sleep(delayMs);
+    }
+  }
+
+  async #holdLink(registration: Registration, onOpen: () => void, onHealthy: () => void): Promise<LinkEnd> {
+    const { client, log, pace } = this.#options;
+    this.#stopping.signal.throwIfAborted();
+    const link = new Link({
+      url: client.linkUrl(registration),
+      sessionToken: registration.sessionToken,
+      pingIntervalMs: registration.pingIntervalMs,
+      connectTimeoutMs: pace.connectTimeoutMs,
+      onOpen: () => {
+        onOpen();
+        log.info({ event: "link-up" }, "the link to the master is up");
+        this.#reporter = new Reporter({
+          journal: this.#journal,
+          send: (report) => link.send(report),
+          onStuck: () => link.abandon(),
+          reportIntervalMs: registration.reportIntervalMs,
+          ackTimeoutMs: pace.ackTimeoutMs,
+        });
+        this.#reporter.start();
+      },
+      onCommand: (command) => {
+        if (command.type === "ack") onHealthy();
+        this.#obey(command);
+      },
+    });
+    this.#link = link;
+    const end = await link.ended;
+    this.#reporter?.stop();
+    this.#reporter = undefined;
+    return end;
+  }
+
+  /** One sign of life over HTTPS, with the same report; `lost` if the session may go on. */
+  async #heartbeat(registration: Registration, delayMs: number): Promise<LinkEnd> {
+    const { client, log, masterUrl } = this.#options;
+    try {
+      const { commands } = await client.heartbeat(registration, this.#journal.report(true));
+      for (const command of commands) this.#obey(command);
+      const text = "no link to the master, a heartbeat took its place";
+      log.warn({ event: "link-down" }, `${text}; next try in ${seconds(delayMs)} s`);
+      return "lost";
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : "it failed";
+      const text = `master unreachable at ${masterUrl}: ${reason}; players play on`;
+      log.warn({ event: "master-away" }, `${text}; next try in ${seconds(delayMs)} s`);
+      return error instanceof MasterError ? endForProblem(error.status, error.code) : "lost";
+    }
+  }
+
+  #obey(command: LinkCommand): void {
+    switch (command.type) {
+      case "ack":
+        this.#journal.acknowledge(command.sequence);
+        this.#reporter?.acknowledged(command.sequence, command.reportIntervalMs);
+        return;
+      case "fence":
+        this.#options.onFence(command.playerId, command.generation);
+        return;
+    }
+  }
+
+  #createBackoff([leastMs, greatestMs]: readonly [number, number]): Backoff {
+    return new Backoff(Math.min(leastMs, greatestMs), greatestMs, this.#options.random);
+  }
+
+  async #sleep(delayMs: number): Promise<void> {
+    await sleep(delayMs, undefined, { signal: this.#stopping.signal });
+  }
+}
+
+function seconds(ms: number): string {
+  return ms < 10_000 ? (ms / 1_000).toFixed(1) : String(Math.round(ms / 1_000));
+}

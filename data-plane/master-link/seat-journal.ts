@@ -1,0 +1,100 @@
+import { type LinkReport, maxReportSeats, type SeatRef } from "../../protocol/index.ts";
+
+/** Changes kept for a master that does not acknowledge. Past this the oldest departures are dropped. */
+const maxChanges = 100_000;
+
+interface Change {
+  readonly seat: SeatRef;
+  readonly kind: "joined" | "left";
+  /** The last report that carried it; 0 for none. */
+  sentIn: number;
+}
+
+/**
+ * What the master has to learn about seats: every join and departure, in reports, until it acknowledges them.
+ * A departure says by itself that its ticket was used, so it takes the place of a join that is not acknowledged yet.
+ */
+export class SeatJournal {
+  readonly #present = new Map<string, SeatRef>();
+  readonly #changes = new Map<string, Change>();
+  #sequence = 0;
+  #unsent = 0;
+
+  /** True when there is something that no report has carried. */
+  get hasNews(): boolean {
+    return this.#unsent > 0;
+  }
+
+  joined(seat: SeatRef): void {
+    this.#present.set(seat.reservationId, seat);
+    this.#note({ seat, kind: "joined", sentIn: 0 });
+  }
+
+  left(seat: SeatRef): void {
+    this.#present.delete(seat.reservationId);
+    this.#note({ seat, kind: "left", sentIn: 0 });
+  }
+
+  /** The master has forgotten this process: everyone who is in the game has to be told anew. */
+  tellAll(): void {
+    for (const seat of this.#present.values()) this.#note({ seat, kind: "joined", sentIn: 0 });
+  }
+
+  /**
+   * The next report.
+   *
+   * @param complete whether it should list everyone, as the first one on a new link; with more players than a report holds
+   *   it is one of changes all the same, since a list in parts would say that the others had left
+   */
+  report(complete: boolean): LinkReport {
+    this.#sequence += 1;
+    const full = complete && this.#present.size <= maxReportSeats;
+    const left = this.#take("left");
+    const changed = this.#take("joined");
+    return {
+      type: "report",
+      sequence: this.#sequence,
+      full,
+      players: this.#present.size,
+      joined: full ? [...this.#present.values()] : changed,
+      left,
+    };
+  }
+
+  /** Everything up to this report is durable at the master. */
+  acknowledge(sequence: number): void {
+    for (const [reservationId, change] of this.#changes) {
+      if (change.sentIn > 0 && change.sentIn <= sequence) this.#changes.delete(reservationId);
+    }
+  }
+
+  #take(kind: Change["kind"]): SeatRef[] {
+    const seats: SeatRef[] = [];
+    for (const change of this.#changes.values()) {
+      if (change.kind !== kind) continue;
+      if (seats.length >= maxReportSeats) break;
+      if (change.sentIn === 0) this.#unsent -= 1;
+      change.sentIn = this.#sequence;
+      seats.push(change.seat);
+    }
+    return seats;
+  }
+
+  #note(change: Change): void {
+    const { reservationId } = change.seat;
+    this.#drop(reservationId);
+    this.#changes.set(reservationId, change);
+    this.#unsent += 1;
+    if (this.#changes.size <= maxChanges) return;
+    for (const [oldest, { kind }] of this.#changes) {
+      if (kind !== "left") continue;
+      this.#drop(oldest);
+      return;
+    }
+  }
+
+  #drop(reservationId: string): void {
+    if (this.#changes.get(reservationId)?.sentIn === 0) this.#unsent -= 1;
+    this.#changes.delete(reservationId);
+  }
+}

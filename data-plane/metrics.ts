@@ -1,0 +1,84 @@
+/** Where a connection stands. */
+export type ConnectionState = "handshake" | "hello" | "join" | "verifying" | "joined" | "closing";
+
+/** A reading of all counters. Counts only grow; `connections`, `players` and `queuedBytes` are of this moment. */
+export interface MetricsSnapshot {
+  readonly connections: Readonly<Record<ConnectionState, number>>;
+  /** Connections that were refused before they joined, by reason. */
+  readonly refusals: Readonly<Record<string, number>>;
+  /** Players that left, by reason. */
+  readonly departures: Readonly<Record<string, number>>;
+  /** What plugin hooks threw, by hook. */
+  readonly pluginErrors: Readonly<Record<string, number>>;
+  readonly joins: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly framesIn: number;
+  readonly framesOut: number;
+  readonly writes: number;
+  readonly movesRefused: number;
+  /** Ticks that were left out because the process was too late for them. */
+  readonly ticksSkipped: number;
+}
+
+/** The cluster's counters. Plain numbers: reading and counting cost nothing. */
+export class Metrics {
+  readonly connections: Record<ConnectionState, number> = {
+    handshake: 0,
+    hello: 0,
+    join: 0,
+    verifying: 0,
+    joined: 0,
+    closing: 0,
+  };
+  readonly #refusals = new Map<string, number>();
+  readonly #departures = new Map<string, number>();
+  readonly #pluginErrors = new Map<string, number>();
+  joins = 0;
+  bytesIn = 0;
+  bytesOut = 0;
+  framesIn = 0;
+  framesOut = 0;
+  writes = 0;
+  movesRefused = 0;
+  ticksSkipped = 0;
+
+  countRefusal(reason: string): void {
+    increment(this.#refusals, reason);
+  }
+
+  countDeparture(reason: string): void {
+    increment(this.#departures, reason);
+  }
+
+  countPluginError(hook: string): void {
+    increment(this.#pluginErrors, hook);
+  }
+
+  /** Moves a connection from one state to the next; `undefined` is before the first and after the last. */
+  moveConnection(from: ConnectionState | undefined, to: ConnectionState | undefined): void {
+    if (from !== undefined) this.connections[from] -= 1;
+    if (to !== undefined) this.connections[to] += 1;
+  }
+
+  snapshot(): MetricsSnapshot {
+    return {
+      connections: { ...this.connections },
+      refusals: Object.fromEntries(this.#refusals),
+      departures: Object.fromEntries(this.#departures),
+      pluginErrors: Object.fromEntries(this.#pluginErrors),
+      joins: this.joins,
+      bytesIn: this.bytesIn,
+      bytesOut: this.bytesOut,
+      framesIn: this.framesIn,
+      framesOut: this.framesOut,
+      writes: this.writes,
+      movesRefused: this.movesRefused,
+      ticksSkipped: this.ticksSkipped,
+    };
+  }
+}
+
+function increment(counts: Map<string, number>, name: string): void {
+  counts.set(name, (counts.get(name) ?? 0) + 1);
+}

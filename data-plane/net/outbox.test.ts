@@ -1,0 +1,138 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { beforeEach, describe, expect, it } from "vitest";
+import { Outbox, type OutboxSink } from "./outbox.ts";
+import { TurnEnd } from "./turn-end.ts";
+
+/** A socket that finishes a write when the test says so. */
+class SlowSink implements OutboxSink {
+  readonly writes: string[] = [];
+  ended = false;
+  #onWritten: ((error?: Error | null) => void) | undefined;
+
+  write(bytes: Uint8Array, onWritten: (error?: Error | null) => void): boolean {
+    if (this.#onWritten !== undefined) throw new Error("a write while another is under way");
+    this.writes.push(Buffer.from(bytes).toString("latin1"));
+    this.#onWritten = onWritten;
+    return true;
+  }
+
+  end(): void {
+    this.ended = true;
+  }
+
+  finishWrite(error?: Error): void {
+    const onWritten = this.#onWritten;
+    this.#onWritten = undefined;
+    onWritten?.(error);
+  }
+}
+
+let sink: SlowSink;
+let now: number;
+let overflows: number;
+let outbox: Outbox;
+
+beforeEach(() => {
+  sink = new SlowSink();
+  now = 0;
+  overflows = 0;
+  outbox = new Outbox({
+    sink,
+    turnEnd: new TurnEnd(),
+    maxQueuedBytes: 100_000,
+    maxQueuedFrames: 5,
+    nowMs: () => now,
+    onOverflow: () => (overflows += 1),
+    onWrite: () => undefined,
+  });
+});
+
+const frame = (text: string): Uint8Array => Buffer.from(text, "latin1");
+
+describe("Outbox", () => {
+  it("writes all that was said in one turn at once, in order", async () => {
+    for (const text of ["a", "b", "c"]) outbox.send(frame(text));
+    expect(sink.writes).toEqual([]);
+    await nextTurn();
+    expect(sink.writes).toEqual(["abc"]);
+  });
+
+  it("gathers what comes while a write is under way", async () => {
+    outbox.send(frame("a"));
+    await nextTurn();
+    outbox.send(frame("b"));
+    await nextTurn();
+    outbox.send(frame("c"));
+    await nextTurn();
+    expect(sink.writes).toEqual(["a"]);
+    sink.finishWrite();
+    expect(sink.writes).toEqual(["a", "bc"]);
+  });
+
+  it("hands over large queues in parts, of whole frames", async () => {
+    const large = "x".repeat(20_000);
+    for (let count = 0; count < 3; count += 1) outbox.send(frame(large));
+    await nextTurn();
+    sink.finishWrite();
+    sink.finishWrite();
+    expect(sink.writes.map((write) => write.length)).toEqual([20_000, 20_000, 20_000]);
+    sink.finishWrite();
+    expect(outbox.queuedBytes).toBe(0);
+  });
+
+  it("says so when too many bytes wait, not before", async () => {
+    outbox.send(frame("x".repeat(40_000)));
+    await nextTurn();
+    outbox.send(frame("x".repeat(60_000)));
+    expect(overflows).toBe(0);
+    outbox.send(frame("x"));
+    expect(overflows).toBe(1);
+  });
+
+  it("says so when too many frames wait, not before", () => {
+    for (let count = 0; count < 5; count += 1) outbox.send(frame("x"));
+    expect(overflows).toBe(0);
+    outbox.send(frame("x"));
+    expect(overflows).toBe(1);
+  });
+
+  it("tells for how long a write has not come back", async () => {
+    expect(outbox.stalledMs).toBe(0);
+    outbox.send(frame("a"));
+    await nextTurn();
+    now = 700;
+    expect(outbox.stalledMs).toBe(700);
+    sink.finishWrite();
+    expect(outbox.stalledMs).toBe(0);
+  });
+
+  it("ends after the last words, and takes nothing after them", async () => {
+    outbox.send(frame("a"));
+    await nextTurn();
+    outbox.finish(frame("z"));
+    outbox.send(frame("b"));
+    sink.finishWrite();
+    expect([sink.writes, sink.ended]).toEqual([["a", "z"], false]);
+    sink.finishWrite();
+    expect([sink.writes, sink.ended]).toEqual([["a", "z"], true]);
+  });
+
+  it("puts a frame ahead of those that have not left", async () => {
+    outbox.send(frame("b"));
+    outbox.sendAhead(frame("a"));
+    await nextTurn();
+    expect(sink.writes).toEqual(["ab"]);
+  });
+
+  it("is silent after an error and after it was discarded", async () => {
+    outbox.send(frame("a"));
+    await nextTurn();
+    outbox.send(frame("b"));
+    sink.finishWrite(new Error("reset"));
+    expect(sink.writes).toEqual(["a"]);
+    outbox.discard();
+    outbox.send(frame("c"));
+    await nextTurn();
+    expect(sink.writes).toEqual(["a"]);
+  });
+});

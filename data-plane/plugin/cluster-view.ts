@@ -1,0 +1,35 @@
+import type { Logger } from "../log.ts";
+import { encodeGameMessage, type JoinedPlayer } from "../session/joined-player.ts";
+import type { PlayerTable } from "../session/player-table.ts";
+import type { Player } from "./player.ts";
+import type { Cluster } from "./server-plugin.ts";
+
+/** What a plugin is given of the running cluster. */
+export class ClusterView implements Cluster {
+  readonly name: string;
+  readonly log: Logger;
+  readonly #players: PlayerTable;
+
+  constructor(name: string, players: PlayerTable, log: Logger) {
+    this.name = name;
+    this.log = log;
+    this.#players = players;
+  }
+
+  get players(): Iterable<JoinedPlayer> {
+    return this.#players;
+  }
+
+  get playerCount(): number {
+    return this.#players.size;
+  }
+
+  player(number: number): JoinedPlayer | undefined {
+    return this.#players.byNumber(number);
+  }
+
+  broadcast(command: number, payload: Uint8Array = new Uint8Array(0), except?: Player): void {
+    const frame = encodeGameMessage(command, payload);
+    for (const player of this.#players) if (player !== except) player.sendFrame(frame);
+  }
+}

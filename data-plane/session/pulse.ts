@@ -1,0 +1,29 @@
+/**
+ * A clock for judging silence, which stands still while the process does. After a long pause (a suspended machine, a
+ * blocked event loop) everyone's last words are waiting unread: nobody may be called silent for a time in which we did not
+ * listen.
+ */
+export class Pulse {
+  readonly intervalMs: number;
+  readonly #nowMs: () => number;
+  #lastMs: number;
+  #elapsedMs = 0;
+
+  constructor(intervalMs: number, nowMs: () => number) {
+    this.intervalMs = intervalMs;
+    this.#nowMs = nowMs;
+    this.#lastMs = nowMs();
+  }
+
+  /** Milliseconds listened so far, as of the last beat. */
+  get elapsedMs(): number {
+    return this.#elapsedMs;
+  }
+
+  /** To be called every `intervalMs`; a late beat counts as at most two. */
+  beat(): void {
+    const now = this.#nowMs();
+    this.#elapsedMs += Math.min(now - this.#lastMs, this.intervalMs * 2);
+    this.#lastMs = now;
+  }
+}

@@ -1,0 +1,21 @@
+import { expect, it } from "vitest";
+import { Metrics } from "../metrics.ts";
+import { LogBook } from "../testing/test-cluster.ts";
+import { RefusalLog } from "./refusal-log.ts";
+
+it("counts every refusal, and says each reason once a second with how many there were", () => {
+  let now = 0;
+  const metrics = new Metrics();
+  const book = new LogBook();
+  const log = new RefusalLog(metrics, book, () => now);
+  for (let count = 0; count < 1_000; count += 1) log.note("A", "192.0.2.1");
+  log.note("B", "192.0.2.2");
+  now = 1_000;
+  log.note("A", "192.0.2.3");
+  expect(metrics.snapshot().refusals).toEqual({ A: 1_001, B: 1 });
+  expect(book.lines.map(({ fields }) => [fields["reason"], fields["count"]])).toEqual([
+    ["A", 1],
+    ["B", 1],
+    ["A", 1_000],
+  ]);
+});

@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import { ReplayTable } from "./replay-table.ts";
+
+const skew = 5;
+const a = {};
+const b = {};
+
+describe("ReplayTable", () => {
+  it("[TICKET-8] lets an id be claimed once", () => {
+    const table = new ReplayTable(10, skew);
+    expect(table.claim("t", a, 100, 0)).toBe("claimed");
+    expect(table.claim("t", b, 100, 0)).toBe("seen");
+    expect(table.claim("t", a, 100, 0)).toBe("seen");
+    expect(table.claim("u", b, 100, 0)).toBe("claimed");
+  });
+
+  it("[TICKET-8] takes a pending id back from the connection that claimed it, and a consumed one from nobody", () => {
+    const table = new ReplayTable(10, skew);
+    table.claim("t", a, 100, 0);
+    table.release("t", b);
+    expect(table.claim("t", b, 100, 0)).toBe("seen");
+    table.release("t", a);
+    expect(table.claim("t", b, 100, 0)).toBe("claimed");
+    table.consume("t", b);
+    table.release("t", b);
+    expect(table.claim("t", a, 100, 0)).toBe("seen");
+  });
+
+  it("[TICKET-8] consumes only what the connection has claimed", () => {
+    const table = new ReplayTable(10, skew);
+    table.claim("t", a, 100, 0);
+    table.consume("t", b);
+    table.release("t", a);
+    expect(table.claim("t", a, 100, 0)).toBe("claimed");
+  });
+
+  it("[TICKET-8] remembers until the ticket cannot be used any more, skew included, then forgets", () => {
+    const table = new ReplayTable(10, skew);
+    table.claim("t", a, 100.5, 0);
+    table.consume("t", a);
+    expect(table.claim("t", b, 100.5, 105.5)).toBe("seen");
+    expect(table.claim("u", b, 200, 108)).toBe("claimed");
+    expect(table.size).toBe(1);
+  });
+
+  it("[TICKET-8] refuses when it is full, and never forgets one that could still be used", () => {
+    const table = new ReplayTable(2, skew);
+    table.claim("t", a, 100, 0);
+    table.claim("u", a, 200, 0);
+    expect(table.claim("v", a, 300, 50)).toBe("full");
+    expect(table.claim("t", b, 100, 50)).toBe("seen");
+    expect(table.claim("v", a, 300, 107)).toBe("claimed");
+    expect(table.claim("u", b, 200, 107)).toBe("seen");
+    expect(table.claim("w", b, 300, 107)).toBe("full");
+  });
+
+  it("has room again after a pending id was given back", () => {
+    const table = new ReplayTable(1, skew);
+    table.claim("t", a, 100, 0);
+    table.release("t", a);
+    expect(table.claim("u", a, 100, 0)).toBe("claimed");
+  });
+});

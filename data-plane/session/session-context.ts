@@ -1,0 +1,36 @@
+import type { TicketVerdict } from "../../auth/ticket.ts";
+import type { Hello, SeatRef } from "../../protocol/index.ts";
+import type { Clock } from "../clock.ts";
+import type { ClusterSettings } from "../config/settings.ts";
+import type { ClusterLimits } from "../limits.ts";
+import type { Logger } from "../log.ts";
+import type { Metrics } from "../metrics.ts";
+import type { TurnEnd } from "../net/turn-end.ts";
+import type { PluginHost } from "../plugin/plugin-host.ts";
+import type { PlayerTable } from "./player-table.ts";
+import type { Pulse } from "./pulse.ts";
+import type { RefusalLog } from "./refusal-log.ts";
+import type { ReplayTable } from "./replay-table.ts";
+
+/** What all sessions of a cluster share. */
+export interface SessionContext {
+  readonly settings: ClusterSettings;
+  readonly limits: ClusterLimits;
+  readonly clock: Clock;
+  readonly pulse: Pulse;
+  readonly turnEnd: TurnEnd;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly refusals: RefusalLog;
+  readonly players: PlayerTable;
+  readonly replays: ReplayTable;
+  readonly host: PluginHost;
+  /** Number of the current tick. */
+  readonly tick: () => number;
+  /** True from the moment the cluster is told to stop. */
+  readonly stopping: () => boolean;
+  /** The checks [TICKET-1] to [TICKET-7]; `undefined` while this cluster is not registered, and so cannot tell. */
+  readonly verifyTicket: (ticket: string, hello: Hello) => Promise<TicketVerdict | undefined>;
+  /** Told of each ticket that has been used, and of each player that has left. */
+  readonly seats: { joined(seat: SeatRef): void; left(seat: SeatRef): void };
+}

@@ -1,0 +1,249 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { exportJWK, generateKeyPair } from "jose";
+import { type WebSocket, WebSocketServer } from "ws";
+import { claimedClusterIdentity, type ClusterPublicKey, verifyClusterAssertion } from "../../auth/cluster-assertion.ts";
+import { type SigningKey, signTicket, type TicketClaims } from "../../auth/ticket.ts";
+import type { JsonWebKeySet, LinkReport, ProblemCode, RegisterRequest, RegisterResponse } from "../../protocol/index.ts";
+import { until } from "./until.ts";
+
+interface FakeRefusal {
+  readonly status: number;
+  readonly code: ProblemCode;
+}
+
+/** A master of HTTP and WebSocket that a test holds by the strings. It checks assertions and tokens like the real one. */
+export class FakeMaster {
+  readonly registrations: RegisterRequest[] = [];
+  readonly reports: LinkReport[] = [];
+  readonly heartbeats: LinkReport[] = [];
+  readonly calls: string[] = [];
+  /** Enrolled keys by id. */
+  readonly enrolled = new Map<string, ClusterPublicKey>();
+  readonly links = new Set<WebSocket>();
+  readonly game = "test";
+  readonly clusterId = "default.test-cluster";
+  pings = 0;
+  keySetFetches = 0;
+  deregistered = 0;
+  /** Answers each call so, while it is set. */
+  refuse: FakeRefusal | undefined;
+  /** Turns WebSockets away, while it is set. */
+  refuseLinks: FakeRefusal | undefined;
+  /** While it is set, a call to deregister is answered when it resolves. */
+  holdDeregister: Promise<void> | undefined;
+  /** While it is set, the key set is answered when it resolves. */
+  holdKeySet: Promise<void> | undefined;
+  acknowledge = true;
+  answerPings = true;
+  leaseMs = 3_000;
+  pingIntervalMs = 100;
+  reportIntervalMs = 100;
+  boot = 100;
+  readonly #server = createServer((request, response) => {
+    this.#handle(request, response).catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
+  });
+  readonly #sockets = new WebSocketServer({ noServer: true });
+  #keys: SigningKey[] = [];
+  #published: JsonWebKeySet = { keys: [] };
+  #port = 0;
+  #tickets = 0;
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  get sessionToken(): string {
+    return `session-${this.boot}`;
+  }
+
+  async start(): Promise<this> {
+    await this.addKey("key-1");
+    this.#server.on("upgrade", (request, socket, head) => {
+      this.calls.push(`UPGRADE ${request.url}`);
+      const refusal = this.refuseLinks ?? this.#unauthorized(request);
+      if (refusal !== undefined) {
+        const body = JSON.stringify({ code: refusal.code });
+        socket.end(
+          `HTTP/1.1 ${refusal.status} No\r\ncontent-type: application/problem+json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+        );
+        return;
+      }
+      this.#sockets.handleUpgrade(request, socket, head, (link) => this.#serveLink(link));
+    });
+    await this.listen();
+    return this;
+  }
+
+  /** Comes back where it was before {@link stop}. */
+  async listen(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#server.listen(this.#port, "127.0.0.1", resolve);
+    await promise;
+    const address = this.#server.address();
+    if (address !== null && typeof address !== "string") this.#port = address.port;
+  }
+
+  /** Vanishes: nothing listens, and links are cut. */
+  async stop(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#server.close(() => resolve());
+    for (const link of this.links) link.terminate();
+    this.#server.closeAllConnections();
+    await promise;
+  }
+
+  /** Makes a signing key; an unpublished one is a stranger's. */
+  async addKey(kid: string, published = true): Promise<SigningKey> {
+    const { publicKey, privateKey } = await generateKeyPair("ES256", { extractable: true });
+    const { kty = "", crv = "", x = "", y = "" } = await exportJWK(publicKey);
+    const signingKey = { kid, key: privateKey };
+    if (published) {
+      this.#keys = [signingKey, ...this.#keys];
+      this.#published = { keys: [...this.#published.keys, { kty, crv, x, y, kid, alg: "ES256", use: "sig" }] };
+    }
+    return signingKey;
+  }
+
+  /** A good ticket, save for what `claims` says; every one is another player's unless it names one. */
+  async ticket(claims: Partial<TicketClaims> = {}, signingKey?: SigningKey): Promise<string> {
+    this.#tickets += 1;
+    const now = Math.floor(Date.now() / 1_000);
+    const [ownKey] = this.#keys;
+    const key = signingKey ?? ownKey;
+    if (key === undefined) throw new Error("the fake master has no key");
+    return signTicket(
+      {
+        iss: this.url,
+        aud: this.clusterId,
+        sub: `player-${this.#tickets}`,
+        jti: `ticket-id-${this.#tickets}`.padEnd(22, "x"),
+        iat: now,
+        nbf: now,
+        exp: now + 60,
+        game: this.game,
+        proto: { min: 1, max: 1 },
+        boot: this.boot,
+        gen: 1,
+        rsv: `seat-${this.#tickets}`,
+        frag: "",
+        name: `Player ${this.#tickets}`,
+        ...claims,
+      },
+      key,
+    );
+  }
+
+  /** Sends a command down every link. */
+  command(command: object): void {
+    for (const link of this.links) link.send(JSON.stringify(command));
+  }
+
+  /** Ends every link with a close code. */
+  endLinks(code: number): void {
+    for (const link of this.links) link.close(code);
+  }
+
+  async linked(): Promise<void> {
+    await until("a link to the fake master", () => this.links.size > 0);
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const call = `${request.method} ${request.url}`;
+    this.calls.push(call);
+    const body = await readBody(request);
+    const { status, value } = await this.#answer(call, request, body);
+    response.writeHead(status, { "content-type": status < 300 ? "application/json" : "application/problem+json" });
+    response.end(value === undefined ? "" : JSON.stringify(value));
+  }
+
+  async #answer(call: string, request: IncomingMessage, body: unknown): Promise<{ status: number; value?: unknown }> {
+    if (this.refuse !== undefined) return { status: this.refuse.status, value: { code: this.refuse.code } };
+    if (call === "GET /.well-known/jwks.json") {
+      this.keySetFetches += 1;
+      await this.holdKeySet;
+      return { status: 200, value: this.#published };
+    }
+    if (call === "POST /v1/clusters/register") return this.#register(bearer(request), body);
+    const refusal = this.#unauthorized(request);
+    if (refusal !== undefined) return { status: refusal.status, value: { code: refusal.code } };
+    if (call.startsWith("DELETE ")) {
+      this.deregistered += 1;
+      await this.holdDeregister;
+      return { status: 204 };
+    }
+    if (call.endsWith("/heartbeat") && isReport(body)) {
+      this.heartbeats.push(body);
+      return { status: 200, value: { commands: [this.#ack(body)] } };
+    }
+    return { status: 404, value: { code: "NOT_FOUND" } };
+  }
+
+  async #register(assertion: string, body: unknown): Promise<{ status: number; value: unknown }> {
+    const claimed = claimedClusterIdentity(assertion);
+    const publicKey = this.enrolled.get(claimed?.keyId ?? "");
+    if (publicKey === undefined) return { status: 403, value: { code: "CLUSTER_KEY_UNKNOWN" } };
+    const expected = { masterUrl: this.url, now: Math.floor(Date.now() / 1_000) };
+    const verified = await verifyClusterAssertion(assertion, publicKey, expected);
+    if (verified === undefined || !isRegisterRequest(body) || body.instance !== verified.instance) {
+      return { status: 401, value: { code: "ASSERTION_INVALID" } };
+    }
+    this.registrations.push(body);
+    this.boot += 1;
+    const answer: RegisterResponse = {
+      clusterId: this.clusterId,
+      boot: this.boot,
+      sessionToken: this.sessionToken,
+      issuer: this.url,
+      game: this.game,
+      leaseMs: this.leaseMs,
+      pingIntervalMs: this.pingIntervalMs,
+      reportIntervalMs: this.reportIntervalMs,
+      jwks: this.#published,
+    };
+    return { status: 200, value: answer };
+  }
+
+  #unauthorized(request: IncomingMessage): FakeRefusal | undefined {
+    return bearer(request) === this.sessionToken ? undefined : { status: 401, code: "CLUSTER_SESSION_INVALID" };
+  }
+
+  #serveLink(link: WebSocket): void {
+    this.links.add(link);
+    link.on("close", () => this.links.delete(link));
+    link.on("message", (data) => {
+      const text = Buffer.isBuffer(data) ? data.toString("utf8") : "";
+      if (text === "ping") {
+        this.pings += 1;
+        if (this.answerPings) link.send("pong");
+        return;
+      }
+      const report: unknown = JSON.parse(text);
+      if (!isReport(report)) throw new Error("the cluster sent something that is no report");
+      this.reports.push(report);
+      if (this.acknowledge) link.send(JSON.stringify(this.#ack(report)));
+    });
+  }
+
+  #ack(report: LinkReport): object {
+    return { type: "ack", sequence: report.sequence, reportIntervalMs: this.reportIntervalMs };
+  }
+}
+
+function bearer(request: IncomingMessage): string {
+  return (request.headers.authorization ?? "").replace(/^Bearer /, "");
+}
+
+async function readBody(request: IncomingMessage): Promise<unknown> {
+  let text = "";
+  request.setEncoding("utf8");
+  for await (const chunk of request) text += String(chunk);
+  return text === "" ? undefined : JSON.parse(text);
+}
+
+function isReport(value: unknown): value is LinkReport {
+  return typeof value === "object" && value !== null && "type" in value && value.type === "report";
+}
+
+function isRegisterRequest(value: unknown): value is RegisterRequest {
+  return typeof value === "object" && value !== null && "instance" in value && "tls" in value;
+}

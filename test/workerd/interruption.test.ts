@@ -1,0 +1,172 @@
+import { env } from "cloudflare:workers";
+import { abortAllDurableObjects, evictAllDurableObjects, runInDurableObject } from "cloudflare:test";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { PlayerTables } from "../../control-plane/objects/player-tables.ts";
+import { PlayerSession, RegistryShard } from "../../control-plane/worker.ts";
+import type { Allocation } from "../../protocol/index.ts";
+import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
+import { expectJson, expectProblem } from "./support/master.ts";
+import { allocate, logIn, requestAllocation } from "./support/players.ts";
+
+/*
+ * Whatever stops between two steps of an allocation, the next call with the key carries on: no seat is given twice, none
+ * leaks, and a retry gets the identical ticket. Each case stops the first call somewhere, loses the memory of every object,
+ * and asks again.
+ */
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const crash = () => {
+  throw new Error("stopped by the test");
+};
+
+interface Interruption {
+  readonly when: string;
+  /** Makes the next allocation stop there. */
+  readonly arrange: () => void;
+}
+
+const interruptions: readonly Interruption[] = [
+  {
+    when: "the operation is recorded, and no shard is asked yet",
+    arrange: () => vi.spyOn(PlayerTables.prototype, "setOperationShard").mockImplementationOnce(crash),
+  },
+  {
+    when: "the shard is asked, and stops before it has a seat",
+    arrange: () => vi.spyOn(RegistryShard.prototype, "reserve").mockImplementationOnce(crash),
+  },
+  {
+    when: "the seat is reserved, and the answer is lost",
+    arrange: () => {
+      vi.spyOn(RegistryShard.prototype, "reserve").mockImplementationOnce(function lost(this: RegistryShard, request) {
+        // Mocked once: this is the real one.
+        this.reserve(request);
+        return crash();
+      });
+    },
+  },
+  {
+    when: "the seat is reserved, and nothing is signed yet",
+    arrange: () => vi.spyOn(crypto.subtle, "sign").mockImplementationOnce(() => Promise.reject(new Error("stopped"))),
+  },
+  {
+    when: "the ticket is stored, and the answer is lost",
+    arrange: () => {
+      vi.spyOn(PlayerSession.prototype, "allocate").mockImplementationOnce(async function lost(
+        this: PlayerSession,
+        order,
+      ) {
+        await this.allocate(order);
+        return crash();
+      });
+    },
+  },
+];
+
+const losses = { evicted: evictAllDurableObjects, aborted: abortAllDurableObjects };
+
+async function seatsOf(cluster: TestCluster): Promise<{ seats: number; rows: number }> {
+  return runInDurableObject(env.REGISTRY_SHARD.getByName("default.0"), (_: RegistryShard, { storage }) => {
+    const { seats } = storage.sql
+      .exec<{ seats: number }>("SELECT seats FROM clusters WHERE cluster_id = ?", cluster.id)
+      .one();
+    const { rows } = storage.sql
+      .exec<{ rows: number }>("SELECT count(*) AS rows FROM seats WHERE cluster_id = ?", cluster.id)
+      .one();
+    return { seats, rows };
+  });
+}
+
+describe.each(Object.entries(losses))("an allocation whose objects are %s", (_, lose) => {
+  it.each(interruptions)("when $when", async ({ arrange }) => {
+    const cluster = await startCluster({ capacity: 1 });
+    const player = await logIn();
+    const key = crypto.randomUUID();
+    arrange();
+    const interrupted = await requestAllocation(player, { clusterId: cluster.id }, key);
+    await expectProblem(interrupted, "INTERNAL");
+    await lose();
+    const first = await allocate(player, { clusterId: cluster.id }, key);
+    expect(await seatsOf(cluster)).toEqual({ seats: 1, rows: 1 });
+    await lose();
+    expect(await allocate(player, { clusterId: cluster.id }, key)).toEqual(first);
+    await expectProblem(await requestAllocation(await logIn(), { clusterId: cluster.id }), "CLUSTER_FULL");
+    const seat = seatOf(player.player, first.ticket);
+    await cluster.report({ full: true, players: 1, joined: [seat] });
+    await lose();
+    await cluster.report({ players: 0, left: [seat] });
+    expect(await seatsOf(cluster)).toEqual({ seats: 0, rows: 0 });
+    await allocate(await logIn(), { clusterId: cluster.id });
+  });
+});
+
+describe("an interrupted allocation", () => {
+  it("that is given up for another one leaves no seat behind", async () => {
+    const [first, second] = [await startCluster({ capacity: 1 }), await startCluster({ capacity: 1 })];
+    const player = await logIn();
+    const key = crypto.randomUUID();
+    vi.spyOn(crypto.subtle, "sign").mockImplementationOnce(() => Promise.reject(new Error("stopped")));
+    await expectProblem(await requestAllocation(player, { clusterId: first.id }, key), "INTERNAL");
+    expect(await seatsOf(first)).toEqual({ seats: 1, rows: 1 });
+    await allocate(player, { clusterId: second.id });
+    await vi.waitFor(async () => expect(await seatsOf(first)).toEqual({ seats: 0, rows: 0 }), 5_000);
+    await expectProblem(await requestAllocation(player, { clusterId: first.id }, key), "RESERVATION_CANCELLED");
+  });
+
+  it("does not let two calls through when the first one hangs", async () => {
+    const cluster = await startCluster({ capacity: 1 });
+    const player = await logIn();
+    const key = crypto.randomUUID();
+    const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+    vi.spyOn(crypto.subtle, "sign").mockImplementationOnce(async (...args) => {
+      await held;
+      return crypto.subtle.sign(...args);
+    });
+    const slow = requestAllocation(player, { clusterId: cluster.id }, key);
+    await vi.waitFor(async () => expect(await seatsOf(cluster)).toEqual({ seats: 1, rows: 1 }), 5_000);
+    const again = await requestAllocation(player, { clusterId: cluster.id }, key);
+    await expectProblem(again, "ALLOCATION_IN_PROGRESS");
+    const other = await requestAllocation(player, { clusterId: cluster.id });
+    await expectProblem(other, "ALLOCATION_IN_PROGRESS");
+    letGo();
+    const answer = await expectJson<Allocation>(await slow, 200);
+    expect(await allocate(player, { clusterId: cluster.id }, key)).toEqual(answer);
+  });
+});
+
+describe("the use of a ticket", () => {
+  it("reaches the player's session even if that could not be told at first", async () => {
+    const cluster = await startCluster();
+    const player = await logIn();
+    const key = crypto.randomUUID();
+    const { ticket } = await allocate(player, { clusterId: cluster.id }, key);
+    vi.spyOn(PlayerSession.prototype, "ticketUsed").mockImplementationOnce(crash);
+    await cluster.report({ full: true, players: 1, joined: [seatOf(player.player, ticket)] });
+    await abortAllDurableObjects();
+    await vi.waitFor(
+      async () => {
+        await expectProblem(await requestAllocation(player, { clusterId: cluster.id }, key), "TICKET_CONSUMED");
+      },
+      { timeout: 10_000, interval: 250 },
+    );
+  });
+});
+
+describe("without memory", () => {
+  it("the signing keys stay the same", async () => {
+    const cluster = await startCluster();
+    await abortAllDurableObjects();
+    const again = await startCluster({}, cluster.key);
+    expect(again.registered.jwks).toEqual(cluster.registered.jwks);
+  });
+
+  it("the epochs of a cluster go on rising", async () => {
+    const cluster = await startCluster();
+    await abortAllDurableObjects();
+    const again = await startCluster({}, cluster.key);
+    expect(again.registered.boot).toBeGreaterThan(cluster.registered.boot);
+    await expectProblem(await cluster.requestLink(), "CLUSTER_FENCED");
+  });
+});

@@ -1,0 +1,181 @@
+import { env, exports } from "cloudflare:workers";
+import { createExecutionContext } from "cloudflare:test";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { createApp } from "../../control-plane/http/app.ts";
+import { problems } from "../../protocol/index.ts";
+import { call, expectJson, expectProblem } from "./support/master.ts";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+describe("the description of the interface", () => {
+  interface Described {
+    openapi: string;
+    paths: Record<string, Record<string, { responses: Record<string, { content?: Record<string, unknown> }> }>>;
+    components: { schemas: Record<string, unknown>; securitySchemes: Record<string, unknown> };
+  }
+
+  it("is OpenAPI 3.1 and has every call of the architecture", async () => {
+    const api = await expectJson<Described>(await call("GET", "/openapi.json"), 200);
+    expect(api.openapi).toBe("3.1.0");
+    const calls = Object.entries(api.paths).flatMap(([path, item]) =>
+      Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    expect(calls.sort()).toEqual([
+      "DELETE /v1/allocate/{reservationId}",
+      "DELETE /v1/clusters/{id}",
+      "GET /.well-known/jwks.json",
+      "GET /health",
+      "GET /v1/clusters",
+      "GET /v1/clusters/{id}/link",
+      "GET /v1/me",
+      "POST /v1/allocate",
+      "POST /v1/clusters/register",
+      "POST /v1/clusters/{id}/heartbeat",
+      "POST /v1/login",
+      "POST /v1/logout",
+      "POST /v1/refresh",
+      "POST /v1/signup",
+    ]);
+    expect(Object.keys(api.components.securitySchemes)).toEqual(["player", "clusterAssertion", "clusterSession"]);
+  });
+
+  it("gives each error answer as a problem, with an example, and every reference leads somewhere", async () => {
+    const text = await (await call("GET", "/openapi.json")).text();
+    const api: Described = JSON.parse(text);
+    for (const item of Object.values(api.paths)) {
+      for (const { responses } of Object.values(item)) {
+        for (const [status, { content }] of Object.entries(responses)) {
+          if (Number(status) < 400) continue;
+          expect(content?.["application/problem+json"]).toHaveProperty("examples");
+        }
+      }
+    }
+    for (const [, name = ""] of text.matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
+      expect(api.components.schemas).toHaveProperty(name);
+    }
+  });
+
+  it("is a page to read, which runs no script and fetches nothing", async () => {
+    const response = await call("GET", "/docs");
+    const page = await response.text();
+    expect(response.headers.get("content-type")).toContain("text/html");
+    expect(response.headers.get("content-security-policy")).toMatch(/^default-src 'none'; style-src 'nonce-[\w-]+'/);
+    expect(page).toContain("POST /v1/allocate");
+    expect(page).not.toMatch(/<script|src=|href="http/);
+  });
+});
+
+describe("every answer", () => {
+  it("has headers that keep browsers careful", async () => {
+    for (const response of [await call("GET", "/health"), await call("GET", "/nowhere")]) {
+      expect(response.headers.get("x-content-type-options")).toBe("nosniff");
+      expect(response.headers.get("strict-transport-security")).toMatch(/^max-age=\d+/);
+      expect(response.headers.get("cache-control")).toBe("no-store");
+      await response.body?.cancel();
+    }
+  });
+
+  it("names its request; with the caller's name if that is a good one", async () => {
+    const named = await call("GET", "/health", { headers: { "x-request-id": "client-0001.a" } });
+    expect(named.headers.get("x-request-id")).toBe("client-0001.a");
+    for (const bad of ["short", "has spaces in it", "x".repeat(65), "<script>alert</script>"]) {
+      const response = await call("GET", "/health", { headers: { "x-request-id": bad } });
+      expect(response.headers.get("x-request-id")).toMatch(/^[\da-f]{8}-[\da-f-]{27}$/);
+    }
+  });
+
+  it("may be cached where that helps: keys and documents", async () => {
+    for (const path of ["/.well-known/jwks.json", "/openapi.json"]) {
+      expect((await call("GET", path)).headers.get("cache-control")).toBe("public, max-age=300");
+    }
+  });
+});
+
+describe("browsers", () => {
+  it("may call what players call, from any origin", async () => {
+    const headers = {
+      origin: "https://game.example",
+      "access-control-request-method": "POST",
+      "access-control-request-headers": "authorization,content-type,idempotency-key",
+    };
+    for (const path of ["/v1/login", "/v1/allocate", "/v1/clusters", "/v1/allocate/x"]) {
+      const response = await call("OPTIONS", path, { headers });
+      expect(response.status).toBe(204);
+      expect(response.headers.get("access-control-allow-origin")).toBe("*");
+      expect(response.headers.get("access-control-allow-headers")).toContain("idempotency-key");
+      expect(response.headers.get("access-control-allow-credentials")).toBeNull();
+    }
+    const refused = await call("POST", "/v1/login", { body: "{", headers: { origin: "https://game.example" } });
+    expect(refused.headers.get("access-control-allow-origin")).toBe("*");
+    await expectProblem(refused, "MALFORMED_JSON");
+  });
+
+  it("have no business with what clusters call", async () => {
+    const headers = { origin: "https://game.example", "access-control-request-method": "POST" };
+    const response = await call("OPTIONS", "/v1/clusters/register", { headers });
+    expect(response.headers.get("access-control-allow-origin")).toBeNull();
+    await expectProblem(response, "METHOD_NOT_ALLOWED");
+  });
+});
+
+describe("plain HTTP", () => {
+  it("is for loopback addresses alone", async () => {
+    const at = (origin: string) => exports.default.fetch(new Request(`${origin}/health`));
+    for (const origin of ["http://master.test", "http://10.0.0.1", "http://127.0.0.1.example.com"]) {
+      const response = await at(origin);
+      expect(response.status).toBe(problems.HTTPS_REQUIRED.status);
+      await expectProblem(response, "HTTPS_REQUIRED");
+    }
+    for (const origin of ["https://master.test", "http://127.0.0.1:6256", "http://localhost:6256", "http://[::1]"]) {
+      expect((await at(origin)).status).toBe(200);
+    }
+  });
+});
+
+describe("a setting that is missing or wrong", () => {
+  const app = createApp();
+
+  async function callWith(settings: Record<string, unknown>, method: string, path: string, body?: object) {
+    const lines: string[] = [];
+    vi.spyOn(console, "error").mockImplementation((line: string) => void lines.push(line));
+    const request = new Request(`https://master.test${path}`, {
+      method,
+      headers: { "content-type": "application/json", authorization: "Bearer a.b.c" },
+      body: body === undefined ? null : JSON.stringify(body),
+    });
+    const response = await app.fetch(request, { ...env, ...settings }, createExecutionContext());
+    return { response, lines };
+  }
+
+  it.each([
+    ["SUPABASE_URL", undefined, "POST", "/v1/login"],
+    ["SUPABASE_URL", "not a url", "POST", "/v1/login"],
+    ["SUPABASE_URL", "http://identity.example.com", "POST", "/v1/login"],
+    ["SUPABASE_PUBLISHABLE_KEY", undefined, "POST", "/v1/login"],
+    ["KEY_ENCRYPTION_KEY", undefined, "GET", "/.well-known/jwks.json"],
+    ["KEY_ENCRYPTION_KEY", "c2hvcnQ=", "GET", "/.well-known/jwks.json"],
+    ["SHARDS", "{secret", "GET", "/v1/clusters"],
+    ["MASTER_URL", "ftp:secret", "GET", "/v1/clusters"],
+    ["LEASE_MS", "1e3", "GET", "/v1/clusters"],
+    ["PING_INTERVAL_MS", "29999", "GET", "/v1/clusters"],
+    ["TICKET_LIFETIME_SECONDS", "301", "GET", "/v1/clusters"],
+  ])(
+    "%s %j is named, in the answer and in one line of the log, without its value",
+    async (name, value, method, path) => {
+      const body = method === "POST" ? { anonymous: true } : undefined;
+      const { response, lines } = await callWith({ [name]: value }, method, path, body);
+      const problem = await expectProblem(response, "INTERNAL");
+      expect(problem.detail).toContain(name);
+      const about = lines.filter((line) => line.includes(name));
+      expect(about).toHaveLength(1);
+      expect(`${problem.detail}${about[0]}`).not.toContain(value ?? "undefined");
+    },
+  );
+
+  it("does not keep the master from saying that it is there", async () => {
+    const { response } = await callWith({ SUPABASE_URL: undefined, SHARDS: undefined }, "GET", "/health");
+    expect(await expectJson(response, 200)).toEqual({ status: "ok" });
+  });
+});

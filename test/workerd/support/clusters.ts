@@ -1,0 +1,179 @@
+import { env } from "cloudflare:workers";
+import { type CryptoKey, exportJWK, generateKeyPair } from "jose";
+import {
+  clusterKeyId,
+  type ClusterPublicKey,
+  parseClusterPublicKey,
+  signClusterAssertion,
+} from "../../../auth/cluster-assertion.ts";
+import { withDeadline } from "../../../control-plane/objects/deadline.ts";
+import { readStoreSettings } from "../../../control-plane/settings.ts";
+import { enrolClusterKey } from "../../../control-plane/store/cluster-keys.ts";
+import type {
+  HeartbeatResponse,
+  LinkCommand,
+  LinkReport,
+  RegisterRequest,
+  RegisterResponse,
+  SeatRef,
+} from "../../../protocol/index.ts";
+import { call, expectJson, masterUrl } from "./master.ts";
+
+export interface TestKey {
+  readonly privateKey: CryptoKey;
+  readonly publicKey: ClusterPublicKey;
+  readonly keyId: string;
+}
+
+export async function createKey(): Promise<TestKey> {
+  const { privateKey, publicKey } = await generateKeyPair("Ed25519", { extractable: true });
+  const parsed = parseClusterPublicKey(await exportJWK(publicKey));
+  if (parsed === undefined) throw new Error("a new key parses");
+  return { privateKey, publicKey: parsed, keyId: await clusterKeyId(parsed) };
+}
+
+export async function enrolledKey(): Promise<TestKey> {
+  const key = await createKey();
+  await enrolClusterKey(readStoreSettings(env), { name: "test", publicKey: key.publicKey });
+  return key;
+}
+
+export async function assertionOf(key: TestKey, instance: string, audience = masterUrl): Promise<string> {
+  const now = Math.floor(Date.now() / 1_000);
+  return signClusterAssertion({ key: key.privateKey, keyId: key.keyId, instance, masterUrl: audience, now });
+}
+
+export function registration(changes: Partial<RegisterRequest> = {}): RegisterRequest {
+  return {
+    instance: "main",
+    name: "Test cluster",
+    region: "default",
+    host: "127.0.0.1",
+    port: 6257,
+    tls: {
+      serverName: "c.sustenet.test",
+      caPem: "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+      sha256: "ab".repeat(32),
+    },
+    capacity: 0,
+    protocol: { min: 1, max: 1 },
+    tags: ["test"],
+    software: "sustenet-cluster/test",
+    ...changes,
+  };
+}
+
+/** A cluster process, as far as the master sees it. */
+export class TestCluster {
+  readonly key: TestKey;
+  readonly details: RegisterRequest;
+  readonly registered: RegisterResponse;
+  #sequence = 0;
+
+  constructor(key: TestKey, details: RegisterRequest, registered: RegisterResponse) {
+    this.key = key;
+    this.details = details;
+    this.registered = registered;
+  }
+
+  get id(): string {
+    return this.registered.clusterId;
+  }
+
+  get token(): string {
+    return this.registered.sessionToken;
+  }
+
+  nextReport(changes: Partial<LinkReport> = {}): LinkReport {
+    this.#sequence += 1;
+    return { type: "report", sequence: this.#sequence, full: false, players: 0, joined: [], left: [], ...changes };
+  }
+
+  /** Reports over HTTPS and returns the commands. */
+  async report(changes: Partial<LinkReport> = {}): Promise<readonly LinkCommand[]> {
+    const body = this.nextReport(changes);
+    const response = await call("POST", `/v1/clusters/${this.id}/heartbeat`, { token: this.token, body });
+    return (await expectJson<HeartbeatResponse>(response, 200)).commands;
+  }
+
+  async openLink(): Promise<TestLink> {
+    const response = await this.requestLink();
+    if (response.webSocket === null) throw new Error(`no link: status ${response.status}, ${await response.text()}`);
+    return new TestLink(response.webSocket);
+  }
+
+  async requestLink(): Promise<Response> {
+    return call("GET", `/v1/clusters/${this.id}/link`, { token: this.token, headers: { upgrade: "websocket" } });
+  }
+}
+
+/** Registers a process; with a new enrolled key unless given one. */
+export async function startCluster(changes: Partial<RegisterRequest> = {}, key?: TestKey): Promise<TestCluster> {
+  const used = key ?? (await enrolledKey());
+  const details = registration(changes);
+  const response = await requestRegistration(details, await assertionOf(used, details.instance));
+  return new TestCluster(used, details, await expectJson(response, 200));
+}
+
+export async function requestRegistration(body: unknown, assertion: string): Promise<Response> {
+  return call("POST", "/v1/clusters/register", { token: assertion, body });
+}
+
+export type LinkEvent = { readonly text: string } | { readonly closed: number };
+
+/** The cluster's end of a link. */
+export class TestLink {
+  readonly #socket: WebSocket;
+  readonly #events: LinkEvent[] = [];
+  #wake = Promise.withResolvers<void>();
+
+  constructor(socket: WebSocket) {
+    this.#socket = socket;
+    socket.addEventListener("message", ({ data }) =>
+      this.#push({ text: typeof data === "string" ? data : "(binary)" }),
+    );
+    socket.addEventListener("close", ({ code }) => this.#push({ closed: code }));
+    socket.accept();
+  }
+
+  send(message: string | object): void {
+    this.#socket.send(typeof message === "string" ? message : JSON.stringify(message));
+  }
+
+  sendBytes(bytes: Uint8Array): void {
+    this.#socket.send(bytes);
+  }
+
+  close(): void {
+    this.#socket.close(1000, "done");
+  }
+
+  /** The next thing that the master sends, or that the link has been closed. */
+  async next(): Promise<LinkEvent> {
+    for (;;) {
+      const event = this.#events.shift();
+      if (event !== undefined) return event;
+      await withDeadline(this.#wake.promise, 5_000, "the next event of the link");
+    }
+  }
+
+  async nextCommand(): Promise<LinkCommand> {
+    const event = await this.next();
+    if (!("text" in event)) throw new Error(`the link was closed with ${event.closed}`);
+    const command: LinkCommand = JSON.parse(event.text);
+    return command;
+  }
+
+  #push(event: LinkEvent): void {
+    this.#events.push(event);
+    this.#wake.resolve();
+    this.#wake = Promise.withResolvers();
+  }
+}
+
+/** How a cluster names the use of a ticket. */
+export function seatOf(player: { readonly id: string }, ticket: string): SeatRef {
+  const payload = ticket.split(".")[1] ?? "";
+  const claims: { rsv: string; gen: number } = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/")));
+  return { reservationId: claims.rsv, playerId: player.id, generation: claims.gen };
+}
