@@ -1,5 +1,4 @@
 import { join, relative } from "node:path";
-import { PublicKeySet } from "../auth/key-set.ts";
 import { limits as protocolLimits, type RegisterRequest, versions } from "../protocol/index.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { ClusterSettings } from "./config/settings.ts";
@@ -7,11 +6,10 @@ import { type Certificate, ensureCertificate } from "./keys/certificate.ts";
 import { loadClusterKey } from "./keys/cluster-key.ts";
 import { type ClusterLimits, defaultLimits } from "./limits.ts";
 import type { Logger } from "./log.ts";
-import { HeldBoots } from "./master-link/held-boots.ts";
 import type { Registration } from "./master-link/master-answers.ts";
 import { MasterClient } from "./master-link/master-client.ts";
 import { defaultPace, type LinkPace, MasterLink } from "./master-link/master-link.ts";
-import { verifyForBoots } from "./master-link/ticket-verifier.ts";
+import { TicketDesk } from "./master-link/ticket-desk.ts";
 import { Metrics, type MetricsSnapshot } from "./metrics.ts";
 import { Admission } from "./net/admission.ts";
 import { createListener, type Listener } from "./net/listener.ts";
@@ -72,8 +70,6 @@ export function createCluster(options: ClusterOptions): ClusterServer {
 const software = "sustenet-cluster/0.1.0";
 /** Of the time for stopping, what deregistering may take. */
 const deregisterTimeoutMs = 2_500;
-const keySetMaxAgeMs = 600_000;
-const keySetRefetchIntervalMs = 5_000;
 
 class Server implements ClusterServer {
   readonly #settings: ClusterSettings;
@@ -85,8 +81,7 @@ class Server implements ClusterServer {
   readonly #sessions = new Set<Session>();
   readonly #players: PlayerTable;
   readonly #host: PluginHost;
-  readonly #boots: HeldBoots;
-  readonly #keySet: PublicKeySet;
+  readonly #desk: TicketDesk;
   readonly #client: MasterClient;
   readonly #registered = Promise.withResolvers<Registration>();
   readonly #superseded = Promise.withResolvers<void>();
@@ -96,6 +91,7 @@ class Server implements ClusterServer {
   #listener: Listener | undefined;
   #link: MasterLink | undefined;
   #address: ClusterAddress | undefined;
+  #everRegistered = false;
   #stopping: Promise<void> | undefined;
 
   constructor(options: ClusterOptions) {
@@ -108,7 +104,6 @@ class Server implements ClusterServer {
     const { monotonicMs } = this.#clock;
     const ticketLifetimeMs = this.#limits.maxTicketLifetimeSeconds * 1_000 + protocolLimits.clockSkewMs;
     this.#players = new PlayerTable(ticketLifetimeMs, monotonicMs);
-    this.#boots = new HeldBoots(ticketLifetimeMs, monotonicMs);
     this.#host = new PluginHost({
       plugin: options.plugin,
       log: this.#log,
@@ -116,16 +111,15 @@ class Server implements ClusterServer {
       hookTimeoutMs: this.#limits.hookTimeoutMs,
     });
     this.#client = new MasterClient(settings.masterUrl);
-    this.#keySet = new PublicKeySet({
+    this.#desk = new TicketDesk({
       fetchKeys: () => this.#client.keySet(),
-      algorithms: ["ES256"],
-      refetchIntervalMs: keySetRefetchIntervalMs,
-      maxAgeMs: keySetMaxAgeMs,
-      now: monotonicMs,
-      onError: (error) => {
+      onKeySetError: (error) => {
         const reason = error instanceof Error ? error.message : "it failed";
         this.#log.warn({ event: "key-set-failed" }, `could not fetch the master's key set: ${reason}`);
       },
+      clock: this.#clock,
+      maxLifetimeSeconds: this.#limits.maxTicketLifetimeSeconds,
+      ticketLifetimeMs,
     });
     this.#ticks = new TickLoop({
       tickHz: settings.tickHz,
@@ -179,7 +173,7 @@ class Server implements ClusterServer {
       key,
       publicKeyFile: shown(join(keysDir, `${keyName}.pub`)),
       request: this.#createRequest(certificate, this.#address),
-      keySet: this.#keySet,
+      desk: this.#desk,
       clock: this.#clock,
       random: Math.random,
       log: this.#log,
@@ -210,7 +204,7 @@ class Server implements ClusterServer {
   /** The order matters: the master stops sending players here before those who are here are told to go elsewhere. */
   async #leave(): Promise<void> {
     await this.#link?.stop(deregisterTimeoutMs);
-    for (const player of this.#players) player.close("SHUTTING_DOWN");
+    for (const session of this.#sessions) session.shutDown();
     this.#listener?.close();
     await Promise.all([...this.#sessions].map((session) => session.ended));
     await this.#host.stop();
@@ -262,20 +256,7 @@ class Server implements ClusterServer {
       host: this.#host,
       tick: () => this.#ticks.tick,
       stopping: () => this.#stopping !== undefined,
-      verifyTicket: async (ticket, hello) => {
-        const registration = this.#link?.registration;
-        if (registration === undefined) return undefined;
-        return await verifyForBoots(
-          ticket,
-          hello,
-          { ...registration, boots: this.#boots.list() },
-          (kid) => this.#keySet.resolve(kid),
-          {
-            maxLifetimeSeconds: this.#limits.maxTicketLifetimeSeconds,
-            now: this.#clock.wallMs() / 1_000,
-          },
-        );
-      },
+      verifyTicket: (ticket, hello) => this.#desk.verify(ticket, hello),
       seats: {
         joined: (seat) => this.#link?.joined(seat),
         left: (seat) => this.#link?.left(seat),
@@ -304,8 +285,8 @@ class Server implements ClusterServer {
   }
 
   #onRegistered(registration: Registration): void {
-    const first = this.#boots.list().length === 0;
-    this.#boots.add(registration.boot);
+    const first = !this.#everRegistered;
+    this.#everRegistered = true;
     const { advertisedHost: host, advertisedPort: port } = this.#address ?? { advertisedHost: "", advertisedPort: 0 };
     const { clusterId, boot } = registration;
     this.#log.info(

@@ -1,10 +1,5 @@
 /** Runs a cluster: a game server with your plugin in it. */
-export {
-  type ClusterAddress,
-  type ClusterOptions,
-  type ClusterServer,
-  createCluster,
-} from "./cluster.ts";
+export { type ClusterAddress, type ClusterOptions, type ClusterServer, createCluster } from "./cluster.ts";
 export { ConfigError } from "./config/config-error.ts";
 export { type ClusterSettings, loadSettings, type SettingSources } from "./config/settings.ts";
 export { createClusterKey, type CreatedClusterKey } from "./keys/cluster-key.ts";

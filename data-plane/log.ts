@@ -29,7 +29,9 @@ export function createLogger(level: string): ProcessLogger {
   // Asynchronous: a reader that stops reading our output must not stop the game. Past the bound lines are dropped.
   const destination = pino.destination({ dest: 1, sync: false, maxLength: 4_194_304 });
   destination.on("error", () => undefined);
-  const stream = process.stdout.isTTY ? { write: (line: string) => void destination.write(humanLine(line)) } : destination;
+  const stream = process.stdout.isTTY
+    ? { write: (line: string) => void destination.write(humanLine(line)) }
+    : destination;
   const logger = pino(options, stream);
   return {
     debug: (fields, message) => logger.debug(fields, message),
@@ -60,7 +62,7 @@ export function humanLine(line: string): string {
   const rest = Object.entries(fields)
     .map(([name, value]) => ` ${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)
     .join("");
-  return `${clock} ${String(level).toUpperCase().padEnd(5)} ${String(msg ?? "")}${rest}\n${stackOf(err)}`;
+  return `${clock} ${String(level).toUpperCase().padEnd(5)} ${typeof msg === "string" ? msg : ""}${rest}\n${stackOf(err)}`;
 }
 
 function stackOf(err: unknown): string {

@@ -52,13 +52,17 @@ export async function start(plugin: ServerPlugin, options: StartOptions = {}): P
   process.on("SIGTERM", onSignal);
   process.on("SIGINT", onSignal);
   void cluster.superseded.then(() => {
-    log.error({ event: "superseded" }, "a newer process with this key and instance has taken over: stopping");
+    log.error(
+      { event: "superseded" },
+      "a newer process with this key and instance has taken over: stopping; two that should both run need different [cluster] instance",
+    );
     end(exitCodes.SUPERSEDED);
   });
   try {
     await cluster.start();
   } catch (error) {
-    if (error instanceof KeyError || error instanceof ListenError) fail(log, error.message, exitCodes.UNUSABLE_SETTINGS);
+    if (error instanceof KeyError || error instanceof ListenError)
+      fail(log, error.message, exitCodes.UNUSABLE_SETTINGS);
     log.error({ event: "start-failed", err: error }, "the cluster could not start");
     exit(log, exitCodes.FAILED);
   }

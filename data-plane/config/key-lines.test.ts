@@ -46,10 +46,10 @@ describe("locateKeys", () => {
   });
 
   it("understands quoted, dotted and inline keys", () => {
-    const toml = ['all.port = 1', 'cluster = { tick_hz = 2, "ta\\u0067s" = [] }', "['x.y'.z]", "w = 1"].join("\n");
-    expect(lines(toml, ["all"], ["all", "port"], ["cluster", "tick_hz"], ["cluster", "tags"], ["x.y", "z", "w"])).toEqual(
-      [1, 1, 2, 2, 4],
-    );
+    const toml = ["all.port = 1", 'cluster = { tick_hz = 2, "ta\\u0067s" = [] }', "['x.y'.z]", "w = 1"].join("\n");
+    expect(
+      lines(toml, ["all"], ["all", "port"], ["cluster", "tick_hz"], ["cluster", "tags"], ["x.y", "z", "w"]),
+    ).toEqual([1, 1, 2, 2, 4]);
   });
 
   it("ends on anything", () => {

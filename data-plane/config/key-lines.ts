@@ -111,7 +111,7 @@ class KeyScanner {
       else if (this.#text.startsWith(close, this.#offset)) {
         this.#advance(close.length);
         // Up to two quotes may stand right before the closing three.
-        while (multiline && this.#peek() === quote) this.#advance();
+        if (multiline) while (this.#peek() === quote) this.#advance();
         return;
       } else this.#advance();
     }

@@ -218,7 +218,9 @@ describe("the master's address", () => {
     ["master.example.com:6256", "https://"],
     ["master", "an address like"],
   ])("refuses %s", (url, reason) => {
-    expect(problems(`[cluster]\nmaster_url = "${url}"\nadvertised_host = "h"`)).toEqual([expect.stringContaining(reason)]);
+    expect(problems(`[cluster]\nmaster_url = "${url}"\nadvertised_host = "h"`)).toEqual([
+      expect.stringContaining(reason),
+    ]);
   });
 
   it.each([
@@ -246,7 +248,9 @@ describe("the master's address", () => {
       "Config.toml:1: [cluster] advertised_host: missing, expected the address at which players reach this cluster",
     ]);
     expect(load(`${away}host = "192.0.2.1"`).advertisedHost).toBe("192.0.2.1");
-    expect(load(`${away}host = "0.0.0.0"\nadvertised_host = "play.example.com"`).advertisedHost).toBe("play.example.com");
+    expect(load(`${away}host = "0.0.0.0"\nadvertised_host = "play.example.com"`).advertisedHost).toBe(
+      "play.example.com",
+    );
   });
 });
 
@@ -272,7 +276,9 @@ describe("the environment", () => {
 
   it("names the master anew, whichever way the file did", () => {
     const environment = { SUSTENET_CLUSTER_MASTER_URL: "http://127.0.0.1:2" };
-    expect(load('[cluster]\nmaster_ip = "127.0.0.1"\nmaster_port = 1', environment).masterUrl).toBe("http://127.0.0.1:2");
+    expect(load('[cluster]\nmaster_ip = "127.0.0.1"\nmaster_port = 1', environment).masterUrl).toBe(
+      "http://127.0.0.1:2",
+    );
     expect(load(master, { SUSTENET_CLUSTER_MASTER_IP: "127.0.0.3" }).masterUrl).toBe("http://127.0.0.3:6256");
   });
 
@@ -285,7 +291,11 @@ describe("the environment", () => {
 
   it("may hold strange variables, which are remarked on only: Kubernetes sets some", () => {
     writeFileSync(file(), master);
-    const environment = { SUSTENET_CLUSTER_TICKHZ: "1", SUSTENET_CLUSTER_SERVICE_HOST: "10.0.0.1", SUSTENET_LOG_LEVEL: "x" };
+    const environment = {
+      SUSTENET_CLUSTER_TICKHZ: "1",
+      SUSTENET_CLUSTER_SERVICE_HOST: "10.0.0.1",
+      SUSTENET_LOG_LEVEL: "x",
+    };
     const { remarks } = loadSettings({ file: file(), fileMustExist: true, environment });
     expect(remarks).toEqual([
       "SUSTENET_CLUSTER_TICKHZ is not a setting; did you mean SUSTENET_CLUSTER_TICK_HZ?",

@@ -166,8 +166,7 @@ function readSettings(reader: SettingReader, folder: string): ClusterSettings {
     advertisedPort: reader.read(settingTable.advertisedPort),
     keyName: reader.read(settingTable.keyName),
     // What the file says is meant from where the file is; a variable, from where the process is.
-    keysDir:
-      reader.find(settingTable.keysDir)?.fromEnvironment === true ? resolve(keysDir) : resolve(folder, keysDir),
+    keysDir: reader.find(settingTable.keysDir)?.fromEnvironment === true ? resolve(keysDir) : resolve(folder, keysDir),
     masterUrl,
     instance: reader.read(settingTable.instance),
     region: reader.read(settingTable.region),

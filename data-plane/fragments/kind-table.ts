@@ -13,6 +13,9 @@ import {
 /** Longest name of a kind or field, in bytes of UTF-8. */
 const maxNameBytes = 64;
 
+/** Most kinds of a game: their number is a byte. */
+const maxKinds = 255;
+
 /** Most bytes of a position that is written whole: step, x, y, z. */
 const placeBytes = 4 + 3 * maxVarintBytes;
 
@@ -29,6 +32,7 @@ export class KindTable {
 
   /** @throws RangeError for kinds that the wire cannot carry */
   constructor(kinds: readonly EntityKind[]) {
+    if (kinds.length > maxKinds) throw new RangeError(`${kinds.length} kinds of entity, over ${maxKinds}`);
     for (const kind of kinds) assertKind(kind);
     const byId = Array.from<EntityKind | undefined>({ length: 256 });
     for (const kind of kinds) {

@@ -9,6 +9,8 @@ export interface Locator {
   locate(x: number, y: number, z: number): number;
   /** Whether a position is in a fragment, or at most `margin` world units out of it along each axis. */
   isWithin(fragment: number, x: number, y: number, z: number, margin: number): boolean;
+  /** Most fragments that {@link locate} looks at for any position. */
+  readonly longestList: number;
 }
 
 /** More buckets than this for each box gain nothing. */
@@ -31,7 +33,12 @@ interface Axis {
 export function createLocator(boxes: readonly Box[], dimensions: 2 | 3): Locator {
   const [x, y, z] = createAxes(boxes, dimensions);
   const { starts, items } = fillBuckets(x, y, z, boxes.length);
+  let longestList = 0;
+  for (let bucket = 0; bucket + 1 < starts.length; bucket++) {
+    longestList = Math.max(longestList, (starts[bucket + 1] ?? 0) - (starts[bucket] ?? 0));
+  }
   return {
+    longestList,
     locate(pointX, pointY, pointZ) {
       const px = clamp(pointX, x.origin, x.end);
       const py = clamp(pointY, y.origin, y.end);

@@ -66,10 +66,12 @@ export class ViewWriter {
    * Writes a viewer's frame at `offset` and notes what it was told: the caller must send it. Where there is nothing to
    * tell, nothing is written.
    *
-   * @param target has `rules.frameBytes` and {@link copySlack} bytes from `offset`
    * @returns the offset behind the frame
+   * @throws RangeError when there are fewer than `rules.frameBytes` + {@link copySlack} bytes from `offset` on
    */
   write(viewer: number, tick: number, rules: ViewRules, target: FrameTarget, offset: number): number {
+    const end = offset + rules.frameBytes;
+    if (end + copySlack > target.bytes.length) throw new RangeError("not enough room for a frame");
     const leaveCount = this.#interest.leaveCount;
     const enterCount = this.#interest.enterCount;
     let at = offset + 4;
@@ -78,7 +80,6 @@ export class ViewWriter {
     this.#findDue(viewer, tick, rules);
     if (leaveCount + enterCount + this.#dueCount === 0) return offset;
     target.view.setUint32(offset, tick, true);
-    const end = offset + rules.frameBytes;
     at = this.#writeEnters(viewer, tick, target, at, end);
     at =
       at + this.#dueBytes <= end

@@ -1,4 +1,5 @@
-import "reflect-metadata"; // @peculiar/x509 does not load without it
+// oxlint-disable-next-line import/no-unassigned-import -- @peculiar/x509 does not load without it
+import "reflect-metadata";
 import { createHash, KeyObject, randomBytes, X509Certificate } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";

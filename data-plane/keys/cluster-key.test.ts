@@ -2,7 +2,12 @@ import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { clusterKeyId, parseClusterPublicKey, signClusterAssertion, verifyClusterAssertion } from "../../auth/cluster-assertion.ts";
+import {
+  clusterKeyId,
+  parseClusterPublicKey,
+  signClusterAssertion,
+  verifyClusterAssertion,
+} from "../../auth/cluster-assertion.ts";
 import { createClusterKey, loadClusterKey } from "./cluster-key.ts";
 
 let dir: string;

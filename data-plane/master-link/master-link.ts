@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { signClusterAssertion } from "../../auth/cluster-assertion.ts";
-import type { PublicKeySet } from "../../auth/key-set.ts";
 import type { LinkCommand, RegisterRequest, SeatRef } from "../../protocol/index.ts";
 import type { Clock } from "../clock.ts";
 import type { ClusterKey } from "../keys/cluster-key.ts";
@@ -12,6 +11,7 @@ import { type MasterClient, MasterError } from "./master-client.ts";
 import { explainRefusal } from "./register-refusal.ts";
 import { Reporter } from "./reporter.ts";
 import { SeatJournal } from "./seat-journal.ts";
+import type { TicketDesk } from "./ticket-desk.ts";
 
 export interface MasterLinkOptions {
   readonly client: MasterClient;
@@ -19,7 +19,8 @@ export interface MasterLinkOptions {
   readonly key: Pick<ClusterKey, "keyId" | "privateKey">;
   readonly publicKeyFile: string;
   readonly request: RegisterRequest;
-  readonly keySet: PublicKeySet;
+  /** Learns what good tickets look like. */
+  readonly desk: Pick<TicketDesk, "learn">;
   readonly clock: Clock;
   /** From 0 to 1; for jitter. */
   readonly random: () => number;
@@ -68,16 +69,6 @@ export class MasterLink {
     this.#options = options;
   }
 
-  /** The registration in force, or `undefined` before the first. */
-  get registration(): Registration | undefined {
-    return this.#registration;
-  }
-
-  /** True while a WebSocket to the master is up. */
-  get connected(): boolean {
-    return this.#reporter !== undefined;
-  }
-
   start(): void {
     this.#running = this.#run().catch((error: unknown) => {
       if (!this.#stopping.signal.aborted) {
@@ -122,7 +113,10 @@ export class MasterLink {
         this.#options.onSuperseded();
         return;
       }
-      this.#options.log.warn({ event: "session-ended" }, "the master has ended this cluster's session: registering again");
+      this.#options.log.warn(
+        { event: "session-ended" },
+        "the master has ended this cluster's session: registering again",
+      );
       await this.#sleep(pause.next());
     }
   }
@@ -143,7 +137,7 @@ export class MasterLink {
           now: Math.floor(clock.wallMs() / 1_000),
         });
         const registration = await client.register(assertion, request);
-        await this.#options.keySet.install(registration.jwks);
+        await this.#options.desk.learn(registration);
         this.#registration = registration;
         this.#journal.tellAll();
         this.#options.onRegistered(registration);
@@ -170,14 +164,21 @@ export class MasterLink {
     const retry = this.#createBackoff([retryMs[0], Math.min(retryMs[1], registration.leaseMs / 3)]);
     for (;;) {
       let opened = false;
-      const end = await this.#holdLink(registration, () => (opened = true), () => {
-        retry.reset();
-        onHealthy();
-      });
+      const end = await this.#holdLink(
+        registration,
+        () => (opened = true),
+        () => {
+          retry.reset();
+          onHealthy();
+        },
+      );
       if (end !== "lost" || this.#stopping.signal.aborted) return end;
       const delayMs = retry.next();
       if (opened) {
-        this.#options.log.warn({ event: "link-lost" }, `lost the link to the master; next try in ${seconds(delayMs)} s`);
+        this.#options.log.warn(
+          { event: "link-lost" },
+          `lost the link to the master; next try in ${seconds(delayMs)} s`,
+        );
       } else {
         const beat = await this.#heartbeat(registration, delayMs);
         if (beat !== "lost") return beat;

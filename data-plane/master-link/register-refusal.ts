@@ -17,22 +17,21 @@ export function explainRefusal(
     const reason = error instanceof Error ? error.message : "its answer is strange";
     return { text: `${masterUrl} does not answer like a Sustenet master: ${reason}`, permanent: true };
   }
-  switch (error.code) {
-    case "CLUSTER_KEY_UNKNOWN":
-      return {
-        text:
-          `the master at ${masterUrl} does not know this cluster's key ${keyId}, or has revoked it: enrol it there ` +
-          `(npx sustenet enrol --public-key ${publicKeyFile} --name NAME)`,
-        permanent: true,
-      };
-    case "ASSERTION_INVALID":
-      return {
-        text:
-          `the master at ${masterUrl} refuses this cluster's assertion: check that this machine's clock is right, ` +
-          "and that master_url is the address that the master itself goes by",
-        permanent: true,
-      };
-    default:
+  if (error.code === "CLUSTER_KEY_UNKNOWN") {
+    return {
+      text:
+        `the master at ${masterUrl} does not know this cluster's key ${keyId}, or has revoked it: enrol it there ` +
+        `(npx sustenet enrol --public-key ${publicKeyFile} --name NAME)`,
+      permanent: true,
+    };
+  }
+  if (error.code === "ASSERTION_INVALID") {
+    return {
+      text:
+        `the master at ${masterUrl} refuses this cluster's assertion: check that this machine's clock is right, ` +
+        "and that master_url is the address that the master itself goes by",
+      permanent: true,
+    };
   }
   if (error.status === 0) return { text: `master unreachable at ${masterUrl}: ${error.message}`, permanent: false };
   const permanent = error.status < 500 && error.status !== 429 && error.code !== "ASSERTION_REPLAYED";

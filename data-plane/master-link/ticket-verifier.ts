@@ -1,4 +1,9 @@
-import { type TicketExpectations, type TicketKeyResolver, type TicketVerdict, verifyTicket } from "../../auth/ticket.ts";
+import {
+  type TicketExpectations,
+  type TicketKeyResolver,
+  type TicketVerdict,
+  verifyTicket,
+} from "../../auth/ticket.ts";
 import { type Hello, versions } from "../../protocol/index.ts";
 
 /** What makes a ticket one for this process. */

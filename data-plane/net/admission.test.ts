@@ -4,15 +4,16 @@ import { Admission, type AdmissionPass } from "./admission.ts";
 interface Bench {
   readonly admission: Admission;
   now: number;
-  pass(group: string): AdmissionPass;
+  readonly pass: (group: string) => AdmissionPass;
 }
 
 function bench(maxTotal: number, maxPerGroup: number): Bench {
-  const made = {
+  const admission = new Admission({ maxTotal, maxPerGroup, penaltyHalfLifeMs: 1_000 }, () => made.now);
+  const made: Bench = {
     now: 0,
-    admission: new Admission({ maxTotal, maxPerGroup, penaltyHalfLifeMs: 1_000 }, () => made.now),
-    pass: (group: string) => {
-      const pass = made.admission.admit(group);
+    admission,
+    pass: (group) => {
+      const pass = admission.admit(group);
       if (typeof pass === "string") throw new Error(pass);
       return pass;
     },
@@ -74,5 +75,6 @@ describe("Admission", () => {
     b.pass("a").release(false);
     b.now = 60_000;
     for (let place = 0; place < 10; place += 1) b.pass("a");
+    expect(b.admission.open).toBe(10);
   });
 });

@@ -45,7 +45,11 @@ describe("transport", () => {
     client.join(await cluster.master.ticket());
     await client.next("welcome");
     client.close();
-    for (const ciphers of ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES256-SHA384"]) {
+    for (const ciphers of [
+      "ECDHE-ECDSA-AES128-GCM-SHA256",
+      "ECDHE-ECDSA-CHACHA20-POLY1305",
+      "ECDHE-ECDSA-AES256-SHA384",
+    ]) {
       const refused = TestClient.begin(cluster.target, { ciphers, maxVersion: "TLSv1.2" });
       await refused.gone();
       expect(refused.errorCode).toBeDefined();
@@ -88,7 +92,7 @@ describe("transport", () => {
     stranger.write("GET / HTTP/1.1\r\n\r\n");
     await until("the stranger's end", stranger.gone);
     await until("the count", () => cluster.server.metrics.refusals["HANDSHAKE_FAILED"] === before + 1);
-    (await cluster.joined()).close();
+    expect((await cluster.joined()).closed).toBe(false);
   });
 
   it("does not hold it against anyone to connect and hang up, as to measure the latency", async () => {
@@ -135,7 +139,8 @@ describe("before the handshake", () => {
     const third = knock(port);
     await until("the third to be turned away", third.gone);
     expect(cluster.server.metrics.refusals).toEqual({ TOO_MANY_FROM_ADDRESS: 1 });
-    const other = await TestClient.open(cluster.target, { localAddress: "127.0.0.2" });
+    const socket = knock(port, "127.0.0.2");
+    const other = await TestClient.open(cluster.target, { socket });
     other.join(await cluster.master.ticket());
     await other.next("welcome");
     for (const socket of held) socket.destroy();
@@ -154,7 +159,8 @@ describe("before the handshake", () => {
     const third = knock(port, "127.0.0.5");
     await until("the third to be turned away", third.gone);
     expect(cluster.server.metrics.refusals).toEqual({ TOO_MANY_UNAUTHENTICATED: 1 });
-    for (const socket of [...held, ...joined]) socket instanceof TestClient ? socket.close() : socket.destroy();
+    for (const socket of held) socket.destroy();
+    for (const client of joined) client.close();
     await cluster.stop();
   });
 
@@ -166,6 +172,8 @@ describe("before the handshake", () => {
     held[0]?.join(await cluster.master.ticket());
     await held[0]?.next("welcome");
     await cluster.connected();
+    await until("both handshakes", () => cluster.server.metrics.connections.hello === 2);
+    expect(cluster.server.metrics).toMatchObject({ joins: 1, refusals: { TOO_MANY_FROM_ADDRESS: 1 } });
     await cluster.stop();
   });
 });
@@ -200,7 +208,7 @@ describe("createListener", () => {
   it("reuses a session that the client brings back", async () => {
     const cluster = await startTestCluster();
     const { port, serverName: servername, caPem: ca } = cluster.target;
-    const first = await TestClient.open(cluster.target);
+    const first = TestClient.begin(cluster.target);
     const { promise, resolve } = Promise.withResolvers<Buffer>();
     first.socket.once("session", resolve);
     first.join(await cluster.master.ticket());

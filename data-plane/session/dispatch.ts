@@ -13,13 +13,7 @@ const allowed: Readonly<Record<SessionState, ReadonlySet<number>>> = {
   hello: new Set([messageTypes.hello]),
   join: new Set([messageTypes.join]),
   verifying: new Set(),
-  joined: new Set([
-    messageTypes.move,
-    messageTypes.message,
-    messageTypes.ping,
-    messageTypes.pong,
-    messageTypes.close,
-  ]),
+  joined: new Set([messageTypes.move, messageTypes.message, messageTypes.ping, messageTypes.pong, messageTypes.close]),
   closing: new Set(),
 };
 

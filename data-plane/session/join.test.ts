@@ -27,16 +27,16 @@ function isCode(name: string): name is keyof typeof closeCodes {
   return Object.hasOwn(closeCodes, name);
 }
 
-/** Joins with a ticket and expects to be cut off without a word, for this reason. */
-async function cutOff(ticket: string, reason: string): Promise<void> {
+/** Joins with a ticket that is not genuine: why it was cut off without a word; or what was said. */
+async function cutOff(ticket: string): Promise<string> {
   const client = await cluster.connected();
   client.join(ticket);
   await client.gone();
-  expect(client.received).toEqual([]);
-  expect(cluster.server.metrics.refusals).toMatchObject({ [reason]: 1 });
-  expect(cluster.log.lines.map(({ fields }) => fields["reason"])).toContain(reason);
+  const { lines } = cluster.log;
+  const logged = lines.filter(({ fields }) => fields["event"] === "refused").map(({ fields }) => fields["reason"]);
   // Nothing that a stranger said gets into the log.
-  expect(cluster.log.text()).not.toContain(ticket.slice(-20));
+  const leaked = cluster.log.text().includes(ticket.slice(-20)) ? ["and the log has it"] : [];
+  return [...client.types(), ...logged, ...leaked].join();
 }
 
 describe("a cluster", () => {
@@ -66,7 +66,10 @@ describe("a cluster", () => {
       fragment: "meadow",
       cluster: "Größe",
     });
-    expect(cluster.server.metrics).toMatchObject({ joins: 1, connections: { joined: 1, hello: 0, join: 0, verifying: 0 } });
+    expect(cluster.server.metrics).toMatchObject({
+      joins: 1,
+      connections: { joined: 1, hello: 0, join: 0, verifying: 0 },
+    });
   });
 
   it("[WELCOME-1] numbers players apart", async () => {
@@ -110,18 +113,23 @@ describe("a cluster", () => {
   it("[TICKET-7] takes a ticket at the edge of its life, skew included", async () => {
     await cluster.joined({ iat: now() - 62, nbf: now() - 62, exp: now() - 2 });
     await cluster.joined({ iat: now() + 3, nbf: now() + 3, exp: now() + 303 });
+    expect(cluster.server.metrics.joins).toBe(2);
   });
 
   it("[TICKET-3] [JOIN-4] cuts off a ticket that another key has signed", async () => {
-    await cutOff(await cluster.master.ticket({}, await cluster.master.addKey("key-1", false)), "TICKET_BAD_SIGNATURE");
+    expect(await cutOff(await cluster.master.ticket({}, await cluster.master.addKey("key-1", false)))).toBe(
+      "TICKET_BAD_SIGNATURE",
+    );
   });
 
   it("[TICKET-3] [JOIN-4] cuts off a ticket of an unknown key", async () => {
-    await cutOff(await cluster.master.ticket({}, await cluster.master.addKey("stranger", false)), "TICKET_UNKNOWN_KEY");
+    expect(await cutOff(await cluster.master.ticket({}, await cluster.master.addKey("stranger", false)))).toBe(
+      "TICKET_UNKNOWN_KEY",
+    );
   });
 
   it("[TICKET-1] [JOIN-4] cuts off what is no ticket", async () => {
-    await cutOff("this is not a ticket, however long it may be", "TICKET_MALFORMED");
+    expect(await cutOff("this is not a ticket, however long it may be")).toBe("TICKET_MALFORMED");
   });
 
   it("[TICKET-3] fetches a key that it does not know, once for all who wait", async () => {
@@ -148,7 +156,8 @@ describe("a cluster", () => {
     const clients = await Promise.all(Array.from({ length: 8 }, () => cluster.connected()));
     for (const client of clients) client.join(ticket);
     const answers: string[] = [];
-    for (const client of clients) answers.push((await until("an answer", (): ClusterMessage | undefined => client.received[0])).type);
+    for (const client of clients)
+      answers.push((await until("an answer", (): ClusterMessage | undefined => client.received[0])).type);
     expect(answers.filter((type) => type === "welcome")).toHaveLength(1);
     expect(cluster.server.metrics.refusals).toEqual({ REPLAYED: 7 });
   });

@@ -80,10 +80,6 @@ export class Session {
     return this.#player;
   }
 
-  get queuedBytes(): number {
-    return this.#outbox.queuedBytes;
-  }
-
   /** Resolves when the connection is gone. */
   get ended(): Promise<void> {
     return this.#ended.promise;
@@ -162,6 +158,12 @@ export class Session {
   /** Ends a player's session with CLOSE. [CLOSE-1] */
   close(code: CloseCode, retryAfterMs = 0): void {
     this.leave(code, encodeClose(code, retryAfterMs));
+  }
+
+  /** The cluster stops. Whoever waits for a verdict gets REJECT with it. */
+  shutDown(): void {
+    if (this.#state === "joined") this.close("SHUTTING_DOWN");
+    else if (this.#state !== "verifying") this.refuse("SHUTTING_DOWN");
   }
 
   /** The player leaves, with a last frame or without. */

@@ -3,7 +3,13 @@ import { exportJWK, generateKeyPair } from "jose";
 import { type WebSocket, WebSocketServer } from "ws";
 import { claimedClusterIdentity, type ClusterPublicKey, verifyClusterAssertion } from "../../auth/cluster-assertion.ts";
 import { type SigningKey, signTicket, type TicketClaims } from "../../auth/ticket.ts";
-import type { JsonWebKeySet, LinkReport, ProblemCode, RegisterRequest, RegisterResponse } from "../../protocol/index.ts";
+import type {
+  JsonWebKeySet,
+  LinkReport,
+  ProblemCode,
+  RegisterRequest,
+  RegisterResponse,
+} from "../../protocol/index.ts";
 import { until } from "./until.ts";
 
 interface FakeRefusal {
@@ -40,7 +46,9 @@ export class FakeMaster {
   reportIntervalMs = 100;
   boot = 100;
   readonly #server = createServer((request, response) => {
-    this.#handle(request, response).catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
+    this.#handle(request, response).catch((error: unknown) =>
+      response.destroy(error instanceof Error ? error : undefined),
+    );
   });
   readonly #sockets = new WebSocketServer({ noServer: true });
   #keys: SigningKey[] = [];

@@ -1,0 +1,184 @@
+import { describe, expect, it } from "vitest";
+import { Membership, type MembershipEvent } from "./membership.ts";
+import { assertLayout, createRandomFragments } from "./testing/random-world.ts";
+import { createRandom, type Random, randomBelow, randomInteger } from "./testing/seeded-random.ts";
+
+const west = { name: "west", min: [0, 0], max: [100, 100] };
+const east = { name: "east", min: [100, 0], max: [200, 100] };
+const world = { swap_margin: 2, swap_dwell_ticks: 3 };
+const layout = assertLayout({ fragment: [west, east], world });
+
+describe("Membership", () => {
+  it("puts a new player into the fragment of its position", () => {
+    const membership = new Membership(layout, 4);
+    expect(membership.place(2, 100, 0, 5)).toBe(1);
+    expect(membership.nameOf(2)).toBe("east");
+    expect(membership.nameOf(0)).toBeUndefined();
+    expect(membership.takeEvents()).toEqual([{ type: "enter", player: 2, fragment: "east" }]);
+    expect(membership.takeEvents()).toEqual([]);
+  });
+
+  it("swaps after the dwell time beyond the margin, and tells leave before enter", () => {
+    const membership = createAt(99);
+    expect([102, 102, 102].map((x) => membership.update(0, x, 0, 5))).toEqual([false, false, true]);
+    expect(membership.takeEvents()).toEqual([
+      { type: "leave", player: 0, fragment: "west" },
+      { type: "enter", player: 0, fragment: "east" },
+    ]);
+    expect([...membership.population]).toEqual([0, 1]);
+  });
+
+  it("keeps a player who stays within the margin, or comes back before the dwell time", () => {
+    const membership = createAt(99);
+    for (let tick = 0; tick < 100; tick++) membership.update(0, 101.9, 0, 5);
+    for (let tick = 0; tick < 100; tick++) membership.update(0, tick % 3 === 2 ? 101 : 140, 0, 5);
+    expect(membership.nameOf(0)).toBe("west");
+    expect(membership.takeEvents()).toEqual([]);
+  });
+
+  it("keeps a player outside of all fragments in the nearest", () => {
+    const membership = createAt(5);
+    for (let tick = 0; tick < 9; tick++) membership.update(0, -500, 0, 5);
+    expect(membership.nameOf(0)).toBe("west");
+    for (let tick = 0; tick < 3; tick++) membership.update(0, 900, 0, -900);
+    expect(membership.nameOf(0)).toBe("east");
+  });
+
+  it("places at once on request, and tells once", () => {
+    const membership = createAt(5);
+    membership.update(0, 150, 0, 5);
+    membership.place(0, 150, 0, 5);
+    membership.place(0, 151, 0, 5);
+    membership.update(0, 151, 0, 5);
+    expect(membership.takeEvents().map(({ type }) => type)).toEqual(["leave", "enter"]);
+  });
+
+  it("lets nobody into a full fragment, says so once a visit, and lets them in when there is room", () => {
+    const full = assertLayout({ fragment: [west, { ...east, capacity: 1 }], world });
+    const membership = new Membership(full, 4);
+    membership.place(0, 150, 0, 5);
+    membership.place(1, 50, 0, 5);
+    expect(membership.place(2, 150, 0, 5)).toBe(-1);
+    expect(membership.nameOf(2)).toBeUndefined();
+    membership.takeEvents();
+    for (let tick = 0; tick < 10; tick++) membership.update(1, 150, 0, 5);
+    expect(membership.takeEvents()).toEqual([{ type: "full", player: 1, fragment: "east" }]);
+    membership.update(1, 50, 0, 5);
+    for (let tick = 0; tick < 10; tick++) membership.update(1, 150, 0, 5);
+    expect(membership.takeEvents()).toEqual([{ type: "full", player: 1, fragment: "east" }]);
+    membership.remove(0);
+    expect(membership.update(1, 150, 0, 5)).toBe(true);
+    expect(membership.takeEvents().map(({ type, player }) => `${type} ${player}`)).toEqual([
+      "leave 0",
+      "leave 1",
+      "enter 1",
+    ]);
+  });
+
+  it("tells a leave when a player goes, and nothing of one who is not there", () => {
+    const membership = createAt(5);
+    membership.remove(0);
+    membership.remove(0);
+    expect(membership.update(0, 150, 0, 5)).toBe(false);
+    expect(membership.takeEvents()).toEqual([{ type: "leave", player: 0, fragment: "west" }]);
+  });
+
+  it("re-homes by name and position when the layout changes", () => {
+    const membership = new Membership(layout, 3);
+    const spots = [10, 60, 150].map((x) => ({ x, y: 0, z: 5 }));
+    for (const [player, { x, y, z }] of spots.entries()) membership.place(player, x, y, z);
+    membership.takeEvents();
+    const next = assertLayout({
+      fragment: [
+        { name: "middle", min: [50, 0], max: [100, 100], capacity: 1 },
+        { ...west, max: [50, 100] },
+        { ...east, name: "orient" },
+      ],
+      world,
+    });
+    membership.changeLayout(next, (player) => spots[player] ?? { x: 0, y: 0, z: 0 });
+    expect(membership.takeEvents()).toEqual([
+      { type: "leave", player: 1, fragment: "west" },
+      { type: "enter", player: 1, fragment: "middle" },
+      { type: "leave", player: 2, fragment: "east" },
+      { type: "enter", player: 2, fragment: "orient" },
+    ]);
+    expect([0, 1, 2].map((player) => membership.nameOf(player))).toEqual(["west", "middle", "orient"]);
+    expect([...membership.population]).toEqual([1, 1, 1]);
+    expect(membership.playersIn(1)).toEqual([0]);
+  });
+
+  it("has every player in exactly one fragment, told in order, whatever happens", () => {
+    for (let seed = 0; seed < 12; seed++) wander(createRandom(seed), seed % 2 === 0 ? 2 : 3);
+  });
+});
+
+function createAt(x: number): Membership {
+  const membership = new Membership(layout, 1);
+  membership.place(0, x, 0, 5);
+  membership.takeEvents();
+  return membership;
+}
+
+/** Players come, walk, jump and go while layouts change; what the events say must be what holds. */
+function wander(random: Random, dimensions: 2 | 3): void {
+  const players = 40;
+  const createLayout = (): typeof layout => {
+    const fragment = createRandomFragments(random, randomInteger(random, 1, 12), 100, dimensions);
+    for (const table of fragment) table["capacity"] = random() < 0.3 ? randomInteger(random, 1, 8) : 0;
+    return assertLayout({ fragment, world });
+  };
+  let current = createLayout();
+  const membership = new Membership(current, players);
+  const spots = Array.from({ length: players }, () => ({ x: 0, y: 0, z: 0 }));
+  const told: (string | undefined)[] = Array.from({ length: players });
+  const outside = new Int32Array(players);
+  for (let tick = 0; tick < 600; tick++) {
+    for (const [player, spot] of spots.entries()) {
+      const there = membership.nameOf(player) !== undefined;
+      for (const axis of ["x", "y", "z"] as const)
+        spot[axis] = Math.max(-70, Math.min(70, spot[axis] + randomBelow(random, 6) - 3));
+      if (!there || random() < 0.01) {
+        const target = current.locator.locate(spot.x, spot.y, spot.z);
+        const placed = membership.place(player, spot.x, spot.y, spot.z);
+        expect(placed === -1 || placed === target).toBe(true);
+      } else if (random() < 0.01) {
+        membership.remove(player);
+      } else {
+        membership.update(player, spot.x, spot.y, spot.z);
+      }
+      const fragment = membership.fragmentOf[player] ?? -1;
+      const within = fragment < 0 || current.locator.isWithin(fragment, spot.x, spot.y, spot.z, world.swap_margin);
+      const target = current.locator.locate(spot.x, spot.y, spot.z);
+      const { capacity = 0 } = current.fragments[target] ?? {};
+      const isFull = capacity > 0 && (membership.population[target] ?? 0) >= capacity;
+      outside[player] = within || isFull || target === fragment ? 0 : (outside[player] ?? 0) + 1;
+      expect(outside[player]).toBeLessThan(world.swap_dwell_ticks + 1);
+    }
+    if (random() < 0.02) {
+      current = createLayout();
+      membership.changeLayout(current, (player) => spots[player] ?? { x: 0, y: 0, z: 0 });
+    }
+    for (const event of membership.takeEvents()) apply(event, told);
+    const population = new Int32Array(current.fragments.length);
+    for (const [player, name] of told.entries()) {
+      expect(membership.nameOf(player)).toBe(name);
+      const fragment = membership.fragmentOf[player] ?? -1;
+      if (fragment >= 0) population[fragment] = (population[fragment] ?? 0) + 1;
+    }
+    expect(membership.population).toEqual(population);
+  }
+}
+
+/** Follows the events; each must be possible where it stands. */
+function apply({ type, player, fragment }: MembershipEvent, told: (string | undefined)[]): void {
+  if (type === "leave") {
+    expect(told[player]).toBe(fragment);
+    told[player] = undefined;
+  } else if (type === "enter") {
+    expect(told[player]).toBeUndefined();
+    told[player] = fragment;
+  } else {
+    expect(told[player]).not.toBe(fragment);
+  }
+}

@@ -1,0 +1,62 @@
+import { PublicKeySet } from "../../auth/key-set.ts";
+import type { TicketVerdict } from "../../auth/ticket.ts";
+import type { Hello } from "../../protocol/index.ts";
+import type { Clock } from "../clock.ts";
+import { HeldBoots } from "./held-boots.ts";
+import type { Registration } from "./master-answers.ts";
+import { verifyForBoots } from "./ticket-verifier.ts";
+
+export interface TicketDeskOptions {
+  /** Gets the master's published key set; needs a deadline of its own. */
+  readonly fetchKeys: () => Promise<unknown>;
+  readonly onKeySetError: (error: unknown) => void;
+  readonly clock: Clock;
+  readonly maxLifetimeSeconds: number;
+  /** How long a ticket can be usable after its boot epoch has ended. */
+  readonly ticketLifetimeMs: number;
+}
+
+const keySetMaxAgeMs = 600_000;
+const keySetRefetchIntervalMs = 5_000;
+
+/** Knows what a good ticket looks like: learns it with each registration, and checks tickets without asking the master. */
+export class TicketDesk {
+  readonly #options: TicketDeskOptions;
+  readonly #boots: HeldBoots;
+  readonly #keySet: PublicKeySet;
+  #registration: Registration | undefined;
+
+  constructor(options: TicketDeskOptions) {
+    this.#options = options;
+    const { monotonicMs } = options.clock;
+    this.#boots = new HeldBoots(options.ticketLifetimeMs, monotonicMs);
+    this.#keySet = new PublicKeySet({
+      fetchKeys: options.fetchKeys,
+      algorithms: ["ES256"],
+      refetchIntervalMs: keySetRefetchIntervalMs,
+      maxAgeMs: keySetMaxAgeMs,
+      now: monotonicMs,
+      onError: options.onKeySetError,
+    });
+  }
+
+  /** From now on tickets of this registration are good, and those of earlier ones until they expire. */
+  async learn(registration: Registration): Promise<void> {
+    await this.#keySet.install(registration.jwks);
+    this.#boots.add(registration.boot);
+    this.#registration = registration;
+  }
+
+  /** The checks [TICKET-1] to [TICKET-7]; `undefined` before the first registration: then nobody can tell. */
+  async verify(ticket: string, hello: Hello): Promise<TicketVerdict | undefined> {
+    if (this.#registration === undefined) return undefined;
+    const { issuer, clusterId, game } = this.#registration;
+    return verifyForBoots(
+      ticket,
+      hello,
+      { issuer, clusterId, game, boots: this.#boots.list() },
+      (kid) => this.#keySet.resolve(kid),
+      { maxLifetimeSeconds: this.#options.maxLifetimeSeconds, now: this.#options.clock.wallMs() / 1_000 },
+    );
+  }
+}

@@ -1,0 +1,109 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { closeCodes, encodeMove, encodePong } from "../../protocol/index.ts";
+import { startTestCluster, type TestCluster } from "../testing/test-cluster.ts";
+import { until } from "../testing/until.ts";
+
+let cluster: TestCluster;
+afterEach(() => cluster.stop());
+
+const somewhere = { sequence: 1, x: 0, y: 0, z: 0, heading: 0 };
+
+describe("silence", () => {
+  it("[PING-2] [PING-3] is asked about, and then ended with IDLE", async () => {
+    cluster = await startTestCluster({ settings: { pingIntervalMs: 100, idleTimeoutMs: 400 } });
+    const client = await cluster.joined();
+    const startedAt = performance.now();
+    await client.next("ping");
+    expect(performance.now() - startedAt).toBeGreaterThan(80);
+    await until("CLOSE", () => client.types().includes("close"));
+    expect(performance.now() - startedAt).toBeGreaterThan(350);
+    expect((await client.next("close")).code).toBe(closeCodes.IDLE.number);
+    await client.gone();
+    expect(cluster.server.metrics.departures).toEqual({ IDLE: 1 });
+  });
+
+  it("[PING-2] [PING-3] is none as long as PING is answered", async () => {
+    cluster = await startTestCluster({ settings: { pingIntervalMs: 100, idleTimeoutMs: 300 } });
+    const client = await cluster.joined();
+    for (let count = 0; count < 6; count += 1) {
+      const { timeMs } = await client.next("ping");
+      client.send(encodePong({ echoMs: timeMs, timeMs: 0 }));
+    }
+    expect(client.closed).toBe(false);
+  });
+
+  it("[PING-2] is none while anything comes: nobody is asked then", async () => {
+    cluster = await startTestCluster({ settings: { pingIntervalMs: 200, idleTimeoutMs: 400 } });
+    const client = await cluster.joined();
+    const chatter = setInterval(() => client.send(encodeMove(somewhere)), 20);
+    const startedAt = performance.now();
+    await until("a while", () => performance.now() - startedAt > 800);
+    clearInterval(chatter);
+    expect(client.types()).toEqual([]);
+  });
+});
+
+describe("a slow consumer", () => {
+  const payload = new Uint8Array(10_000);
+
+  it("is closed with SLOW_CONSUMER when too much waits, and has lost nothing in between", async () => {
+    let flood = (): void => undefined;
+    cluster = await startTestCluster({
+      limits: { maxQueuedBytes: 200_000, lingerMs: 5_000 },
+      plugin: {
+        onJoin: (player) => {
+          let sent = 0;
+          flood = () => {
+            while (player.connected) player.send(sent++ % 256, payload);
+          };
+        },
+      },
+    });
+    const bystander = await cluster.joined();
+    const client = await cluster.joined();
+    client.socket.pause();
+    flood();
+    expect(cluster.server.metrics.departures).toEqual({ SLOW_CONSUMER: 1 });
+    client.socket.resume();
+    await until("CLOSE", () => client.types().includes("close"));
+    const close = client.received.pop();
+    expect(close).toMatchObject({ type: "close", code: closeCodes.SLOW_CONSUMER.number });
+    const commands = client.received.map((message) => (message.type === "message" ? message.command : -1));
+    expect(commands.length).toBeGreaterThan(19);
+    expect(commands).toEqual(commands.map((_, index) => index % 256));
+    expect(bystander.closed).toBe(false);
+  });
+
+  it("is closed when it does not read at all, though little waits", async () => {
+    let say = (): boolean => false;
+    cluster = await startTestCluster({
+      settings: { pingIntervalMs: 100, idleTimeoutMs: 60_000 },
+      limits: { stallTimeoutMs: 300, maxQueuedBytes: 100_000_000, maxQueuedFrames: 1_000_000, lingerMs: 50 },
+      plugin: { onJoin: (player) => void (say = () => player.send(1, payload)) },
+    });
+    const client = await cluster.joined();
+    client.socket.pause();
+    // More than the buffers of both kernels hold.
+    for (let count = 0; count < 2_000; count += 1) say();
+    await until("its end", () => cluster.server.metrics.departures["SLOW_CONSUMER"] === 1);
+    await until("the connection to go", () => cluster.server.metrics.connections.closing === 0);
+    expect(cluster.server.metrics.connections.joined).toBe(0);
+  });
+
+  it("does not hold up anybody else", async () => {
+    cluster = await startTestCluster({
+      plugin: { onMessage: (player, command) => void player.send(command, payload) },
+    });
+    const slow = await cluster.joined();
+    slow.socket.pause();
+    const quick = await cluster.joined();
+    const ask = Buffer.from("02004007", "hex");
+    for (let count = 0; count < 300; count += 1) slow.send(ask);
+    for (let count = 0; count < 50; count += 1) {
+      quick.send(ask);
+      await quick.next("message");
+    }
+    await until("the slow one's end", () => cluster.server.metrics.departures["SLOW_CONSUMER"] === 1);
+    expect(quick.closed).toBe(false);
+  });
+});
