@@ -20,7 +20,7 @@ export const linkReportSchema = z.strictObject({
 /** The longest report, in characters of JSON. Fits the greatest number of seats; stops a cluster from filling the object. */
 export const maxReportChars = 512 * 1_024;
 
-/** The report in `text`, or what is wrong with it, in words safe for the peer. */
+/** The report in `text`, or what is wrong with it, in words that repeat nothing of it: fit for the log. */
 export function parseLinkReport(text: string): { readonly report: LinkReport } | { readonly fault: string } {
   if (text.length > maxReportChars) return { fault: `longer than ${maxReportChars} characters` };
   let value: unknown;
@@ -32,5 +32,5 @@ export function parseLinkReport(text: string): { readonly report: LinkReport } |
   const result = linkReportSchema.safeParse(value);
   if (result.success) return { report: result.data };
   const issue = result.error.issues[0];
-  return { fault: issue === undefined ? "not a report" : `${issue.path.join(".")}: ${issue.message}` };
+  return { fault: issue === undefined ? "not a report" : `${issue.path.join(".") || "report"}: ${issue.code}` };
 }

@@ -1,5 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { hasRoom, isVacant, occupiedPlaces, reserveSeat, type Seat, ticketsUntilMs, withdrawHold } from "./seats.ts";
+import {
+  hasRoom,
+  isVacant,
+  maxSeatsPerCluster,
+  occupiedPlaces,
+  reserveSeat,
+  type Seat,
+  ticketsUntilMs,
+  withdrawHold,
+} from "./seats.ts";
 
 const empty = { capacity: 2, seats: 0, joined: 0, players: 0 };
 
@@ -18,11 +27,13 @@ describe("occupancy", () => {
     expect(occupiedPlaces({ capacity: 10, seats: 4, joined: 3, players: 1 })).toBe(4);
   });
 
-  it("ends one under the capacity, and nowhere when that is 0", () => {
+  it("ends one under the capacity; without one, where a shard could hold no more", () => {
     expect(hasRoom({ ...empty, seats: 1 })).toBe(true);
     expect(hasRoom({ ...empty, seats: 2 })).toBe(false);
     expect(hasRoom({ ...empty, seats: 1, players: 1 })).toBe(false);
-    expect(hasRoom({ ...empty, capacity: 0, seats: 1_000_000 })).toBe(true);
+    expect(hasRoom({ ...empty, capacity: 0, seats: maxSeatsPerCluster - 1 })).toBe(true);
+    expect(hasRoom({ ...empty, capacity: 0, seats: maxSeatsPerCluster })).toBe(false);
+    expect(hasRoom({ ...empty, capacity: 1_000_000, seats: maxSeatsPerCluster })).toBe(false);
   });
 });
 

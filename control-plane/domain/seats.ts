@@ -54,8 +54,15 @@ export function occupiedPlaces(cluster: Occupancy): number {
   return cluster.seats + Math.max(0, cluster.players - cluster.joined);
 }
 
+/**
+ * Most seats of one cluster, whatever it says: its shard reads them all for a full report. Stops a cluster from filling the shard
+ * with players that it has made up.
+ */
+export const maxSeatsPerCluster = 100_000;
+
 export function hasRoom(cluster: Occupancy): boolean {
-  return cluster.capacity === 0 || occupiedPlaces(cluster) < cluster.capacity;
+  const limit = cluster.capacity === 0 ? maxSeatsPerCluster : Math.min(cluster.capacity, maxSeatsPerCluster);
+  return occupiedPlaces(cluster) < limit;
 }
 
 /** Gives `request` a seat, or the seat that it has already. `seat` is the player's seat on that cluster, if any. */

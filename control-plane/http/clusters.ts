@@ -87,7 +87,7 @@ const heartbeat = createRoute({
   request: { params, ...jsonBody(linkReportSchema) },
   responses: {
     200: jsonAnswer("The acknowledgement and the commands that are due.", heartbeatSchema),
-    ...problemAnswers(...bodyProblems, ...sessionProblems),
+    ...problemAnswers(...bodyProblems, ...sessionProblems, "RATE_LIMITED"),
   },
 });
 

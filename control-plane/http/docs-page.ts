@@ -1,4 +1,5 @@
 import { html, raw } from "hono/html";
+import { type ProblemAdvice, problems } from "../../protocol/index.ts";
 import type { ApiDescription } from "./openapi.ts";
 
 /** A page to read, made of the OpenAPI document alone: no script, nothing fetched. */
@@ -29,6 +30,18 @@ export function renderDocsPage(api: ApiDescription, nonce: string) {
             ${operations.filter(({ operation }) => operation.tags?.includes(tag.name)).map(renderOperation)}
           `,
         )}
+        <h2>Errors</h2>
+        <table>
+          ${Object.entries(problems).map(
+            ([code, { status, advice, title }]) =>
+              html`<tr id="${code}">
+                <th><code>${code}</code></th>
+                <td>${status}</td>
+                <td>${advices[advice]}</td>
+                <td>${title}</td>
+              </tr>`,
+          )}
+        </table>
         <h2>Schemas</h2>
         ${Object.entries(api.components?.schemas ?? {}).map(
           ([name, schema]) =>
@@ -40,6 +53,14 @@ export function renderDocsPage(api: ApiDescription, nonce: string) {
       </body>
     </html>`;
 }
+
+/** What a caller does about an error. */
+const advices: Readonly<Record<ProblemAdvice, string>> = {
+  fix: "mend the request",
+  retry: "wait and repeat it",
+  login: "get a new token",
+  stop: "give up",
+};
 
 const methods = ["get", "post", "delete"] as const;
 

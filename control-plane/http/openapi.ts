@@ -16,7 +16,7 @@ export function describeApi(app: OpenAPIHono<MasterHono>, serverUrl: string): Ap
         version: "1",
         license: { name: "MIT" },
         description:
-          "Log in, get a seat on a cluster, join it with a signed ticket. Errors are RFC 9457 problems; `code` says what happened, and docs/ERRORS.md what to do about it.",
+          "Log in, get a seat on a cluster, join it with a signed ticket. Errors are RFC 9457 problems; `code` says what happened, and /docs what to do about it.",
       },
       tags: [
         { name: "Players", description: "What a game client calls." },

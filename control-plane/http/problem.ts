@@ -27,14 +27,12 @@ export class ProblemError extends Error {
   }
 }
 
-const typeBase = "https://github.com/Quaint-Studios/Sustenet/blob/main/docs/ERRORS.md#";
-
-/** The body of a problem's answer. */
-export function problemOf(error: ProblemError, requestId: string): Problem {
+/** The body of a problem's answer. `requestUrl` tells where this master's documentation is. */
+function problemOf(error: ProblemError, requestId: string, requestUrl: string): Problem {
   const { code, detail, errors, retryAfterSeconds } = error;
   const { status, title } = problems[code];
   return {
-    type: typeBase + code.toLowerCase(),
+    type: problemType(code, new URL(requestUrl).origin),
     title,
     status,
     code,
@@ -45,9 +43,14 @@ export function problemOf(error: ProblemError, requestId: string): Problem {
   };
 }
 
+/** Where a code is explained. */
+export function problemType(code: ProblemCode, origin: string): string {
+  return `${origin}/docs#${code}`;
+}
+
 /** The answer itself. */
 export function problemResponse(context: Context, error: ProblemError, requestId: string): Response {
-  const problem = problemOf(error, requestId);
+  const problem = problemOf(error, requestId, context.req.url);
   const headers: Record<string, string> = { "content-type": "application/problem+json" };
   if (problem.retryAfterSeconds !== undefined) headers["retry-after"] = String(problem.retryAfterSeconds);
   if (problem.status === 401) headers["www-authenticate"] = "Bearer";

@@ -1,5 +1,6 @@
 import type { z } from "@hono/zod-openapi";
 import { type ProblemCode, problems } from "../../protocol/index.ts";
+import { problemType } from "./problem.ts";
 import { problemSchema } from "./schemas.ts";
 
 /** What every route's context holds. */
@@ -58,7 +59,7 @@ export const bodyProblems = [
 function exampleOf(code: ProblemCode) {
   const { status, title, advice } = problems[code];
   return {
-    type: `https://github.com/Quaint-Studios/Sustenet/blob/main/docs/ERRORS.md#${code.toLowerCase()}`,
+    type: problemType(code, "https://master.example.com"),
     title,
     status,
     code,

@@ -22,6 +22,9 @@ import { isRegion } from "../domain/sharding.ts";
  * is refused, not passed over.
  */
 
+/** Has a schema for every field of `T`, also for those that `satisfies z.ZodType<T>` would let be forgotten: optional ones. */
+type Fields<T> = Record<keyof T, z.ZodType>;
+
 const email = z.email("Expected an e-mail address.").max(254).openapi({ example: "ada@example.com" });
 const password = z.string().min(1).max(256).openapi({ example: "correct horse battery staple" });
 const displayName = z.string().min(1).max(64).openapi({ example: "Ada" });
@@ -87,7 +90,7 @@ export const clusterListSchema = z.object({ clusters: z.array(clusterListingSche
 export const clusterListQuerySchema = z.strictObject({ region: region.optional() });
 
 export const allocateSchema = z
-  .strictObject({ clusterId: clusterId.optional(), region: region.optional() })
+  .strictObject({ clusterId: clusterId.optional(), region: region.optional() } satisfies Fields<AllocateRequest>)
   .openapi("AllocateRequest") satisfies z.ZodType<AllocateRequest>;
 
 const tlsSchema = z
@@ -101,7 +104,7 @@ const tlsSchema = z
         "Expected a certificate, PEM.",
       ),
     sha256: z.string().regex(/^[0-9a-f]{64}$/, "Expected 64 lower-case hex digits."),
-  })
+  } satisfies Fields<ClusterTls>)
   .openapi("ClusterTls") satisfies z.ZodType<ClusterTls>;
 
 export const allocationSchema = z
@@ -133,7 +136,7 @@ export const registerSchema = z
     protocol: z.strictObject({ min: z.int().min(1).max(255), max: z.int().min(1).max(255) }),
     tags: z.array(z.string().regex(/^[^\p{C}]{1,32}$/u, "Expected 1 to 32 printable characters.")).max(16),
     software: z.string().regex(/^[^\p{C}]{0,64}$/u, "Expected at most 64 printable characters."),
-  })
+  } satisfies Fields<RegisterRequest>)
   .openapi("RegisterRequest") satisfies z.ZodType<RegisterRequest>;
 
 export const keySetSchema = z

@@ -19,7 +19,7 @@ import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
 import { Outbox, type OutboxMessage } from "./outbox.ts";
 import { playerMigrations, PlayerTables } from "./player-tables.ts";
 import { refuse, type Refusal } from "./refusal.ts";
-import { migrateStorage } from "./schema.ts";
+import { hasSchema, migrateStorage } from "./schema.ts";
 import type { SeatAnswer } from "./seat-request.ts";
 import { shardsToAsk } from "./shard-directory.ts";
 import { currentSigningKey } from "./signing-key.ts";
@@ -56,11 +56,14 @@ const attemptTimeoutMs = 30_000;
 export class PlayerSession extends DurableObject<Env> {
   readonly #tables: PlayerTables;
   readonly #outbox: Outbox<Fence>;
+  #isKnown: boolean;
   #attempt: Attempt | undefined;
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
-    migrateStorage(context.storage, playerMigrations);
+    // A player of whom nobody knows yet stores nothing, whoever asks: only an allocation makes one known.
+    this.#isKnown = hasSchema(context.storage);
+    if (this.#isKnown) migrateStorage(context.storage, playerMigrations);
     this.#tables = new PlayerTables(context.storage.sql);
     this.#outbox = new Outbox<Fence>(context.storage.sql, Date.now, (message) => this.#deliver(message));
   }
@@ -69,6 +72,7 @@ export class PlayerSession extends DurableObject<Env> {
   async allocate(order: AllocationOrder): Promise<AllocationAnswer> {
     const key = order.idempotencyKey;
     const bodyHash = await hashAllocateRequest(order.request);
+    this.#makeKnown();
     const nowMs = Date.now();
     const known = this.#tables.operation(key);
     const step = nextOperationStep(known, { bodyHash, nowMs, inFlight: this.#inFlight(key, nowMs) });
@@ -82,6 +86,11 @@ export class PlayerSession extends DurableObject<Env> {
     } finally {
       if (this.#attempt === attempt) this.#attempt = undefined;
     }
+  }
+
+  #makeKnown(): void {
+    if (!this.#isKnown) migrateStorage(this.ctx.storage, playerMigrations);
+    this.#isKnown = true;
   }
 
   #inFlight(key: string, nowMs: number): "none" | "same" | "other" {
@@ -207,7 +216,7 @@ export class PlayerSession extends DurableObject<Env> {
    * more; for this player at once.
    */
   cancel(reservationId: string): { readonly ok: true } | Refusal {
-    const operation = this.#tables.operationOf(reservationId);
+    const operation = this.#isKnown ? this.#tables.operationOf(reservationId) : undefined;
     if (operation === undefined) return refuse("NOT_FOUND", "You have no such reservation.");
     if (operation.state === "consumed") return refuse("TICKET_CONSUMED", "The ticket of this reservation has joined.");
     if (isUnused(operation, Date.now())) this.#tables.setOperationState(operation.key, "cancelled");
@@ -226,7 +235,7 @@ export class PlayerSession extends DurableObject<Env> {
     readonly shard: string;
   }): Promise<void> {
     const { playerId, reservationId, generation, clusterId, shard } = use;
-    const operation = this.#tables.operationOf(reservationId);
+    const operation = this.#isKnown ? this.#tables.operationOf(reservationId) : undefined;
     if (operation?.generation !== generation || operation.clusterId !== clusterId) {
       logEvent("warn", "session.unknown_ticket_used", { playerId, reservationId, clusterId });
       return;

@@ -4,7 +4,7 @@ import { logEvent } from "../log.ts";
 import { readStoreSettings } from "../settings.ts";
 import { findClusterKey } from "../store/cluster-keys.ts";
 import { refuse, type Refusal } from "./refusal.ts";
-import type { RegistryTables } from "./registry-tables.ts";
+import type { RegistrationTables } from "./registration-tables.ts";
 
 /** A request to register, as the route hands it on. Nothing in it is verified yet. */
 export interface RegistrationRequest {
@@ -26,7 +26,7 @@ const lookupTimeoutMs = 3_000;
  * register again without it.
  */
 export async function enrolledKey(
-  tables: RegistryTables,
+  tables: RegistrationTables,
   env: object,
   keyId: string,
 ): Promise<{ readonly ok: true; readonly key: ClusterPublicKey } | Refusal> {

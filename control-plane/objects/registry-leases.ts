@@ -44,7 +44,7 @@ export class RegistryLeases {
 
   /** Brings every cluster's state up to date, and frees the seats that nobody can claim any more. */
   sweep(nowMs: number): void {
-    const { storage, tables, links, settings } = this.#parts;
+    const { storage, tables, registrations, links, settings } = this.#parts;
     const policy = createLeasePolicy(settings().leaseMs);
     const rows = tables.presentClusters();
     const holders = rows.map((row) => ({
@@ -62,6 +62,7 @@ export class RegistryLeases {
       }
       for (const row of rows) if (changes.get(row.cluster_id) !== "gone") this.#freeSeats(row);
       tables.forget(nowMs - forgetAfterMs);
+      registrations.forget(nowMs - forgetAfterMs);
     });
     for (const [clusterId, state] of changes) {
       logEvent("info", "registry.cluster_state", { clusterId, state });

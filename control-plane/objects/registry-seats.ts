@@ -1,9 +1,10 @@
 import type { LinkAck, LinkCommand, LinkReport } from "../../protocol/index.ts";
 import { exclusionOf, pickCluster } from "../domain/pick.ts";
+import { maxReportsPerSecond, ReportBudget } from "../domain/report-budget.ts";
 import { applyReport, type ReportEffects } from "../domain/reports.ts";
-import { isVacant, reserveSeat, type Seat, withdrawHold } from "../domain/seats.ts";
+import { isVacant, maxSeatsPerCluster, reserveSeat, type Seat, withdrawHold } from "../domain/seats.ts";
 import type { AllocatedCluster, SeatAnswer, SeatRequest } from "./seat-request.ts";
-import { refuse } from "./refusal.ts";
+import { refuse, type Refusal } from "./refusal.ts";
 import type { RegistryLeases } from "./registry-leases.ts";
 import type { ClusterRow } from "./registry-rows.ts";
 import type { ShardParts } from "./shard-parts.ts";
@@ -15,6 +16,7 @@ const candidatePage = 16;
 export class RegistrySeats {
   readonly #parts: ShardParts;
   readonly #leases: RegistryLeases;
+  readonly #budget = new ReportBudget();
 
   constructor(parts: ShardParts, leases: RegistryLeases) {
     this.#parts = parts;
@@ -100,12 +102,18 @@ export class RegistrySeats {
     row: ClusterRow,
     report: LinkReport,
     { overLink, nowMs }: { readonly overLink: boolean; readonly nowMs: number },
-  ): readonly LinkCommand[] {
+  ): { readonly ok: true; readonly commands: readonly LinkCommand[] } | Refusal {
     const { storage, tables, settings } = this.#parts;
+    if (!this.#budget.take(row.cluster_id, nowMs)) {
+      return refuse("RATE_LIMITED", `A cluster may report ${maxReportsPerSecond} times a second.`, 1);
+    }
     const isNew = report.sequence > row.report_sequence;
     if (isNew) {
       const accountedMs = this.#leases.accountedAtMs(row, true);
       const effects = applyReport(report, this.#seatsFor(row, report, accountedMs), accountedMs);
+      if (row.seats + effects.seatsDelta > maxSeatsPerCluster) {
+        return refuse("INVALID_FIELD", `joined: A cluster may have ${maxSeatsPerCluster} seats.`);
+      }
       storage.transactionSync(() => {
         this.#store(row, report, effects, nowMs);
         if (overLink && report.full) tables.setLinkAccounted(row.cluster_id);
@@ -119,7 +127,7 @@ export class RegistrySeats {
       reportIntervalMs: settings().reportIntervalMs,
     };
     // Fences go out with every acknowledgement until the cluster reports the old sessions gone.
-    return [ack, ...tables.fencesOf(row.cluster_id)];
+    return { ok: true, commands: [ack, ...tables.fencesOf(row.cluster_id)] };
   }
 
   #seatsFor(row: ClusterRow, report: LinkReport, accountedMs: number): ReadonlyMap<string, Seat> {

@@ -15,6 +15,7 @@ import { checkAssertion, enrolledKey, type RegistrationAnswer, type Registration
 import { RegistryLeases } from "./registry-leases.ts";
 import { type ClusterRow, registryMigrations } from "./registry-rows.ts";
 import { RegistrySeats } from "./registry-seats.ts";
+import { RegistrationTables } from "./registration-tables.ts";
 import { RegistryTables } from "./registry-tables.ts";
 import { migrateStorage } from "./schema.ts";
 import type { SeatAnswer, SeatRequest } from "./seat-request.ts";
@@ -38,6 +39,7 @@ export class RegistryShard extends DurableObject<Env> {
     this.#parts = {
       storage,
       tables: new RegistryTables(storage.sql),
+      registrations: new RegistrationTables(storage.sql),
       links: new ClusterLinks(context),
       outbox: new Outbox<ShardMessage>(storage.sql, Date.now, (message) => this.#deliver(message)),
       settings: () => readMasterSettings(env),
@@ -63,18 +65,18 @@ export class RegistryShard extends DurableObject<Env> {
   }
 
   async #checkRegistration(request: RegistrationRequest) {
-    const { tables, settings } = this.#parts;
-    const enrolled = await enrolledKey(tables, this.env, request.keyId);
+    const { registrations, settings } = this.#parts;
+    const enrolled = await enrolledKey(registrations, this.env, request.keyId);
     return enrolled.ok ? checkAssertion(request, enrolled.key, settings().masterUrl) : enrolled;
   }
 
   #install(request: RegistrationRequest, tokenHash: string, nowMs: number): number {
-    const { storage, tables, links, outbox, settings } = this.#parts;
+    const { storage, tables, registrations, links, outbox, settings } = this.#parts;
     const { clusterId, shard, details } = request;
     const previous = tables.cluster(clusterId);
     const boot = Math.max((previous?.boot ?? 0) + 1, nowMs);
     storage.transactionSync(() => {
-      if (previous !== undefined) tables.noteFencedToken(previous.token_hash, nowMs);
+      if (previous !== undefined) registrations.noteFencedToken(previous.token_hash, nowMs);
       tables.putCluster({ clusterId, shard, boot, tokenHash, nowMs }, details);
       for (const other of shardsForCluster(settings().shards, clusterId)) {
         if (other !== shard) outbox.put(other, { kind: "displace", clusterId, boot });
@@ -98,17 +100,17 @@ export class RegistryShard extends DurableObject<Env> {
 
   /** Whether this is the first use of an assertion. */
   useAssertion(jti: string, expiresAtMs: number): boolean {
-    return this.#parts.tables.useAssertion(jti, expiresAtMs, Date.now());
+    return this.#parts.registrations.useAssertion(jti, expiresAtMs, Date.now());
   }
 
   /** A cluster has registered at another shard: an older process of it that is still here has to stop. */
   displace(clusterId: string, boot: number): void {
-    const { storage, tables, links } = this.#parts;
+    const { storage, tables, registrations, links } = this.#parts;
     const row = tables.cluster(clusterId);
     if (row === undefined || row.state === "gone" || row.boot >= boot) return;
     storage.transactionSync(() => {
-      tables.noteFencedToken(row.token_hash, Date.now());
-      tables.setGone(clusterId);
+      registrations.noteFencedToken(row.token_hash, Date.now());
+      tables.removeCluster(clusterId);
     });
     links.close(clusterId, "FENCED");
   }
@@ -131,8 +133,8 @@ export class RegistryShard extends DurableObject<Env> {
 
   /** What this shard has to offer, and the regions that it was told of. */
   digest(shard: string): ShardDigest & { readonly regions: string[] } {
-    const { tables } = this.#parts;
-    return { shard, ...tables.capacity(), regions: tables.regions() };
+    const { tables, registrations } = this.#parts;
+    return { shard, ...tables.capacity(), regions: registrations.regions() };
   }
 
   /**
@@ -142,7 +144,7 @@ export class RegistryShard extends DurableObject<Env> {
   async admitRegion(request: RegistrationRequest): Promise<{ readonly ok: true } | Refusal> {
     const admitted = await this.#checkRegistration(request);
     if (!admitted.ok) return admitted;
-    this.#parts.tables.noteRegion(request.details.region, Date.now());
+    this.#parts.registrations.noteRegion(request.details.region, Date.now());
     return { ok: true };
   }
 
@@ -154,9 +156,10 @@ export class RegistryShard extends DurableObject<Env> {
   ): Promise<{ readonly ok: true; readonly response: HeartbeatResponse } | Refusal> {
     const found = this.#authenticate(clusterId, await hashToken(token));
     if (!found.ok) return found;
-    const commands = this.#seats.report(found.row, report, { overLink: false, nowMs: Date.now() });
+    const applied = this.#seats.report(found.row, report, { overLink: false, nowMs: Date.now() });
+    if (!applied.ok) return applied;
     await this.#settle();
-    return { ok: true, response: { commands } };
+    return { ok: true, response: { commands: applied.commands } };
   }
 
   /** The cluster stops: it is offered to nobody and its seats are gone. */
@@ -164,7 +167,7 @@ export class RegistryShard extends DurableObject<Env> {
     const { tables, links } = this.#parts;
     const found = this.#authenticate(clusterId, await hashToken(token));
     if (!found.ok) return found;
-    tables.setGone(clusterId);
+    tables.removeCluster(clusterId);
     links.close(clusterId, "NORMAL");
     logEvent("info", "registry.deregistered", { clusterId });
     return { ok: true };
@@ -186,10 +189,10 @@ export class RegistryShard extends DurableObject<Env> {
   }
 
   #authenticate(clusterId: string, tokenHash: string): { readonly ok: true; readonly row: ClusterRow } | Refusal {
-    const { tables } = this.#parts;
+    const { tables, registrations } = this.#parts;
     const row = tables.cluster(clusterId);
     if (row !== undefined && row.state !== "gone" && row.token_hash === tokenHash) return { ok: true, row };
-    return tables.isFencedToken(tokenHash)
+    return registrations.isFencedToken(tokenHash)
       ? refuse("CLUSTER_FENCED", "A newer process with this key and instance name has registered. Stop this one.")
       : refuse("CLUSTER_SESSION_INVALID", "This session has ended. Register again.");
   }
@@ -205,13 +208,16 @@ export class RegistryShard extends DurableObject<Env> {
       logEvent("warn", "registry.bad_report", { clusterId: row.cluster_id, fault: parsed.fault });
       return links.closeSocket(socket, "BAD_MESSAGE", parsed.fault);
     }
-    const commands = this.#seats.report(row, parsed.report, { overLink: true, nowMs: Date.now() });
-    for (const command of commands) socket.send(JSON.stringify(command));
+    const applied = this.#seats.report(row, parsed.report, { overLink: true, nowMs: Date.now() });
+    if (!applied.ok) return links.closeSocket(socket, "BAD_MESSAGE", applied.detail);
+    for (const command of applied.commands) socket.send(JSON.stringify(command));
     await this.#settle();
   }
 
   override webSocketClose(socket: WebSocket): void {
     const { tables, links } = this.#parts;
+    // Unanswered, the cluster would wait for the end of the connection until its own patience ends.
+    links.closeSocket(socket, "NORMAL");
     const identity = links.identityOf(socket);
     if (identity === undefined) return;
     const row = tables.cluster(identity.clusterId);

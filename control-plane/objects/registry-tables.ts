@@ -6,7 +6,7 @@ import { type ClusterRow, seatFromRow, type SeatRow } from "./registry-rows.ts";
 
 const maxListed = 1_000;
 
-/** The SQL of a registry shard: rows in, rows out, no rules. */
+/** The SQL of a shard's clusters and seats: rows in, rows out, no rules. */
 export class RegistryTables {
   readonly #sql: SqlStorage;
 
@@ -67,7 +67,10 @@ export class RegistryTables {
       });
   }
 
-  /** A cluster starts anew: its row as it registered, with no seats. */
+  /**
+   * A cluster registers. Its seats stay: whoever holds a ticket of an earlier boot may still join if it is the same process, and
+   * who is in the game is counted until the first full report says otherwise.
+   */
   putCluster(
     registration: {
       readonly clusterId: string;
@@ -79,11 +82,16 @@ export class RegistryTables {
     details: RegisterRequest,
   ): void {
     const { clusterId, shard, boot, tokenHash, nowMs } = registration;
-    this.#sql.exec("DELETE FROM seats WHERE cluster_id = ?", clusterId);
     this.#sql.exec(
-      `INSERT OR REPLACE INTO clusters (cluster_id, shard, boot, token_hash, state, name, region, host, port, wss_url, tls,
+      `INSERT INTO clusters (cluster_id, shard, boot, token_hash, state, name, region, host, port, wss_url, tls,
          tags, software, proto_min, proto_max, capacity, renewed_at, registered_at)
-       VALUES (?, ?, ?, ?, 'ready', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       VALUES (?, ?, ?, ?, 'ready', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (cluster_id) DO UPDATE SET shard = excluded.shard, boot = excluded.boot, token_hash = excluded.token_hash,
+         state = 'ready', draining = 0, name = excluded.name, host = excluded.host, port = excluded.port,
+         wss_url = excluded.wss_url, tls = excluded.tls, tags = excluded.tags, software = excluded.software,
+         proto_min = excluded.proto_min, proto_max = excluded.proto_max, capacity = excluded.capacity,
+         renewed_at = excluded.renewed_at, registered_at = excluded.registered_at,
+         linked = 0, link_accounted = 0, report_sequence = 0, reported_at = 0, previous_report_at = 0`,
       clusterId,
       shard,
       boot,
@@ -102,20 +110,26 @@ export class RegistryTables {
       nowMs,
       nowMs,
     );
+    this.addOccupancy(clusterId, 0, 0);
   }
 
   setState(clusterId: string, state: ClusterState): void {
     this.#sql.exec("UPDATE clusters SET state = ? WHERE cluster_id = ?", state, clusterId);
   }
 
-  /** A cluster that comes back has to register again; nobody has a seat there. */
+  /** A cluster has been silent for so long that it has to register again. Who was in the game there may still be. */
   setGone(clusterId: string): void {
-    this.#sql.exec("DELETE FROM seats WHERE cluster_id = ?", clusterId);
     this.#sql.exec(
-      `UPDATE clusters SET state = 'gone', linked = 0, link_accounted = 0, seats = 0, joined = 0, players = 0, load = 0
-       WHERE cluster_id = ?`,
+      "UPDATE clusters SET state = 'gone', linked = 0, link_accounted = 0 WHERE cluster_id = ?",
       clusterId,
     );
+  }
+
+  /** A cluster is no more, or no more here: nobody has a seat. */
+  removeCluster(clusterId: string): void {
+    this.setGone(clusterId);
+    this.#sql.exec("DELETE FROM seats WHERE cluster_id = ?", clusterId);
+    this.#sql.exec("UPDATE clusters SET seats = 0, joined = 0, players = 0, load = 0 WHERE cluster_id = ?", clusterId);
   }
 
   /** A sign of life in the past. */
@@ -231,51 +245,6 @@ export class RegistryTables {
     this.#sql.exec("DELETE FROM seats WHERE cluster_id = ? AND player_id = ?", clusterId, playerId);
   }
 
-  noteFencedToken(tokenHash: string, nowMs: number): void {
-    this.#sql.exec("INSERT OR IGNORE INTO fenced_tokens (token_hash, fenced_at) VALUES (?, ?)", tokenHash, nowMs);
-  }
-
-  isFencedToken(tokenHash: string): boolean {
-    return this.#sql.exec("SELECT 1 FROM fenced_tokens WHERE token_hash = ?", tokenHash).toArray().length > 0;
-  }
-
-  clusterKey(keyId: string): { x: string; checkedAtMs: number } | undefined {
-    const row = this.#sql
-      .exec<{ x: string; checked_at: number }>("SELECT x, checked_at FROM cluster_keys WHERE key_id = ?", keyId)
-      .toArray()[0];
-    return row === undefined ? undefined : { x: row.x, checkedAtMs: row.checked_at };
-  }
-
-  putClusterKey(keyId: string, x: string, nowMs: number): void {
-    this.#sql.exec("INSERT OR REPLACE INTO cluster_keys (key_id, x, checked_at) VALUES (?, ?, ?)", keyId, x, nowMs);
-  }
-
-  deleteClusterKey(keyId: string): void {
-    this.#sql.exec("DELETE FROM cluster_keys WHERE key_id = ?", keyId);
-  }
-
-  /** Whether this is the first use of an assertion. */
-  useAssertion(jti: string, expiresAtMs: number, nowMs: number): boolean {
-    this.#sql.exec("DELETE FROM assertions WHERE expires_at < ?", nowMs);
-    const inserted = this.#sql.exec(
-      "INSERT OR IGNORE INTO assertions (jti, expires_at) VALUES (?, ?) RETURNING jti",
-      jti,
-      expiresAtMs,
-    );
-    return inserted.toArray().length > 0;
-  }
-
-  noteRegion(region: string, nowMs: number): void {
-    this.#sql.exec("INSERT OR REPLACE INTO regions (region, noted_at) VALUES (?, ?)", region, nowMs);
-  }
-
-  regions(): string[] {
-    return this.#sql
-      .exec<{ region: string }>("SELECT region FROM regions ORDER BY noted_at DESC LIMIT 64")
-      .toArray()
-      .map((row) => row.region);
-  }
-
   /** When the next look at all leases is due; 0 when none is. */
   nextSweepAtMs(): number {
     return this.#sql.exec<{ next_at: number }>("SELECT next_at FROM sweep").toArray()[0]?.next_at ?? 0;
@@ -286,9 +255,9 @@ export class RegistryTables {
     if (atMs > 0) this.#sql.exec("INSERT INTO sweep (next_at) VALUES (?)", atMs);
   }
 
-  /** Forgets what served its purpose before `beforeMs`. */
+  /** Forgets the clusters that were gone before `beforeMs`. */
   forget(beforeMs: number): void {
-    this.#sql.exec("DELETE FROM fenced_tokens WHERE fenced_at < ?", beforeMs);
     this.#sql.exec("DELETE FROM clusters WHERE state = 'gone' AND renewed_at < ?", beforeMs);
+    this.#sql.exec("DELETE FROM seats WHERE cluster_id NOT IN (SELECT cluster_id FROM clusters)");
   }
 }

@@ -1,3 +1,8 @@
+/** Whether the object has ever stored anything. */
+export function hasSchema(storage: DurableObjectStorage): boolean {
+  return storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").toArray().length > 0;
+}
+
 /**
  * Brings an object's own SQLite schema up to date. `migrations` is append-only: entry n leads from version n to n + 1. All
  * that are due run in one transaction, before the object answers anything.

@@ -1,6 +1,7 @@
 import type { MasterSettings } from "../settings.ts";
 import type { ClusterLinks } from "./cluster-links.ts";
 import type { Outbox } from "./outbox.ts";
+import type { RegistrationTables } from "./registration-tables.ts";
 import type { RegistryTables } from "./registry-tables.ts";
 
 /** What a shard tells other objects, and must not lose. The target is a player's session, or another shard. */
@@ -18,6 +19,7 @@ export type ShardMessage =
 export interface ShardParts {
   readonly storage: DurableObjectStorage;
   readonly tables: RegistryTables;
+  readonly registrations: RegistrationTables;
   readonly links: ClusterLinks;
   readonly outbox: Outbox<ShardMessage>;
   /** @throws SettingError */

@@ -1,6 +1,8 @@
 import { env } from "cloudflare:workers";
-import { evictAllDurableObjects, evictDurableObject } from "cloudflare:test";
+import { evictAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
+import { maxReportsPerSecond } from "../../control-plane/domain/report-budget.ts";
+import type { PlayerSession } from "../../control-plane/worker.ts";
 import { linkCloseCodes } from "../../protocol/index.ts";
 import { seatOf, startCluster } from "./support/clusters.ts";
 import { call, expectProblem } from "./support/master.ts";
@@ -21,6 +23,7 @@ describe("a link", () => {
     link.send(report);
     expect(await link.nextCommand()).toEqual(ack);
     link.close();
+    expect(await link.next()).toEqual({ closed: 1000 });
   });
 
   it("is replaced by a newer one of the same process", async () => {
@@ -60,6 +63,18 @@ describe("a link", () => {
     expect(await otherLink.nextCommand()).toMatchObject({ type: "ack" });
     // Its session still lives: it may link again.
     (await cluster.openLink()).close();
+  });
+
+  it("that floods the shard is closed, and others go on", async () => {
+    const [cluster, other] = [await startCluster(), await startCluster()];
+    const link = await cluster.openLink();
+    for (let index = 0; index < 2 * maxReportsPerSecond + 10; index += 1) link.send(cluster.nextReport());
+    const events = [];
+    do events.push(await link.next());
+    while (!("closed" in (events.at(-1) ?? {})));
+    expect(events.at(-1)).toEqual({ closed: linkCloseCodes.BAD_MESSAGE });
+    expect(events.length).toBeGreaterThan(maxReportsPerSecond);
+    expect(await other.report()).toHaveLength(1);
   });
 
   it("is a WebSocket and nothing else", async () => {
@@ -110,6 +125,18 @@ describe("a ticket that joins", () => {
     await b.report({ full: true });
     await evictAllDurableObjects();
     expect(await a.report({ players: 1 })).toHaveLength(1);
+  });
+
+  it("of a player who has never been here is noted nowhere", async () => {
+    const liar = await startCluster();
+    const playerId = crypto.randomUUID();
+    await liar.report({ full: true, players: 1, joined: [{ playerId, reservationId: "made-up", generation: 1 }] });
+    await evictAllDurableObjects();
+    const session = env.PLAYER_SESSION.getByName(playerId);
+    const tables = await runInDurableObject(session, (_: PlayerSession, { storage }) =>
+      storage.sql.exec("SELECT name FROM sqlite_master").toArray(),
+    );
+    expect(tables).toEqual([]);
   });
 
   it("is believed only from the cluster that it is for", async () => {

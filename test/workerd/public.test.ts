@@ -63,6 +63,9 @@ describe("the description of the interface", () => {
     expect(response.headers.get("content-type")).toContain("text/html");
     expect(response.headers.get("content-security-policy")).toMatch(/^default-src 'none'; style-src 'nonce-[\w-]+'/);
     expect(page).toContain("POST /v1/allocate");
+    const { type } = await expectProblem(await call("GET", "/nowhere"), "NOT_FOUND");
+    expect(type).toBe("https://master.test/docs#NOT_FOUND");
+    for (const code of Object.keys(problems)) expect(page).toContain(`id="${code}"`);
     expect(page).not.toMatch(/<script|src=|href="http/);
   });
 });

@@ -2,7 +2,8 @@ import { env } from "cloudflare:workers";
 import { decodeProtectedHeader, SignJWT } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { assertionType } from "../../auth/cluster-assertion.ts";
-import { readStoreSettings } from "../../control-plane/settings.ts";
+import { shardsForCluster } from "../../control-plane/domain/sharding.ts";
+import { readMasterSettings, readStoreSettings } from "../../control-plane/settings.ts";
 import { revokeClusterKey } from "../../control-plane/store/cluster-keys.ts";
 import { linkCloseCodes, problems } from "../../protocol/index.ts";
 import {
@@ -12,6 +13,7 @@ import {
   registration,
   requestRegistration,
   startCluster,
+  TestCluster,
   type TestKey,
 } from "./support/clusters.ts";
 import { call, expectJson, expectProblem, masterUrl } from "./support/master.ts";
@@ -189,6 +191,34 @@ describe("a second process with the same key and instance", () => {
       });
       expect(response.status).toBe(cluster === newest ? 200 : problems.CLUSTER_FENCED.status);
     }
+  });
+});
+
+describe("a change of the number of shards", () => {
+  it("moves a cluster when it registers again: at its old shard it is fenced, and not offered any more", async () => {
+    const key = await enrolledKey();
+    const details = registration({ region: "eu" });
+    const first = await startCluster({ region: "eu" }, key);
+    const [here = "", elsewhere = ""] = shardsForCluster(readMasterSettings(env).shards, first.id);
+    expect(first.token.startsWith(`${here}~`)).toBe(true);
+    // As it was registered when there were other shards.
+    const old = await env.REGISTRY_SHARD.getByName(elsewhere).register({
+      shard: elsewhere,
+      clusterId: first.id,
+      keyId: key.keyId,
+      assertion: await assertionOf(key, details.instance),
+      details: { ...details, port: 1 },
+    });
+    if (!old.ok) throw new Error(old.detail);
+    const { sessionToken } = old;
+    const oldCluster = new TestCluster(key, details, { ...first.registered, ...old });
+    const link = await oldCluster.openLink();
+    const second = await startCluster({ region: "eu", port: 2 }, key);
+    expect(await link.next()).toEqual({ closed: linkCloseCodes.FENCED });
+    const body = oldCluster.nextReport();
+    const response = await call("POST", `/v1/clusters/${first.id}/heartbeat`, { token: sessionToken, body });
+    await expectProblem(response, "CLUSTER_FENCED");
+    expect((await allocate(await logIn(), { clusterId: second.id })).cluster.port).toBe(2);
   });
 });
 

@@ -1,10 +1,11 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { decodeJwt } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { RegistryShard } from "../../control-plane/worker.ts";
 import type { PlayerSessionTokens } from "../../protocol/index.ts";
 import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
-import { expectProblem } from "./support/master.ts";
+import { call, expectProblem } from "./support/master.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 
 const shard = env.REGISTRY_SHARD.getByName("default.0");
@@ -24,6 +25,10 @@ afterEach(() => {
 
 function passSeconds(seconds: number): void {
   vi.setSystemTime(Date.now() + seconds * 1_000);
+}
+
+function bootOf(ticket: string): unknown {
+  return decodeJwt(ticket)["boot"];
 }
 
 async function isFull(cluster: TestCluster, player: PlayerSessionTokens): Promise<boolean> {
@@ -119,17 +124,55 @@ describe("the places of a cluster", () => {
     expect(await isFull(cluster, await logIn())).toBe(true);
   });
 
-  it("are free again when its process registers anew, and its older tickets are of an older boot", async () => {
-    const cluster = await startCluster({ capacity: 1 });
-    const { ticket } = await allocate(await logIn(), { clusterId: cluster.id });
-    const again = await startCluster({ capacity: 1 }, cluster.key);
+  it("stay taken when its process registers again: it may be the same one, with the same players in it", async () => {
+    const cluster = await startCluster({ capacity: 2 });
+    const [joined, holder, other] = [await logIn(), await logIn(), await logIn()];
+    const { ticket } = await allocate(joined, { clusterId: cluster.id });
+    const seat = seatOf(joined.player, ticket);
+    await cluster.report({ full: true, players: 1, joined: [seat] });
+    const { ticket: older } = await allocate(holder, { clusterId: cluster.id });
+    const again = await startCluster({ capacity: 2 }, cluster.key);
     expect(again.id).toBe(cluster.id);
-    expect(again.registered.boot).toBeGreaterThan(cluster.registered.boot);
-    const { ticket: newer } = await allocate(await logIn(), { clusterId: cluster.id });
-    const bootOf = (text: string): unknown =>
-      JSON.parse(atob(text.split(".")[1]?.replaceAll("-", "+").replaceAll("_", "/") ?? "")).boot;
-    expect(bootOf(ticket)).toBe(cluster.registered.boot);
-    expect(bootOf(newer)).toBe(again.registered.boot);
+    expect(await isFull(again, other)).toBe(true);
+    await again.report({ full: true, players: 1, joined: [seat] });
+    expect(await isFull(again, other)).toBe(true);
+    // Whoever has a seat gets a ticket of the new boot for it.
+    const { ticket: newer } = await allocate(holder, { clusterId: again.id });
+    expect([bootOf(older), bootOf(newer)]).toEqual([cluster.registered.boot, again.registered.boot]);
+    // It was another process after all: nobody is there.
+    await again.report({ full: true, players: 0 });
+    expect(await isFull(again, other)).toBe(false);
+  });
+
+  it("stay taken while it is gone: its players may play on without the master", async () => {
+    const cluster = await startCluster({ capacity: 1 });
+    const player = await logIn();
+    const { ticket } = await allocate(player, { clusterId: cluster.id });
+    await cluster.report({ full: true, players: 1, joined: [seatOf(player.player, ticket)] });
+    passSeconds(20 * 30);
+    await runInDurableObject(shard, async (instance: RegistryShard) => instance.alarm());
+    await expectProblem(await cluster.requestLink(), "CLUSTER_SESSION_INVALID");
+    const again = await startCluster({ capacity: 1 }, cluster.key);
+    expect(await isFull(again, await logIn())).toBe(true);
+    await again.report({ full: true, players: 0 });
+    expect(await isFull(again, await logIn())).toBe(false);
+  });
+
+  it("are free when it deregisters and starts again", async () => {
+    const cluster = await startCluster({ capacity: 1 });
+    await allocate(await logIn(), { clusterId: cluster.id });
+    expect((await call("DELETE", `/v1/clusters/${cluster.id}`, { token: cluster.token })).status).toBe(204);
+    const again = await startCluster({ capacity: 1 }, cluster.key);
+    expect(await isFull(again, await logIn())).toBe(false);
+  });
+
+  it("follow the capacity with which it registers", async () => {
+    const cluster = await startCluster({ capacity: 1 });
+    await allocate(await logIn(), { clusterId: cluster.id });
+    const larger = await startCluster({ capacity: 2 }, cluster.key);
+    expect(await isFull(larger, await logIn())).toBe(false);
+    const smaller = await startCluster({ capacity: 1 }, cluster.key);
+    expect(await isFull(smaller, await logIn())).toBe(true);
   });
 });
 

@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { type CryptoKey, exportJWK, generateKeyPair } from "jose";
+import { type CryptoKey, decodeJwt, exportJWK, generateKeyPair } from "jose";
 import {
   clusterKeyId,
   type ClusterPublicKey,
@@ -173,7 +173,8 @@ export class TestLink {
 
 /** How a cluster names the use of a ticket. */
 export function seatOf(player: { readonly id: string }, ticket: string): SeatRef {
-  const payload = ticket.split(".")[1] ?? "";
-  const claims: { rsv: string; gen: number } = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/")));
-  return { reservationId: claims.rsv, playerId: player.id, generation: claims.gen };
+  const claims: { rsv?: string; gen?: number } = decodeJwt(ticket);
+  const { rsv: reservationId, gen: generation } = claims;
+  if (reservationId === undefined || generation === undefined) throw new Error("a ticket has its claims");
+  return { reservationId, playerId: player.id, generation };
 }
