@@ -1,15 +1,12 @@
 import type { EntityStore } from "./entity-store.ts";
 import { MaxHeap } from "./max-heap.ts";
-import type { SpatialGrid } from "./spatial-grid.ts";
+import type { Reach, SpatialGrid } from "./spatial-grid.ts";
 import type { ViewRules } from "./view-rules.ts";
 import type { VisibleSets } from "./visible-sets.ts";
 import type { Work } from "./work.ts";
 
-/** Where a viewer looks from. */
-export interface Viewpoint {
-  x: number;
-  y: number;
-  z: number;
+/** Where a viewer looks from; `reach` is for {@link Interest} to set. */
+export interface Viewpoint extends Reach {
   /** Slot of the entity that it does not see: its own. -1 for none. */
   self: number;
 }
@@ -37,6 +34,8 @@ export class Interest {
   /** By slot: `#mark` if the viewer sees it already. */
   readonly #marks: Uint32Array;
   #mark = 0;
+  /** Greatest squared distance among what the viewer sees and keeps. */
+  #farthest = 0;
   /** By viewer: where its search goes on when there was too much to look at. */
   readonly #cursors: Uint32Array;
   readonly #nearest: MaxHeap;
@@ -59,23 +58,22 @@ export class Interest {
 
   refresh(viewer: number, from: Viewpoint, rules: ViewRules): void {
     const grid = this.#grid;
-    const farthest = this.#checkSeen(viewer, from, rules);
+    this.#checkSeen(viewer, from, rules);
     const kept = (this.#sets.count[viewer] ?? 0) - this.leaveCount;
     const { maxVisible, range, nearing } = rules;
     this.enterCount = 0;
-    const reach = kept < maxVisible ? range : Math.min(range, Math.sqrt(farthest * nearing));
-    const { x, y, z } = from;
+    from.reach = kept < maxVisible ? range : Math.min(range, Math.sqrt(this.#farthest * nearing));
     grid.found.count = 0;
-    if (reach > 0) {
+    if (from.reach > 0) {
       const cursor = this.#cursors[viewer] ?? 0;
-      this.#cursors[viewer] = grid.search(x, y, z, reach, this.#marks, this.#mark, rules.maxExamined, cursor);
+      this.#cursors[viewer] = grid.search(from, this.#marks, this.#mark, rules.maxExamined, cursor);
     }
     if (kept + grid.found.count > maxVisible) this.#choose(viewer, rules);
     else this.#enterAll();
   }
 
-  /** Measures and marks what the viewer sees; returns the greatest squared distance among what stays. */
-  #checkSeen(viewer: number, { x, y, z, self }: Viewpoint, rules: ViewRules): number {
+  /** Measures and marks what the viewer sees, and finds what leaves. */
+  #checkSeen(viewer: number, { x, y, z, self }: Viewpoint, rules: ViewRules): void {
     const { x: xs, y: ys, z: zs, number: numbers } = this.#store;
     const { slot: slots, number: seenNumbers, rowLength } = this.#sets;
     const { leaves, distances } = this;
@@ -109,7 +107,7 @@ export class Interest {
     if (self >= 0) marks[self] = mark;
     this.leaveCount = leaveCount;
     this.#work.examined += count;
-    return farthest;
+    this.#farthest = farthest;
   }
 
   /** There is room for all that was found. */

@@ -17,7 +17,7 @@ const player: EntityKind = {
 describe("KINDS", () => {
   it("has the bytes of the document", () => {
     const bytes = encodeKinds(new KindTable([player]));
-    expect(toHex(bytes)).toBe("01" + "07" + "046865726f" + "02" + "06" + "0161" + "08" + "03746167" + "09");
+    expect(toHex(bytes)).toBe("0107046865726f02060161080374616709");
     expect(decodeKinds(bytes).kinds).toEqual([player]);
   });
 
@@ -39,8 +39,8 @@ describe("KINDS", () => {
     ["0107046865726f", "a kind without fields' number"],
     ["01070000", "an empty name"],
     ["0107016101090161", "an unknown type (KINDS-1)"],
-    ["01070161020101610101" + "61", "two fields of a name (KINDS-1)"],
-    ["02070161000701" + "6200", "two kinds of an id (KINDS-1)"],
+    ["0107016102010161010161", "two fields of a name (KINDS-1)"],
+    ["020701610007016200", "two kinds of an id (KINDS-1)"],
     ["010701610108016100", "a field of no bytes (KINDS-1)"],
     ["0107016119" + "010161".repeat(25), "25 fields (KINDS-1)"],
     ["010701610000", "a byte too many"],

@@ -17,7 +17,8 @@ describe("createLocator", () => {
         const holders = boxes.flatMap((box, index) => (holds(box, point) ? [index] : []));
         const inWorld = [point.x, point.z, ...(dimensions === 3 ? [point.y] : [])].every((v) => v >= -50 && v < 50);
         expect(holders).toHaveLength(inWorld ? 1 : 0);
-        if (inWorld) expect(locator.locate(point.x, point.y, point.z)).toBe(holders[0]);
+        const found = locator.locate(point.x, point.y, point.z);
+        expect(holders[0] ?? found).toBe(found);
       }
     }
   });
@@ -59,6 +60,28 @@ describe("createLocator", () => {
     expect(locator.isWithin(0, 11, 0, 5, 1)).toBe(false);
     expect(locator.isWithin(0, 5, 1e9, -1, 1)).toBe(true);
     expect(locator.isWithin(0, 5, 0, -1.01, 1)).toBe(false);
+  });
+
+  it("finds every part of a grid by its corners, whatever their numbers round to", () => {
+    const random = createRandom(6);
+    for (let round = 0; round < 25; round++) {
+      const size = [randomBelow(random, 1) + 1e-3, 1 / randomInteger(random, 3, 30)];
+      const origin = [-randomBelow(random, 1), randomInteger(random, -9, 9) / 10];
+      const { fragments, locator } = assertLayout({
+        fragment_grid: { name: "g", origin, size, columns: 40, rows: 25, precision: 1e-4 },
+      });
+      const missed = fragments.filter(({ box: { min, max } }, index) => {
+        const end = { x: max.x - Math.abs(max.x) * 1e-15, z: max.z - Math.abs(max.z) * 1e-15 };
+        const isFound = (x: number, z: number): boolean => locator.locate(x, 0, z) === index;
+        const found = [
+          isFound(min.x, min.z),
+          end.x === max.x || isFound(end.x, min.z),
+          end.z === max.z || isFound(min.x, end.z),
+        ];
+        return found.includes(false);
+      });
+      expect(missed).toEqual([]);
+    }
   });
 
   it("looks at few boxes for each point of a large grid", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { EntityStore } from "./entity-store.ts";
 import { KindTable } from "./kind-table.ts";
-import { SpatialGrid } from "./spatial-grid.ts";
+import { type Reach, SpatialGrid } from "./spatial-grid.ts";
 import { createRandom, type Random, randomBelow } from "./testing/seeded-random.ts";
 import { createWork } from "./work.ts";
 
@@ -22,11 +22,11 @@ describe("SpatialGrid", () => {
       const random = createRandom(spread);
       const { store, grid } = create(random, 400, dimensions, () => centre + randomBelow(random, spread) - spread / 2);
       for (let round = 0; round < 300; round++) {
-        const at = (): number => centre + (randomBelow(random, spread) - spread / 2) * 1.2;
-        const [x, y, z] = [at(), at(), at()];
-        const radius = spread * random() ** 3;
-        grid.search(x, y, z, radius, new Uint32Array(400), 1, 1e9, 0);
-        const expected = nearer(store, dimensions, x, y, z, radius);
+        const spot = (): number => centre + (randomBelow(random, spread) - spread / 2) * 1.2;
+        const [x, y, z] = [spot(), spot(), spot()];
+        const reach = spread * random() ** 3;
+        grid.search(at(x, y, z, reach), new Uint32Array(400), 1, 1e9, 0);
+        const expected = nearer(store, dimensions, x, y, z, reach);
         expect([...grid.found.slots.subarray(0, grid.found.count)].sort((a, b) => a - b)).toEqual(expected);
         for (let index = 0; index < grid.found.count; index++) {
           const distance = distance2(store, dimensions, grid.found.slots[index] ?? 0, x, y, z);
@@ -40,7 +40,7 @@ describe("SpatialGrid", () => {
     const { grid } = create(createRandom(1), 50, 2, () => 0);
     const marks = new Uint32Array(50).fill(6);
     marks[17] = 7;
-    grid.search(0, 0, 0, 1, marks, 6, 100, 0);
+    grid.search(at(0, 0, 0, 1), marks, 6, 100, 0);
     expect([...grid.found.slots.subarray(0, grid.found.count)]).toEqual([17]);
   });
 
@@ -52,14 +52,14 @@ describe("SpatialGrid", () => {
     let searches = 0;
     do {
       const before = work.examined;
-      cursor = grid.search(1, 0, 1, 5, new Uint32Array(400), 1, 70, cursor);
+      cursor = grid.search(at(1, 0, 1, 5), new Uint32Array(400), 1, 70, cursor);
       expect(work.examined - before).toBe(70);
       for (const slot of grid.found.slots.subarray(0, grid.found.count)) found.add(slot);
       searches++;
     } while (found.size < 400 && searches < 50);
     expect(searches).toBe(6);
     const before = work.examined;
-    expect(grid.search(1, 0, 1, 5, new Uint32Array(400), 1, 400, cursor)).toBe(0);
+    expect(grid.search(at(1, 0, 1, 5), new Uint32Array(400), 1, 400, cursor)).toBe(0);
     expect(work.examined - before).toBe(400);
   });
 
@@ -67,13 +67,13 @@ describe("SpatialGrid", () => {
     const { store, grid } = create(createRandom(3), 1, 2, () => 0);
     store.move(0, 500, 0, 500);
     grid.begin(store.commit());
-    grid.search(0, 0, 0, 9, new Uint32Array(1), 1, 9, 0);
+    grid.search(at(0, 0, 0, 9), new Uint32Array(1), 1, 9, 0);
     expect(grid.found.count).toBe(0);
-    grid.search(500, 0, 500, 9, new Uint32Array(1), 1, 9, 0);
+    grid.search(at(500, 0, 500, 9), new Uint32Array(1), 1, 9, 0);
     expect(grid.found.count).toBe(1);
     store.remove(0);
     grid.begin(store.commit());
-    grid.search(500, 0, 500, 9, new Uint32Array(1), 1, 9, 0);
+    grid.search(at(500, 0, 500, 9), new Uint32Array(1), 1, 9, 0);
     expect(grid.found.count).toBe(0);
   });
 
@@ -83,23 +83,19 @@ describe("SpatialGrid", () => {
       const { grid, work } = create(random, 4_000, 2, () => randomBelow(random, spread));
       let found = 0;
       for (let round = 0; round < 500; round++) {
-        const radius = spread / 16;
-        grid.search(
-          randomBelow(random, spread),
-          0,
-          randomBelow(random, spread),
-          radius,
-          new Uint32Array(4_000),
-          1,
-          1e9,
-          0,
-        );
+        const reach = spread / 16;
+        const where = at(randomBelow(random, spread), 0, randomBelow(random, spread), reach);
+        grid.search(where, new Uint32Array(4_000), 1, 1e9, 0);
         found += grid.found.count;
       }
       expect(work.examined / found).toBeLessThan(2.2);
     }
   });
 });
+
+function at(x: number, y: number, z: number, reach: number): Reach {
+  return { x, y, z, reach };
+}
 
 function create(
   random: Random,
@@ -120,9 +116,9 @@ function create(
   return { store, grid, work };
 }
 
-function nearer(store: EntityStore, dimensions: 2 | 3, x: number, y: number, z: number, radius: number): number[] {
+function nearer(store: EntityStore, dimensions: 2 | 3, x: number, y: number, z: number, reach: number): number[] {
   const slots = [...store.live.subarray(0, store.liveCount)].sort((a, b) => a - b);
-  return slots.filter((slot) => distance2(store, dimensions, slot, x, y, z) <= radius * radius);
+  return slots.filter((slot) => distance2(store, dimensions, slot, x, y, z) <= reach * reach);
 }
 
 function distance2(store: EntityStore, dimensions: 2 | 3, slot: number, x: number, y: number, z: number): number {

@@ -16,6 +16,14 @@ interface Level {
   readonly z: Float64Array;
 }
 
+/** A sphere to search; in two dimensions a circle. Kept and changed, not made anew: numbers that are passed on are boxed. */
+export interface Reach {
+  x: number;
+  y: number;
+  z: number;
+  reach: number;
+}
+
 /** Entities that a search found; only the first `count` are valid, until the next search. */
 export interface Found {
   count: number;
@@ -70,23 +78,14 @@ export class SpatialGrid {
   }
 
   /**
-   * Finds the entities within `radius` whose `marks` entry is not `mark`, and puts them into {@link found}.
+   * Finds the entities in reach whose `marks` entry is not `mark`, and puts them into {@link found}.
    *
    * @param limit most entities to look at; where more are near, it starts at `cursor` among them
    * @returns where to start next time: 0 when all were looked at
    */
-  search(
-    x: number,
-    y: number,
-    z: number,
-    radius: number,
-    marks: Uint32Array,
-    mark: number,
-    limit: number,
-    cursor: number,
-  ): number {
-    const level = this.#level(radius);
-    const near = this.#findRuns(level, x, y, z, radius);
+  search(where: Reach, marks: Uint32Array, mark: number, limit: number, cursor: number): number {
+    const level = this.#level(where.reach);
+    const near = this.#findRuns(level, where);
     this.found.count = 0;
     let from = 0;
     let to = near;
@@ -96,24 +95,16 @@ export class SpatialGrid {
       to = from + limit;
       next = to % near;
     }
-    this.#scan(level, x, y, z, radius * radius, marks, mark, from, Math.min(to, near));
-    if (to > near) this.#scan(level, x, y, z, radius * radius, marks, mark, 0, to - near);
+    this.#scan(level, where, marks, mark, from, Math.min(to, near));
+    if (to > near) this.#scan(level, where, marks, mark, 0, to - near);
     return next;
   }
 
-  #scan(
-    level: Level,
-    x: number,
-    y: number,
-    z: number,
-    radius2: number,
-    marks: Uint32Array,
-    mark: number,
-    from: number,
-    to: number,
-  ): void {
+  /** Looks at the entities of the runs from one ordinal up to another. */
+  #scan(level: Level, { x, y, z, reach }: Reach, marks: Uint32Array, mark: number, from: number, to: number): void {
     const { slots, distances } = this.found;
     const flat = this.#layers === 1;
+    const reach2 = reach * reach;
     const runs = this.#runs;
     const levelSlots = level.slots;
     const levelX = level.x;
@@ -135,7 +126,7 @@ export class SpatialGrid {
           const dy = (levelY[at] ?? 0) - y;
           distance += dy * dy;
         }
-        if (distance > radius2) continue;
+        if (distance > reach2) continue;
         const slot = levelSlots[at] ?? 0;
         if (marks[slot] === mark) continue;
         slots[count] = slot;
@@ -149,17 +140,17 @@ export class SpatialGrid {
   }
 
   /** Lists the runs of the cells that a sphere touches; returns how many entities they hold. */
-  #findRuns(level: Level, x: number, y: number, z: number, radius: number): number {
+  #findRuns(level: Level, { x, y, z, reach }: Reach): number {
     const scale = 2 ** -this.#exponent;
     const columns = this.#columns;
     const { starts } = level;
     const runs = this.#runs;
-    const left = Math.floor((x - radius) * scale);
-    const wide = Math.min(Math.floor((x + radius) * scale) - left + 1, columns);
-    const front = Math.floor((z - radius) * scale);
-    const deep = Math.min(Math.floor((z + radius) * scale) - front + 1, this.#rows);
-    const bottom = this.#layers === 1 ? 0 : Math.floor((y - radius) * scale);
-    const high = this.#layers === 1 ? 1 : Math.min(Math.floor((y + radius) * scale) - bottom + 1, this.#layers);
+    const left = Math.floor((x - reach) * scale);
+    const wide = Math.min(Math.floor((x + reach) * scale) - left + 1, columns);
+    const front = Math.floor((z - reach) * scale);
+    const deep = Math.min(Math.floor((z + reach) * scale) - front + 1, this.#rows);
+    const bottom = this.#layers === 1 ? 0 : Math.floor((y - reach) * scale);
+    const high = this.#layers === 1 ? 1 : Math.min(Math.floor((y + reach) * scale) - bottom + 1, this.#layers);
     const first = left & (columns - 1);
     const overhang = first + wide - columns;
     let count = 0;
@@ -188,8 +179,8 @@ export class SpatialGrid {
     return near;
   }
 
-  #level(radius: number): Level {
-    const exponent = Math.min(maxExponent, Math.max(minExponent, Math.ceil(Math.log2(radius)) - 2));
+  #level(reach: number): Level {
+    const exponent = Math.min(maxExponent, Math.max(minExponent, Math.ceil(Math.log2(reach)) - 2));
     this.#exponent = exponent;
     let level = this.#levels[exponent - minExponent];
     if (level === undefined) {

@@ -14,7 +14,7 @@ export class Views {
   readonly #entities: EntityStore;
   readonly #tickHz: number;
   readonly #encoder: EntityEncoder;
-  readonly #viewpoint: Viewpoint = { x: 0, y: 0, z: 0, self: -1 };
+  readonly #viewpoint: Viewpoint = { x: 0, y: 0, z: 0, reach: 0, self: -1 };
   #sets: VisibleSets;
   #rules: readonly (readonly ViewRules[])[];
   #grid: SpatialGrid;

@@ -3,6 +3,7 @@ import { KindTable } from "./kind-table.ts";
 import { assertLayout, createRandomFragments, type FragmentTable } from "./testing/random-world.ts";
 import { createRandom, type Random, randomInteger } from "./testing/seeded-random.ts";
 import { ViewAudit } from "./testing/view-audit.ts";
+import { EntityView } from "./view.ts";
 import { type Restlessness, Wanderers } from "./testing/wanderers.ts";
 import { FrameTarget, leastFrameBytes } from "./view-writer.ts";
 import { World } from "./world.ts";
@@ -129,27 +130,34 @@ describe("the frames of a world", () => {
     }
   });
 
-  it("have the important entity first when the budget is short", () => {
+  it("have the important entity first when the budget is short, and the least important in time", () => {
     const world = new World({ layout: assertLayout(crowd(1_000)), kinds, tickHz, maxPlayers: 1, maxEntities: 80 });
-    const viewer = world.addPlayer(0, 0, 0, 0);
     const slots = Array.from({ length: 60 }, (_, index) => world.spawn(5, 50 + index * 0.001, 0, 0));
-    const [boss = -1, other = -1] = slots;
+    const [boss = -1, leaf = -1, other = -1] = slots;
     world.entities.setPriority(boss, 6);
-    const target = new FrameTarget(new Uint8Array(9_000));
-    const audit = new ViewAudit(world);
-    audit.connect(viewer);
-    const told = new Map<number, number>();
-    for (let tick = 0; tick < 400; tick++) {
+    world.entities.setPriority(leaf, 1e-6);
+    const told = watch(world, 400, (tick) => {
       for (const slot of slots) world.entities.setBytes(slot, 5, new Uint8Array(7).fill(tick));
-      world.step();
-      const end = world.writeFrame(viewer, target, 0);
-      audit.view(viewer).apply(target.bytes.subarray(0, end), {
-        onUpdate: ({ number }) => told.set(number, (told.get(number) ?? 0) + 1),
-      });
-    }
-    const count = (slot: number): number => told.get(world.entities.number[slot] ?? 0) ?? 0;
-    expect(count(boss)).toBeGreaterThan(1.8 * count(other));
-    expect(count(other)).toBeGreaterThan(5);
+    });
+    expect(told(boss).length).toBeGreaterThan(1.8 * told(other).length);
+    expect(longestPause(told(leaf))).toBeGreaterThan(55);
+    expect(longestPause(told(leaf))).toBeLessThanOrEqual(61);
+  });
+
+  it("tell of changes nearby while more enters than fits", () => {
+    const world = new World({ layout: assertLayout(crowd(1_000)), kinds, tickHz, maxPlayers: 1, maxEntities: 80 });
+    const near = world.spawn(5, 1, 0, 0);
+    const flood = Array.from({ length: 50 }, (_, index) => world.spawn(5, 50 + index, 0, 0));
+    const told = watch(world, 200, (tick) => {
+      // As much as an enter takes: it does not fit into what those leave.
+      for (const field of [0, 1, 2, 3]) world.entities.set(near, field, tick);
+      world.entities.setBytes(near, 5, new Uint8Array(7).fill(tick));
+      for (const [index, slot] of flood.entries())
+        world.entities.move(slot, (tick + index) % 3 === 0 ? 5_000 : 50, 0, 0);
+    });
+    expect(world.work.deferred).toBeGreaterThan(1_000);
+    expect(world.work.enters).toBeGreaterThan(200);
+    expect(longestPause(told(near))).toBe(1);
   });
 
   it("throw when there is no room for them, and take none for a player who is not there", () => {
@@ -315,6 +323,27 @@ describe("World", () => {
 
 function ignore(): void {
   // Nothing to do: the test looks at the world itself.
+}
+
+/** Lets a player look on from the origin; tells at which ticks it was told of a change of an entity. */
+function watch(world: World, ticks: number, change: (tick: number) => void): (slot: number) => number[] {
+  const viewer = world.addPlayer(0, 0, 0, 0);
+  const target = new FrameTarget(new Uint8Array(9_000));
+  const view = new EntityView(kinds);
+  const told = new Map<number, number[]>();
+  for (let tick = 0; tick < ticks; tick++) {
+    change(tick);
+    world.step();
+    view.apply(target.bytes.subarray(0, world.writeFrame(viewer, target, 0)), {
+      onEnter: ({ number }) => told.set(number, []),
+      onUpdate: ({ number }) => told.get(number)?.push(tick),
+    });
+  }
+  return (slot) => told.get(world.entities.number[slot] ?? 0) ?? [];
+}
+
+function longestPause(ticks: readonly number[]): number {
+  return Math.max(...ticks.slice(1).map((tick, index) => tick - (ticks[index] ?? 0)));
 }
 
 function crowd(byteBudget: number): Parameters<typeof assertLayout>[0] {

@@ -22,7 +22,7 @@ export function createRandomFragments(random: Random, count: number, side: numbe
     const cut = from + ((part.max[axis] ?? 0) - from) * (0.2 + randomBelow(random, 0.6));
     parts.push({ min: part.min, max: part.max.with(axis, cut) }, { min: part.min.with(axis, cut), max: part.max });
   }
-  return parts.map((part, index) => ({ name: `part-${index}`, ...part }));
+  return parts.map(({ min, max }, index) => ({ name: `part-${index}`, min, max }));
 }
 
 /** Parses a layout that is meant to be right. */

@@ -45,7 +45,7 @@ export class Wanderers {
   }
 
   tick(): void {
-    for (const player of [...this.players]) {
+    for (const player of this.players.slice()) {
       this.#wander(this.#world.bodyOf(player), player);
       if (this.#random() >= this.#how.churn) continue;
       this.players.splice(this.players.indexOf(player), 1);
@@ -53,7 +53,7 @@ export class Wanderers {
       this.#onLeave(player);
       this.#join();
     }
-    for (const slot of [...this.#entities]) {
+    for (const slot of this.#entities.slice()) {
       this.#wander(slot, -1);
       if (this.#random() >= this.#how.churn) continue;
       this.#entities.splice(this.#entities.indexOf(slot), 1);
