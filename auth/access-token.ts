@@ -1,6 +1,7 @@
 import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose";
 import { displayNameOf } from "./identity.ts";
 import type { PublicKeySet } from "./key-set.ts";
+import { shownEmail } from "./reserved-email.ts";
 
 /** The algorithms of access tokens. No others are accepted, above all not HS256: its secret would make tokens, not only check them. */
 export const accessTokenAlgorithms: readonly string[] = ["ES256", "RS256"];
@@ -11,6 +12,7 @@ export interface AccessTokenClaims {
   readonly playerId: string;
   /** Names the login that the token comes from. */
   readonly sessionId: string;
+  /** Never a reserved one. */
   readonly email: string | null;
   readonly anonymous: boolean;
   /** Written by the player; cleaned, see `displayNameOf`. */
@@ -55,6 +57,8 @@ export async function verifyAccessToken(
     readonly issuer: string;
     /** Seconds since 1970. */
     readonly now: number;
+    /** See `defaultReservedEmailDomain`. */
+    readonly reservedEmailDomain?: string | undefined;
   },
 ): Promise<AccessTokenVerdict> {
   if (token.length > maxAccessTokenLength) return invalid("too long");
@@ -83,14 +87,14 @@ export async function verifyAccessToken(
       clockTolerance: clockSkewSeconds,
       currentDate: new Date(expected.now * 1_000),
     });
-    return readClaims(payload);
+    return readClaims(payload, expected.reservedEmailDomain);
   } catch (error) {
     if (error instanceof errors.JOSEError) return invalid(error.code);
     throw error;
   }
 }
 
-function readClaims(payload: JWTPayload): AccessTokenVerdict {
+function readClaims(payload: JWTPayload, reservedEmailDomain: string | undefined): AccessTokenVerdict {
   const { exp: expiresAt } = payload;
   // jose does not look at the types of sub and of private claims.
   const claims: Record<string, unknown> = payload;
@@ -105,7 +109,7 @@ function readClaims(payload: JWTPayload): AccessTokenVerdict {
     claims: {
       playerId: sub,
       sessionId,
-      email: typeof email === "string" && email !== "" ? email : null,
+      email: shownEmail(typeof email === "string" ? email : null, reservedEmailDomain),
       anonymous: anonymous === true,
       displayName: displayNameOf(sub, member(claims["user_metadata"], "display_name")),
       roles: readRoles(claims["app_metadata"]),

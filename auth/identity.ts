@@ -1,15 +1,33 @@
-import type { PlayerSessionTokens, ProblemCode } from "../protocol/index.ts";
+import type { PlayerIdentity, PlayerSessionTokens, ProblemCode } from "../protocol/index.ts";
 
 /** What a sign-up gives: a session, or a message to the e-mail address that must be confirmed first. */
 export type SignUpResult =
   | { readonly kind: "session"; readonly tokens: PlayerSessionTokens }
   | { readonly kind: "confirmation-required" };
 
+/** What an upgrade came to: a full account, or a message to the e-mail address that must be confirmed first. */
+export type UpgradeResult =
+  | { readonly kind: "upgraded"; readonly player: PlayerIdentity }
+  | { readonly kind: "confirmation-required" };
+
+/** What the identity service holds about a player. Times are ISO 8601. */
+export interface AccountExport {
+  readonly player: PlayerIdentity;
+  readonly createdAt: string | null;
+  readonly lastLoginAt: string | null;
+  /** Ways to log in, each with what its provider told. */
+  readonly identities: readonly { readonly provider: string; readonly data: Readonly<Record<string, unknown>> }[];
+  /** Written by the player. */
+  readonly userMetadata: Readonly<Record<string, unknown>>;
+  /** Written by the game's operators. */
+  readonly appMetadata: Readonly<Record<string, unknown>>;
+}
+
 /** Which sessions a logout ends: this one, all of the player's, or all but this one. */
 export type LogoutScope = "local" | "global" | "others";
 
 /**
- * Where accounts live. Every method throws {@link IdentityError}, nothing else; each has a deadline. The caller has checked
+ * Where accounts live. The ways to log in are in `providers/`. Every method throws {@link IdentityError}, nothing else; each has a deadline. The caller has checked
  * that the fields have their shapes.
  */
 export interface IdentityProvider {
@@ -19,14 +37,22 @@ export interface IdentityProvider {
     readonly password: string;
     readonly displayName?: string | undefined;
   }): Promise<SignUpResult>;
-  /** Opens a session. Codes: `INVALID_CREDENTIALS` (the same for an unknown account), `EMAIL_NOT_CONFIRMED`. */
-  signInWithPassword(credentials: { readonly email: string; readonly password: string }): Promise<PlayerSessionTokens>;
-  /** Makes a player without credentials, and a session. Code: `SIGNUP_DISABLED`. */
-  signInAnonymously(player?: { readonly displayName?: string | undefined }): Promise<PlayerSessionTokens>;
   /** New tokens for a refresh token, which serves once. Code: `REFRESH_TOKEN_INVALID`. */
   refresh(refreshToken: string): Promise<PlayerSessionTokens>;
   /** Ends sessions, this one unless told; done already is done. Access tokens verify until they expire. Code: `UNAUTHENTICATED`. */
   logout(accessToken: string, scope?: LogoutScope): Promise<void>;
+  /** Whose session it is, if it still lives. Code: `UNAUTHENTICATED`. */
+  playerOfSession(accessToken: string): Promise<PlayerIdentity>;
+  /** What is held about the player whose session it is, if it still lives. Code: `UNAUTHENTICATED`. */
+  exportAccount(accessToken: string): Promise<AccountExport>;
+  /**
+   * Makes the anonymous player of `accessToken` a full account, under the same id. Codes: `NOT_ANONYMOUS`, `UNAUTHENTICATED`,
+   * `ACCOUNT_EXISTS`, `WEAK_PASSWORD`, `INVALID_FIELD`.
+   */
+  upgrade(
+    accessToken: string,
+    account: { readonly email: string; readonly password: string; readonly displayName?: string | undefined },
+  ): Promise<UpgradeResult>;
 }
 
 /** Why the identity provider refused, or could not answer: also `RATE_LIMITED` and `IDENTITY_UNAVAILABLE`, from every method. */

@@ -3,7 +3,22 @@ import type { ProblemCode } from "../protocol/index.ts";
 import { IdentityError } from "./identity.ts";
 
 /** What was asked of Supabase Auth. */
-export type AuthOperation = "signUp" | "password" | "anonymous" | "refresh" | "logout";
+export type AuthOperation =
+  | "signUp"
+  | "password"
+  | "anonymous"
+  | "refresh"
+  | "logout"
+  /** Whether a session still lives. */
+  | "session"
+  /** From an anonymous player to a full account. */
+  | "upgrade"
+  /** Trading a code for a session. */
+  | "oauth"
+  /** Opening a session for a player whom another service vouches for. */
+  | "foreign"
+  /** With the secret key: no refusal is the player's fault. */
+  | "admin";
 
 /** What the exchange over HTTP showed beyond the error that supabase-js makes of it. */
 export interface ExchangeOutcome {
@@ -40,7 +55,22 @@ const codesByName: Readonly<Record<string, ProblemCode>> = {
   hook_timeout_after_retry: "IDENTITY_UNAVAILABLE",
   hook_payload_over_size_limit: "IDENTITY_UNAVAILABLE",
   hook_payload_invalid_content_type: "IDENTITY_UNAVAILABLE",
+  // A login token is made a moment before it is used: another login of the same player has replaced it.
+  otp_expired: "IDENTITY_UNAVAILABLE",
+  flow_state_not_found: "PROVIDER_TOKEN_INVALID",
+  flow_state_expired: "PROVIDER_TOKEN_INVALID",
+  bad_code_verifier: "PROVIDER_TOKEN_INVALID",
 };
+
+/** What is wrong with the bearer, not with what was asked for. */
+const bearerFaults: ReadonlySet<string> = new Set([
+  "bad_jwt",
+  "no_authorization",
+  "session_not_found",
+  "session_expired",
+  "user_not_found",
+  "user_banned",
+]);
 
 /**
  * What a refusal means that is not in the table above: bans, deleted users, ended sessions, codes of a later version. For a
@@ -52,6 +82,11 @@ const refusals: Readonly<Record<AuthOperation, ProblemCode>> = {
   anonymous: "SIGNUP_DISABLED",
   refresh: "REFRESH_TOKEN_INVALID",
   logout: "UNAUTHENTICATED",
+  session: "UNAUTHENTICATED",
+  upgrade: "INVALID_FIELD",
+  oauth: "PROVIDER_TOKEN_INVALID",
+  foreign: "PROVIDER_TOKEN_INVALID",
+  admin: "IDENTITY_UNAVAILABLE",
 };
 
 const messages: Partial<Record<ProblemCode, string>> = {
@@ -63,6 +98,7 @@ const messages: Partial<Record<ProblemCode, string>> = {
   RATE_LIMITED: "Too many attempts: wait before the next one.",
   REFRESH_TOKEN_INVALID: "The refresh token is not valid, has expired, or was used before: log in again.",
   UNAUTHENTICATED: "The access token is not valid: log in again.",
+  PROVIDER_TOKEN_INVALID: "The provider's token or code was not accepted: start the login again.",
 };
 
 /** GoTrue sends no `Retry-After` with its limits; its buckets refill a place every 10 s, mail is allowed once a minute. */
@@ -98,14 +134,17 @@ function problemCode(operation: AuthOperation, error: AuthError, status: number)
   if (status === 429) return "RATE_LIMITED";
   // A 2xx that supabase-js could make nothing of.
   if (status < 400) return "IDENTITY_UNAVAILABLE";
+  // Of the secret key or of this master's: nothing that a player could mend.
+  if (operation === "admin") return "IDENTITY_UNAVAILABLE";
   // It has no code: supabase-js makes this of `session_not_found`.
-  if (name === "AuthSessionMissingError") return refusals[operation];
+  if (name === "AuthSessionMissingError") return operation === "upgrade" ? "UNAUTHENTICATED" : refusals[operation];
   if (code === undefined) {
     // Not of Supabase Auth as it is today. Its older versions refuse with 400 or 422 and no code; anything else comes from a
     // gateway, which refuses the project's key or its address, and no player can mend that.
     const refused = (status === 400 || status === 422) && name === "AuthApiError";
     return refused ? refusals[operation] : "IDENTITY_UNAVAILABLE";
   }
+  if (operation === "upgrade" && bearerFaults.has(code)) return "UNAUTHENTICATED";
   const known = Object.hasOwn(codesByName, code) ? codesByName[code] : undefined;
   // Only what signs up has fields to mend: a token that is not even of its shape is just as invalid as a wrong one.
   if (known === "INVALID_FIELD") return refusals[operation];

@@ -1,7 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { Fetch } from "./bounded-fetch.ts";
 import { IdentityError, type IdentityProvider } from "./identity.ts";
-import { createSupabaseIdentity, type SupabaseIdentityOptions } from "./supabase.ts";
+import { createAnonymousProvider } from "./providers/anonymous.ts";
+import { createPasswordProvider } from "./providers/password.ts";
+import type { LoginProvider } from "./providers/provider.ts";
+import { createSupabaseIdentity } from "./supabase.ts";
+import type { SupabaseOptions } from "./supabase-call.ts";
 
 /*
  * How faults of Supabase Auth come out. What a healthy one does is proved against a server; here are the answers that a server
@@ -38,10 +42,16 @@ interface SentRequest {
   readonly body: unknown;
 }
 
+/** Everything that is a call to the project on behalf of a player. */
+type Identity = IdentityProvider & {
+  readonly password: LoginProvider<"password">;
+  readonly anonymous: LoginProvider<"anonymous">;
+};
+
 type Responder = (request: SentRequest) => Response | Promise<Response>;
 
 /** An identity provider whose project answers as `respond` says, and the requests that reached it. */
-function createFixture(respond: Responder, options: Partial<SupabaseIdentityOptions> = {}) {
+function createFixture(respond: Responder, options: Partial<SupabaseOptions> = {}) {
   const requests: SentRequest[] = [];
   const fetch: Fetch = async (input, init) => {
     const aborted = new Promise<never>((_, reject) => {
@@ -54,7 +64,12 @@ function createFixture(respond: Responder, options: Partial<SupabaseIdentityOpti
     requests.push(sent);
     return Promise.race([respond(sent), aborted]);
   };
-  const identity = createSupabaseIdentity({ url, publishableKey: "sb_publishable_key", fetch, ...options });
+  const project = { url, publishableKey: "sb_publishable_key", fetch, ...options };
+  const identity: Identity = {
+    ...createSupabaseIdentity(project),
+    password: createPasswordProvider(project),
+    anonymous: createAnonymousProvider(project),
+  };
   return { identity, requests };
 }
 
@@ -68,22 +83,17 @@ function refusal(status: number, code: string, extra: object = {}, headers: Reco
 }
 
 const operations = {
-  signUp: async (identity: IdentityProvider) =>
-    identity.signUp({ email: "ada@example.com", password: "hunter2-hunter2" }),
-  password: async (identity: IdentityProvider) =>
-    identity.signInWithPassword({ email: "ada@example.com", password: "hunter2-hunter2" }),
-  anonymous: async (identity: IdentityProvider) => identity.signInAnonymously(),
-  refresh: async (identity: IdentityProvider) => identity.refresh("refresh-1"),
-  logout: async (identity: IdentityProvider) => identity.logout(accessToken),
+  signUp: async (identity: Identity) => identity.signUp({ email: "ada@example.com", password: "hunter2-hunter2" }),
+  password: async (identity: Identity) =>
+    identity.password.login({ email: "ada@example.com", password: "hunter2-hunter2" }),
+  anonymous: async (identity: Identity) => identity.anonymous.login({}),
+  refresh: async (identity: Identity) => identity.refresh("refresh-1"),
+  logout: async (identity: Identity) => identity.logout(accessToken),
 };
 
 const names = ["signUp", "password", "anonymous", "refresh", "logout"] as const;
 
-async function errorOf(
-  respond: Responder,
-  name: keyof typeof operations,
-  options: Partial<SupabaseIdentityOptions> = {},
-) {
+async function errorOf(respond: Responder, name: keyof typeof operations, options: Partial<SupabaseOptions> = {}) {
   const { identity, requests } = createFixture(respond, options);
   const error = await operations[name](identity).then(
     () => undefined,
@@ -124,9 +134,9 @@ describe("a healthy project", () => {
       const metadata = JSON.parse(JSON.stringify(body)).data;
       return Response.json({ ...session, user: { ...user, email: "", is_anonymous: true, user_metadata: metadata } });
     });
-    const named = await identity.signInAnonymously({ displayName: "Fox" });
+    const named = await identity.anonymous.login({ displayName: "Fox" });
     expect(named.player).toEqual({ id: user.id, email: null, anonymous: true, displayName: "Fox" });
-    const unnamed = await identity.signInAnonymously();
+    const unnamed = await identity.anonymous.login({});
     expect(unnamed.player).toEqual({ id: user.id, email: null, anonymous: true, displayName: "Player-1f9c6f" });
     expect(requests[0]?.url).toBe(`${url}/auth/v1/signup`);
   });
@@ -344,7 +354,7 @@ describe("an absent or broken project", () => {
 });
 
 describe("the client's address", () => {
-  const sent = async (options: Partial<SupabaseIdentityOptions>): Promise<Headers | undefined> => {
+  const sent = async (options: Partial<SupabaseOptions>): Promise<Headers | undefined> => {
     const { identity, requests } = createFixture(() => Response.json(session), options);
     await operations.password(identity);
     return requests[0]?.headers;

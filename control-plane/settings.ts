@@ -49,10 +49,18 @@ export function readMasterSettings(source: SettingSource): MasterSettings {
 }
 
 /** Where the identity service is. @throws SettingError */
-export function readIdentitySettings(source: SettingSource): { readonly url: string; readonly publishableKey: string } {
+export function readIdentitySettings(source: SettingSource): {
+  readonly url: string;
+  readonly publishableKey: string;
+  readonly secretKey: string | undefined;
+  readonly reservedEmailDomain: string | undefined;
+} {
+  const domain = /^(?=.{3,200}$)[a-z0-9-]+(?:\.[a-z0-9-]+)+$/;
   return {
     url: readServiceUrl(source, "SUPABASE_URL", ["https:", "http:"]),
     publishableKey: readText(source, "SUPABASE_PUBLISHABLE_KEY", /^[\x21-\x7e]+$/, "the project's publishable key"),
+    secretKey: readOptionalText(source, "SUPABASE_SECRET_KEY", /^[\x21-\x7e]+$/, "a secret key of the project"),
+    reservedEmailDomain: readOptionalText(source, "RESERVED_EMAIL_DOMAIN", domain, "a domain in lower case"),
   };
 }
 
@@ -80,7 +88,8 @@ function readShards(source: SettingSource): ShardMap {
   return map;
 }
 
-function readServiceUrl(source: SettingSource, name: string, protocols: readonly string[]): string {
+/** A URL that may carry secrets. @throws SettingError */
+export function readServiceUrl(source: SettingSource, name: string, protocols: readonly string[]): string {
   const url = readUrl(source, name);
   if (!protocols.includes(url.protocol)) throw new SettingError(name, `a URL with ${protocols.join(" or ")}`);
   return url.href.replace(/\/$/, "");
@@ -101,7 +110,19 @@ function readInteger(source: SettingSource, name: string, min: number, max: numb
   return value;
 }
 
-function readText(source: SettingSource, name: string, pattern: RegExp, expected: string): string {
+/** A setting that may be missing; an empty one is. @throws SettingError */
+export function readOptionalText(
+  source: SettingSource,
+  name: string,
+  pattern: RegExp,
+  expected: string,
+): string | undefined {
+  const value: unknown = Reflect.get(source, name);
+  return value === undefined || value === "" ? undefined : readText(source, name, pattern, expected);
+}
+
+/** @throws SettingError */
+export function readText(source: SettingSource, name: string, pattern: RegExp, expected: string): string {
   const value: unknown = Reflect.get(source, name);
   if (typeof value !== "string" || !pattern.test(value)) throw new SettingError(name, expected);
   return value;

@@ -2,6 +2,7 @@ import { createApp } from "./http/app.ts";
 
 export { KeyRing } from "./objects/key-ring.ts";
 export { PlayerSession } from "./objects/player-session.ts";
+export { RateLimiter } from "./objects/rate-limiter.ts";
 export { RegistryShard } from "./objects/registry-shard.ts";
 
 const app = createApp();

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
@@ -11,6 +11,8 @@ export interface ServiceBindings extends Record<string, string> {
   readonly TURSO_AUTH_TOKEN: string;
   readonly SUPABASE_URL: string;
   readonly SUPABASE_PUBLISHABLE_KEY: string;
+  /** Empty where there is none. */
+  readonly SUPABASE_SECRET_KEY: string;
   readonly KEY_ENCRYPTION_KEY: string;
 }
 
@@ -26,7 +28,8 @@ type LocalSecrets = z.infer<typeof secretsSchema>;
 
 /**
  * Starts the embedded database and the Supabase Auth stand-in, except where the environment names real ones:
- * `TURSO_DATABASE_URL` (with `TURSO_AUTH_TOKEN`), `SUPABASE_URL` (with `SUPABASE_PUBLISHABLE_KEY`).
+ * `TURSO_DATABASE_URL` (with `TURSO_AUTH_TOKEN`), `SUPABASE_URL` (with `SUPABASE_PUBLISHABLE_KEY` and, for what needs it,
+ * `SUPABASE_SECRET_KEY`).
  */
 export async function startServices(stateDir: string, environment: NodeJS.ProcessEnv): Promise<Services> {
   const secrets = loadLocalSecrets(stateDir);
@@ -39,6 +42,7 @@ export async function startServices(stateDir: string, environment: NodeJS.Proces
       TURSO_AUTH_TOKEN: database.key,
       SUPABASE_URL: identity.url,
       SUPABASE_PUBLISHABLE_KEY: identity.key,
+      SUPABASE_SECRET_KEY: identity.secretKey,
       KEY_ENCRYPTION_KEY: environment["KEY_ENCRYPTION_KEY"] ?? secrets.keyEncryptionKey,
     },
     close: async () => {
@@ -75,17 +79,20 @@ async function startIdentity(
   stateDir: string,
   environment: NodeJS.ProcessEnv,
   secrets: LocalSecrets,
-): Promise<Service> {
+): Promise<Service & { readonly secretKey: string }> {
   const url = environment["SUPABASE_URL"];
   if (url !== undefined) {
     const key = environment["SUPABASE_PUBLISHABLE_KEY"];
     if (key === undefined) throw new Error("SUPABASE_URL is set, so SUPABASE_PUBLISHABLE_KEY is needed too");
-    return { url, key, description: url, close: closeNothing };
+    const secretKey = environment["SUPABASE_SECRET_KEY"] ?? "";
+    return { url, key, secretKey, description: url, close: closeNothing };
   }
   const key = secrets.publishableKey;
-  const server = await startSupabaseAuth({ file: join(stateDir, "supabase-auth.db"), publishableKey: key });
+  // Not among the secrets that are kept: a state folder from before there was one serves as well.
+  const secretKey = `sb_secret_${createHash("sha256").update(`${secrets.databaseToken}.${key}`).digest("base64url")}`;
+  const server = await startSupabaseAuth({ file: join(stateDir, "supabase-auth.db"), publishableKey: key, secretKey });
   const description = `local stand-in for Supabase Auth at ${server.url}`;
-  return { url: server.url, key, description, close: () => server.close() };
+  return { url: server.url, key, secretKey, description, close: () => server.close() };
 }
 
 /** Secrets of the local stack, made on first use and kept with its state. */

@@ -6,9 +6,24 @@
 /** Answer of `POST /v1/signup`, `/v1/login` and `/v1/refresh`: the identity provider's own tokens. */
 export interface PlayerSessionTokens {
   readonly accessToken: string;
+  /** Empty after a login with a Supabase token that the client brought without one: it keeps its own. */
   readonly refreshToken: string;
   /** When the access token expires, in seconds since 1970. */
   readonly expiresAt: number;
+  readonly player: PlayerIdentity;
+}
+
+/** Answer of `POST /v1/login/oauth/start`. */
+export interface OAuthStarted {
+  /** To be opened in the player's browser. */
+  readonly url: string;
+  /** RFC 7636. Secret: the client keeps it until the browser comes back, and sends it to `POST /v1/login/oauth/finish`. */
+  readonly codeVerifier: string;
+}
+
+/** 200 of `POST /v1/me/upgrade`; 202 is `{status: "confirmation-required"}`. */
+export interface Upgraded {
+  readonly status: "upgraded";
   readonly player: PlayerIdentity;
 }
 

@@ -15,14 +15,14 @@ const defaults = {
   /** New accounts, anonymous ones included. Stops making players by the thousand. */
   signupPerAddress: { max: 60, periodMs: hour },
   refreshPerAddress: { max: 300, periodMs: 5 * minute },
-  /** New allocations; repeating one does not count. Stops one player from keeping shards busy. */
-  allocatePerPlayer: { max: 30, periodMs: minute },
-  /** The same, in an hour. Stops one account from holding seat after seat. */
+  /** Allocations that have work to do: new ones, and tries at one without a ticket yet. Stops a player from keeping shards busy. */
+  allocatePerPlayer: { max: 60, periodMs: minute },
+  /** New allocations. Stops one account from holding seat after seat. */
   allocationsPerHour: { max: 240, periodMs: hour },
   waitingPlacesPerHour: { max: 120, periodMs: hour },
   partiesPerHour: { max: 60, periodMs: hour },
   /** Registrations of processes that have a cluster key. Stops a crash loop from keeping a shard busy. */
-  registrationsPerKey: { max: 120, periodMs: minute },
+  registrationsPerKey: { max: 600, periodMs: minute },
   /** Upgrades, exports and deletions: each costs calls to other services. */
   accountChangesPerPlayer: { max: 20, periodMs: hour },
 } as const satisfies Record<string, Limit>;

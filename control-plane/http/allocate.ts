@@ -3,6 +3,7 @@ import type { Allocation } from "../../protocol/index.ts";
 import { regionOfCluster } from "../domain/sharding.ts";
 import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
 import { keyEncryptionKey } from "../objects/key-encryption-key.ts";
+import { readLimits } from "../limit-settings.ts";
 import { readMasterSettings } from "../settings.ts";
 import { requirePlayer } from "./identity.ts";
 import { ProblemError, problemOfRefusal } from "./problem.ts";
@@ -40,6 +41,7 @@ const allocate = createRoute({
       "IDENTITY_UNAVAILABLE",
       "IDEMPOTENCY_KEY_REQUIRED",
       "IDEMPOTENCY_KEY_REUSED",
+      "RATE_LIMITED",
       "ALLOCATION_IN_PROGRESS",
       "TICKET_EXPIRED",
       "TICKET_CONSUMED",
@@ -77,6 +79,7 @@ export function addAllocationRoutes(app: OpenAPIHono<MasterHono>): void {
     checkRegion(request.clusterId, request.region);
     // Said here, where the answer can name the setting, rather than by an object.
     readMasterSettings(context.env);
+    readLimits(context.env);
     await keyEncryptionKey(context.env);
     const answer = await withDeadline(
       playerSession(context.env, playerId).allocate({ playerId, displayName, idempotencyKey, request }),

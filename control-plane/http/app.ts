@@ -15,9 +15,11 @@ import type { MasterHono } from "./route-parts.ts";
 const browserPaths = [
   "/v1/signup",
   "/v1/login",
+  "/v1/login/*",
   "/v1/refresh",
   "/v1/logout",
   "/v1/me",
+  "/v1/me/*",
   "/v1/clusters",
   "/v1/allocate",
   "/v1/allocate/*",

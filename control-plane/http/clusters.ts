@@ -58,6 +58,7 @@ const register = createRoute({
       "ASSERTION_INVALID",
       "ASSERTION_REPLAYED",
       "CLUSTER_KEY_UNKNOWN",
+      "RATE_LIMITED",
       "DATABASE_UNAVAILABLE",
     ),
   },

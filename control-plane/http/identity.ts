@@ -1,12 +1,13 @@
 import { waitUntil } from "cloudflare:workers";
 import type { Context } from "hono";
 import { type AccessTokenClaims, verifyAccessToken } from "../../auth/access-token.ts";
-import { IdentityError, type IdentityProvider } from "../../auth/identity.ts";
+import { IdentityError } from "../../auth/identity.ts";
 import type { PublicKeySet } from "../../auth/key-set.ts";
-import { createSupabaseIdentity } from "../../auth/supabase.ts";
+import type { SupabaseOptions } from "../../auth/supabase-call.ts";
 import { createSupabaseKeySet, supabaseIssuer } from "../../auth/supabase-keys.ts";
 import { logEvent } from "../log.ts";
 import { readIdentitySettings } from "../settings.ts";
+import { clientAddress } from "./limits.ts";
 import { ProblemError } from "./problem.ts";
 import type { MasterHono } from "./route-parts.ts";
 
@@ -25,10 +26,11 @@ export async function requirePlayer(
   if (token === undefined) {
     throw new ProblemError("UNAUTHENTICATED", "Send the access token of POST /v1/login as Authorization: Bearer.");
   }
-  const { url, publishableKey } = readIdentitySettings(context.env);
-  const verdict = await verifyAccessToken(token, keySetOf(url, publishableKey), {
+  const { url, publishableKey, reservedEmailDomain } = readIdentitySettings(context.env);
+  const verdict = await verifyAccessToken(token, supabaseKeys({ url, publishableKey }), {
     issuer: supabaseIssuer(url),
     now: Math.floor(Date.now() / 1_000),
+    reservedEmailDomain,
   });
   if (verdict.ok) return { ...verdict.claims, token };
   logEvent("info", "identity.token_refused", { requestId: context.get("requestId"), detail: verdict.detail });
@@ -40,7 +42,9 @@ export async function requirePlayer(
   throw new ProblemError(verdict.code, "The access token is not valid, or has expired. Refresh it or log in again.");
 }
 
-function keySetOf(url: string, publishableKey: string): PublicKeySet {
+/** The keys of the project's access tokens, cached for this isolate. */
+export function supabaseKeys(project: Pick<SupabaseOptions, "url" | "publishableKey">): PublicKeySet {
+  const { url, publishableKey } = project;
   let keys = keySets.get(url);
   if (keys === undefined) {
     keys = createSupabaseKeySet({
@@ -58,12 +62,11 @@ function keySetOf(url: string, publishableKey: string): PublicKeySet {
 /** Asks the identity service, on behalf of the caller's address. @throws ProblemError */
 export async function askIdentity<T>(
   context: Context<MasterHono>,
-  ask: (provider: IdentityProvider) => Promise<T>,
+  ask: (project: SupabaseOptions) => Promise<T>,
 ): Promise<T> {
-  const { url, publishableKey } = readIdentitySettings(context.env);
-  const clientAddress = context.req.header("cf-connecting-ip");
+  const project = { ...readIdentitySettings(context.env), clientAddress: clientAddress(context) };
   try {
-    return await ask(createSupabaseIdentity({ url, publishableKey, clientAddress }));
+    return await ask(project);
   } catch (error) {
     if (!(error instanceof IdentityError)) throw error;
     const { retryAfterSeconds, cause } = error;

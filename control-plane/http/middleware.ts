@@ -65,7 +65,7 @@ export const requireHttps: Middleware = async (context, next) => {
 export const openToBrowsers = cors({
   origin: "*",
   allowMethods: ["GET", "POST", "DELETE"],
-  allowHeaders: ["authorization", "content-type", "idempotency-key", "x-request-id"],
+  allowHeaders: ["authorization", "content-type", "idempotency-key", "x-device-id", "x-request-id"],
   exposeHeaders: ["retry-after", "x-request-id"],
   maxAge: 600,
 });

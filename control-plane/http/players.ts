@@ -1,20 +1,16 @@
-import { waitUntil } from "cloudflare:workers";
-import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import { createRoute, type OpenAPIHono, type z } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import { createSupabaseIdentity } from "../../auth/supabase.ts";
 import type { PlayerSessionTokens } from "../../protocol/index.ts";
-import { logEvent } from "../log.ts";
-import { readStoreSettings } from "../settings.ts";
-import { recordPlayer } from "../store/players.ts";
+import { addAccountRoutes } from "./account.ts";
+import { loginSchema } from "./account-schemas.ts";
 import { askIdentity, requirePlayer } from "./identity.ts";
+import { limitAttempt } from "./limits.ts";
+import { logIn, requireMethod } from "./login-providers.ts";
+import { addOAuthRoutes } from "./oauth.ts";
+import { notePlayer } from "./player-record.ts";
 import { bodyProblems, jsonAnswer, jsonBody, type MasterHono, playerSecurity, problemAnswers } from "./route-parts.ts";
-import {
-  confirmationSchema,
-  loginSchema,
-  playerIdentitySchema,
-  refreshSchema,
-  sessionSchema,
-  signupSchema,
-} from "./schemas.ts";
+import { confirmationSchema, playerIdentitySchema, refreshSchema, sessionSchema, signupSchema } from "./schemas.ts";
 
 const tags = ["Players"];
 const identityProblems = ["RATE_LIMITED", "IDENTITY_UNAVAILABLE"] as const;
@@ -28,7 +24,14 @@ const signup = createRoute({
   responses: {
     201: jsonAnswer("The account is made and logged in.", sessionSchema),
     202: jsonAnswer("The account waits for its e-mail address to be confirmed.", confirmationSchema),
-    ...problemAnswers(...bodyProblems, ...identityProblems, "ACCOUNT_EXISTS", "WEAK_PASSWORD", "SIGNUP_DISABLED"),
+    ...problemAnswers(
+      ...bodyProblems,
+      ...identityProblems,
+      "ACCOUNT_EXISTS",
+      "WEAK_PASSWORD",
+      "SIGNUP_DISABLED",
+      "SWITCHED_OFF",
+    ),
   },
 });
 
@@ -36,7 +39,9 @@ const login = createRoute({
   method: "post",
   path: "/v1/login",
   tags,
-  summary: "Log in, with an account or as a new anonymous player",
+  summary: "Log in: with an account, as a new anonymous player, or with another service's token",
+  description:
+    "Attempts are limited by address, by account, and by the device that the header `x-device-id` names, if one does (8 to 128 letters, digits, `.`, `:`, `_` and `-`). For logins in the browser see `POST /v1/login/oauth/start`.",
   request: jsonBody(loginSchema),
   responses: {
     200: jsonAnswer("Logged in.", sessionSchema),
@@ -46,6 +51,9 @@ const login = createRoute({
       "INVALID_CREDENTIALS",
       "EMAIL_NOT_CONFIRMED",
       "SIGNUP_DISABLED",
+      "SWITCHED_OFF",
+      "PROVIDER_TOKEN_INVALID",
+      "PROVIDER_BANNED",
     ),
   },
 });
@@ -88,31 +96,31 @@ const me = createRoute({
 
 export function addPlayerRoutes(app: OpenAPIHono<MasterHono>): void {
   app.openapi(signup, async (context) => {
-    const result = await askIdentity(context, (provider) => provider.signUp(context.req.valid("json")));
+    const account = context.req.valid("json");
+    requireMethod(context, "password");
+    await limitAttempt(context, "signup", account.email);
+    const result = await askIdentity(context, (project) => createSupabaseIdentity(project).signUp(account));
     if (result.kind === "confirmation-required") return context.json({ status: result.kind }, 202);
-    notePlayer(context, result.tokens);
+    notePlayer(context, result.tokens.player);
     return context.json(result.tokens, 201);
   });
 
   app.openapi(login, async (context) => {
-    const body = context.req.valid("json");
-    const tokens = await askIdentity(context, (provider) =>
-      "anonymous" in body
-        ? provider.signInAnonymously({ displayName: body.displayName })
-        : provider.signInWithPassword(body),
-    );
-    notePlayer(context, tokens);
+    const tokens = await logInBy(context, context.req.valid("json"));
+    notePlayer(context, tokens.player);
     return context.json(tokens, 200);
   });
 
   app.openapi(refresh, async (context) => {
     const { refreshToken } = context.req.valid("json");
-    return context.json(await askIdentity(context, (provider) => provider.refresh(refreshToken)), 200);
+    await limitAttempt(context, "refresh");
+    const refreshed = askIdentity(context, (project) => createSupabaseIdentity(project).refresh(refreshToken));
+    return context.json(await refreshed, 200);
   });
 
   app.openapi(logout, async (context) => {
     const { token } = await requirePlayer(context);
-    await askIdentity(context, (provider) => provider.logout(token));
+    await askIdentity(context, (project) => createSupabaseIdentity(project).logout(token));
     return context.body(null, 204);
   });
 
@@ -120,18 +128,20 @@ export function addPlayerRoutes(app: OpenAPIHono<MasterHono>): void {
     const { playerId: id, email, anonymous, displayName } = await requirePlayer(context);
     return context.json({ id, email, anonymous, displayName }, 200);
   });
+
+  addOAuthRoutes(app);
+  addAccountRoutes(app);
 }
 
-/** Keeps the record behind the answer: nobody waits for the database to play. */
-function notePlayer(context: Context<MasterHono>, { player }: PlayerSessionTokens): void {
-  const requestId = context.get("requestId");
-  const { id, displayName } = player;
-  const note = async (): Promise<void> => {
-    try {
-      await recordPlayer(readStoreSettings(context.env), { id, displayName, nowMs: Date.now() });
-    } catch (error) {
-      logEvent("warn", "players.not_recorded", { requestId, playerId: id, error });
-    }
-  };
-  waitUntil(note());
+async function logInBy(context: Context<MasterHono>, body: z.infer<typeof loginSchema>): Promise<PlayerSessionTokens> {
+  if ("anonymous" in body) {
+    await limitAttempt(context, "signup");
+    return logIn(context, "anonymous", body);
+  }
+  if ("email" in body) {
+    await limitAttempt(context, "login", body.email);
+    return logIn(context, "password", body);
+  }
+  await limitAttempt(context, "login");
+  return body.provider === "supabase" ? logIn(context, "supabase", body) : logIn(context, body.provider, body);
 }

@@ -25,9 +25,9 @@ import { isRegion } from "../domain/sharding.ts";
 /** Has a schema for every field of `T`, also for those that `satisfies z.ZodType<T>` would let be forgotten: optional ones. */
 type Fields<T> = Record<keyof T, z.ZodType>;
 
-const email = z.email("Expected an e-mail address.").max(254).openapi({ example: "ada@example.com" });
-const password = z.string().min(1).max(256).openapi({ example: "correct horse battery staple" });
-const displayName = z.string().min(1).max(64).openapi({ example: "Ada" });
+export const email = z.email("Expected an e-mail address.").max(254).openapi({ example: "ada@example.com" });
+export const password = z.string().min(1).max(256).openapi({ example: "correct horse battery staple" });
+export const displayName = z.string().min(1).max(64).openapi({ example: "Ada" });
 const clusterId = z.string().min(1).max(64).openapi({ example: "default.Zm9vYmFyYmF6cXV4MTIzNA" });
 const region = z
   .string()
@@ -37,13 +37,6 @@ const port = z.int().min(1).max(65_535);
 const host = z.string().regex(/^[\w.:-]{1,253}$/, "Expected a host name or an IP address.");
 
 export const signupSchema = z.strictObject({ email, password, displayName: displayName.optional() }).openapi("Signup");
-
-export const loginSchema = z
-  .union([
-    z.strictObject({ email, password }),
-    z.strictObject({ anonymous: z.literal(true), displayName: displayName.optional() }),
-  ])
-  .openapi("Login");
 
 export const refreshSchema = z.strictObject({ refreshToken: z.string().min(1).max(1_024) }).openapi("Refresh");
 

@@ -13,10 +13,13 @@ import {
 import { toBase64Url } from "../domain/sharding.ts";
 import { createTicketClaims } from "../domain/ticket-claims.ts";
 import { logEvent } from "../log.ts";
+import { readLimits } from "../limit-settings.ts";
 import { readMasterSettings } from "../settings.ts";
 import { retryAlarm, wakeAt } from "./alarm.ts";
 import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
 import { Outbox, type OutboxMessage } from "./outbox.ts";
+import { PlayerCosts } from "./player-costs.ts";
+import { erasePlayerData, exportPlayerData, type PlayerSessionExport } from "./player-data.ts";
 import { playerMigrations, PlayerTables } from "./player-tables.ts";
 import { refuse, type Refusal } from "./refusal.ts";
 import { hasSchema, migrateStorage } from "./schema.ts";
@@ -46,6 +49,9 @@ interface Attempt {
   readonly startedAtMs: number;
 }
 
+/** What an allocation counts as: a new one, or another try at one that has come to nothing yet. */
+const allocationCosts = { begin: ["allocatePerPlayer", "allocationsPerHour"], resume: ["allocatePerPlayer"] } as const;
+
 /** After this an attempt counts as lost, and another may begin; the lost one can no longer commit. */
 const attemptTimeoutMs = 30_000;
 
@@ -56,6 +62,7 @@ const attemptTimeoutMs = 30_000;
 export class PlayerSession extends DurableObject<Env> {
   readonly #tables: PlayerTables;
   readonly #outbox: Outbox<Fence>;
+  readonly #costs: PlayerCosts;
   #isKnown: boolean;
   #attempt: Attempt | undefined;
 
@@ -65,6 +72,7 @@ export class PlayerSession extends DurableObject<Env> {
     this.#isKnown = hasSchema(context.storage);
     if (this.#isKnown) migrateStorage(context.storage, playerMigrations);
     this.#tables = new PlayerTables(context.storage.sql);
+    this.#costs = new PlayerCosts(context.storage.sql);
     this.#outbox = new Outbox<Fence>(context.storage.sql, Date.now, (message) => this.#deliver(message));
   }
 
@@ -78,6 +86,10 @@ export class PlayerSession extends DurableObject<Env> {
     const step = nextOperationStep(known, { bodyHash, nowMs, inFlight: this.#inFlight(key, nowMs) });
     if (step.kind === "answer") return { ok: true, answer: step.answer };
     if (step.kind === "refuse") return refuse(step.code, step.detail, step.retryAfterSeconds);
+    const cost = this.#costs.spend(allocationCosts[step.kind], readLimits(this.env), nowMs);
+    if (!cost.allowed) {
+      return refuse("RATE_LIMITED", "Too many allocations. Wait before the next one.", cost.retryAfterSeconds);
+    }
     const attempt: Attempt = { key, startedAtMs: nowMs };
     this.#attempt = attempt;
     try {
@@ -248,6 +260,19 @@ export class PlayerSession extends DurableObject<Env> {
     });
     await this.#schedule();
     if (fence !== undefined) this.ctx.waitUntil(this.#outbox.deliverDue());
+  }
+
+  /** What is kept here about the player. */
+  exportData(): PlayerSessionExport {
+    return this.#isKnown ? exportPlayerData(this.#tables) : { allocations: [], playingOn: null };
+  }
+
+  /** The account is deleted: see `erasePlayerData`. Repeating it is harmless. */
+  erase(): void {
+    if (!this.#isKnown) return;
+    this.#attempt = undefined;
+    const seats = this.ctx.storage.transactionSync(() => erasePlayerData(this.#tables, Date.now()));
+    for (const { shard, reservationId } of seats) this.#withdraw(shard, reservationId);
   }
 
   override async alarm(): Promise<void> {

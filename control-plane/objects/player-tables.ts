@@ -27,6 +27,8 @@ export const playerMigrations: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   ${outboxSchema}
   `,
+  // What the player has asked for lately: see PlayerCosts.
+  "ALTER TABLE session ADD COLUMN costs TEXT NOT NULL DEFAULT '';",
 ];
 
 interface OperationRow extends Record<string, SqlStorageValue> {

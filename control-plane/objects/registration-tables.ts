@@ -40,6 +40,26 @@ export class RegistrationTables {
     return inserted.toArray().length > 0;
   }
 
+  /** How often a key has registered lately, as it was put. */
+  registrations(keyId: string): string {
+    const rows = this.#sql.exec<{ windows: string }>("SELECT windows FROM registrations WHERE key_id = ?", keyId);
+    return rows.toArray()[0]?.windows ?? "";
+  }
+
+  putRegistrations(
+    keyId: string,
+    windows: string,
+    times: { readonly nowMs: number; readonly forgetAtMs: number },
+  ): void {
+    this.#sql.exec("DELETE FROM registrations WHERE forget_at < ?", times.nowMs);
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO registrations (key_id, windows, forget_at) VALUES (?, ?, ?)",
+      keyId,
+      windows,
+      Math.ceil(times.forgetAtMs),
+    );
+  }
+
   noteRegion(region: string, nowMs: number): void {
     this.#sql.exec("INSERT OR REPLACE INTO regions (region, noted_at) VALUES (?, ?)", region, nowMs);
   }

@@ -1,5 +1,6 @@
 import { clusterKeyId, type ClusterPublicKey, verifyClusterAssertion } from "../../auth/cluster-assertion.ts";
 import type { RegisterRequest } from "../../protocol/index.ts";
+import { encodeLimitWindows, type Limits, memoryMs, parseLimitWindows, spendLimits } from "../domain/limits-policy.ts";
 import { logEvent } from "../log.ts";
 import { readStoreSettings } from "../settings.ts";
 import { findClusterKey } from "../store/cluster-keys.ts";
@@ -59,12 +60,21 @@ export async function enrolledKey(
   return { ok: true, key: found };
 }
 
+/** What has to be remembered of a good assertion. */
+export interface CheckedAssertion {
+  readonly jti: string;
+  /** Until then. */
+  readonly expiresAtMs: number;
+}
+
+export type AssertionUse = { readonly ok: true } | Refusal;
+
 /** What a good assertion says, or why it is refused. Whether it was used before is for the caller to find out. */
 export async function checkAssertion(
   request: RegistrationRequest,
   key: ClusterPublicKey,
   masterUrl: string,
-): Promise<{ readonly ok: true; readonly jti: string; readonly expiresAtMs: number } | Refusal> {
+): Promise<({ readonly ok: true } & CheckedAssertion) | Refusal> {
   const now = Math.floor(Date.now() / 1_000);
   const assertion = await verifyClusterAssertion(request.assertion, key, { masterUrl, now });
   if (assertion === undefined || assertion.instance !== request.details.instance || assertion.jti.length > 128) {
@@ -75,4 +85,30 @@ export async function checkAssertion(
   }
   // Remembered a little longer than it is accepted.
   return { ok: true, jti: `${assertion.keyId}.${assertion.jti}`, expiresAtMs: (assertion.expiresAt + 60) * 1_000 };
+}
+
+const registrationLimits = ["registrationsPerKey"] as const;
+
+/**
+ * Takes an assertion if it was not used before and its key has not registered too often lately. It has been verified: a stranger
+ * cannot use up what a key may. To be called in a transaction.
+ */
+export function useAssertion(
+  tables: RegistrationTables,
+  limits: Limits,
+  keyId: string,
+  assertion: CheckedAssertion,
+): AssertionUse {
+  const nowMs = Date.now();
+  const verdict = spendLimits(parseLimitWindows(tables.registrations(keyId)), registrationLimits, limits, nowMs);
+  if (!verdict.allowed) {
+    const detail = "This key registers too often. Find out why its processes restart; wait before the next attempt.";
+    return refuse("RATE_LIMITED", detail, verdict.retryAfterSeconds);
+  }
+  if (!tables.useAssertion(assertion.jti, assertion.expiresAtMs, nowMs)) {
+    return refuse("ASSERTION_REPLAYED", "This assertion was used before. Sign a new one for every attempt.");
+  }
+  const forgetAtMs = nowMs + memoryMs(registrationLimits, limits);
+  tables.putRegistrations(keyId, encodeLimitWindows(verdict.windows), { nowMs, forgetAtMs });
+  return { ok: true };
 }

@@ -63,6 +63,11 @@ export const registryMigrations: readonly string[] = [
   CREATE TABLE sweep (next_at INTEGER NOT NULL) STRICT;
   ${outboxSchema}
   `,
+  // How often each key has registered lately: see `useAssertion`.
+  `
+  CREATE TABLE registrations (key_id TEXT PRIMARY KEY, windows TEXT NOT NULL, forget_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE INDEX registrations_by_end ON registrations (forget_at);
+  `,
 ];
 
 export interface ClusterRow extends Record<string, SqlStorageValue> {

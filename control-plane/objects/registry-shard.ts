@@ -5,13 +5,22 @@ import type { FenceOrder } from "../domain/authority.ts";
 import type { ShardDigest } from "../domain/shard-choice.ts";
 import { homeShard, shardsForCluster } from "../domain/sharding.ts";
 import { logEvent } from "../log.ts";
+import { readLimits } from "../limit-settings.ts";
 import { readMasterSettings } from "../settings.ts";
 import { retryAlarm, wakeAt } from "./alarm.ts";
 import { ClusterLinks } from "./cluster-links.ts";
 import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
 import { Outbox, type OutboxMessage } from "./outbox.ts";
 import { refuse, type Refusal } from "./refusal.ts";
-import { checkAssertion, enrolledKey, type RegistrationAnswer, type RegistrationRequest } from "./registration.ts";
+import {
+  type AssertionUse,
+  checkAssertion,
+  type CheckedAssertion,
+  enrolledKey,
+  type RegistrationAnswer,
+  type RegistrationRequest,
+  useAssertion,
+} from "./registration.ts";
 import { RegistryLeases } from "./registry-leases.ts";
 import { type ClusterRow, registryMigrations } from "./registry-rows.ts";
 import { RegistrySeats } from "./registry-seats.ts";
@@ -53,9 +62,8 @@ export class RegistryShard extends DurableObject<Env> {
   async register(request: RegistrationRequest): Promise<RegistrationAnswer> {
     const assertion = await this.#checkRegistration(request);
     if (!assertion.ok) return assertion;
-    if (!(await this.#isFirstUse(request.shard, assertion.jti, assertion.expiresAtMs))) {
-      return refuse("ASSERTION_REPLAYED", "This assertion was used before. Sign a new one for every attempt.");
-    }
+    const use = await this.#useOnce(request, assertion);
+    if (!use.ok) return use;
     const sessionToken = createSessionToken(request.shard);
     const tokenHash = await hashToken(sessionToken);
     // From here to the answer nothing waits: the epoch, the fence and the row change together.
@@ -91,16 +99,18 @@ export class RegistryShard extends DurableObject<Env> {
    * An assertion serves once, whichever region it is shown in: one shard remembers them all. It is asked before anything is
    * changed, so an assertion may be lost with a crash, but never serves twice.
    */
-  async #isFirstUse(shard: string, jti: string, expiresAtMs: number): Promise<boolean> {
+  async #useOnce(request: RegistrationRequest, assertion: CheckedAssertion): Promise<AssertionUse> {
+    const { shard, keyId } = request;
     const home = homeShard(this.#parts.settings().shards);
-    if (home === shard) return this.useAssertion(jti, expiresAtMs);
-    const remembered = registryShard(this.env, home).useAssertion(jti, expiresAtMs);
-    return withDeadline(remembered, objectCallTimeoutMs, "the home shard");
+    if (home === shard) return this.useAssertion(keyId, assertion);
+    const used = registryShard(this.env, home).useAssertion(keyId, assertion);
+    return withDeadline(used, objectCallTimeoutMs, "the home shard");
   }
 
-  /** Whether this is the first use of an assertion. */
-  useAssertion(jti: string, expiresAtMs: number): boolean {
-    return this.#parts.registrations.useAssertion(jti, expiresAtMs, Date.now());
+  /** Takes an assertion that has been verified, once, and not too many of one key. */
+  useAssertion(keyId: string, assertion: CheckedAssertion): AssertionUse {
+    const { storage, registrations } = this.#parts;
+    return storage.transactionSync(() => useAssertion(registrations, readLimits(this.env), keyId, assertion));
   }
 
   /** A cluster has registered at another shard: an older process of it that is still here has to stop. */

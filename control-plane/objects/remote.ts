@@ -1,5 +1,6 @@
 import type { KeyRing } from "./key-ring.ts";
 import type { PlayerSession } from "./player-session.ts";
+import type { RateLimiter } from "./rate-limiter.ts";
 import type { RegistryShard } from "./registry-shard.ts";
 
 /** An object's methods as they are seen from outside: every one takes a while. Answers are plain data. */
@@ -24,7 +25,7 @@ type RemoteShard = Remote<
   | "deregister"
 > & { readonly fetch: (address: string, init: RequestInit) => Promise<Response> };
 
-type RemoteSession = Remote<PlayerSession, "allocate" | "cancel" | "ticketUsed">;
+type RemoteSession = Remote<PlayerSession, "allocate" | "cancel" | "ticketUsed" | "exportData" | "erase">;
 
 type RemoteRing = Remote<KeyRing, "signingKey" | "publishedKeys">;
 
@@ -36,6 +37,11 @@ export function registryShard(env: Env, name: string): RemoteShard {
 /** The session of a player, whether there is one yet or not. */
 export function playerSession(env: Env, playerId: string): RemoteSession {
   return env.PLAYER_SESSION.getByName(playerId);
+}
+
+/** The limiter of one subject; `name` is a hash of who that is. */
+export function rateLimiter(env: Env, name: string): Remote<RateLimiter, "attempt"> {
+  return env.RATE_LIMITER.getByName(name);
 }
 
 /** The one key ring of this master. */

@@ -9,7 +9,7 @@ import { type LibsqlServer, startLibsqlServer } from "../../dev/libsql/server.ts
 import { enrolClusterKey, findClusterKey, listClusterKeys, revokeClusterKey } from "./cluster-keys.ts";
 import { DatabaseError } from "./database.ts";
 import { migrate } from "./migrate.ts";
-import { recordPlayer } from "./players.ts";
+import { deletePlayer, findPlayer, recordPlayer } from "./players.ts";
 
 const authToken = "a-token-for-tests";
 let folder: string;
@@ -82,6 +82,18 @@ describe("players", () => {
     client.close();
     expect(rows).toHaveLength(1);
     expect(rows[0]).toMatchObject({ id: "p1", display_name: "Grace", created_at: 1, last_seen_at: 2 });
+  });
+});
+
+describe("a player's record", () => {
+  it("is found, and gone once it is deleted, however often", async () => {
+    await recordPlayer(address, { id: "p2", displayName: "Ada", nowMs: 3 });
+    await recordPlayer(address, { id: "p3", displayName: "Grace", nowMs: 4 });
+    expect(await findPlayer(address, "p2")).toEqual({ displayName: "Ada", createdAtMs: 3, lastSeenAtMs: 3 });
+    await deletePlayer(address, "p2");
+    await deletePlayer(address, "p2");
+    expect(await findPlayer(address, "p2")).toBeUndefined();
+    expect(await findPlayer(address, "p3")).toBeDefined();
   });
 });
 

@@ -11,7 +11,7 @@ export async function administrate(project: Project, request: AuthRequest): Prom
   await assertService(project, request);
   const id = request.path.slice("/admin/users/".length);
   if (request.path === "/admin/users") return createUser(project, request);
-  if (!/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(id)) {
+  if (!uuidForm.test(id)) {
     throw new AuthError(404, "validation_failed", "user_id must be an UUID");
   }
   const user = project.store.user(id.toLowerCase());
@@ -22,7 +22,8 @@ export async function administrate(project: Project, request: AuthRequest): Prom
   return { status: 200, body: {} };
 }
 
-async function assertService(project: Project, request: AuthRequest): Promise<void> {
+/** @throws AuthError for everyone but the project's secret key */
+export async function assertService(project: Project, request: AuthRequest): Promise<void> {
   if (request.isService) return;
   await authenticate(project, request);
   throw new AuthError(403, "not_admin", "User not allowed");
@@ -40,8 +41,14 @@ async function createUser(project: Project, request: AuthRequest): Promise<AuthA
   const passwordHash = await hashPassword(password);
   const now = project.clock();
   assertAddressFree(project, email);
-  const created = createEmailUser(email, passwordHash, parameters.user_metadata ?? {}, now);
-  return save(project, applyAdminParameters(created, parameters, now));
+  const made = createEmailUser(
+    email,
+    passwordHash,
+    parameters.user_metadata ?? {},
+    now,
+    parseId(project, parameters.id),
+  );
+  return save(project, applyAdminParameters(made, parameters, now));
 }
 
 async function updateUser(project: Project, request: AuthRequest, found: User): Promise<AuthAnswer> {
@@ -81,10 +88,23 @@ function save(project: Project, user: User): AuthAnswer {
   return { status: 200, body: describeUser(user) };
 }
 
+/** The id that a new account is to have, if one was asked for. */
+function parseId(project: Project, given: string): string | undefined {
+  if (given === "") return undefined;
+  if (!uuidForm.test(given)) throw new AuthError(400, "validation_failed", "ID must conform to the uuid v4 format");
+  const id = given.toLowerCase();
+  if (project.store.user(id) !== undefined) {
+    throw new AuthError(500, "unexpected_failure", "Database error creating new user");
+  }
+  return id;
+}
+
 function assertAddressFree(project: Project, email: string): void {
   if (project.store.userByEmail(email) === undefined) return;
   throw new AuthError(422, "email_exists", "A user with this email address has already been registered");
 }
+
+const uuidForm = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 
 const unitMs: ReadonlyMap<string, number> = new Map([
   ["ms", 1],

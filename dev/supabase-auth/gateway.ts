@@ -66,7 +66,11 @@ export function internalFailure(cause: unknown): HttpReply {
 }
 
 function encodeAnswer(answer: AuthAnswer): HttpReply {
-  const { status, body } = answer;
+  const { status, body, html } = answer;
+  if (html !== undefined) {
+    const headers = { "content-type": "text/html; charset=utf-8", "cache-control": "no-store", ...answer.headers };
+    return { status, headers, body: html };
+  }
   if (body === undefined) return { status, headers: { ...corsHeaders, ...answer.headers } };
   const headers = { ...corsHeaders, "content-type": "application/json", ...answer.headers };
   return { status, headers, body: JSON.stringify(body) };

@@ -14,6 +14,16 @@ const metadata = z.record(z.string(), z.json()).nullish();
 export const signUpParameters = z.object({ email: text, phone: text, password: text, data: metadata });
 export const passwordGrantParameters = z.object({ email: text, phone: text, password: text });
 export const refreshGrantParameters = z.object({ refresh_token: text });
+export const pkceGrantParameters = z.object({ auth_code: text, code_verifier: text });
+export const verifyParameters = z.object({
+  type: text,
+  token: text,
+  token_hash: text,
+  email: text,
+  phone: text,
+  redirect_to: text,
+});
+export const linkParameters = z.object({ type: text, email: text, password: text, data: metadata, redirect_to: text });
 export const idTokenGrantParameters = z.object({ id_token: text, provider: text });
 export const userUpdateParameters = z.object({
   email: text,
@@ -23,6 +33,7 @@ export const userUpdateParameters = z.object({
   app_metadata: metadata,
 });
 export const adminUserParameters = z.object({
+  id: text,
   email: text,
   phone: text,
   password: text,

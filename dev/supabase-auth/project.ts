@@ -15,6 +15,16 @@ export interface ProjectSettings {
   readonly accessTokenLifetimeSeconds: number;
   /** How long a refresh token that has been used may be used again, for clients that lost the answer. */
   readonly refreshTokenReuseSeconds: number;
+  /** Providers that players may sign in with in a browser; here all of them are one page of this server's. */
+  readonly oauthProviders: readonly string[];
+  /** Where browsers go that may not go where they wanted. */
+  readonly siteUrl: string;
+  /** Where they may go besides; `*` stands for anything but a dot or a slash, `**` for anything. */
+  readonly redirectUrls: readonly string[];
+  /** How long a login in the browser may take. */
+  readonly flowLifetimeSeconds: number;
+  /** How long a link that is mailed works. */
+  readonly oneTimeTokenLifetimeSeconds: number;
 }
 
 /** What every handler works with. */
@@ -45,5 +55,7 @@ export interface AuthAnswer {
   readonly status: number;
   /** JSON; absent means no body. */
   readonly body?: unknown;
+  /** A page instead of JSON. */
+  readonly html?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }

@@ -1,4 +1,3 @@
-import { AuthError } from "./auth-error.ts";
 import type { AuthAnswer, Project } from "./project.ts";
 
 export const health: AuthAnswer = {
@@ -16,7 +15,12 @@ export function describeSettings(project: Project): AuthAnswer {
   return {
     status: 200,
     body: {
-      external: { anonymous_users: !settings.anonymousDisabled, email: true, phone: false },
+      external: {
+        anonymous_users: !settings.anonymousDisabled,
+        email: true,
+        phone: false,
+        ...Object.fromEntries(settings.oauthProviders.map((provider) => [provider, true])),
+      },
       disable_signup: settings.signupDisabled,
       mailer_autoconfirm: !settings.confirmEmail,
       phone_autoconfirm: false,
@@ -33,9 +37,4 @@ export function describeKeySet(project: Project): AuthAnswer {
     body: { keys: [project.key.publicJwk] },
     headers: { "cache-control": "public, max-age=600" },
   };
-}
-
-/** `GET /authorize`: no other provider is enabled here. */
-export function refuseProvider(): never {
-  throw new AuthError(400, "validation_failed", "Unsupported provider: provider is not enabled");
 }

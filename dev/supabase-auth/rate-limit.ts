@@ -5,9 +5,11 @@ export interface RateLimits {
   readonly tokensPerFiveMinutes: number;
   readonly signUpsPerFiveMinutes: number;
   readonly anonymousSignUpsPerHour: number;
+  /** Default 30. */
+  readonly verificationsPerFiveMinutes?: number;
 }
 
-export type RateLimitKind = "token" | "signup" | "anonymous";
+export type RateLimitKind = "token" | "signup" | "anonymous" | "verify";
 
 interface Bucket {
   tokens: number;
@@ -30,6 +32,7 @@ export class RateLimiter {
       token: { burst: limits.tokensPerFiveMinutes, windowMs: fiveMinutesMs },
       signup: { burst: limits.signUpsPerFiveMinutes, windowMs: fiveMinutesMs },
       anonymous: { burst: limits.anonymousSignUpsPerHour, windowMs: hourMs },
+      verify: { burst: limits.verificationsPerFiveMinutes ?? 30, windowMs: fiveMinutesMs },
     };
     this.#clock = clock;
   }

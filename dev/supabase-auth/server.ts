@@ -30,6 +30,16 @@ export interface SupabaseAuthOptions {
   readonly accessTokenLifetimeSeconds?: number;
   /** Default 10. */
   readonly refreshTokenReuseSeconds?: number;
+  /** Providers to sign in with in a browser, as `discord`: each is a page of this server's that asks who to be. Default none. */
+  readonly oauthProviders?: readonly string[];
+  /** Default `http://127.0.0.1:3000`. */
+  readonly siteUrl?: string;
+  /** Where browsers may be sent after that, besides the site: see `ProjectSettings`. Default none. */
+  readonly redirectUrls?: readonly string[];
+  /** Default 300. */
+  readonly flowLifetimeSeconds?: number;
+  /** Default 3,600. */
+  readonly oneTimeTokenLifetimeSeconds?: number;
   /** Limits by address; off when absent. */
   readonly rateLimits?: RateLimits;
 }
@@ -49,8 +59,8 @@ const maxBodyBytes = 1_048_576;
 
 /**
  * Starts a stand-in for Supabase Auth that supabase-js talks to, for development and tests. It refuses what a real
- * project refuses, with the same status, code and words; what it does not have (other providers, phones, second
- * factors, mail) it answers as a project does in which that is turned off. `test/conformance` runs the same tests
+ * project refuses, with the same status, code and words; what it does not have (phones, second factors, mail, ID tokens
+ * of providers) it answers as a project does in which that is turned off. `test/conformance` runs the same tests
  * against it and against a real project.
  * @throws Error that says what is wrong with the file, the address or the port
  */
@@ -81,6 +91,11 @@ export async function startSupabaseAuth(options: SupabaseAuthOptions): Promise<S
         minPasswordLength: options.minPasswordLength ?? 8,
         accessTokenLifetimeSeconds: options.accessTokenLifetimeSeconds ?? 3_600,
         refreshTokenReuseSeconds: options.refreshTokenReuseSeconds ?? 10,
+        oauthProviders: options.oauthProviders ?? [],
+        siteUrl: options.siteUrl ?? "http://127.0.0.1:3000",
+        redirectUrls: options.redirectUrls ?? [],
+        flowLifetimeSeconds: options.flowLifetimeSeconds ?? 300,
+        oneTimeTokenLifetimeSeconds: options.oneTimeTokenLifetimeSeconds ?? 3_600,
       },
       store,
       key,

@@ -2,13 +2,15 @@ import { chmodSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import Database from "libsql";
 import { z } from "zod";
+import { flowSchema, FlowStore } from "./flow-store.ts";
+import { oneTimeTokenSchema, OneTimeTokenStore } from "./one-time-token-store.ts";
 import { type User, userSchema } from "./user.ts";
 
 const sessionSchema = z.object({
   id: z.string(),
   userId: z.string(),
   /** How the player signed in, for the claim `amr`. */
-  method: z.enum(["password", "anonymous"]),
+  method: z.enum(["password", "anonymous", "oauth", "otp"]),
   createdAt: z.number(),
 });
 export type Session = z.infer<typeof sessionSchema>;
@@ -35,6 +37,8 @@ const schema = `
     session_id TEXT NOT NULL REFERENCES sessions(id) ON DELETE CASCADE, parent TEXT, revoked INTEGER NOT NULL,
     updated_at INTEGER NOT NULL);
   CREATE INDEX IF NOT EXISTS refresh_tokens_by_session ON refresh_tokens(session_id);
+  ${flowSchema}
+  ${oneTimeTokenSchema}
 `;
 
 /**
@@ -42,6 +46,8 @@ const schema = `
  * interferes.
  */
 export class AuthStore {
+  readonly flows: FlowStore;
+  readonly oneTimeTokens: OneTimeTokenStore;
   readonly #db: Database.Database;
 
   /**
@@ -53,6 +59,8 @@ export class AuthStore {
     this.#db = new Database(file ?? ":memory:");
     this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
     this.#db.exec(schema);
+    this.flows = new FlowStore(this.#db);
+    this.oneTimeTokens = new OneTimeTokenStore(this.#db);
     // It holds a private key and password hashes.
     if (file !== undefined) chmodSync(file, 0o600);
   }
@@ -81,6 +89,13 @@ export class AuthStore {
 
   userByEmail(email: string): User | undefined {
     return parseUser(this.#document("SELECT document FROM users WHERE email = ?", email));
+  }
+
+  /** The user whose identity at another provider this is. */
+  userByIdentity(provider: string, providerId: string): User | undefined {
+    const sql = `SELECT document FROM users, json_each(users.document, '$.otherIdentities') AS entry
+      WHERE entry.value ->> 'provider' = ? AND entry.value ->> 'providerId' = ?`;
+    return parseUser(this.#document(sql, provider, providerId));
   }
 
   userByNewEmail(email: string): User | undefined {
@@ -163,8 +178,8 @@ export class AuthStore {
     return row === undefined ? undefined : refreshTokenSchema.parse(row);
   }
 
-  #document(sql: string, value: string): string | undefined {
-    const row = this.#db.prepare(sql).get([value]);
+  #document(sql: string, ...values: readonly string[]): string | undefined {
+    const row = this.#db.prepare(sql).get([...values]);
     return row === undefined ? undefined : documentSchema.parse(row).document;
   }
 

@@ -7,18 +7,20 @@ import {
 } from "./parameters.ts";
 import { isPasswordCorrect } from "./password.ts";
 import type { AuthAnswer, AuthRequest, Project } from "./project.ts";
+import { grantByCode } from "./pkce.ts";
 import { openSession, refreshSession } from "./session.ts";
 import { isBanned } from "./user.ts";
 
-/** `POST /token?grant_type=`: signing in by password, and refreshing. */
+/** `POST /token?grant_type=`: signing in by password or by a browser's code, and refreshing. */
 export async function grantToken(project: Project, request: AuthRequest): Promise<AuthAnswer> {
   const grant = request.query.get("grant_type");
-  if (grant !== "password" && grant !== "refresh_token" && grant !== "id_token") {
+  if (grant !== "password" && grant !== "refresh_token" && grant !== "id_token" && grant !== "pkce") {
     throw new AuthError(400, "invalid_credentials", "unsupported_grant_type");
   }
   project.limiter?.take("token", request.address);
   if (grant === "password") return grantByPassword(project, request);
   if (grant === "id_token") return refuseIdToken(request);
+  if (grant === "pkce") return grantByCode(project, request);
   const { refresh_token: token } = parseParameters(refreshGrantParameters, request.body);
   if (token === "") throw new AuthError(400, "validation_failed", "refresh_token required");
   return refreshSession(project, token);

@@ -11,6 +11,9 @@ const identity = z.object({
   updatedAt: z.number(),
 });
 
+const otherIdentity = identity.extend({ provider: z.string(), providerId: z.string() });
+export type OtherIdentity = z.infer<typeof otherIdentity>;
+
 /** An account as it is stored. Times are milliseconds since 1970. */
 export const userSchema = z.object({
   id: z.string(),
@@ -25,6 +28,8 @@ export const userSchema = z.object({
   appMetadata: metadata,
   userMetadata: metadata,
   emailIdentity: identity.nullable(),
+  /** Identities at providers that the player signed in with in a browser. */
+  otherIdentities: z.array(otherIdentity).default([]),
   bannedUntil: z.number().nullable(),
   isAnonymous: z.boolean(),
   createdAt: z.number(),
@@ -48,6 +53,7 @@ export function createAnonymousUser(data: Metadata, now: number): User {
     appMetadata: {},
     userMetadata: data,
     emailIdentity: null,
+    otherIdentities: [],
     bannedUntil: null,
     isAnonymous: true,
     createdAt: now,
@@ -55,8 +61,14 @@ export function createAnonymousUser(data: Metadata, now: number): User {
   };
 }
 
-export function createEmailUser(email: string, passwordHash: string, data: Metadata, now: number): User {
-  return adoptEmail({ ...createAnonymousUser(data, now), passwordHash }, email, now);
+export function createEmailUser(
+  email: string,
+  passwordHash: string,
+  data: Metadata,
+  now: number,
+  id: string = randomUUID(),
+): User {
+  return adoptEmail({ ...createAnonymousUser(data, now), id, passwordHash }, email, now);
 }
 
 /** The account under this address, not yet confirmed. An anonymous account becomes a permanent one. */
@@ -68,11 +80,41 @@ export function adoptEmail(user: User, email: string, now: number): User {
     email,
     newEmail: null,
     isAnonymous: false,
-    appMetadata: { ...user.appMetadata, provider: "email", providers: ["email"] },
+    appMetadata: { ...user.appMetadata, ...describeProviders(["email", ...providersOf(user)]) },
     userMetadata: { ...user.userMetadata, ...claims },
     emailIdentity: { identityId, data: { ...user.userMetadata, ...claims }, createdAt, updatedAt: now },
     updatedAt: now,
   };
+}
+
+/** A new account that a provider vouches for: without a password, its address confirmed. */
+export function createProvidedUser(identity: OtherIdentity, email: string, now: number): User {
+  const user = { ...createAnonymousUser({}, now), email, emailConfirmedAt: now, isAnonymous: false };
+  return adoptIdentity(user, identity, now);
+}
+
+/** The account with an identity at another provider, which it may have had before. */
+export function adoptIdentity(user: User, identity: OtherIdentity, now: number): User {
+  const { provider, providerId, data } = identity;
+  const known = user.otherIdentities.find((one) => one.provider === provider && one.providerId === providerId);
+  const adopted = known === undefined ? identity : { ...known, data, updatedAt: now };
+  const next: User = {
+    ...user,
+    otherIdentities: [...user.otherIdentities.filter((one) => one !== known), adopted],
+    userMetadata: { ...user.userMetadata, ...data },
+    updatedAt: now,
+  };
+  return { ...next, appMetadata: { ...next.appMetadata, ...describeProviders(providersOf(next)) } };
+}
+
+function providersOf(user: User): string[] {
+  const byEmail = user.emailIdentity === null ? [] : ["email"];
+  return [...byEmail, ...user.otherIdentities.map(({ provider }) => provider)];
+}
+
+function describeProviders(providers: readonly string[]): Metadata {
+  const distinct = [...new Set(providers)];
+  return { provider: distinct[0] ?? "email", providers: distinct };
 }
 
 /** The account whose address is known to be its owner's. */
@@ -135,21 +177,19 @@ export function describeObfuscatedUser(email: string, data: Metadata, now: numbe
 }
 
 function describeIdentities(user: User): unknown[] {
-  const identity = user.emailIdentity;
-  if (identity === null) return [];
-  return [
-    {
-      identity_id: identity.identityId,
-      id: user.id,
-      user_id: user.id,
-      identity_data: identity.data,
-      provider: "email",
-      last_sign_in_at: timeText(identity.createdAt),
-      created_at: timeText(identity.createdAt),
-      updated_at: timeText(identity.updatedAt),
-      email: identity.data["email"],
-    },
-  ];
+  const { emailIdentity, otherIdentities } = user;
+  const byEmail = emailIdentity === null ? [] : [{ ...emailIdentity, provider: "email", providerId: user.id }];
+  return [...byEmail, ...otherIdentities].map((identity) => ({
+    identity_id: identity.identityId,
+    id: identity.providerId,
+    user_id: user.id,
+    identity_data: identity.data,
+    provider: identity.provider,
+    last_sign_in_at: timeText(identity.createdAt),
+    created_at: timeText(identity.createdAt),
+    updated_at: timeText(identity.updatedAt),
+    email: identity.data["email"],
+  }));
 }
 
 function optionalTime(name: string, milliseconds: number | null): Record<string, string> {

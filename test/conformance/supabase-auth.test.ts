@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { type Session, type SupabaseClient, createClient } from "@supabase/supabase-js";
 import { SignJWT, decodeJwt, decodeProtectedHeader, generateKeyPair } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -7,8 +7,8 @@ import { startSupabaseAuth } from "../../dev/supabase-auth/server.ts";
 /**
  * What this project relies on in Supabase Auth, seen through supabase-js alone. Runs against the local stand-in, or,
  * when `SUPABASE_URL` and `SUPABASE_PUBLISHABLE_KEY` are set, against that project. It must be one for testing: e-mail
- * sign-ups that need no confirmation, anonymous sign-ins, passwords of 8 characters allowed, asymmetric signing keys.
- * Some twenty accounts stay behind in it, at `SUPABASE_TEST_EMAIL_DOMAIN` (hosted projects refuse example.com).
+ * sign-ups that need no confirmation, anonymous sign-ins, passwords of 8 characters allowed, asymmetric signing keys. With
+ * `SUPABASE_SECRET_KEY`, what needs that key is tried as well. Some twenty accounts stay behind in it, at `SUPABASE_TEST_EMAIL_DOMAIN` (hosted projects refuse example.com).
  */
 const environment = process.env;
 const emailDomain = environment["SUPABASE_TEST_EMAIL_DOMAIN"] ?? "example.com";
@@ -16,11 +16,14 @@ const password = "correct horse battery";
 
 let url = environment["SUPABASE_URL"] ?? "";
 let key = environment["SUPABASE_PUBLISHABLE_KEY"] ?? "";
+let secretKey = environment["SUPABASE_SECRET_KEY"] ?? "";
+const isReal = url !== "" && key !== "";
 let stop = async (): Promise<void> => {};
 
 beforeAll(async () => {
-  if (url !== "" && key !== "") return;
-  const standIn = await startSupabaseAuth({ publishableKey: "sb_publishable_conformance" });
+  if (isReal) return;
+  secretKey = "sb_secret_conformance";
+  const standIn = await startSupabaseAuth({ publishableKey: "sb_publishable_conformance", secretKey });
   ({ url, publishableKey: key } = standIn);
   stop = () => standIn.close();
 });
@@ -311,6 +314,101 @@ describe("changing an account", () => {
       code: "invalid_credentials",
     });
     expect((await signIn(email, `new ${password}`)).session.user.id).toBe(session.user.id);
+  });
+});
+
+describe("logging in in a browser", () => {
+  const connectPkce = (): SupabaseClient["auth"] =>
+    createClient(url, key, {
+      auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false, flowType: "pkce" },
+    }).auth;
+
+  it("begins at an address with an S256 challenge", async () => {
+    const { data } = await connectPkce().signInWithOAuth({
+      provider: "discord",
+      options: { redirectTo: "http://127.0.0.1:5173/done", skipBrowserRedirect: true },
+    });
+    const address = new URL(data.url ?? "");
+    expect(`${address.origin}${address.pathname}`).toBe(`${url}/auth/v1/authorize`);
+    expect(Object.fromEntries(address.searchParams)).toEqual({
+      provider: "discord",
+      redirect_to: "http://127.0.0.1:5173/done",
+      code_challenge: expect.stringMatching(/^[\w-]{43}$/),
+      code_challenge_method: "s256",
+    });
+  });
+
+  it("does not begin at a provider that there is not", async () => {
+    const answer = await fetch(`${url}/auth/v1/authorize?provider=carrier-pigeon`, {
+      redirect: "manual",
+      headers: { "x-supabase-api-version": "2024-01-01" },
+    });
+    expect([answer.status, await answer.json()]).toMatchObject([400, { code: "validation_failed" }]);
+  });
+
+  it("does not end with a code that nobody gave", async () => {
+    const auth = connectPkce();
+    await auth.signInWithOAuth({ provider: "discord", options: { skipBrowserRedirect: true } });
+    const { error } = await auth.exchangeCodeForSession(randomUUID());
+    expect(error).toMatchObject({ status: 404, code: "flow_state_not_found" });
+  });
+
+  it("does not end without a verifier", async () => {
+    const answer = await fetch(`${url}/auth/v1/token?grant_type=pkce`, {
+      method: "POST",
+      headers: { apikey: key, "content-type": "application/json", "x-supabase-api-version": "2024-01-01" },
+      body: JSON.stringify({ auth_code: randomUUID() }),
+    });
+    expect([answer.status, await answer.json()]).toMatchObject([400, { code: "validation_failed" }]);
+  });
+});
+
+describe("one-time tokens", () => {
+  it("that nobody gave open nothing", async () => {
+    const { error } = await connect().verifyOtp({ type: "email", token_hash: randomBytes(28).toString("hex") });
+    expect(error).toMatchObject({ status: 403, code: "otp_expired" });
+  });
+
+  it("are not made for everybody", async () => {
+    const { error } = await connect().admin.generateLink({ type: "magiclink", email: freshEmail() });
+    expect(error?.status).toBeGreaterThanOrEqual(401);
+    expect(error?.status).toBeLessThanOrEqual(403);
+  });
+});
+
+describe.runIf(!isReal || secretKey !== "")("with the secret key", () => {
+  const admin = (): SupabaseClient["auth"]["admin"] => connect(secretKey).admin;
+
+  it("an account gets the id and the metadata that were chosen, and a session without a password", async () => {
+    const id = randomUUID();
+    // No mail could ever be sent to it, and none is.
+    const email = `steam-${id}@players.sustenet.invalid`;
+    const mark = { foreign_identity: { provider: "steam", id: "1" } };
+    const created = await admin().createUser({ id, email, email_confirm: true, app_metadata: mark });
+    expect(created.error).toBeNull();
+    expect(created.data.user).toMatchObject({ id, email, app_metadata: mark });
+    expect((await admin().createUser({ email })).error).toMatchObject({ status: 422, code: "email_exists" });
+
+    const { data: link } = await admin().generateLink({ type: "magiclink", email });
+    expect(link.user).toMatchObject({ id, app_metadata: mark });
+    const tokenHash = link.properties?.hashed_token ?? "";
+    const { data, error } = await connect().verifyOtp({ type: "email", token_hash: tokenHash });
+    expect(error).toBeNull();
+    expect(data.user?.id).toBe(id);
+    expect(decodeJwt(data.session?.access_token ?? "")).toMatchObject({ sub: id, app_metadata: mark });
+    expect((await connect().verifyOtp({ type: "email", token_hash: tokenHash })).error).toMatchObject({
+      status: 403,
+      code: "otp_expired",
+    });
+
+    const moved = `displaced-${randomUUID()}@players.sustenet.invalid`;
+    expect((await admin().updateUserById(id, { email: moved })).error).toBeNull();
+    expect((await admin().getUserById(id)).data.user?.email).toBe(moved);
+
+    expect((await admin().deleteUser(id)).error).toBeNull();
+    expect((await admin().getUserById(id)).error).toMatchObject({ status: 404, code: "user_not_found" });
+    expect((await admin().deleteUser(id)).error).toMatchObject({ status: 404, code: "user_not_found" });
+    expect((await connect().getUser(data.session?.access_token ?? "")).error).toMatchObject({ status: 403 });
   });
 });
 

@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { migrate } from "../../control-plane/store/migrate.ts";
+import { startEpicAccounts } from "../../dev/identity-stand-ins/epic.ts";
+import { startSteamWebApi } from "../../dev/identity-stand-ins/steam.ts";
 import { startLibsqlServer } from "../../dev/libsql/server.ts";
 import { startSupabaseAuth } from "../../dev/supabase-auth/server.ts";
 import type { Provided } from "./support/provided.ts";
@@ -17,7 +19,17 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const databaseToken = randomBytes(16).toString("base64url");
   const publishableKey = `sb_publishable_${randomBytes(16).toString("base64url")}`;
   const database = await startLibsqlServer({ file: join(folder, "turso.db"), authToken: databaseToken });
-  const identity = await startSupabaseAuth({ publishableKey });
+  const secretKey = `sb_secret_${randomBytes(16).toString("base64url")}`;
+  const redirectUrl = "https://game.test/done";
+  const identity = await startSupabaseAuth({
+    publishableKey,
+    secretKey,
+    oauthProviders: ["discord"],
+    redirectUrls: [redirectUrl],
+  });
+  const webApiKey = randomBytes(16).toString("hex");
+  const steam = await startSteamWebApi({ webApiKey, appId: 480 });
+  const epic = await startEpicAccounts({ clientId: "xyza7891" });
   await migrate({ url: database.url, authToken: databaseToken });
   const bindings: Provided["workerBindings"] = {
     MASTER_URL: masterUrl,
@@ -26,9 +38,20 @@ export default async function setup(project: TestProject): Promise<() => Promise
     TURSO_AUTH_TOKEN: databaseToken,
     SUPABASE_URL: identity.url,
     SUPABASE_PUBLISHABLE_KEY: publishableKey,
+    SUPABASE_SECRET_KEY: secretKey,
+    IDENTITY_PROVIDERS: "password, anonymous, supabase, oauth, steam, epic",
+    OAUTH_PROVIDERS: "discord",
+    OAUTH_REDIRECT_URLS: redirectUrl,
+    STEAM_WEB_API_KEY: webApiKey,
+    STEAM_APP_ID: "480",
+    STEAM_IDENTITY: "sustenet",
+    STEAM_API_URL: steam.url,
+    EPIC_CLIENT_IDS: "xyza7891",
+    EPIC_JWKS_URL: epic.keySetUrl,
     KEY_ENCRYPTION_KEY: randomBytes(32).toString("base64"),
   };
   project.provide("workerBindings", bindings);
+  project.provide("identityStandIns", { steamUrl: steam.url, epicUrl: epic.url });
   const now = Math.floor(Date.now() / 1_000);
   const claims = {
     iss: `${identity.url}/auth/v1`,
@@ -46,7 +69,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     "of the anonymous role": await identity.signAccessToken({ ...claims, role: "anon" }),
   });
   return async () => {
-    await Promise.all([database.close(), identity.close()]);
+    await Promise.all([database.close(), identity.close(), steam.close(), epic.close()]);
     await rm(folder, { recursive: true, force: true });
   };
 }

@@ -7,6 +7,8 @@ declare module "vitest" {
     workerBindings: Record<string, string>;
     /** Access tokens that the identity service signed, each with one thing wrong with it, by what that is. */
     badTokens: Record<string, string>;
+    /** Where the stand-ins for other providers make tickets and tokens. */
+    identityStandIns: { steamUrl: string; epicUrl: string };
   }
 }
 

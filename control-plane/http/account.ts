@@ -1,0 +1,147 @@
+import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { createSupabaseIdentity } from "../../auth/supabase.ts";
+import { checkSessionOrGone, deleteAccount } from "../../auth/supabase-admin.ts";
+import { logEvent } from "../log.ts";
+import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
+import { playerSession } from "../objects/remote.ts";
+import { readIdentitySettings, readStoreSettings } from "../settings.ts";
+import { DatabaseError } from "../store/database.ts";
+import { deletePlayer, findPlayer } from "../store/players.ts";
+import { exportSchema, upgradedSchema, upgradeSchema } from "./account-schemas.ts";
+import { askIdentity, requirePlayer } from "./identity.ts";
+import { limitAccountChange, limitAttempt } from "./limits.ts";
+import { requireMethod } from "./login-providers.ts";
+import { notePlayer } from "./player-record.ts";
+import { ProblemError } from "./problem.ts";
+import { bodyProblems, jsonAnswer, jsonBody, type MasterHono, playerSecurity, problemAnswers } from "./route-parts.ts";
+import { confirmationSchema } from "./schemas.ts";
+
+const tags = ["Players"];
+const accountProblems = ["UNAUTHENTICATED", "RATE_LIMITED", "IDENTITY_UNAVAILABLE"] as const;
+
+const upgrade = createRoute({
+  method: "post",
+  path: "/v1/me/upgrade",
+  tags,
+  summary: "Make an anonymous player a full account",
+  description:
+    "The player's id stays, and with it everything that the game keeps. The access token tells of it after the next `POST /v1/refresh`.",
+  security: playerSecurity,
+  request: jsonBody(upgradeSchema),
+  responses: {
+    200: jsonAnswer("A full account now.", upgradedSchema),
+    202: jsonAnswer("It will be one when its e-mail address is confirmed.", confirmationSchema),
+    ...problemAnswers(
+      ...bodyProblems,
+      ...accountProblems,
+      "NOT_ANONYMOUS",
+      "ACCOUNT_EXISTS",
+      "WEAK_PASSWORD",
+      "SWITCHED_OFF",
+    ),
+  },
+});
+
+const exportData = createRoute({
+  method: "get",
+  path: "/v1/me/export",
+  tags,
+  summary: "Everything that is held about the player",
+  security: playerSecurity,
+  responses: {
+    200: jsonAnswer("What the identity service, the database and the player's session hold.", exportSchema),
+    ...problemAnswers(...accountProblems, "DATABASE_UNAVAILABLE"),
+  },
+});
+
+const remove = createRoute({
+  method: "delete",
+  path: "/v1/me",
+  tags,
+  summary: "Delete the account, for good",
+  description:
+    "The account and its sessions end, the record goes, tickets that were not used lose their seats. Bans and the operators' audit log stay. Repeat it until it is answered with 204.",
+  security: playerSecurity,
+  responses: {
+    204: { description: "Deleted." },
+    ...problemAnswers(...accountProblems, "DATABASE_UNAVAILABLE", "SWITCHED_OFF"),
+  },
+});
+
+export function addAccountRoutes(app: OpenAPIHono<MasterHono>): void {
+  app.openapi(upgrade, async (context) => {
+    const { playerId, token } = await requirePlayer(context);
+    requireMethod(context, "password");
+    await limitAttempt(context, "signup");
+    await limitAccountChange(context, playerId);
+    const account = context.req.valid("json");
+    const result = await askIdentity(context, (project) => createSupabaseIdentity(project).upgrade(token, account));
+    if (result.kind === "confirmation-required") return context.json({ status: result.kind }, 202);
+    notePlayer(context, result.player);
+    return context.json({ status: result.kind, player: result.player }, 200);
+  });
+
+  app.openapi(exportData, async (context) => {
+    const { playerId, token } = await requirePlayer(context);
+    await limitAccountChange(context, playerId);
+    const account = await askIdentity(context, (project) => createSupabaseIdentity(project).exportAccount(token));
+    const record = await askDatabase(() => findPlayer(readStoreSettings(context.env), playerId));
+    const session = await withDeadline(
+      playerSession(context.env, playerId).exportData(),
+      objectCallTimeoutMs,
+      "the player's session",
+    );
+    const { identities, ...rest } = account;
+    return context.json(
+      {
+        exportedAt: new Date().toISOString(),
+        account: { ...rest, identities: [...identities] },
+        record:
+          record === undefined
+            ? null
+            : {
+                displayName: record.displayName,
+                firstSeenAt: new Date(record.createdAtMs).toISOString(),
+                lastSeenAt: new Date(record.lastSeenAtMs).toISOString(),
+              },
+        session: { ...session, allocations: [...session.allocations] },
+      },
+      200,
+    );
+  });
+
+  app.openapi(remove, async (context) => {
+    const { playerId, token: accessToken } = await requirePlayer(context);
+    const secretKey = requireSecretKey(context);
+    await limitAccountChange(context, playerId);
+    const state = await askIdentity(context, (project) =>
+      checkSessionOrGone({ ...project, secretKey }, { accessToken, playerId }),
+    );
+    await withDeadline(playerSession(context.env, playerId).erase(), objectCallTimeoutMs, "the player's session");
+    if (state === "lives") {
+      await askIdentity(context, (project) => deleteAccount({ ...project, secretKey }, playerId));
+    }
+    await askDatabase(() => deletePlayer(readStoreSettings(context.env), playerId));
+    logEvent("info", "players.deleted", { requestId: context.get("requestId"), playerId });
+    return context.body(null, 204);
+  });
+}
+
+function requireSecretKey(context: Context<MasterHono>): string {
+  const { secretKey } = readIdentitySettings(context.env);
+  if (secretKey !== undefined) return secretKey;
+  throw new ProblemError("SWITCHED_OFF", "Accounts cannot be deleted here: ask the game's operators to do it.");
+}
+
+async function askDatabase<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error;
+    throw new ProblemError("DATABASE_UNAVAILABLE", "The database cannot be reached now. Repeat the request shortly.", {
+      retryAfterSeconds: 5,
+      cause: error,
+    });
+  }
+}

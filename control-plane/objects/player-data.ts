@@ -1,0 +1,46 @@
+import { isUnused } from "../domain/operations.ts";
+import type { PlayerTables } from "./player-tables.ts";
+
+/** What a player's session knows about the player. */
+export interface PlayerSessionExport {
+  readonly allocations: readonly {
+    readonly reservationId: string;
+    readonly state: string;
+    readonly clusterId: string | null;
+    readonly requestedAt: string;
+    readonly expiresAt: string | null;
+  }[];
+  /** The cluster where the newest session of the player is, or was. */
+  readonly playingOn: string | null;
+}
+
+/** Tickets are secrets, and not in it. */
+export function exportPlayerData(tables: PlayerTables): PlayerSessionExport {
+  const allocations = tables.operations().map(({ reservationId, state, clusterId, recordedAtMs, expiresAt }) => ({
+    reservationId,
+    state,
+    clusterId: clusterId ?? null,
+    requestedAt: new Date(recordedAtMs).toISOString(),
+    expiresAt: expiresAt === undefined ? null : new Date(expiresAt * 1_000).toISOString(),
+  }));
+  return { allocations, playingOn: tables.authority()?.clusterId ?? null };
+}
+
+/**
+ * Cancels what has not been used and forgets the rest. What has been cancelled goes with its ticket's end; the generation stays,
+ * for it fences off whatever of this player still plays. To be called in a transaction.
+ *
+ * @returns the seats that no ticket was made for: they can go at once
+ */
+export function erasePlayerData(
+  tables: PlayerTables,
+  nowMs: number,
+): readonly { readonly shard: string; readonly reservationId: string }[] {
+  const operations = tables.operations();
+  const unused = operations.filter((operation) => isUnused(operation, nowMs));
+  for (const { key } of unused) tables.setOperationState(key, "cancelled");
+  tables.deleteOperations(operations.filter((operation) => !unused.includes(operation)).map(({ key }) => key));
+  return unused.flatMap(({ state, shard, reservationId }) =>
+    state === "recorded" && shard !== undefined ? [{ shard, reservationId }] : [],
+  );
+}
