@@ -1,9 +1,12 @@
+import { isIPv6 } from "node:net";
 import { join, relative } from "node:path";
 import { limits as protocolLimits, type RegisterRequest, versions } from "../protocol/index.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { ClusterSettings } from "./config/settings.ts";
-import { type Certificate, ensureCertificate } from "./keys/certificate.ts";
+import { ensureCertificate } from "./keys/certificate.ts";
+import { CertificateKeeper } from "./keys/certificate-keeper.ts";
 import { loadClusterKey } from "./keys/cluster-key.ts";
+import { readOperatorCertificate } from "./keys/operator-certificate.ts";
 import { type ClusterLimits, defaultLimits } from "./limits.ts";
 import type { Logger } from "./log.ts";
 import type { Registration } from "./master-link/master-answers.ts";
@@ -11,10 +14,19 @@ import { MasterClient } from "./master-link/master-client.ts";
 import { defaultPace, type LinkPace, MasterLink } from "./master-link/master-link.ts";
 import { TicketDesk } from "./master-link/ticket-desk.ts";
 import { Metrics, type MetricsSnapshot } from "./metrics.ts";
-import { Admission } from "./net/admission.ts";
-import { createListener, type Listener } from "./net/listener.ts";
+import { Admission, type AdmissionPass } from "./net/admission.ts";
+import { createListener } from "./net/listener.ts";
+import type { PlayerSocket } from "./net/player-socket.ts";
+import { TrustedProxies } from "./net/proxy-header.ts";
+import type { Credentials, Listener } from "./net/tls-server.ts";
 import { TurnEnd } from "./net/turn-end.ts";
+import { createWebSocketListener } from "./net/websocket-listener.ts";
+import { writeMetrics } from "./ops/cluster-metrics.ts";
+import { LoopLag } from "./ops/loop-lag.ts";
+import { createOpsServer, type OpsServer, type Readiness } from "./ops/ops-server.ts";
 import { ClusterView } from "./plugin/cluster-view.ts";
+import { type HookWatch, unwatched } from "./plugin/hook-names.ts";
+import { LogFeed } from "./plugin/log-feed.ts";
 import { PluginHost } from "./plugin/plugin-host.ts";
 import type { ServerPlugin } from "./plugin/server-plugin.ts";
 import { TickLoop } from "./plugin/tick-loop.ts";
@@ -27,13 +39,16 @@ import type { SessionContext } from "./session/session-context.ts";
 
 export interface ClusterOptions {
   readonly settings: ClusterSettings;
-  readonly plugin: ServerPlugin;
+  /** Game logic; several are asked in this order. */
+  readonly plugin: ServerPlugin | readonly ServerPlugin[];
   readonly logger: Logger;
   /** Bounds other than the usual ones. */
   readonly limits?: Partial<ClusterLimits>;
   /** Waiting times towards the master other than the usual ones. */
   readonly pace?: Partial<LinkPace>;
   readonly clock?: Clock;
+  /** Told which hook runs. */
+  readonly watch?: HookWatch;
 }
 
 /** A cluster in this process. */
@@ -45,11 +60,20 @@ export interface ClusterServer {
    * @throws KeyError, ListenError, or what the plugin's `onStart` threw
    */
   start(): Promise<void>;
-  /** Lets nobody in, deregisters, tells everyone to go, and resolves when it is over; within `stopTimeoutMs`. */
+  /**
+   * Lets nobody in, deregisters, lets the plugins bring the game to its end, tells everyone to go, and resolves when it is
+   * over: at the latest `drainSeconds` and `stopTimeoutMs` from now.
+   */
   stop(): Promise<void>;
+  /** Looks at once whether there is another certificate. */
+  reloadCertificate(): Promise<void>;
   /** Where it listens, and where players are sent; `undefined` before it has started. */
   readonly address: ClusterAddress | undefined;
   readonly metrics: MetricsSnapshot;
+  /** Whether players can join. */
+  readonly readiness: Readiness;
+  /** Port of health and metrics, where they are served. */
+  readonly opsPort: number | undefined;
   /** Resolves with the first registration. */
   readonly registered: Promise<Registration>;
   /** Resolves when a newer process with the same key and instance has taken over: then this one has to stop. */
@@ -60,6 +84,8 @@ export interface ClusterAddress {
   readonly port: number;
   readonly advertisedHost: string;
   readonly advertisedPort: number;
+  /** Where it listens for WebSocket, if it does. */
+  readonly webSocketPort: number | undefined;
 }
 
 /** Prepares a cluster; nothing happens before its `start`. */
@@ -74,7 +100,7 @@ const deregisterTimeoutMs = 2_500;
 class Server implements ClusterServer {
   readonly #settings: ClusterSettings;
   readonly #limits: ClusterLimits;
-  readonly #log: Logger;
+  readonly #log: LogFeed;
   readonly #clock: Clock;
   readonly #pace: LinkPace;
   readonly #counters = new Metrics();
@@ -87,8 +113,12 @@ class Server implements ClusterServer {
   readonly #superseded = Promise.withResolvers<void>();
   readonly #ticks: TickLoop;
   readonly #pulse: Pulse;
+  readonly #loopLag = new LoopLag();
+  #ops: OpsServer | undefined;
+  #started = false;
   #pulseTimer: NodeJS.Timeout | undefined;
-  #listener: Listener | undefined;
+  #listeners: readonly Listener[] = [];
+  #certificate: CertificateKeeper | undefined;
   #link: MasterLink | undefined;
   #address: ClusterAddress | undefined;
   #everRegistered = false;
@@ -99,17 +129,22 @@ class Server implements ClusterServer {
     this.#settings = settings;
     this.#limits = { ...defaultLimits, ...options.limits };
     this.#pace = { ...defaultPace, ...options.pace };
-    this.#log = options.logger;
     this.#clock = options.clock ?? systemClock;
+    this.#log = new LogFeed(options.logger, settings.logLevel, this.#clock.wallMs);
     const { monotonicMs } = this.#clock;
     const ticketLifetimeMs = this.#limits.maxTicketLifetimeSeconds * 1_000 + protocolLimits.clockSkewMs;
     this.#players = new PlayerTable(ticketLifetimeMs, monotonicMs);
+    const { hookTimeoutMs, hookBudgetMs, hookStallMs, breaker } = this.#limits;
     this.#host = new PluginHost({
-      plugin: options.plugin,
+      plugins: "length" in options.plugin ? options.plugin : [options.plugin],
       log: this.#log,
       metrics: this.#counters,
-      hookTimeoutMs: this.#limits.hookTimeoutMs,
+      limits: { timeoutMs: hookTimeoutMs, budgetMs: hookBudgetMs, stallMs: hookStallMs, breaker },
+      watch: options.watch ?? unwatched,
+      nowMs: monotonicMs,
+      playerCount: () => this.#players.size,
     });
+    this.#log.attach(this.#host.slots);
     this.#client = new MasterClient(settings.masterUrl);
     this.#desk = new TicketDesk({
       fetchKeys: () => this.#client.keySet(),
@@ -124,7 +159,14 @@ class Server implements ClusterServer {
     this.#ticks = new TickLoop({
       tickHz: settings.tickHz,
       nowMs: monotonicMs,
-      onTick: (tick, dtSeconds) => this.#host.tick(tick, dtSeconds),
+      onTick: (tick, dtSeconds) => {
+        const startedAtMs = monotonicMs();
+        this.#host.tick(tick, dtSeconds);
+        for (const player of this.#players) player.releaseStates();
+        const tookSeconds = (monotonicMs() - startedAtMs) / 1_000;
+        this.#counters.tickTime.observe(tookSeconds);
+        if (tookSeconds > dtSeconds) this.#counters.ticksOverrun += 1;
+      },
       onSkipped: (count) => {
         this.#counters.ticksSkipped += count;
       },
@@ -139,6 +181,17 @@ class Server implements ClusterServer {
 
   get metrics(): MetricsSnapshot {
     return this.#counters.snapshot();
+  }
+
+  get readiness(): Readiness {
+    if (this.#stopping !== undefined) return { ready: false, state: "draining" };
+    if (!this.#started) return { ready: false, state: "starting" };
+    // A master that is away later does not matter: tickets that are out are good.
+    return this.#everRegistered ? { ready: true, state: "ready" } : { ready: false, state: "not-registered" };
+  }
+
+  get opsPort(): number | undefined {
+    return this.#ops?.port;
   }
 
   get registered(): Promise<Registration> {
@@ -156,15 +209,21 @@ class Server implements ClusterServer {
     if (key.exposed) {
       this.#log.warn({ event: "key-exposed" }, `${privateKeyFile} can be read by others: chmod 600 ${privateKeyFile}`);
     }
-    const certificate = await ensureCertificate(keysDir, keyName, key.keyId, new Date(this.#clock.wallMs()));
-    const port = await this.#listen(certificate);
-    this.#address = { port, advertisedHost, advertisedPort: this.#settings.advertisedPort || port };
+    const certificate = await this.#createCertificateKeeper(key.keyId);
+    this.#certificate = certificate;
+    const [port = 0, webSocketPort] = await this.#listen(certificate.shown);
+    const address = { port, advertisedHost, advertisedPort: this.#settings.advertisedPort || port, webSocketPort };
+    this.#address = address;
     try {
-      await this.#host.start(new ClusterView(this.#settings.serverName, this.#players, this.#log));
+      await this.#openOps();
+      await this.#host.start((log, timers) => new ClusterView(this.#settings.serverName, this.#players, log, timers));
     } catch (error) {
-      this.#listener?.close();
+      this.#closeListeners();
+      this.#closeOps();
+      this.#host.end();
       throw error;
     }
+    this.#started = true;
     this.#ticks.start();
     this.#pulseTimer = setInterval(() => this.#beat(), this.#pulse.intervalMs);
     this.#link = new MasterLink({
@@ -172,7 +231,7 @@ class Server implements ClusterServer {
       masterUrl: this.#settings.masterUrl,
       key,
       publicKeyFile: shown(join(keysDir, `${keyName}.pub`)),
-      request: this.#createRequest(certificate, this.#address),
+      request: () => this.#createRequest(certificate, address),
       desk: this.#desk,
       clock: this.#clock,
       random: Math.random,
@@ -183,6 +242,7 @@ class Server implements ClusterServer {
       onSuperseded: () => this.#superseded.resolve(),
     });
     this.#link.start();
+    certificate.start();
   }
 
   async stop(): Promise<void> {
@@ -190,36 +250,69 @@ class Server implements ClusterServer {
     await this.#stopping;
   }
 
+  async reloadCertificate(): Promise<void> {
+    await this.#certificate?.reload();
+  }
+
   async #stop(): Promise<void> {
-    const { promise: timeout, resolve: onTimeout } = Promise.withResolvers<void>();
-    const timer = setTimeout(onTimeout, this.#limits.stopTimeoutMs);
-    await Promise.race([this.#leave(), timeout]);
-    clearTimeout(timer);
-    this.#listener?.close();
+    await this.#drain();
+    await within(this.#limits.stopTimeoutMs, this.#leave());
+    this.#closeListeners();
+    this.#certificate?.stop();
     for (const session of this.#sessions) session.destroy();
     this.#ticks.stop();
     clearInterval(this.#pulseTimer);
+    this.#host.end();
+    this.#closeOps();
   }
 
   /** The order matters: the master stops sending players here before those who are here are told to go elsewhere. */
+  async #drain(): Promise<void> {
+    const deadlineMs = this.#settings.drainSeconds * 1_000;
+    await Promise.all([
+      within(this.#limits.stopTimeoutMs, this.#link?.stop(deregisterTimeoutMs)),
+      within(deadlineMs, this.#host.drain(deadlineMs)),
+    ]);
+  }
+
   async #leave(): Promise<void> {
-    await this.#link?.stop(deregisterTimeoutMs);
     for (const session of this.#sessions) session.shutDown();
-    this.#listener?.close();
+    // Those that are away, too: there is nothing to come back to.
+    for (const player of this.#players) player.close("SHUTTING_DOWN");
+    this.#closeListeners();
     await Promise.all([...this.#sessions].map((session) => session.ended));
     await this.#host.stop();
   }
 
-  async #listen(certificate: Certificate): Promise<number> {
+  async #createCertificateKeeper(keyId: string): Promise<CertificateKeeper> {
+    const { keysDir, keyName, tlsCert, tlsKey, advertisedHost } = this.#settings;
+    return CertificateKeeper.create({
+      load: () =>
+        tlsCert === undefined || tlsKey === undefined
+          ? ensureCertificate(keysDir, keyName, keyId, new Date(this.#clock.wallMs()))
+          : readOperatorCertificate({ certificate: tlsCert, key: tlsKey, preferredName: advertisedHost }),
+      overlapMs: this.#limits.certificateOverlapMs,
+      checkMs: this.#limits.certificateCheckMs,
+      clock: this.#clock,
+      log: this.#log,
+      onAnnounce: () => this.#link?.registerAgain(),
+      onShow: (certificate) => {
+        for (const listener of this.#listeners) listener.show(certificate);
+      },
+    });
+  }
+
+  /** The ports: for TLS, and for WebSocket if there is one. */
+  async #listen(credentials: Credentials): Promise<readonly number[]> {
     const settings = this.#settings;
     const context = this.#createContext();
-    this.#listener = await createListener({
-      port: settings.port,
+    const { proxyProtocolFrom } = settings;
+    const shared = {
       host: settings.host,
-      keyPem: certificate.keyPem,
-      certificatePem: certificate.certificatePem,
+      credentials,
       tls12: settings.tls12,
       handshakeTimeoutMs: this.#limits.handshakeTimeoutMs,
+      proxies: proxyProtocolFrom.length === 0 ? undefined : new TrustedProxies(proxyProtocolFrom),
       admission: new Admission(
         {
           maxTotal: settings.maxUnauthenticated,
@@ -228,17 +321,60 @@ class Server implements ClusterServer {
         },
         this.#clock.monotonicMs,
       ),
-      onRefused: (reason, address) => context.refusals.note(reason, address),
-      onHandshake: (change) => {
+      onRefused: (reason: string, address: string) => context.refusals.note(reason, address),
+      onHandshake: (change: 1 | -1) => {
         this.#counters.connections.handshake += change;
       },
-      onConnection: (socket, pass) => {
+      onConnection: (socket: PlayerSocket, pass: AdmissionPass) => {
         const session = new Session(context, socket, pass);
         this.#sessions.add(session);
         void session.ended.then(() => this.#sessions.delete(session));
       },
+    };
+    const { port, wsPort, wsOrigins } = settings;
+    this.#listeners = [await createListener({ ...shared, port, portSetting: "[all] port" })];
+    if (wsPort !== undefined) {
+      try {
+        const options = { ...shared, port: wsPort, portSetting: "[cluster] ws_port", origins: wsOrigins };
+        this.#listeners = [...this.#listeners, await createWebSocketListener(options)];
+      } catch (error) {
+        this.#closeListeners();
+        throw error;
+      }
+    }
+    return this.#listeners.map((listener) => listener.port);
+  }
+
+  #closeListeners(): void {
+    for (const listener of this.#listeners) listener.close();
+  }
+
+  async #openOps(): Promise<void> {
+    const { opsPort: port, opsHost: host } = this.#settings;
+    if (port === undefined) return;
+    this.#loopLag.start();
+    this.#ops = await createOpsServer({
+      host,
+      port,
+      readiness: () => this.readiness,
+      metrics: () =>
+        writeMetrics({
+          metrics: this.#counters,
+          players: this.#players.size,
+          hooks: this.#host.records,
+          queuedBytes: [...this.#sessions].map((session) => session.queuedBytes),
+          loopLag: this.#loopLag.read(),
+          registered: this.#everRegistered,
+          linkUp: this.#link?.up ?? false,
+          draining: this.#stopping !== undefined,
+        }),
     });
-    return this.#listener.port;
+    this.#log.info({ event: "ops", host, port: this.#ops.port }, `health and metrics at ${host}:${this.#ops.port}`);
+  }
+
+  #closeOps(): void {
+    this.#loopLag.stop();
+    this.#ops?.close();
   }
 
   #createContext(): SessionContext {
@@ -264,19 +400,17 @@ class Server implements ClusterServer {
     };
   }
 
-  #createRequest(certificate: Certificate, address: ClusterAddress): RegisterRequest {
+  #createRequest(certificate: CertificateKeeper, address: ClusterAddress): RegisterRequest {
     const { instance, serverName, region, maxConnections, tags } = this.#settings;
+    const wssUrl = this.#webSocketUrl(address);
     return {
       instance,
       name: serverName,
       region,
       host: address.advertisedHost,
       port: address.advertisedPort,
-      tls: {
-        serverName: certificate.serverName,
-        caPem: certificate.certificatePem,
-        sha256: certificate.sha256,
-      },
+      ...(wssUrl === undefined ? {} : { wssUrl }),
+      tls: certificate.announcement,
       capacity: maxConnections,
       protocol: versions,
       tags,
@@ -284,7 +418,14 @@ class Server implements ClusterServer {
     };
   }
 
+  #webSocketUrl({ advertisedHost, webSocketPort }: ClusterAddress): string | undefined {
+    if (webSocketPort === undefined) return undefined;
+    const host = isIPv6(advertisedHost) ? `[${advertisedHost}]` : advertisedHost;
+    return this.#settings.wsUrl ?? `wss://${host}:${webSocketPort}`;
+  }
+
   #onRegistered(registration: Registration): void {
+    this.#certificate?.announced();
     const first = !this.#everRegistered;
     this.#everRegistered = true;
     const { advertisedHost: host, advertisedPort: port } = this.#address ?? { advertisedHost: "", advertisedPort: 0 };
@@ -305,4 +446,12 @@ class Server implements ClusterServer {
 function shown(file: string): string {
   const path = relative(process.cwd(), file);
   return path.startsWith("..") ? file : path;
+}
+
+/** Waits for it, but not longer than this. */
+async function within(timeoutMs: number, done: Promise<void> | undefined): Promise<void> {
+  const { promise: timeout, resolve: onTimeout } = Promise.withResolvers<void>();
+  const timer = setTimeout(onTimeout, timeoutMs);
+  await Promise.race([done, timeout]);
+  clearTimeout(timer);
 }

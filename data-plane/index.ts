@@ -1,15 +1,19 @@
 /** Runs a cluster: a game server with your plugin in it. */
 export { type ClusterAddress, type ClusterOptions, type ClusterServer, createCluster } from "./cluster.ts";
+export { exitCodes } from "./exit-codes.ts";
 export { ConfigError } from "./config/config-error.ts";
 export { type ClusterSettings, loadSettings, type SettingSources } from "./config/settings.ts";
 export { createClusterKey, type CreatedClusterKey } from "./keys/cluster-key.ts";
 export { KeyError, type KeyErrorCode } from "./keys/key-error.ts";
 export { type ClusterLimits } from "./limits.ts";
-export { createLogger, type Logger, type ProcessLogger } from "./log.ts";
+export { createLogger, type Logger, type LogLevel, type ProcessLogger } from "./log.ts";
 export type { LinkPace } from "./master-link/master-link.ts";
 export type { ConnectionState, MetricsSnapshot } from "./metrics.ts";
-export { ListenError } from "./net/listener.ts";
+export { ListenError } from "./net/gate.ts";
 export type { LeaveReason, Placement, Player } from "./plugin/player.ts";
-export type { Cluster, ServerPlugin } from "./plugin/server-plugin.ts";
-export { exitCodes, start, type StartOptions } from "./start.ts";
+export { Memory } from "./plugin/memory.ts";
+export type { PluginTimer } from "./plugin/plugin-timers.ts";
+export type { Cluster, LogEntry, Newcomer, ServerPlugin } from "./plugin/server-plugin.ts";
+export { defineMessage, MessageTable, type TypedMessage } from "./plugin/typed-message.ts";
+export { start, type StartOptions } from "./start.ts";
 export { ByteReader, ByteWriter, type CloseCode, ProtocolError } from "../protocol/index.ts";

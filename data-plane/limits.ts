@@ -1,4 +1,5 @@
 import { limits } from "../protocol/index.ts";
+import { type BreakerRules, defaultBreakerRules } from "./plugin/breaker.ts";
 
 /** Bounds of a cluster that are not settings, each with what it stops. */
 export interface ClusterLimits {
@@ -10,6 +11,10 @@ export interface ClusterLimits {
   readonly maxQueuedBytes: number;
   /** Frames that may wait for one player. The same attack, with tiny frames. */
   readonly maxQueuedFrames: number;
+  /** Bytes sent and not acknowledged that are kept for one player. Stops a client that never acknowledges. [ACK-3] */
+  readonly maxUnacknowledgedBytes: number;
+  /** Frames of the same. */
+  readonly maxUnacknowledgedFrames: number;
   /** How long a write may make no headway. Stops a peer that does not read at all. */
   readonly stallTimeoutMs: number;
   /** How long a closed connection may take to read its last words and hang up. */
@@ -20,8 +25,18 @@ export interface ClusterLimits {
   readonly maxTicketLifetimeSeconds: number;
   /** How long an asynchronous plugin hook may hold up the next hook of the same player. */
   readonly hookTimeoutMs: number;
-  /** How long stopping may take in all. */
+  /** How long a hook may hold up everybody before it is reported as slow. */
+  readonly hookBudgetMs: number;
+  /** The same, from which on it counts as failed. Stops one that hogs the process without ever throwing. */
+  readonly hookStallMs: number;
+  /** When a hook that keeps failing is switched off. */
+  readonly breaker: BreakerRules;
+  /** How long stopping may take in all, once the game has been brought to its end. */
   readonly stopTimeoutMs: number;
+  /** How long the next certificate is announced before it is shown: longer than an allocation may be used. [TLS-6] */
+  readonly certificateOverlapMs: number;
+  /** How often to look whether there is another certificate. */
+  readonly certificateCheckMs: number;
   /** Half-life of what an address is charged for failed attempts. */
   readonly penaltyHalfLifeMs: number;
 }
@@ -31,11 +46,18 @@ export const defaultLimits: ClusterLimits = {
   joinTimeoutMs: limits.joinTimeoutMs,
   maxQueuedBytes: 1_048_576,
   maxQueuedFrames: 16_384,
+  maxUnacknowledgedBytes: 1_048_576,
+  maxUnacknowledgedFrames: 16_384,
   stallTimeoutMs: 5_000,
   lingerMs: 1_000,
   maxReplayEntries: 1_000_000,
   maxTicketLifetimeSeconds: 300,
   hookTimeoutMs: 10_000,
+  hookBudgetMs: 10,
+  hookStallMs: 250,
+  breaker: defaultBreakerRules,
   stopTimeoutMs: 10_000,
+  certificateOverlapMs: 310_000,
+  certificateCheckMs: 10_000,
   penaltyHalfLifeMs: 10_000,
 };

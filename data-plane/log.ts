@@ -1,5 +1,10 @@
 import pino from "pino";
 
+/** From most to least, then none at all. */
+export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
+
+export type LogLevel = (typeof logLevels)[number];
+
 /** Where the cluster says what happens: pino, or anything with these four. Fields first, then one plain line. */
 export interface Logger {
   debug(fields: object, message: string): void;
@@ -16,13 +21,13 @@ export interface ProcessLogger extends Logger {
 /**
  * The log on standard output: for people on a terminal, JSON lines otherwise.
  *
- * @param level the least level shown: debug, info, warn or error
+ * @param level the least level shown
+ * @param fields what every line carries
  */
-export function createLogger(level: string): ProcessLogger {
-  const known = ["debug", "info", "warn", "error", "silent"].includes(level) ? level : "info";
+export function createLogger(level: LogLevel, fields: Readonly<Record<string, string>> = {}): ProcessLogger {
   const options: pino.LoggerOptions = {
-    level: known,
-    base: null,
+    level,
+    base: Object.keys(fields).length === 0 ? null : fields,
     formatters: { level: (label) => ({ level: label }) },
     timestamp: pino.stdTimeFunctions.isoTime,
   };

@@ -1,3 +1,5 @@
+import { Histogram, tickBounds } from "./ops/histogram.ts";
+
 /** Where a connection stands. */
 export type ConnectionState = "handshake" | "hello" | "join" | "verifying" | "joined" | "closing";
 
@@ -17,8 +19,18 @@ export interface MetricsSnapshot {
   readonly framesOut: number;
   readonly writes: number;
   readonly movesRefused: number;
+  /** Connections of players that ended without a word, and those that were taken up again. */
+  readonly drops: number;
+  readonly resumes: number;
+  /** Players that were warned about their budget. */
+  readonly budgetWarnings: number;
   /** Ticks that were left out because the process was too late for them. */
   readonly ticksSkipped: number;
+  readonly ticks: number;
+  /** Ticks that took longer than a tick's length. */
+  readonly ticksOverrun: number;
+  /** Bounds, in seconds, that half and 99 of 100 ticks stayed within. */
+  readonly tickSeconds: { readonly p50: number; readonly p99: number };
 }
 
 /** The cluster's counters. Plain numbers: reading and counting cost nothing. */
@@ -41,7 +53,13 @@ export class Metrics {
   framesOut = 0;
   writes = 0;
   movesRefused = 0;
+  drops = 0;
+  resumes = 0;
+  budgetWarnings = 0;
   ticksSkipped = 0;
+  ticksOverrun = 0;
+  /** How long ticks took, in seconds. */
+  readonly tickTime = new Histogram(tickBounds);
 
   countRefusal(reason: string): void {
     increment(this.#refusals, reason);
@@ -74,7 +92,13 @@ export class Metrics {
       framesOut: this.framesOut,
       writes: this.writes,
       movesRefused: this.movesRefused,
+      drops: this.drops,
+      resumes: this.resumes,
+      budgetWarnings: this.budgetWarnings,
       ticksSkipped: this.ticksSkipped,
+      ticks: this.tickTime.count,
+      ticksOverrun: this.ticksOverrun,
+      tickSeconds: { p50: this.tickTime.quantile(0.5), p99: this.tickTime.quantile(0.99) },
     };
   }
 }

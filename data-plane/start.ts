@@ -1,43 +1,52 @@
+import { readArguments } from "./config/arguments.ts";
 import { ConfigError } from "./config/config-error.ts";
-import { loadSettings } from "./config/settings.ts";
-import { type ClusterServer, createCluster } from "./cluster.ts";
+import { printSettings } from "./config/printed-settings.ts";
+import { type ClusterSettings, type LoadedSettings, loadSettings } from "./config/settings.ts";
+import { createCluster } from "./cluster.ts";
+import { exitCodes } from "./exit-codes.ts";
 import { KeyError } from "./keys/key-error.ts";
+import { defaultLimits } from "./limits.ts";
 import { createLogger, type ProcessLogger } from "./log.ts";
-import { ListenError } from "./net/listener.ts";
+import { ListenError } from "./net/gate.ts";
+import { pluginName } from "./plugin/plugin-slot.ts";
 import type { ServerPlugin } from "./plugin/server-plugin.ts";
+import { Watchdog } from "./plugin/watchdog.ts";
+import { instanceIndex, instanceVariable, settingsOfInstance } from "./supervisor/instance.ts";
+import { defaultRestartRules } from "./supervisor/restart-policy.ts";
+import { readyMessage, Supervisor } from "./supervisor/supervisor.ts";
 
 export interface StartOptions {
-  /** By default the variable `SUSTENET_CONFIG`, or else `Config.toml` in the current folder. */
+  /** By default what `--config` says, then the variable `SUSTENET_CONFIG`, then `Config.toml` in the current folder. */
   readonly configFile?: string;
+  /** Flags, by default those of this process; an empty list for a program with flags of its own. */
+  readonly args?: readonly string[];
 }
-
-/** How the process ends. */
-export const exitCodes = {
-  /** Stopped as it was told to. */
-  STOPPED: 0,
-  /** Something went wrong that nobody can mend by changing a setting. */
-  FAILED: 1,
-  /** The settings, a key or the port cannot be used. */
-  UNUSABLE_SETTINGS: 2,
-  /** A newer process with the same key and instance has taken over. */
-  SUPERSEDED: 3,
-} as const;
 
 /** After so many errors that nobody caught within a second something is badly wrong. */
 const maxUncaughtASecond = 100;
 
 /**
- * Runs a cluster with this plugin in this process, until SIGTERM or SIGINT: then it lets nobody in, tells everyone to go,
- * deregisters, and ends the process with 0. Resolves when players can connect. Settings that cannot be used are said line
- * by line on standard error, and end the process with 2.
+ * Runs a cluster with this plugin, or these in their order, in this process, until SIGTERM or SIGINT: then it lets nobody
+ * in, lets the plugins bring the game to its end, tells everyone to go, deregisters, and ends the process with 0. Resolves
+ * when players can connect. Settings that cannot be used are said line by line on standard error, and end the process
+ * with 2; `--print-config` prints the settings and ends it with 0.
  *
- * `SUSTENET_LOG_LEVEL` is debug, info (the default), warn or error.
+ * With `[cluster] instances` above 0 this process becomes a supervisor instead: it runs this same program so many times,
+ * and ends when all have. Then this does not return in it.
  */
-export async function start(plugin: ServerPlugin, options: StartOptions = {}): Promise<void> {
-  const log = createLogger(process.env["SUSTENET_LOG_LEVEL"] ?? "info");
+export async function start(plugin: ServerPlugin | readonly ServerPlugin[], options: StartOptions = {}): Promise<void> {
+  const index = instanceIndex(process.env);
+  // Not for the processes that a plugin may start.
+  delete process.env[instanceVariable];
+  const loaded = readSettings(options);
+  if (loaded === undefined) return;
+  const settings = index === undefined ? loaded.settings : settingsOfInstance(loaded.settings, index);
+  const log = createLogger(settings.logLevel, index === undefined ? {} : { instance: settings.instance });
+  if (index === undefined) for (const remark of loaded.remarks) log.warn({ event: "settings" }, remark);
+  if (index === undefined && settings.instances > 0) exit(log, await supervise(settings, log));
   containStrayErrors(log);
-  const cluster = prepare(plugin, options, log);
-  if (cluster === undefined) return;
+  const watchdog = new Watchdog();
+  const cluster = createCluster({ settings, plugin, logger: log, watch: watchdog });
   let ending = false;
   const end = (exitCode: number): void => {
     if (ending) return;
@@ -51,6 +60,7 @@ export async function start(plugin: ServerPlugin, options: StartOptions = {}): P
   };
   process.on("SIGTERM", onSignal);
   process.on("SIGINT", onSignal);
+  process.on("SIGHUP", () => void cluster.reloadCertificate());
   void cluster.superseded.then(() => {
     log.error(
       { event: "superseded" },
@@ -66,22 +76,59 @@ export async function start(plugin: ServerPlugin, options: StartOptions = {}): P
     log.error({ event: "start-failed", err: error }, "the cluster could not start");
     exit(log, exitCodes.FAILED);
   }
+  if (settings.watchdogSeconds > 0) {
+    const plugins = "length" in plugin ? plugin : [plugin];
+    watchdog.start(settings.watchdogSeconds * 1_000, plugins.map(pluginName));
+  }
+  if (index !== undefined) {
+    process.send?.(readyMessage);
+    process.on("disconnect", () => {
+      log.error({ event: "supervisor-gone" }, "the supervisor is gone: stopping");
+      end(exitCodes.STOPPED);
+    });
+  }
 }
 
-function prepare(plugin: ServerPlugin, options: StartOptions, log: ProcessLogger): ClusterServer | undefined {
-  const named = options.configFile ?? process.env["SUSTENET_CONFIG"];
+/** The settings; `undefined` when the process is about to end, as they cannot be used or were only to be printed. */
+function readSettings(options: StartOptions): LoadedSettings | undefined {
+  const args = readArguments(options.args ?? process.argv.slice(2));
+  const named = args.configFile ?? options.configFile ?? process.env["SUSTENET_CONFIG"];
   try {
-    const { settings, remarks } = loadSettings({
+    const loaded = loadSettings({
       file: named ?? "Config.toml",
       fileMustExist: named !== undefined,
       environment: process.env,
+      flags: args.flags,
     });
-    for (const remark of remarks) log.warn({ event: "settings" }, remark);
-    return createCluster({ settings, plugin, logger: log });
+    if (!args.printConfig) return loaded;
+    process.stdout.write(printSettings(loaded));
+    process.exit(exitCodes.STOPPED);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    return fail(log, error.message, exitCodes.UNUSABLE_SETTINGS);
+    process.stderr.write(`${error.message}\n`);
+    process.exit(exitCodes.UNUSABLE_SETTINGS);
   }
+}
+
+/** What instances may need beyond the time for draining and stopping before they are taken for stuck. */
+const stopMarginMs = 5_000;
+
+async function supervise(settings: ClusterSettings, log: ProcessLogger): Promise<number> {
+  const supervisor = new Supervisor({
+    name: settings.instance,
+    instances: settings.instances,
+    program: process.argv[1] ?? "",
+    args: process.argv.slice(2),
+    environment: process.env,
+    log,
+    rules: defaultRestartRules,
+    random: Math.random,
+    nowMs: () => performance.now(),
+    stopTimeoutMs: settings.drainSeconds * 1_000 + defaultLimits.stopTimeoutMs * 2 + stopMarginMs,
+  });
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => supervisor.stop(signal));
+  process.on("SIGHUP", () => supervisor.pass("SIGHUP"));
+  return supervisor.run();
 }
 
 /** A plugin's callback that throws with nobody to catch it must not take the players with it. */

@@ -2,13 +2,14 @@
  * `npm run master`: the master in workerd with its local services, until Ctrl-C.
  * Takes `--port N` (default 6256; 0: any free port) and `--state DIR`. Started by another process, it reports over IPC.
  */
-import { existsSync, mkdirSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import { migrate } from "../control-plane/store/migrate.ts";
 import { startServices } from "./local-services.ts";
 import { findPort } from "./ports.ts";
+import { createStateDir } from "./state-dir.ts";
 import { buildWorkerBundle, workerOptions } from "./worker-bundle.ts";
 
 /** What the parent process is told, in this order. */
@@ -28,8 +29,7 @@ const { values } = parseArgs({
   },
 });
 
-const stateDir = resolve(values.state);
-mkdirSync(stateDir, { recursive: true });
+const stateDir = createStateDir(values.state);
 
 const services = await startServices(stateDir, process.env);
 for (const description of services.descriptions) say(description);

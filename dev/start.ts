@@ -1,8 +1,8 @@
 /** `npm start`: a master, clusters and players on this machine, each a process of its own. Flags: `npm start -- --help`. */
-import { mkdirSync } from "node:fs";
 import { parseStartOptions, startHelp, type StartOptions } from "./options.ts";
 import { startPlayers } from "./player-processes.ts";
 import type { StackProcess } from "./process.ts";
+import { createStateDir } from "./state-dir.ts";
 import { startCluster, startMaster } from "./stack.ts";
 import { isFlawless, type Summary } from "./tally.ts";
 
@@ -42,16 +42,14 @@ try {
 }
 
 async function run(): Promise<number> {
-  mkdirSync(options.stateDir, { recursive: true });
-  const master = await startMaster({ stateDir: options.stateDir, say });
+  const stateDir = createStateDir(options.stateDir);
+  const master = await startMaster({ stateDir, say });
   started.push(master);
   say("master", `process ${master.pid}`);
   void master.ended.then((how) => say("master", `ended (${how}); whoever plays plays on`));
 
   const clusters = await Promise.all(
-    Array.from({ length: options.clusters }, (_, index) =>
-      startCluster({ stateDir: options.stateDir, number: index + 1, master, say }),
-    ),
+    Array.from({ length: options.clusters }, (_, index) => startCluster({ stateDir, number: index + 1, master, say })),
   );
   started.push(...clusters);
   if (options.players === 0) {

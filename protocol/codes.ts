@@ -13,10 +13,12 @@ export const closeCodes = {
   REPLACED: { number: 0x0001, text: "The same player joined from elsewhere." },
   PROTOCOL_ERROR: { number: 0x0002, text: "The client sent something malformed." },
   VERSION_UNSUPPORTED: { number: 0x0003, text: "No common protocol version: update the game." },
+  NOT_ALLOWED: { number: 0x0006, text: "The game does not let this player in." },
   SHUTTING_DOWN: { number: 0x0100, text: "This cluster is shutting down: allocate again." },
   IDLE: { number: 0x0101, text: "Nothing was received for too long." },
   SLOW_CONSUMER: { number: 0x0102, text: "The connection could not keep up." },
   INTERNAL: { number: 0x0103, text: "The cluster failed: allocate again later." },
+  RATE_LIMITED: { number: 0x0104, text: "The client sent more than its budget: allocate again later." },
   EXPIRED: { number: 0x0110, text: "The ticket has expired: allocate again, and join sooner." },
   NOT_YET_VALID: { number: 0x0111, text: "The ticket is not valid yet: the clocks of master and cluster differ." },
   STALE_BOOT: { number: 0x0112, text: "The cluster restarted after the ticket was issued: allocate again." },
@@ -25,6 +27,7 @@ export const closeCodes = {
   WRONG_TICKET: { number: 0x0115, text: "The ticket is for another cluster, game or master: allocate again." },
   STALE_GENERATION: { number: 0x0116, text: "A newer ticket of this player has joined." },
   BUSY: { number: 0x0117, text: "The cluster is busy: allocate again later." },
+  RESUME_UNKNOWN: { number: 0x0118, text: "There is nothing to resume: allocate again." },
 } as const satisfies Record<string, CodeRow>;
 
 export type CloseCode = keyof typeof closeCodes;

@@ -7,21 +7,71 @@ import { decodeMessage, type Message } from "./messages/message.ts";
 import { decodeMove, decodePosition, type Move, type Position } from "./messages/move.ts";
 import { decodePing, decodePong, type Ping, type Pong } from "./messages/ping.ts";
 import { decodeWelcome, type Welcome } from "./messages/welcome.ts";
+import {
+  type Cancel,
+  decodeCancel,
+  decodeRequest,
+  decodeResponse,
+  type Request,
+  type Response,
+} from "./messages/request.ts";
+import {
+  type Ack,
+  decodeAck,
+  decodeResume,
+  decodeResumed,
+  decodeResumeToken,
+  type Resume,
+  type Resumed,
+  type ResumeToken,
+} from "./messages/resume.ts";
+import { decodeState, type State } from "./messages/state.ts";
 import { messageTypes } from "./types.ts";
 
 /** What a client may send. */
-export type ClientMessage = Hello | Join | Move | Message | Ping | Pong | Close;
+export type ClientMessage =
+  | Hello
+  | Join
+  | Resume
+  | Move
+  | Message
+  | Request
+  | Response
+  | Cancel
+  | Ack
+  | Ping
+  | Pong
+  | Close;
 
 /** What a cluster may send. */
-export type ClusterMessage = Welcome | Reject | Position | Message | Ping | Pong | Close;
+export type ClusterMessage =
+  | Welcome
+  | Reject
+  | Resumed
+  | ResumeToken
+  | Position
+  | Message
+  | State
+  | Request
+  | Response
+  | Cancel
+  | Ack
+  | Ping
+  | Pong
+  | Close;
 
 type Decoders<M> = ReadonlyMap<number, (reader: ByteReader) => M>;
 
 const fromClient: Decoders<ClientMessage> = new Map<number, (reader: ByteReader) => ClientMessage>([
   [messageTypes.hello, decodeHello],
   [messageTypes.join, decodeJoin],
+  [messageTypes.resume, decodeResume],
   [messageTypes.move, decodeMove],
   [messageTypes.message, decodeMessage],
+  [messageTypes.request, decodeRequest],
+  [messageTypes.response, decodeResponse],
+  [messageTypes.cancel, decodeCancel],
+  [messageTypes.ack, decodeAck],
   [messageTypes.ping, decodePing],
   [messageTypes.pong, decodePong],
   [messageTypes.close, decodeClose],
@@ -30,8 +80,15 @@ const fromClient: Decoders<ClientMessage> = new Map<number, (reader: ByteReader)
 const fromCluster: Decoders<ClusterMessage> = new Map<number, (reader: ByteReader) => ClusterMessage>([
   [messageTypes.welcome, decodeWelcome],
   [messageTypes.reject, decodeReject],
+  [messageTypes.resumed, decodeResumed],
+  [messageTypes.resumeToken, decodeResumeToken],
   [messageTypes.position, decodePosition],
   [messageTypes.message, decodeMessage],
+  [messageTypes.state, decodeState],
+  [messageTypes.request, decodeRequest],
+  [messageTypes.response, decodeResponse],
+  [messageTypes.cancel, decodeCancel],
+  [messageTypes.ack, decodeAck],
   [messageTypes.ping, decodePing],
   [messageTypes.pong, decodePong],
   [messageTypes.close, decodeClose],

@@ -88,7 +88,7 @@ describe("FrameParser", () => {
   it("[FRAME-3] uses the limit that the handler sets, from the very next frame on", () => {
     const parser = new FrameParser(4);
     const frames: string[] = [];
-    const push = (): void =>
+    const push = (): number =>
       parser.push(fromHex("0400400168690400400168690100"), (frame) => {
         frames.push(toHex(frame));
         parser.maxFrameBytes = 3;
@@ -121,8 +121,35 @@ describe("FrameParser", () => {
     expect(frames).toEqual(["40016869"]);
   });
 
+  it("[FRAME-1] says how much it used, so that the rest can be pushed later", () => {
+    const stream = Uint8Array.from([...twoFrames, ...twoFrames]);
+    for (let cut = 0; cut <= stream.length; cut++) {
+      const parser = new FrameParser(16);
+      const frames: string[] = [];
+      for (const piece of [stream.subarray(0, cut), stream.subarray(cut)]) {
+        for (let rest = piece; rest.length > 0;) {
+          rest = rest.subarray(parser.push(rest, (frame) => frames.push(toHex(frame)) < 0));
+        }
+      }
+      expect(frames).toEqual([
+        ...framesOf(new FrameParser(16), [twoFrames]),
+        ...framesOf(new FrameParser(16), [twoFrames]),
+      ]);
+    }
+  });
+
+  it("[FRAME-1] copies a frame only when it spans pieces", () => {
+    const parser = new FrameParser(16);
+    const shared: boolean[] = [];
+    const note = (frame: Uint8Array): boolean => shared.push(frame.buffer === twoFrames.buffer) > 0;
+    parser.push(twoFrames, note);
+    parser.push(twoFrames.subarray(0, 4), note);
+    parser.push(twoFrames.subarray(4), note);
+    expect(shared).toEqual([true, true, false, true]);
+  });
+
   it("lets through what the handler throws", () => {
-    const push = (): void =>
+    const push = (): number =>
       new FrameParser(16).push(twoFrames, () => {
         throw new RangeError("from the handler");
       });

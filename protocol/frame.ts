@@ -24,7 +24,7 @@ export function createFrame(type: number, bodyBytes: number): ByteWriter {
  * together. The announced length is checked before anything is allocated for it. [FRAME-3]
  */
 export class FrameParser {
-  /** Greatest length that the next frame may announce; the frame handler may change it. */
+  /** Greatest length that the next frame may announce, 0 if none may come; the frame handler may change it. */
   maxFrameBytes: number;
   /** First byte of a length whose second has not come yet. */
   #lowByte: number | undefined;
@@ -38,17 +38,20 @@ export class FrameParser {
 
   /**
    * Takes the next piece of the stream and calls `onFrame` with each completed frame (type and body, without the
-   * length). The view is valid during the call only. `onFrame` returns `false` to stop: the rest of the piece is dropped.
+   * length). The view is valid during the call only. `onFrame` returns `false` to stop.
    *
+   * @returns how many bytes of the piece were used: all of them, unless `onFrame` stopped it. The rest can be pushed later.
    * @throws ProtocolError `FRAME_EMPTY`, `FRAME_TOO_LARGE`; and what `onFrame` throws.
    */
-  push(piece: Uint8Array, onFrame: (frame: Uint8Array) => boolean): void {
+  push(piece: Uint8Array, onFrame: (frame: Uint8Array) => boolean): number {
     let offset = 0;
     while (offset < piece.length) {
       let frame: Uint8Array;
       if (this.#pending === undefined) {
         const byte = piece[offset++] ?? 0;
         if (this.#lowByte === undefined) {
+          // Where no frame may come, half a length is too much already.
+          if (this.maxFrameBytes === 0) throw new ProtocolError("FRAME_TOO_LARGE", "no frame may come now");
           this.#lowByte = byte;
           continue;
         }
@@ -66,12 +69,13 @@ export class FrameParser {
         this.#pending.set(part, this.#filled);
         this.#filled += part.length;
         offset += part.length;
-        if (this.#filled < this.#pending.length) return;
+        if (this.#filled < this.#pending.length) return offset;
         frame = this.#pending;
         this.#pending = undefined;
       }
-      if (!onFrame(frame)) return;
+      if (!onFrame(frame)) return offset;
     }
+    return offset;
   }
 
   #checkLength(length: number): number {

@@ -9,6 +9,9 @@ import { encodeMessage } from "./messages/message.ts";
 import { encodeMove, encodePosition } from "./messages/move.ts";
 import { encodePing } from "./messages/ping.ts";
 import { encodeReject } from "./messages/farewell.ts";
+import { encodeCancel, encodeRequest, encodeResponse } from "./messages/request.ts";
+import { encodeAck, encodeResume, encodeResumed, encodeResumeToken } from "./messages/resume.ts";
+import { encodeState } from "./messages/state.ts";
 import { encodeWelcome } from "./messages/welcome.ts";
 import { messageTypes } from "./types.ts";
 
@@ -23,6 +26,14 @@ const samples = [
   encodePing({ timeMs: 1 }),
   encodeReject("FULL", 1),
   encodeMessage({ command: 1, payload: Uint8Array.of(1, 2, 3) }),
+  encodeState({ command: 1, payload: Uint8Array.of(1, 2, 3) }),
+  encodeRequest({ id: 1, deadlineMs: 2, command: 3, payload: Uint8Array.of(4) }),
+  encodeResponse({ id: 1, status: 0, payload: Uint8Array.of(1) }),
+  encodeCancel({ id: 1 }),
+  encodeResume({ received: 1, token: Uint8Array.of(1, 2) }),
+  encodeResumed({ received: 1, timeMs: 1, tick: 1, tickHz: 30 }),
+  encodeResumeToken({ graceMs: 1, token: Uint8Array.of(1, 2) }),
+  encodeAck({ received: 1 }),
   encodeWelcome({
     version: 1,
     features: 0,

@@ -49,10 +49,34 @@ export interface ClusterListing {
   readonly ping: { readonly host: string; readonly port: number };
 }
 
+/** How a cluster is chosen among those that can be given. Spec: docs/PROTOCOL.md, section 9. */
+export const allocationPolicies = ["load", "packed", "distributed", "latency"] as const;
+export type AllocationPolicy = (typeof allocationPolicies)[number];
+
 /** Body of `POST /v1/allocate`; all fields optional. */
 export interface AllocateRequest {
+  /** This cluster and no other. */
   readonly clusterId?: string | undefined;
   readonly region?: string | undefined;
+  /** Without it `latency` where `latencies` has entries, else `load`. */
+  readonly policy?: AllocationPolicy | undefined;
+  /** What the client has measured, in ms, by cluster id or by region. A cluster's own entry counts before its region's. */
+  readonly latencies?: Readonly<Record<string, number>> | undefined;
+  readonly selector?: AllocationSelector | undefined;
+  /** For operators: say why each candidate won or lost. */
+  readonly explain?: boolean | undefined;
+}
+
+/** What a cluster must have to be chosen; all of it. */
+export interface AllocationSelector {
+  /** Each label with this value. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly tags?: readonly string[] | undefined;
+  /** Each counter, within these bounds, which are inclusive. */
+  readonly counters?:
+    | Readonly<Record<string, { readonly min?: number | undefined; readonly max?: number | undefined }>>
+    | undefined;
+  readonly gameBuild?: string | undefined;
 }
 
 /** How a client makes sure that it talks to the right cluster. */
@@ -80,6 +104,58 @@ export interface Allocation {
     readonly tls: ClusterTls;
     readonly wssUrl?: string | undefined;
   };
+  /** What `explain` asked for. */
+  readonly explanation?: AllocationExplanation | undefined;
+}
+
+/** Why an allocation went as it did. */
+export interface AllocationExplanation {
+  readonly policy: AllocationPolicy;
+  /** Shards in the order in which they come into question. */
+  readonly shards: readonly { readonly shard: string; readonly outcome: ShardOutcome }[];
+  /** Clusters of the shards that were asked; at most `maxExplainedCandidates` a shard. */
+  readonly candidates: readonly ExplainedCandidate[];
+}
+
+export const shardOutcomes = ["gave", "refused", "not-asked"] as const;
+export type ShardOutcome = (typeof shardOutcomes)[number];
+
+export const maxExplainedCandidates = 50;
+
+export const candidateReasons = [
+  "won",
+  /** Another one was better. */
+  "outscored",
+  /** As good as the winner; chance decided. */
+  "tie",
+  /** Not compared: one of the many that are left out where a shard has many clusters. */
+  "not-drawn",
+  "other-cluster",
+  "locked",
+  "draining",
+  "silent",
+  "full",
+  "label",
+  "tag",
+  "counter",
+  "game-build",
+] as const;
+export type CandidateReason = (typeof candidateReasons)[number];
+
+export interface ExplainedCandidate {
+  readonly clusterId: string;
+  readonly shard: string;
+  readonly reason: CandidateReason;
+  /** 0 empty, 1 full. */
+  readonly load: number;
+  /** Places taken: players, and tickets that may still join. */
+  readonly places: number;
+  /** 0 means no limit. */
+  readonly capacity: number;
+  /** What the client measured, if it did. */
+  readonly latencyMs?: number | undefined;
+  /** What was compared under the policy: less is better. */
+  readonly score: number;
 }
 
 /**
@@ -103,6 +179,14 @@ export interface RegisterRequest {
   readonly tags: readonly string[];
   /** Name and version of the cluster's software, for operators. */
   readonly software: string;
+  /** What clients may select by: see {@link AllocationSelector}. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** What clients may select by; reports may change them. */
+  readonly counters?: Readonly<Record<string, number>> | undefined;
+  /** Build of the game that runs here, so that builds meet only their own clusters. */
+  readonly gameBuild?: string | undefined;
+  /** How long tickets for this cluster can be used; the master's own setting unless given. */
+  readonly ticketLifetimeSeconds?: number | undefined;
 }
 
 /** Answer to a registration. */

@@ -11,8 +11,38 @@ export { encodeJoin, type Join } from "./messages/join.ts";
 export { encodeMessage, type Message } from "./messages/message.ts";
 export { encodeMove, encodePosition, type Move, type Position } from "./messages/move.ts";
 export { encodePing, encodePong, type Ping, type Pong } from "./messages/ping.ts";
+export {
+  type Cancel,
+  encodeCancel,
+  encodeRequest,
+  encodeResponse,
+  type Request,
+  type Response,
+  responseStatuses,
+} from "./messages/request.ts";
+export {
+  type Ack,
+  encodeAck,
+  encodeResume,
+  encodeResumed,
+  encodeResumeToken,
+  type Resume,
+  type Resumed,
+  type ResumeToken,
+} from "./messages/resume.ts";
+export { encodeState, type State } from "./messages/state.ts";
+export {
+  IncomingRequests,
+  type IncomingRequestsOptions,
+  type RequestAnswer,
+  type RequestHandler,
+} from "./incoming-requests.ts";
+export { isNumbered, NumberedStreams, type NumberedStreamsData, type ReplayBounds } from "./numbered-streams.ts";
+export { type After, OutgoingRequests, type OutgoingRequestsOptions } from "./outgoing-requests.ts";
+export { RequestError, type RequestErrorCode } from "./request-error.ts";
 export { encodeWelcome, type Welcome } from "./messages/welcome.ts";
-export { type MessageName, messageTypes, versions } from "./types.ts";
+export { allFeatures, features, type MessageName, messageTypes, versions } from "./types.ts";
+export { allocationPolicies, candidateReasons, maxExplainedCandidates, shardOutcomes } from "./http.ts";
 export type * from "./http.ts";
 export {
   type HeartbeatResponse,

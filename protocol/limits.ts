@@ -19,6 +19,18 @@ export const limits = {
   handshakeTimeoutMs: 5_000,
   /** Time from the end of the handshake to a valid JOIN, absolute. Stops slow dripping. [JOIN-2] */
   joinTimeoutMs: 5_000,
+  /** Longest resume token, in bytes. Stops a peer from making the other hold memory. [RESUME-2] */
+  maxResumeTokenBytes: 64,
+  /** Requests of one side that may be open, or whose handler still runs. Stops a pile-up of work. [REQUEST-5] */
+  maxPendingRequests: 64,
+  /** Longest time that a request may be worked on, whatever its sender asks for. [REQUEST-3] */
+  maxRequestMs: 60_000,
+  /** Numbered frames received after which ACK is sent. [ACK-2] */
+  ackFrames: 32,
+  /** Bytes of numbered frames received after which ACK is sent. [ACK-2] */
+  ackBytes: 16_384,
+  /** Time within which a numbered frame is acknowledged. [ACK-2] */
+  ackDelayMs: 250,
   /** How far the clocks of master and cluster may differ. [TICKET-7] */
   clockSkewMs: 5_000,
 } as const;

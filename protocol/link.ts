@@ -26,6 +26,10 @@ export interface LinkReport {
   readonly players: number;
   readonly joined: readonly SeatRef[];
   readonly left: readonly SeatRef[];
+  /** What a tick has lately taken on average: the load of a cluster without a limit. */
+  readonly tickMs?: number | undefined;
+  /** Takes the place of all counters of the registration, or of an earlier report. */
+  readonly counters?: Readonly<Record<string, number>> | undefined;
 }
 
 /** From the master: everything up to this report is durable. */

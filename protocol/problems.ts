@@ -1,3 +1,5 @@
+import type { AllocationExplanation } from "./http.ts";
+
 /** What a caller does about an error: mend the request, wait and repeat it as it is, log in again, or give up. */
 export type ProblemAdvice = "fix" | "retry" | "login" | "stop";
 
@@ -20,6 +22,7 @@ export const problems = {
   HTTPS_REQUIRED: { status: 403, advice: "fix", title: "This address speaks HTTPS only." },
   UPGRADE_REQUIRED: { status: 426, advice: "fix", title: "This address speaks WebSocket only." },
   UNAUTHENTICATED: { status: 401, advice: "login", title: "A valid access token is needed." },
+  FORBIDDEN: { status: 403, advice: "stop", title: "This needs a role that the caller does not have." },
   INVALID_CREDENTIALS: { status: 401, advice: "fix", title: "E-mail or password is wrong." },
   EMAIL_NOT_CONFIRMED: { status: 403, advice: "fix", title: "The e-mail address is not confirmed yet." },
   WEAK_PASSWORD: { status: 422, advice: "fix", title: "The password is too weak." },
@@ -53,6 +56,7 @@ export const problems = {
   NO_CLUSTER_AVAILABLE: { status: 503, advice: "retry", title: "No cluster has room." },
   CLUSTER_NOT_FOUND: { status: 404, advice: "fix", title: "There is no such cluster." },
   CLUSTER_FULL: { status: 409, advice: "retry", title: "This cluster is full." },
+  TOO_MANY_REGIONS: { status: 409, advice: "fix", title: "There are too many regions that the master does not name." },
   ASSERTION_INVALID: { status: 401, advice: "fix", title: "The cluster's assertion is not valid." },
   ASSERTION_REPLAYED: { status: 401, advice: "fix", title: "The cluster's assertion was used before." },
   CLUSTER_KEY_UNKNOWN: { status: 403, advice: "stop", title: "This cluster key is not enrolled, or was revoked." },
@@ -79,4 +83,6 @@ export interface Problem {
   readonly errors?: readonly { readonly field: string; readonly message: string }[] | undefined;
   /** As the header `Retry-After`. */
   readonly retryAfterSeconds?: number | undefined;
+  /** What `explain` of an allocation asked for. */
+  readonly explanation?: AllocationExplanation | undefined;
 }

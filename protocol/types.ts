@@ -7,12 +7,33 @@ export const messageTypes = {
   close: 0x05,
   ping: 0x06,
   pong: 0x07,
+  resume: 0x08,
+  resumed: 0x09,
+  resumeToken: 0x0a,
+  ack: 0x0b,
   move: 0x10,
   position: 0x11,
   message: 0x40,
+  state: 0x41,
+  request: 0x42,
+  response: 0x43,
+  cancel: 0x44,
 } as const;
 
 export type MessageName = keyof typeof messageTypes;
 
 /** The protocol versions that this code speaks. */
 export const versions = { min: 1, max: 1 } as const;
+
+/** Optional features: bits of HELLO and WELCOME. In force is what both sides set. [HELLO-4] */
+export const features = {
+  /** A dropped connection can be taken up again. Section 5.10. */
+  resume: 1,
+  /** The client takes STATE; without it the cluster sends MESSAGE in its place. [LATEST-4] */
+  state: 2,
+  /** REQUEST, RESPONSE and CANCEL. Section 5.9. */
+  requests: 4,
+} as const;
+
+/** Every feature that this code knows. */
+export const allFeatures: number = features.resume | features.state | features.requests;

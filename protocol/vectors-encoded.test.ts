@@ -7,6 +7,9 @@ import { encodeJoin } from "./messages/join.ts";
 import { encodeMessage } from "./messages/message.ts";
 import { encodeMove, encodePosition } from "./messages/move.ts";
 import { encodePing, encodePong } from "./messages/ping.ts";
+import { encodeCancel, encodeRequest, encodeResponse } from "./messages/request.ts";
+import { encodeAck, encodeResume, encodeResumed, encodeResumeToken } from "./messages/resume.ts";
+import { encodeState } from "./messages/state.ts";
 import { encodeWelcome } from "./messages/welcome.ts";
 import { fromHex, toHex } from "./vectors/hex.ts";
 import close from "./vectors/close.json" with { type: "json" };
@@ -18,6 +21,14 @@ import ping from "./vectors/ping.json" with { type: "json" };
 import pong from "./vectors/pong.json" with { type: "json" };
 import position from "./vectors/position.json" with { type: "json" };
 import reject from "./vectors/reject.json" with { type: "json" };
+import ack from "./vectors/ack.json" with { type: "json" };
+import cancel from "./vectors/cancel.json" with { type: "json" };
+import request from "./vectors/request.json" with { type: "json" };
+import response from "./vectors/response.json" with { type: "json" };
+import resume from "./vectors/resume.json" with { type: "json" };
+import resumeToken from "./vectors/resume-token.json" with { type: "json" };
+import resumed from "./vectors/resumed.json" with { type: "json" };
+import state from "./vectors/state.json" with { type: "json" };
 import welcome from "./vectors/welcome.json" with { type: "json" };
 
 interface Entry<F> {
@@ -55,6 +66,14 @@ suite(pong, encodePong);
 suite(move, encodeMove);
 suite(position, encodePosition);
 suite(message, (fields) => encodeMessage({ command: fields.command, payload: fromHex(fields.payload) }));
+suite(state, (fields) => encodeState({ ...fields, payload: fromHex(fields.payload) }));
+suite(request, (fields) => encodeRequest({ ...fields, payload: fromHex(fields.payload) }));
+suite(response, (fields) => encodeResponse({ ...fields, payload: fromHex(fields.payload) }));
+suite(cancel, encodeCancel);
+suite(ack, encodeAck);
+suite(resume, (fields) => encodeResume({ ...fields, token: fromHex(fields.token) }));
+suite(resumed, encodeResumed);
+suite(resumeToken, (fields) => encodeResumeToken({ ...fields, token: fromHex(fields.token) }));
 
 function codeOf(fields: FarewellFields): NonNullable<ReturnType<typeof closeCodeName>> {
   const name = closeCodeName(fields.code);

@@ -21,6 +21,14 @@ import position from "./vectors/position.json" with { type: "json" };
 import reject from "./vectors/reject.json" with { type: "json" };
 import stream from "./vectors/stream.json" with { type: "json" };
 import types from "./vectors/types.json" with { type: "json" };
+import ack from "./vectors/ack.json" with { type: "json" };
+import cancel from "./vectors/cancel.json" with { type: "json" };
+import request from "./vectors/request.json" with { type: "json" };
+import response from "./vectors/response.json" with { type: "json" };
+import resume from "./vectors/resume.json" with { type: "json" };
+import resumeToken from "./vectors/resume-token.json" with { type: "json" };
+import resumed from "./vectors/resumed.json" with { type: "json" };
+import state from "./vectors/state.json" with { type: "json" };
 import welcome from "./vectors/welcome.json" with { type: "json" };
 
 interface MessageVectors {
@@ -41,7 +49,26 @@ interface MessageVectors {
   }[];
 }
 
-const files: readonly MessageVectors[] = [hello, join, welcome, reject, close, ping, pong, move, position, message];
+const files: readonly MessageVectors[] = [
+  hello,
+  join,
+  welcome,
+  reject,
+  close,
+  ping,
+  pong,
+  resume,
+  resumed,
+  resumeToken,
+  ack,
+  move,
+  position,
+  message,
+  state,
+  request,
+  response,
+  cancel,
+];
 
 const decoders = { cluster: decodeClientMessage, client: decodeClusterMessage } as const;
 
@@ -165,10 +192,11 @@ function receiversOf(file: MessageVectors): ("cluster" | "client")[] {
   return receivers;
 }
 
-/** JSON has no bytes: a payload is hexadecimal there. */
+/** JSON has no bytes: a payload or token is hexadecimal there. */
 function fieldsOf(fields: object): object {
-  if (!("payload" in fields) || typeof fields.payload !== "string") return fields;
-  return { ...fields, payload: fromHex(fields.payload) };
+  if ("payload" in fields && typeof fields.payload === "string") return { ...fields, payload: fromHex(fields.payload) };
+  if (!("token" in fields) || typeof fields.token !== "string") return fields;
+  return { ...fields, token: fromHex(fields.token) };
 }
 
 function errorCodeOf(run: () => unknown): string {

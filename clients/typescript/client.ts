@@ -1,19 +1,22 @@
-import type {
-  AllocateRequest,
-  Allocation,
-  ClusterListing,
-  PlayerIdentity,
-  PlayerSessionTokens,
+import {
+  allFeatures,
+  type AllocateRequest,
+  type Allocation,
+  type ClusterListing,
+  features,
+  type PlayerIdentity,
+  type PlayerSessionTokens,
 } from "../../protocol/index.ts";
 import { allocateTicket, type ClientAllocation } from "./allocation.ts";
 import { isConfirmationRequired, parseAllocation, parseClusters, parseTokens } from "./answers.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { openConnection } from "./connection.ts";
+import { type ConnectionContext, openConnection, resumeConnection } from "./connection.ts";
 import { enter, enterAgain, type Entrance, type RejoinPolicy } from "./entrance.ts";
 import { localError, SustenetError } from "./error.ts";
 import { GameSession } from "./game-session.ts";
 import { type Fetch, MasterHttp, type MasterRequest } from "./master-http.ts";
 import { PlayerTokens } from "./player-tokens.ts";
+import type { Resumption } from "./resumption.ts";
 import type { Transport } from "./transport.ts";
 
 /** How long each wait may last, in milliseconds. */
@@ -42,6 +45,8 @@ export interface ClientOptions {
   readonly onTokens?: ((tokens: PlayerSessionTokens | undefined) => void) | undefined;
   /** Default: 5 tries, at most 15,000 ms apart. `false` switches it off. */
   readonly rejoin?: Partial<RejoinPolicy> | false | undefined;
+  /** Whether a session is taken up again after its connection was lost, before it is rejoined. Default true. */
+  readonly resume?: boolean | undefined;
   readonly deadlines?: Partial<Deadlines> | undefined;
   /** Bytes that may wait to be sent to the cluster; default 1 MiB, at least 64 KiB. */
   readonly maxQueuedBytes?: number | undefined;
@@ -70,6 +75,7 @@ export interface CallOptions {
 }
 
 const libraryName = "sustenet-ts/0.1.0";
+const resumeTryMs = 4_000;
 const minQueuedBytes = 64 * 1024;
 const defaultQueuedBytes = 1024 * 1024;
 const defaultDeadlines: Deadlines = {
@@ -86,6 +92,7 @@ export class SustenetClient {
   readonly #http: MasterHttp;
   readonly #tokens: PlayerTokens;
   readonly #entrance: Entrance;
+  readonly #resumption: Resumption | undefined;
 
   /** @throws SustenetError `INVALID_ARGUMENT` */
   constructor(options: ClientOptions & { readonly transport: Transport }) {
@@ -95,7 +102,8 @@ export class SustenetClient {
     }
     const deadlines = { ...defaultDeadlines, ...options.deadlines };
     const policy = options.rejoin === false ? undefined : { ...defaultRejoin, ...options.rejoin };
-    const connectionContext = {
+    const resumes = options.resume !== false;
+    const connectionContext: ConnectionContext = {
       transport,
       clock,
       clientName: options.clientName ?? libraryName,
@@ -103,6 +111,7 @@ export class SustenetClient {
       joinTimeoutMs: deadlines.joinMs,
       leaveTimeoutMs: deadlines.leaveMs,
       maxQueuedBytes,
+      features: resumes ? allFeatures : allFeatures & ~features.resume,
     };
     const allocationContext = {
       call: (request: MasterRequest, signal: AbortSignal) => this.#callAsPlayer(request, signal),
@@ -132,6 +141,23 @@ export class SustenetClient {
       clock,
       random,
     };
+    this.#resumption = resumes
+      ? {
+          // The cluster keeps a player for a while only: a try may not take all of it.
+          open: (memory, signal) =>
+            resumeConnection(
+              memory,
+              {
+                ...connectionContext,
+                connectTimeoutMs: Math.min(deadlines.connectMs, resumeTryMs),
+                joinTimeoutMs: Math.min(deadlines.joinMs, resumeTryMs),
+              },
+              signal,
+            ),
+          clock,
+          random,
+        }
+      : undefined;
   }
 
   /** Who is logged in. */
@@ -217,6 +243,7 @@ export class SustenetClient {
     return new GameSession(entered, {
       clock: entrance.clock,
       stableMs: entrance.policy?.maxDelayMs ?? 0,
+      resumption: this.#resumption,
       rejoin:
         entrance.policy &&
         (async (failure, attempt, signal, onAttempt) => {

@@ -62,6 +62,7 @@ async function setUpJoined(changes: Partial<Welcome> = {}): Promise<{
   const closes: CloseEvent[] = [];
   connection.start({
     onMessage: ({ command }) => told.push(command),
+    onState: ({ command }) => told.push(`state ${command}`),
     onPosition: ({ sequence }) => told.push(`position ${sequence}`),
     onLatency: () => told.push("latency"),
     onClose: (event) => closes.push(event),
@@ -84,7 +85,7 @@ describe("joining", () => {
     await clock.advance(1_500);
     expect(transport.last.writes).toEqual([
       [
-        { type: "hello", minVersion: 1, maxVersion: 1, features: 0, client: "test/1" },
+        { type: "hello", minVersion: 1, maxVersion: 1, features: 7, client: "test/1" },
         { type: "join", ticket: "t.i.c" },
       ],
     ]);
@@ -137,7 +138,7 @@ describe("joining", () => {
   it.each([
     ["[HELLO-3] a version", { version: 2 }],
     ["[HELLO-3] a version", { version: 0 }],
-    ["[HELLO-4] a feature", { features: 1 }],
+    ["[HELLO-4] a feature", { features: 8 }],
   ])("%s that was not offered is refused: %o", async (_, changes) => {
     const { transport, open } = setUp();
     const opening = open();
@@ -221,6 +222,7 @@ describe("joining", () => {
     const unexpected = (): void => void told.push("unexpected");
     connection.start({
       onMessage: ({ command }) => told.push(command),
+      onState: unexpected,
       onPosition: unexpected,
       onLatency: unexpected,
       onClose: ({ code }) => told.push(code),

@@ -1,19 +1,30 @@
 import {
+  allFeatures,
   type ClusterMessage,
+  encodeAck,
   encodeClose,
   encodeHello,
   encodeJoin,
   encodePing,
   encodePong,
+  encodeResume,
+  features,
+  isNumbered,
+  limits,
   type Message,
+  messageTypes,
   type Position,
   ProtocolError,
+  type Resumed,
+  type ResumeToken,
+  type State,
   versions,
   type Welcome,
 } from "../../protocol/index.ts";
 import { type Clock, withDeadline } from "./clock.ts";
 import { ClockSync } from "./clock-sync.ts";
 import { type CloseEvent, closeEventOfFarewell, errorOfCloseEvent, leftEvent, localCloseEvent } from "./close-event.ts";
+import { SessionMemory } from "./session-memory.ts";
 import type { ClusterAddress, Transport } from "./transport.ts";
 import { Wire } from "./wire.ts";
 
@@ -29,11 +40,14 @@ export interface ConnectionContext {
   readonly leaveTimeoutMs: number;
   /** Bytes that may wait to be sent. */
   readonly maxQueuedBytes: number;
+  /** Optional features to offer; by default all. [HELLO-4] */
+  readonly features?: number | undefined;
 }
 
 /** What a joined connection tells. */
 export interface ConnectionHandlers {
   onMessage(message: Message): void;
+  onState(state: State): void;
   onPosition(position: Position): void;
   /** A PONG came: round trip and clock are newer. */
   onLatency(): void;
@@ -48,6 +62,9 @@ const minIdleTimeoutMs = 50;
 type Phase = "connecting" | "joining" | "joined" | "ended";
 type Delivery = (handlers: ConnectionHandlers) => void;
 
+/** With what to get in: a ticket, or what a session before it left. */
+export type Admittance = { readonly ticket: string } | { readonly memory: SessionMemory };
+
 /**
  * One connection to one cluster, from the TLS handshake to its end. Spec: docs/PROTOCOL.md, sections 5 and 7.
  *
@@ -56,13 +73,18 @@ type Delivery = (handlers: ConnectionHandlers) => void;
 export class ClusterConnection {
   readonly #context: ConnectionContext;
   readonly #wire: Wire;
-  readonly #joined = Promise.withResolvers<Welcome>();
+  readonly #joined = Promise.withResolvers<SessionMemory>();
   readonly #disconnected = Promise.withResolvers<undefined>();
   #phase: Phase = "connecting";
   #clockSync = new ClockSync(0, 0);
   #lastReceivedMs = 0;
   #cancelPing: () => void = doNothing;
   #cancelIdle: () => void = doNothing;
+  #cancelAck: (() => void) | undefined;
+  #cluster: ClusterAddress | undefined;
+  #memory: SessionMemory | undefined;
+  /** How much the cluster has received, between RESUMED and RESUME_TOKEN. */
+  #resumedFrom: number | undefined;
   #handlers: ConnectionHandlers | undefined;
   #held: Delivery[] = [];
 
@@ -70,7 +92,7 @@ export class ClusterConnection {
     this.#context = context;
     this.#wire = new Wire(
       {
-        onMessage: (message) => this.#receive(message),
+        onMessage: (message, byteLength) => this.#receive(message, byteLength),
         onMalformed: (error) => this.#malformed(error),
       },
       context.maxQueuedBytes,
@@ -94,6 +116,7 @@ export class ClusterConnection {
 
   /** Opens the transport. Throws what it throws, or `CONNECTION_LOST`. */
   async connect(cluster: ClusterAddress, signal: AbortSignal): Promise<void> {
+    this.#cluster = cluster;
     const handlers = {
       onData: (bytes: Uint8Array) => {
         this.#lastReceivedMs = this.#context.clock.nowMs();
@@ -110,13 +133,15 @@ export class ClusterConnection {
     if (signal.aborted) this.#wire.abort();
   }
 
-  /** Sends HELLO and JOIN, and nothing more until WELCOME comes. [JOIN-1] Throws what ended the attempt. */
-  async join(ticket: string): Promise<Welcome> {
+  /** Sends HELLO and JOIN or RESUME, and nothing more until the answer comes. [JOIN-1] Throws what ended the attempt. */
+  async enter(admittance: Admittance): Promise<SessionMemory> {
     if (this.#phase === "connecting") {
       this.#phase = "joining";
       const { min: minVersion, max: maxVersion } = versions;
-      this.#wire.send(encodeHello({ minVersion, maxVersion, features: 0, client: this.#context.clientName }));
-      this.#wire.send(encodeJoin({ ticket }));
+      const client = this.#context.clientName;
+      this.#wire.send(encodeHello({ minVersion, maxVersion, features: this.#features, client }));
+      if ("memory" in admittance) this.#askToResume(admittance.memory);
+      else this.#wire.send(encodeJoin(admittance));
     }
     return this.#joined.promise;
   }
@@ -124,7 +149,12 @@ export class ClusterConnection {
   /** Says where things go; what has waited goes there at once. */
   start(handlers: ConnectionHandlers): void {
     this.#handlers = handlers;
-    for (const deliver of this.#held.splice(0)) deliver(handlers);
+    try {
+      for (const deliver of this.#held.splice(0)) deliver(handlers);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#malformed(error);
+    }
   }
 
   /** Queues a frame; false, and nothing is queued, unless joined and within the bound. */
@@ -144,23 +174,47 @@ export class ClusterConnection {
     this.#wire.abort();
   }
 
-  #receive(message: ClusterMessage): void {
+  get #features(): number {
+    return this.#context.features ?? allFeatures;
+  }
+
+  #receive(message: ClusterMessage, byteLength: number): void {
     if (this.#phase === "joining") this.#receiveAnswer(message);
-    else if (this.#phase === "joined") this.#receiveJoined(message);
+    else if (this.#phase === "joined") this.#receiveJoined(message, byteLength);
     else throw new ProtocolError("UNEXPECTED_TYPE", `${message.type} before JOIN`);
   }
 
-  /** [WELCOME-1] */
+  /** [WELCOME-1] [RESUME-3] */
   #receiveAnswer(message: ClusterMessage): void {
-    if (message.type === "welcome") this.#welcome(message);
+    const resuming = this.#memory !== undefined;
+    if (message.type === "welcome" && !resuming) this.#welcome(message);
+    else if (message.type === "resumed" && resuming && this.#resumedFrom === undefined) this.#resumed(message);
+    else if (message.type === "resumeToken" && this.#resumedFrom !== undefined) this.#takeUp(message);
     else if (message.type === "reject") this.#end(closeEventOfFarewell(message));
     else throw new ProtocolError("UNEXPECTED_TYPE", `${message.type} before WELCOME`);
   }
 
-  #receiveJoined(message: ClusterMessage): void {
+  #receiveJoined(message: ClusterMessage, byteLength: number): void {
+    const memory = this.#memoryFor(message.type);
     switch (message.type) {
       case "message":
-        return this.#deliver((handlers) => handlers.onMessage(message));
+        this.#deliver((handlers) => handlers.onMessage(message));
+        break;
+      case "state":
+        return this.#deliver((handlers) => handlers.onState(message));
+      case "request":
+        this.#deliver(() => memory.handling.receive(message));
+        break;
+      case "cancel":
+        this.#deliver(() => memory.handling.cancel(message.id));
+        break;
+      case "response":
+        this.#deliver(() => memory.requests.receive(message));
+        break;
+      case "ack":
+        return memory.streams?.acknowledge(message.received);
+      case "resumeToken":
+        return this.#takeToken(memory, message);
       case "position":
         return this.#deliver((handlers) => handlers.onPosition(message));
       case "ping":
@@ -173,23 +227,86 @@ export class ClusterConnection {
       case "close":
         return this.#end(closeEventOfFarewell(message));
       case "welcome":
+      case "resumed":
       case "reject":
         throw new ProtocolError("UNEXPECTED_TYPE", `${message.type} after WELCOME`);
     }
+    if (isNumbered(messageTypes[message.type])) this.#count(memory, byteLength);
+  }
+
+  /** What a message is for. Throws where its feature is not in force. [FRAME-4] */
+  #memoryFor(type: ClusterMessage["type"]): SessionMemory {
+    const memory = this.#memory;
+    const feature = featureOf.get(type) ?? 0;
+    if (memory === undefined || (memory.welcome.features & feature) !== feature) {
+      throw new ProtocolError("UNEXPECTED_TYPE", `${type} is not in force`);
+    }
+    return memory;
   }
 
   #welcome(welcome: Welcome): void {
     if (welcome.version < versions.min || welcome.version > versions.max) {
       throw new ProtocolError("BAD_VALUE", "WELCOME has a version that was not offered"); // [HELLO-3]
     }
-    if (welcome.features !== 0) {
+    if ((welcome.features & ~this.#features) !== 0) {
       throw new ProtocolError("BAD_VALUE", "WELCOME has features that were not offered"); // [HELLO-4]
     }
+    if (this.#cluster === undefined) throw new Error("WELCOME without a connection");
+    const { clock, maxQueuedBytes } = this.#context;
+    this.#begin(new SessionMemory(this.#cluster, welcome, clock, maxQueuedBytes), welcome.timeMs);
+  }
+
+  #askToResume(memory: SessionMemory): void {
+    const { token, streams } = memory;
+    if (token === undefined || streams === undefined) throw new Error("nothing to resume with");
+    this.#memory = memory;
+    this.#wire.send(encodeResume({ received: streams.report(), token: token.bytes }));
+  }
+
+  /** Nothing is sent before the new token is here: it would tell the cluster that it is. [RESUME-4] */
+  #resumed({ received, timeMs }: Resumed): void {
+    this.#memory?.streams?.acknowledge(received);
+    this.#resumedFrom = received;
+    this.#clockSync = new ClockSync(timeMs, this.#context.clock.nowMs());
+  }
+
+  #takeUp(token: ResumeToken): void {
+    const memory = this.#memory;
+    if (memory === undefined) throw new Error("RESUME_TOKEN without RESUME");
+    this.#takeToken(memory, token);
+    // Only now: until here the game may have sent more, which waits as well.
+    this.#wire.sendAgain(memory.streams?.unreceived(this.#resumedFrom ?? 0) ?? []);
+    this.#begin(memory);
+  }
+
+  #begin(memory: SessionMemory, timeMs?: number): void {
+    const { welcome } = memory;
     this.#phase = "joined";
-    this.#clockSync = new ClockSync(welcome.timeMs, this.#context.clock.nowMs());
+    this.#memory = memory;
+    memory.line = (frame) => this.send(frame);
+    if (timeMs !== undefined) this.#clockSync = new ClockSync(timeMs, this.#context.clock.nowMs());
     this.#keepPinging(Math.max(minPingIntervalMs, welcome.pingIntervalMs));
     this.#watchIdle(Math.max(minIdleTimeoutMs, welcome.idleTimeoutMs));
-    this.#joined.resolve(welcome);
+    this.#joined.resolve(memory);
+  }
+
+  /** Answered with ACK, which shows the cluster that it has come. [RESUME-4] */
+  #takeToken(memory: SessionMemory, { token, graceMs }: ResumeToken): void {
+    memory.token = { bytes: new Uint8Array(token), graceMs };
+    this.#acknowledge(memory);
+  }
+
+  /** [ACK-2] */
+  #count(memory: SessionMemory, byteLength: number): void {
+    if (memory.streams === undefined) return;
+    if (memory.streams.count(byteLength)) return this.#acknowledge(memory);
+    this.#cancelAck ??= this.#context.clock.after(limits.ackDelayMs, () => this.#acknowledge(memory));
+  }
+
+  #acknowledge({ streams }: SessionMemory): void {
+    this.#cancelAck?.();
+    this.#cancelAck = undefined;
+    if (streams !== undefined) this.#wire.sendAgain([encodeAck({ received: streams.report() })]);
   }
 
   /** [PING-1] */
@@ -236,6 +353,8 @@ export class ClusterConnection {
     this.#phase = "ended";
     this.#cancelPing();
     this.#cancelIdle();
+    this.#cancelAck?.();
+    if (wasJoined && this.#memory !== undefined) this.#memory.line = undefined;
     this.#wire.end(lastFrame);
     this.#endTransport();
     if (wasJoined) this.#deliver((handlers) => handlers.onClose(event));
@@ -253,9 +372,20 @@ export class ClusterConnection {
   }
 }
 
-/** A joined connection and what WELCOME said. */
+/** The feature that has to be in force for a message. */
+const featureOf: ReadonlyMap<ClusterMessage["type"], number> = new Map<ClusterMessage["type"], number>([
+  ["state", features.state],
+  ["request", features.requests],
+  ["response", features.requests],
+  ["cancel", features.requests],
+  ["ack", features.resume],
+  ["resumeToken", features.resume],
+]);
+
+/** A joined connection, and what its session remembers. */
 export interface Joined {
   readonly connection: ClusterConnection;
+  readonly memory: SessionMemory;
   readonly welcome: Welcome;
 }
 
@@ -269,14 +399,35 @@ export async function openConnection(
   context: ConnectionContext,
   parent?: AbortSignal,
 ): Promise<Joined> {
+  return open(cluster, { ticket }, context, parent);
+}
+
+/**
+ * Connects to the cluster again and takes the session up where it was. Throws as {@link openConnection}; after `RESUME_UNKNOWN`
+ * there is nothing to take up.
+ */
+export async function resumeConnection(
+  memory: SessionMemory,
+  context: ConnectionContext,
+  parent?: AbortSignal,
+): Promise<Joined> {
+  return open(memory.cluster, { memory }, context, parent);
+}
+
+async function open(
+  cluster: ClusterAddress,
+  admittance: Admittance,
+  context: ConnectionContext,
+  parent: AbortSignal | undefined,
+): Promise<Joined> {
   const connection = new ClusterConnection(context);
   const { clock, connectTimeoutMs, joinTimeoutMs } = context;
   try {
     const connect = (signal: AbortSignal): Promise<void> => connection.connect(cluster, signal);
     await withDeadline(clock, connectTimeoutMs, "connecting to the cluster", connect, parent);
-    const join = (): Promise<Welcome> => connection.join(ticket);
-    const welcome = await withDeadline(clock, joinTimeoutMs, "joining the cluster", join, parent);
-    return { connection, welcome };
+    const enter = (): Promise<SessionMemory> => connection.enter(admittance);
+    const memory = await withDeadline(clock, joinTimeoutMs, "joining the cluster", enter, parent);
+    return { connection, memory, welcome: memory.welcome };
   } catch (error) {
     connection.abort();
     throw error;

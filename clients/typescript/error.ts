@@ -30,6 +30,16 @@ export const localCodes = {
   BAD_FRAME: { advice: "stop", text: "The cluster sent something malformed." },
   /** The cluster no longer takes what is sent: more is queued than is allowed. */
   QUEUE_FULL: { advice: "allocate", text: "The connection does not keep up with what is sent." },
+  /** The cluster's handler of a request failed. */
+  REQUEST_FAILED: { advice: "stop", text: "The cluster could not handle the request." },
+  /** The cluster's game has nothing that handles such requests. */
+  REQUEST_UNHANDLED: { advice: "fix", text: "The cluster does not handle such requests." },
+  /** The cluster works on too many requests of this player. */
+  REQUEST_BUSY: { advice: "retry", text: "The cluster works on too many requests of this player." },
+  /** Too many requests are open here. */
+  TOO_MANY_REQUESTS: { advice: "retry", text: "Too many requests are open: wait for one of them." },
+  /** The cluster is of a version without this. */
+  UNSUPPORTED: { advice: "stop", text: "The cluster is of a version that cannot do this." },
   /** The session was left, or the wait for it was called off. */
   CLOSED: { advice: "stop", text: "The session was left." },
 } as const satisfies Record<string, { readonly advice: ErrorAdvice; readonly text: string }>;

@@ -28,5 +28,7 @@ export type {
   ClusterListing,
   PlayerIdentity,
   PlayerSessionTokens,
+  RequestAnswer,
+  RequestHandler,
   Welcome,
 } from "../../protocol/index.ts";

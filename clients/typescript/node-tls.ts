@@ -1,11 +1,13 @@
 /** TLS over TCP for Node: the only file of this library that needs Node. */
-import { createHash } from "node:crypto";
+import { createHash, X509Certificate } from "node:crypto";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { localError, type SustenetError } from "./error.ts";
 import type { ClusterAddress, Transport, TransportConnection, TransportHandlers } from "./transport.ts";
 
 /** [TLS-1] */
 const ciphers = "TLS_AES_256_GCM_SHA384:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
+
+const pemBlock = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /** Verifies the certificate's chain and name, and then its fingerprint as well. [TLS-2] [TLS-3] */
 export const nodeTlsTransport: Transport = {
@@ -59,15 +61,25 @@ function optionsFor({ host, port, tls }: ClusterAddress): ConnectionOptions {
     ciphers,
     minVersion: "TLSv1.2",
     rejectUnauthorized: true,
+    // What the master names is trusted as it is, also where it chains to an authority that it does not name.
+    allowPartialTrustChain: true,
   };
 }
 
-/** The fingerprint is compared even where the chain holds: the master names one certificate, not an authority. */
+/**
+ * The fingerprint is compared even where the chain holds: the master names certificates, not an authority. There are two
+ * while a cluster changes its certificate. [TLS-2] [TLS-6]
+ */
 function certificateFault(socket: TLSSocket, cluster: ClusterAddress): SustenetError | undefined {
   const certificate = socket.getPeerX509Certificate();
   if (!socket.authorized || certificate === undefined) return localError("CERTIFICATE_MISMATCH");
-  const sha256 = createHash("sha256").update(certificate.raw).digest("hex");
-  return sha256 === cluster.tls.sha256 ? undefined : localError("CERTIFICATE_MISMATCH");
+  const shown = fingerprint(certificate.raw);
+  const named = (cluster.tls.caPem.match(pemBlock) ?? []).map((pem) => fingerprint(new X509Certificate(pem).raw));
+  return [cluster.tls.sha256, ...named].includes(shown) ? undefined : localError("CERTIFICATE_MISMATCH");
+}
+
+function fingerprint(der: Uint8Array): string {
+  return createHash("sha256").update(der).digest("hex");
 }
 
 /** Why no verified connection came about. */

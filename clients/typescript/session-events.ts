@@ -23,11 +23,17 @@ export interface Placement {
 export interface SessionEvents {
   /** The game sent something. */
   message: GameMessage;
+  /** State of which only the latest matters: it takes the place of what came before it. [LATEST-1] */
+  state: GameMessage;
   /** The cluster refused a move: this is where the player stands. `sequence` counts this connection's moves. [MOVE-2] */
   position: Placement & { readonly sequence: number };
   /** A round trip was measured; the cluster's clock is newer. */
   latency: { readonly rttMs: number; readonly serverTimeMs: number };
-  /** The connection was lost, or the cluster asked for it: the library is about to allocate and join again. */
+  /** The connection was lost: the library is about to take the session up again. What is sent meanwhile waits. */
+  resuming: RejoinAttempt;
+  /** The same session goes on: nothing was lost or doubled in between. State may be a while old until the next comes. */
+  resumed: { readonly welcome: Welcome };
+  /** The connection was lost and cannot be resumed, or the cluster asked for it: the library is about to allocate and join again. */
   rejoining: RejoinAttempt;
   /** In the game again, perhaps elsewhere: `welcome` is the new one. */
   rejoined: { readonly welcome: Welcome };

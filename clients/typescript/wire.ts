@@ -4,7 +4,7 @@ import type { TransportConnection } from "./transport.ts";
 /** What a wire tells. */
 export interface WireHandlers {
   /** A message from the cluster. May throw ProtocolError: it ends up in `onMalformed`. */
-  onMessage(message: ClusterMessage): void;
+  onMessage(message: ClusterMessage, byteLength: number): void;
   /** The cluster sent something malformed; nothing more is read. */
   onMalformed(error: ProtocolError): void;
 }
@@ -40,7 +40,7 @@ export class Wire {
     if (this.#ended) return;
     try {
       this.#parser.push(bytes, (frame) => {
-        this.#handlers.onMessage(decodeClusterMessage(frame));
+        this.#handlers.onMessage(decodeClusterMessage(frame), frame.length);
         return !this.#ended;
       });
     } catch (error) {
@@ -54,6 +54,12 @@ export class Wire {
     if (this.#ended || this.queuedBytes + bytes.length > this.#maxQueuedBytes) return false;
     this.#queue(bytes);
     return true;
+  }
+
+  /** Queues frames whatever the bound: they have been counted before. */
+  sendAgain(frames: readonly Uint8Array[]): void {
+    if (this.#ended) return;
+    for (const frame of frames) this.#queue(frame);
   }
 
   /** Reads nothing more; sends what is queued and then `lastFrame`, and ends the connection. */

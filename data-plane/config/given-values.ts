@@ -4,14 +4,14 @@ import { keyPath, locateKeys } from "./key-lines.ts";
 import { nearest } from "./nearest.ts";
 import { type Section, settingRows, type SettingRow } from "./setting-table.ts";
 
-/** A value somebody wrote, and where: `Config.toml:7`, or the name of an environment variable. */
+/** A value somebody wrote, and where: `Config.toml:7`, or the name of an environment variable or a flag. */
 export interface GivenValue {
   readonly value: unknown;
   readonly place: string;
-  readonly fromEnvironment: boolean;
+  readonly fromFile: boolean;
 }
 
-/** What a file and the environment say, still unchecked, by `section.key`. */
+/** What one source says, still unchecked, by `section.key`. */
 export interface GivenValues {
   readonly values: ReadonlyMap<string, GivenValue>;
   readonly problems: readonly string[];
@@ -19,6 +19,7 @@ export interface GivenValues {
   readonly sectionPlaces: ReadonlyMap<string, string>;
 }
 
+const shortLevelName = "SUSTENET_LOG_LEVEL";
 const sectionNames: readonly Section[] = ["all", "cluster"];
 
 /**
@@ -42,7 +43,7 @@ export function readConfigText(name: string, toml: string): GivenValues {
       for (const [key, value] of Object.entries(table)) {
         const place = placeOf(section, key);
         if (findRow(section, key) === undefined) problems.push(`${place}: ${unknownKey(section, key)}`);
-        else values.set(`${section}.${key}`, { value, place, fromEnvironment: false });
+        else values.set(`${section}.${key}`, { value, place, fromFile: true });
       }
     }
   }
@@ -57,7 +58,12 @@ export function readEnvironment(environment: Readonly<Record<string, string | un
     const name = variableName(row);
     const text = environment[name];
     if (text === undefined || text === "") continue;
-    values.set(`${row.section}.${row.key}`, { value: row.fromText(text), place: name, fromEnvironment: true });
+    values.set(`${row.section}.${row.key}`, { value: row.fromText(text), place: name, fromFile: false });
+  }
+  // The short name, for people at a terminal.
+  const level = environment[shortLevelName];
+  if (level !== undefined && level !== "" && !values.has("cluster.log_level")) {
+    values.set("cluster.log_level", { value: level, place: shortLevelName, fromFile: false });
   }
   return { values, problems: [], sectionPlaces: new Map() };
 }

@@ -1,3 +1,5 @@
+import { isIP } from "node:net";
+
 /** What values a setting takes, and how to say so. */
 export interface SettingKind<T> {
   /** Completes "expected …". */
@@ -50,6 +52,22 @@ export const port: SettingKind<number | "free"> = {
   fromText: integer(0, 65_535).fromText,
 };
 
+/** One of a few words. */
+export function choice<const T extends string>(...options: readonly T[]): SettingKind<T> {
+  return {
+    expected: `one of ${options.join(", ")}`,
+    parse: (value) => options.find((option) => option === value),
+    fromText: (text) => text,
+  };
+}
+
+/** How many, with `"cores"` for one on each core of this machine. */
+export const instanceCount: SettingKind<number | "cores"> = {
+  expected: 'a whole number from 0 to 256 (0 is one without a supervisor) or "cores"',
+  parse: (value) => (value === "cores" ? value : integer(0, 256).parse(value)),
+  fromText: integer(0, 256).fromText,
+};
+
 /** A list of at most `max` short words. */
 export function words(max: number): SettingKind<readonly string[]> {
   return {
@@ -57,6 +75,31 @@ export function words(max: number): SettingKind<readonly string[]> {
     parse: (value) =>
       Array.isArray(value) && value.length <= max && value.every(isWord) ? value.filter(isWord) : undefined,
     fromText: (text) => text.split(",").map((word) => word.trim()),
+  };
+}
+
+/** A TCP port for something that is off by default. */
+export const optionalPort: SettingKind<number | "free"> = {
+  expected: 'a port from 1 to 65535, 0 for none, or "free"',
+  parse: port.parse,
+  fromText: port.fromText,
+};
+
+/** A list of at most `max` addresses and networks. */
+export function networks(max: number): SettingKind<readonly string[]> {
+  return {
+    expected: `a list of at most ${max} IP addresses or networks, as in ["10.0.0.0/8", "2001:db8::1"]`,
+    parse: (value) => list(value, max, isNetwork),
+    fromText: separated,
+  };
+}
+
+/** A list of at most `max` origins of web pages. */
+export function origins(max: number): SettingKind<readonly string[]> {
+  return {
+    expected: `a list of at most ${max} origins, as in ["https://play.example.com"]`,
+    parse: (value) => list(value, max, isOrigin),
+    fromText: separated,
   };
 }
 
@@ -80,6 +123,25 @@ export const spot: SettingKind<Spot> = {
 
 function isWord(value: unknown): value is string {
   return typeof value === "string" && /^[\w.-]{1,32}$/.test(value);
+}
+
+function list(value: unknown, max: number, isItem: (item: unknown) => item is string): readonly string[] | undefined {
+  return Array.isArray(value) && value.length <= max && value.every(isItem) ? value.filter(isItem) : undefined;
+}
+
+function separated(text: string): readonly string[] {
+  return text.split(",").map((item) => item.trim());
+}
+
+function isNetwork(value: unknown): value is string {
+  if (typeof value !== "string") return false;
+  const [address = "", prefix = "0", ...more] = value.split("/");
+  const bits = isIP(address) === 4 ? 32 : isIP(address) === 6 ? 128 : -1;
+  return more.length === 0 && !address.includes("%") && /^\d{1,3}$/.test(prefix) && Number(prefix) <= bits;
+}
+
+function isOrigin(value: unknown): value is string {
+  return typeof value === "string" && URL.canParse(value) && new URL(value).origin === value;
 }
 
 function isCoordinate(value: unknown): value is number {

@@ -1,5 +1,21 @@
 import { limits } from "../../protocol/index.ts";
-import { decimal, flag, integer, port, type SettingKind, type Spot, spot, text, words } from "./setting-kinds.ts";
+import { logLevels } from "../log.ts";
+import {
+  choice,
+  decimal,
+  flag,
+  instanceCount,
+  integer,
+  networks,
+  optionalPort,
+  origins,
+  port,
+  type SettingKind,
+  type Spot,
+  spot,
+  text,
+  words,
+} from "./setting-kinds.ts";
 
 /** Port of a cluster when `port` is 0. */
 export const defaultPort = 6257;
@@ -20,6 +36,7 @@ export interface SettingRow<T> {
 }
 
 const host = text("an IP address or a host name", /^[\w.:%-]{1,253}$/);
+const path = text("the path of a file", /^[^\0]{1,1024}$/);
 const origin: Spot = { x: 0, y: 0, z: 0 };
 
 /** Every key of Config.toml. The README of examples/minimal explains them. */
@@ -58,16 +75,36 @@ export const settingTable = {
   ),
   pingIntervalMs: row("cluster", "ping_interval_ms", integer(100, 60_000), 5_000),
   idleTimeoutMs: row("cluster", "idle_timeout_ms", integer(200, 65_535), 15_000),
+  resumeGraceMs: row("cluster", "resume_grace_ms", integer(0, 600_000), 15_000),
+  maxBytesPerSecond: row("cluster", "max_bytes_per_second", integer(0, 1_000_000_000), 262_144),
+  maxMessagesPerSecond: row("cluster", "max_messages_per_second", integer(0, 1_000_000), 1_000),
   maxSpeed: row("cluster", "max_speed", decimal(0, 1e9), 0),
   maxUnauthenticated: row("cluster", "max_unauthenticated", integer(1, 100_000), 1_024),
   maxUnauthenticatedPerIp: row("cluster", "max_unauthenticated_per_ip", integer(1, 100_000), 64),
   tls12: row("cluster", "tls12", flag, true),
+  tlsCert: row("cluster", "tls_cert", path, undefined),
+  tlsKey: row("cluster", "tls_key", path, undefined),
+  wsPort: row("cluster", "ws_port", optionalPort, 0),
+  wsUrl: row(
+    "cluster",
+    "ws_url",
+    text("an address like wss://play.example.com:6258", /^wss:\/\/[^\s#@]{1,500}$/),
+    undefined,
+  ),
+  wsOrigins: row("cluster", "ws_origins", origins(64), []),
+  proxyProtocolFrom: row("cluster", "proxy_protocol_from", networks(64), []),
   spawn: row("cluster", "spawn", spot, origin),
+  instances: row("cluster", "instances", instanceCount, 0),
+  drainSeconds: row("cluster", "drain_seconds", integer(0, 86_400), 10),
+  watchdogSeconds: row("cluster", "watchdog_seconds", integer(0, 3_600), 10),
+  opsPort: row("cluster", "ops_port", port, undefined),
+  opsHost: row("cluster", "ops_host", host, "127.0.0.1"),
+  logLevel: row("cluster", "log_level", choice(...logLevels), "info"),
 } as const;
 
 /** All rows, for what treats them alike. */
 export const settingRows: readonly SettingRow<unknown>[] = Object.values(settingTable);
 
-function row<T, F>(section: Section, key: string, kind: SettingKind<T>, fallback: F): SettingRow<T | F> {
+function row<T, const F>(section: Section, key: string, kind: SettingKind<T>, fallback: F): SettingRow<T | F> {
   return { section, key, ...kind, fallback };
 }

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ConfigError } from "./config-error.ts";
@@ -82,7 +82,22 @@ max_speed = 7.5
 max_unauthenticated = 10
 max_unauthenticated_per_ip = 2
 tls12 = false
+tls_cert = "/etc/tls/cert.pem"
+tls_key = "/etc/tls/key.pem"
+ws_port = 6258
+ws_url = "wss://play.example.com/ws"
+ws_origins = ["https://play.example.com"]
+proxy_protocol_from = ["10.0.0.0/8", "2001:db8::1"]
 spawn = [1, 2.5, -3]
+instances = 1
+drain_seconds = 60
+watchdog_seconds = 5
+ops_port = 9100
+ops_host = "::1"
+log_level = "debug"
+resume_grace_ms = 5000
+max_messages_per_second = 50
+max_bytes_per_second = 4096
 `),
     ).toEqual({
       serverName: "Größe",
@@ -105,7 +120,22 @@ spawn = [1, 2.5, -3]
       maxUnauthenticated: 10,
       maxUnauthenticatedPerIp: 2,
       tls12: false,
+      tlsCert: "/etc/tls/cert.pem",
+      tlsKey: "/etc/tls/key.pem",
+      wsPort: 6258,
+      wsUrl: "wss://play.example.com/ws",
+      wsOrigins: ["https://play.example.com"],
+      proxyProtocolFrom: ["10.0.0.0/8", "2001:db8::1"],
       spawn: { x: 1, y: 2.5, z: -3 },
+      instances: 1,
+      drainSeconds: 60,
+      watchdogSeconds: 5,
+      opsPort: 9100,
+      opsHost: "::1",
+      logLevel: "debug",
+      resumeGraceMs: 5000,
+      maxMessagesPerSecond: 50,
+      maxBytesPerSecond: 4096,
     });
   });
 
@@ -172,9 +202,31 @@ x = 1
     ["instance", `"${"a".repeat(65)}"`, `"${"a".repeat(64)}"`],
     ["region", '"EU"', '"eu"'],
     ["key_name", '"../key"', '"key"'],
+    ["ws_port", "65536", "0"],
+    ["ws_url", '"ws://play.example.com"', '"wss://play.example.com"'],
+    ["ws_origins", '["https://play.example.com/"]', '["https://play.example.com"]'],
+    ["proxy_protocol_from", '["10.0.0.0/33"]', '["10.0.0.0/32"]'],
+    ["proxy_protocol_from", '["::/129"]', '["::/128", "fe80::1"]'],
+    ["proxy_protocol_from", '["proxy.example.com"]', "[]"],
   ])("refuses %s = %s, and takes %s", (key, bad, good) => {
     expect(problems(`${master}${key} = ${bad}`)).toHaveLength(1);
     expect(problems(`${master}${key} = ${good}`)).toEqual([]);
+  });
+
+  it("listens for WebSocket only where it is told to", () => {
+    expect(load(master).wsPort).toBeUndefined();
+    expect(load(`${master}ws_port = "free"`).wsPort).toBe(0);
+  });
+
+  it("wants tls_cert and tls_key together, and takes them from where the file is", () => {
+    expect(problems(`${master}tls_cert = "c.pem"`)).toEqual([
+      "Config.toml:1: [cluster] tls_key: missing, expected the key that belongs to tls_cert",
+    ]);
+    expect(problems(`${master}tls_key = "k.pem"`)).toHaveLength(1);
+    expect(load(`${master}tls_cert = "c.pem"\ntls_key = "k.pem"`)).toMatchObject({
+      tlsCert: join(folder, "c.pem"),
+      tlsKey: join(folder, "k.pem"),
+    });
   });
 
   it("wants idle_timeout_ms above ping_interval_ms", () => {
@@ -294,12 +346,56 @@ describe("the environment", () => {
     const environment = {
       SUSTENET_CLUSTER_TICKHZ: "1",
       SUSTENET_CLUSTER_SERVICE_HOST: "10.0.0.1",
-      SUSTENET_LOG_LEVEL: "x",
+      SUSTENET_LOG_LEVEL: "warn",
     };
     const { remarks } = loadSettings({ file: file(), fileMustExist: true, environment });
     expect(remarks).toEqual([
       "SUSTENET_CLUSTER_TICKHZ is not a setting; did you mean SUSTENET_CLUSTER_TICK_HZ?",
       expect.stringContaining("SUSTENET_CLUSTER_SERVICE_HOST is not a setting"),
     ]);
+  });
+});
+
+describe("instances", () => {
+  it('may be one on each core: "cores"', () => {
+    expect(load(`${master}instances = "cores"`).instances).toBe(availableParallelism());
+  });
+
+  it("need room for all ports in a row", () => {
+    const lines = (port: number, opsPort: number): readonly string[] =>
+      problems(`[all]\nport = ${port}\n${master}instances = 4\nops_port = ${opsPort}`);
+    expect(lines(65_532, 9_100)).toEqual([]);
+    expect(lines(65_533, 9_100)).toEqual([
+      "Config.toml:2: [all] port: expected room for 4 instances below 65536, got 65533",
+    ]);
+    expect(lines(7_000, 7_004)).toEqual([]);
+    expect(lines(7_000, 7_003)).toEqual([
+      "Config.toml:6: [cluster] ops_port: expected another port than those of the 4 instances from port (7000) on, got 7003",
+    ]);
+  });
+
+  it("cannot share one ws_url", () => {
+    const lines = (instances: number): string => `${master}instances = ${instances}\nws_url = "wss://play.example.com"`;
+    expect(problems(lines(1))).toEqual([]);
+    expect(problems(lines(2))).toEqual([expect.stringContaining("ws_url: expected none with 2 instances")]);
+  });
+
+  it("need room for their number behind the name", () => {
+    const named = (length: number): readonly string[] =>
+      problems(`${master}instances = 10\ninstance = "${"a".repeat(length)}"`);
+    expect(named(61)).toEqual([]);
+    expect(named(62)).toHaveLength(1);
+  });
+
+  it.each([
+    ["instances", "257", "256"],
+    ["instances", '"core"', '"cores"'],
+    ["ops_port", "0", '"free"'],
+    ["drain_seconds", "86401", "86400"],
+    ["watchdog_seconds", "-1", "0"],
+    ["log_level", '"loud"', '"silent"'],
+  ])("refuses %s = %s, and takes %s", (key, bad, good) => {
+    expect(problems(`${master}${key} = ${bad}`)).toHaveLength(1);
+    expect(problems(`${master}${key} = ${good}`)).toEqual([]);
   });
 });

@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { dirname, resolve } from "node:path";
+import type { LogLevel } from "../log.ts";
 import { ConfigError } from "./config-error.ts";
 import {
   type GivenValue,
@@ -12,7 +14,7 @@ import { isLoopback, masterOrigin, parseMasterUrl } from "./master-address.ts";
 import type { Spot } from "./setting-kinds.ts";
 import { defaultPort, type SettingRow, settingTable } from "./setting-table.ts";
 
-/** How a cluster runs: what Config.toml and the environment come to. */
+/** How a cluster runs: what Config.toml, the environment and the flags come to. */
 export interface ClusterSettings {
   /** Display name. */
   readonly serverName: string;
@@ -41,6 +43,11 @@ export interface ClusterSettings {
   readonly maxFrameBytes: number;
   readonly pingIntervalMs: number;
   readonly idleTimeoutMs: number;
+  /** How long a player whose connection has dropped is kept for its return; 0 means not at all. [RESUME-7] */
+  readonly resumeGraceMs: number;
+  /** What one player may send, bytes and messages a second; 0 means no limit. [BUDGET-1] */
+  readonly maxBytesPerSecond: number;
+  readonly maxMessagesPerSecond: number;
   /** World units a second; 0 means unchecked. */
   readonly maxSpeed: number;
   /** Most connections that have not joined yet. */
@@ -49,8 +56,29 @@ export interface ClusterSettings {
   readonly maxUnauthenticatedPerIp: number;
   /** Whether TLS 1.2 is accepted beside 1.3. */
   readonly tls12: boolean;
+  /** PEM files of the operator's certificate and its private key: both, or `undefined` to make them. */
+  readonly tlsCert: string | undefined;
+  readonly tlsKey: string | undefined;
+  /** TCP port for WebSocket; `undefined` for none, 0 for whichever is free. */
+  readonly wsPort: number | undefined;
+  /** Where browsers reach it; `undefined` means the advertised host and the port for WebSocket. */
+  readonly wsUrl: string | undefined;
+  /** Origins of the pages that may connect; empty for all. */
+  readonly wsOrigins: readonly string[];
+  /** Proxies, by address or network, that say whom they speak for (PROXY protocol, version 2); empty for none. */
+  readonly proxyProtocolFrom: readonly string[];
   /** Where players start. */
   readonly spawn: Spot;
+  /** Processes under a supervisor, each a cluster of its own; 0 means this process, without a supervisor. */
+  readonly instances: number;
+  /** How long plugins may take to bring the game to an end before players are told to go. */
+  readonly drainSeconds: number;
+  /** After how long without a turn of the event loop the process is killed; 0 means never. */
+  readonly watchdogSeconds: number;
+  /** Port of health and metrics; 0 means whichever is free, `undefined` none. */
+  readonly opsPort: number | undefined;
+  readonly opsHost: string;
+  readonly logLevel: LogLevel;
 }
 
 /** By file and line. */
@@ -60,6 +88,8 @@ const byPlace = new Intl.Collator("en", { numeric: true });
 export interface LoadedSettings {
   readonly settings: ClusterSettings;
   readonly remarks: readonly string[];
+  /** What was given, and where, by `section.key`. */
+  readonly given: ReadonlyMap<string, GivenValue>;
 }
 
 /** Where settings come from. */
@@ -68,18 +98,21 @@ export interface SettingSources {
   readonly file: string;
   readonly fileMustExist: boolean;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What the command line says. */
+  readonly flags?: GivenValues;
 }
 
 /**
- * Reads Config.toml, lets `SUSTENET_*` variables override it, and checks everything.
+ * Reads Config.toml, lets `SUSTENET_*` variables override it and flags override both, and checks everything.
  *
  * @throws ConfigError with every problem found
  */
 export function loadSettings(sources: SettingSources): LoadedSettings {
-  const { file, environment } = sources;
+  const { file, environment, flags } = sources;
   const text = readText(sources);
   const fromFile = readConfigText(file, text ?? "");
-  const given = overlay(fromFile, readEnvironment(environment));
+  const overridden = overlay(fromFile, readEnvironment(environment));
+  const given = flags === undefined ? overridden : overlay(overridden, flags);
   const reader = new SettingReader(given, text === undefined ? "settings" : file);
   const settings = readSettings(reader, dirname(resolve(file)));
   if (reader.problems.length > 0) throw new ConfigError(reader.problems.toSorted(byPlace.compare));
@@ -87,7 +120,7 @@ export function loadSettings(sources: SettingSources): LoadedSettings {
   if (reader.read(settingTable.domainPubKey) !== undefined) {
     remarks.push("[cluster] domain_pub_key is not used: the master publishes keys and pins certificates by itself");
   }
-  return { settings, remarks };
+  return { settings, remarks, given: given.values };
 }
 
 function readText({ file, fileMustExist }: SettingSources): string | undefined {
@@ -100,16 +133,16 @@ function readText({ file, fileMustExist }: SettingSources): string | undefined {
   }
 }
 
-/** The environment wins; one way to name the master there puts aside the other way in the file. */
-function overlay(file: GivenValues, environment: GivenValues): GivenValues {
-  const values = new Map(file.values);
-  if (environment.values.has("cluster.master_url")) {
+/** The later source wins; one way to name the master there puts aside the other way in the earlier. */
+function overlay(earlier: GivenValues, later: GivenValues): GivenValues {
+  const values = new Map(earlier.values);
+  if (later.values.has("cluster.master_url")) {
     values.delete("cluster.master_ip");
     values.delete("cluster.master_port");
   }
-  if (environment.values.has("cluster.master_ip")) values.delete("cluster.master_url");
-  for (const [name, value] of environment.values) values.set(name, value);
-  return { ...file, values };
+  if (later.values.has("cluster.master_ip")) values.delete("cluster.master_url");
+  for (const [name, value] of later.values) values.set(name, value);
+  return { ...earlier, values, problems: [...earlier.problems, ...later.problems] };
 }
 
 /** Takes values out of what was given, and collects what is wrong with them. */
@@ -156,7 +189,7 @@ function readSettings(reader: SettingReader, folder: string): ClusterSettings {
       `expected more than ping_interval_ms (${pingIntervalMs}), got ${idleTimeoutMs}`,
     );
   }
-  const keysDir = reader.read(settingTable.keysDir);
+  const wsPort = reader.read(settingTable.wsPort);
   return {
     serverName: reader.read(settingTable.serverName),
     maxConnections: reader.read(settingTable.maxConnections),
@@ -165,22 +198,91 @@ function readSettings(reader: SettingReader, folder: string): ClusterSettings {
     advertisedHost: readAdvertisedHost(reader, host, masterUrl),
     advertisedPort: reader.read(settingTable.advertisedPort),
     keyName: reader.read(settingTable.keyName),
-    // What the file says is meant from where the file is; a variable, from where the process is.
-    keysDir: reader.find(settingTable.keysDir)?.fromEnvironment === true ? resolve(keysDir) : resolve(folder, keysDir),
+    keysDir: readPath(reader, settingTable.keysDir, folder) ?? "",
     masterUrl,
-    instance: reader.read(settingTable.instance),
     region: reader.read(settingTable.region),
     tags: reader.read(settingTable.tags),
     tickHz: reader.read(settingTable.tickHz),
     maxFrameBytes: reader.read(settingTable.maxFrameBytes),
     pingIntervalMs,
     idleTimeoutMs,
+    resumeGraceMs: reader.read(settingTable.resumeGraceMs),
+    maxBytesPerSecond: reader.read(settingTable.maxBytesPerSecond),
+    maxMessagesPerSecond: reader.read(settingTable.maxMessagesPerSecond),
     maxSpeed: reader.read(settingTable.maxSpeed),
     maxUnauthenticated: reader.read(settingTable.maxUnauthenticated),
     maxUnauthenticatedPerIp: reader.read(settingTable.maxUnauthenticatedPerIp),
     tls12: reader.read(settingTable.tls12),
+    ...readTlsFiles(reader, folder),
+    wsPort: wsPort === "free" ? 0 : wsPort === 0 ? undefined : wsPort,
+    wsUrl: reader.read(settingTable.wsUrl),
+    wsOrigins: reader.read(settingTable.wsOrigins),
+    proxyProtocolFrom: reader.read(settingTable.proxyProtocolFrom),
     spawn: reader.read(settingTable.spawn),
+    drainSeconds: reader.read(settingTable.drainSeconds),
+    watchdogSeconds: reader.read(settingTable.watchdogSeconds),
+    opsHost: reader.read(settingTable.opsHost),
+    logLevel: reader.read(settingTable.logLevel),
+    ...readInstances(reader, port === 0 ? defaultPort : port),
   };
+}
+
+/** Instances take ports in a row from the first, for players and for operators: no row may meet another, or the last port. */
+function readInstances(
+  reader: SettingReader,
+  port: number | "free",
+): Pick<ClusterSettings, "instances" | "instance" | "opsPort"> {
+  const { instances: row, opsPort: opsRow, instance: nameRow } = settingTable;
+  const given = reader.read(row);
+  const instances = given === "cores" ? availableParallelism() : given;
+  const opsPort = reader.read(opsRow);
+  const count = Math.max(1, instances);
+  if (opsPort === 0) reader.complain(opsRow, 'expected a port from 1 to 65535 or "free", got 0');
+  const ws = reader.read(settingTable.wsPort);
+  const rows = [
+    [port, settingTable.port],
+    [ws === 0 ? undefined : ws, settingTable.wsPort],
+    [opsPort, opsRow],
+  ] as const;
+  for (const [index, [first, portRow]] of rows.entries()) {
+    if (typeof first !== "number") continue;
+    if (first + count - 1 > 65_535) {
+      reader.complain(portRow, `expected room for ${count} instances below 65536, got ${first}`);
+    }
+    for (const [other, { key }] of rows.slice(0, index)) {
+      if (typeof other !== "number" || Math.abs(first - other) >= count) continue;
+      const others = count === 1 ? key : `those of the ${count} instances from ${key} (${other}) on`;
+      reader.complain(portRow, `expected another port than ${others}, got ${first}`);
+    }
+  }
+  const instance = reader.read(nameRow);
+  const longest = 64 - `-${instances}`.length;
+  if (instances > 0 && instance.length > longest) {
+    reader.complain(nameRow, `expected at most ${longest} characters, as each of the instances gets a number`);
+  }
+  if (instances > 1 && reader.find(settingTable.wsUrl) !== undefined) {
+    reader.complain(settingTable.wsUrl, `expected none with ${instances} instances: each has an address of its own`);
+  }
+  return { instances, instance, opsPort: opsPort === "free" ? 0 : opsPort };
+}
+
+/** What the file says is meant from where the file is; a variable or a flag, from where the process is. */
+function readPath(reader: SettingReader, row: SettingRow<string | undefined>, folder: string): string | undefined {
+  const path = reader.read(row);
+  if (path === undefined) return undefined;
+  return reader.find(row)?.fromFile === false ? resolve(path) : resolve(folder, path);
+}
+
+function readTlsFiles(reader: SettingReader, folder: string): Pick<ClusterSettings, "tlsCert" | "tlsKey"> {
+  const tlsCert = readPath(reader, settingTable.tlsCert, folder);
+  const tlsKey = readPath(reader, settingTable.tlsKey, folder);
+  if (tlsCert !== undefined && tlsKey === undefined) {
+    reader.complain(settingTable.tlsKey, "missing, expected the key that belongs to tls_cert");
+  }
+  if (tlsKey !== undefined && tlsCert === undefined) {
+    reader.complain(settingTable.tlsCert, "missing, expected the certificate that belongs to tls_key");
+  }
+  return { tlsCert, tlsKey };
 }
 
 function readMaster(reader: SettingReader): string {

@@ -237,7 +237,7 @@ it("tells a master that has forgotten of everyone, however many they are", async
     masterUrl: master.url,
     key: { keyId, privateKey },
     publicKeyFile: "",
-    request,
+    request: () => request,
     desk: { learn: () => Promise.resolve() },
     clock: systemClock,
     random: Math.random,

@@ -18,7 +18,8 @@ export interface MasterLinkOptions {
   readonly masterUrl: string;
   readonly key: Pick<ClusterKey, "keyId" | "privateKey">;
   readonly publicKeyFile: string;
-  readonly request: RegisterRequest;
+  /** What the cluster says of itself, read anew for each registration. */
+  readonly request: () => RegisterRequest;
   /** Learns what good tickets look like. */
   readonly desk: Pick<TicketDesk, "learn">;
   readonly clock: Clock;
@@ -62,6 +63,7 @@ export class MasterLink {
   #registration: Registration | undefined;
   #link: Link | undefined;
   #superseded = false;
+  #outdated = false;
   #reporter: Reporter | undefined;
   #running: Promise<void> = Promise.resolve();
 
@@ -77,6 +79,11 @@ export class MasterLink {
     });
   }
 
+  /** Whether the link is up now. */
+  get up(): boolean {
+    return this.#reporter !== undefined;
+  }
+
   joined(seat: SeatRef): void {
     this.#journal.joined(seat);
     this.#reporter?.news();
@@ -85,6 +92,12 @@ export class MasterLink {
   left(seat: SeatRef): void {
     this.#journal.left(seat);
     this.#reporter?.news();
+  }
+
+  /** What the cluster says of itself has changed: registers again. Players do not notice. */
+  registerAgain(): void {
+    this.#outdated = true;
+    this.#link?.abandon();
   }
 
   /** Takes the cluster off the master's list, if the master can be reached in time, and hangs up. */
@@ -113,21 +126,25 @@ export class MasterLink {
         this.#options.onSuperseded();
         return;
       }
-      this.#options.log.warn(
-        { event: "session-ended" },
-        "the master has ended this cluster's session: registering again",
-      );
+      if (!this.#outdated) {
+        this.#options.log.warn(
+          { event: "session-ended" },
+          "the master has ended this cluster's session: registering again",
+        );
+      }
       await this.#sleep(pause.next());
     }
   }
 
   /** Registers, however long it takes. */
   async #register(): Promise<Registration> {
-    const { client, key, clock, log, masterUrl, request, pace } = this.#options;
+    const { client, key, clock, log, masterUrl, pace } = this.#options;
     const away = this.#createBackoff(pace.retryMs);
     const refused = this.#createBackoff(pace.refusedRetryMs);
     for (;;) {
       this.#stopping.signal.throwIfAborted();
+      this.#outdated = false;
+      const request = this.#options.request();
       try {
         const assertion = await signClusterAssertion({
           key: key.privateKey,
@@ -173,6 +190,7 @@ export class MasterLink {
         },
       );
       if (end !== "lost" || this.#stopping.signal.aborted) return end;
+      if (this.#outdated) return "register-again";
       const delayMs = retry.next();
       if (opened) {
         this.#options.log.warn(

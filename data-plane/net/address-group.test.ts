@@ -13,6 +13,6 @@ it.each([
   ["fe80::1%eth0", "fe80:0:0:0::/64"],
   ["64:ff9b::203.0.113.9", "64:ff9b:0:0::/64"],
   ["nonsense", "unknown"],
-])("counts %s in the group %s", (address, group) => {
+])("[NET-3] counts %s in the group %s", (address, group) => {
   expect(addressGroup(address)).toBe(group);
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Admission, type AdmissionPass } from "./admission.ts";
+import { Admission, type AdmissionPass, maxRememberedGroups } from "./admission.ts";
 
 interface Bench {
   readonly admission: Admission;
@@ -51,7 +51,7 @@ describe("Admission", () => {
     expect(admission.open).toBe(1);
   });
 
-  it("charges a group for its failures, for a while, and nobody else", () => {
+  it("[NET-4] charges a group for its failures, for a while, and nobody else", () => {
     const b = bench(100, 10);
     for (let failure = 0; failure < 4; failure += 1) b.pass("a").release(true);
     const held = Array.from({ length: 6 }, () => b.pass("a"));
@@ -66,7 +66,30 @@ describe("Admission", () => {
     for (const pass of held) pass.release(false);
   });
 
-  it("shuts nobody out for good: a tenth of the places stays open", () => {
+  it("[NET-4] remembers failures of 65,536 groups, forgets old ones for new ones, and spends little on it", () => {
+    let now = 0;
+    let looks = 0;
+    const admission = new Admission({ maxTotal: 10, maxPerGroup: 10, penaltyHalfLifeMs: 1_000 }, () => {
+      looks += 1;
+      return now;
+    });
+    const fail = (name: string): void => {
+      const pass = admission.admit(name);
+      if (typeof pass === "string") throw new Error(pass);
+      pass.release(true);
+    };
+    for (let count = 0; count < maxRememberedGroups; count += 1) fail(`early ${count}`);
+    looks = 0;
+    for (let count = 0; count < 1_000; count += 1) fail(`late ${count}`);
+    expect(admission.groups).toBeLessThanOrEqual(maxRememberedGroups);
+    // One look at all of them, and a few for each failure.
+    expect(looks).toBeLessThan(maxRememberedGroups + 10 * 1_000);
+    now = 60_000;
+    fail("much later");
+    expect(admission.groups).toBeLessThan(10);
+  });
+
+  it("[NET-4] shuts nobody out for good: a tenth of the places stays open", () => {
     const b = bench(1_000, 10);
     for (let failure = 0; failure < 500; failure += 1) {
       const pass = b.admission.admit("a");

@@ -23,8 +23,10 @@ interface Group {
 }
 
 /** Groups that are remembered for their failures alone; past this, newer failures go unremembered. */
-const maxRememberedGroups = 65_536;
+export const maxRememberedGroups = 65_536;
 const forgottenPenalty = 0.5;
+/** Least time between two goes at forgetting: each looks at all groups, which failures must not be able to cause at will. */
+const forgetIntervalMs = 1_000;
 
 /**
  * Counts connections from before the TLS handshake until they have joined. A failed attempt goes on taking a part of its
@@ -35,6 +37,7 @@ export class Admission {
   readonly #nowMs: () => number;
   readonly #groups = new Map<string, Group>();
   #open = 0;
+  #forgotAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(limits: AdmissionLimits, nowMs: () => number) {
     this.#limits = limits;
@@ -44,6 +47,11 @@ export class Admission {
   /** Connections that hold a place now. */
   get open(): number {
     return this.#open;
+  }
+
+  /** Address groups that something is remembered of. */
+  get groups(): number {
+    return this.#groups.size;
   }
 
   admit(groupName: string): AdmissionPass | AdmissionRefusal {
@@ -68,6 +76,19 @@ export class Admission {
     };
   }
 
+  /** A place in all, for a connection whose address is not known yet: one that a proxy opened. */
+  admitUnknown(): AdmissionPass | AdmissionRefusal {
+    if (this.#open >= this.#limits.maxTotal) return "TOO_MANY_UNAUTHENTICATED";
+    this.#open += 1;
+    let held = true;
+    return {
+      release: () => {
+        if (held) this.#open -= 1;
+        held = false;
+      },
+    };
+  }
+
   #penalty(group: Group): number {
     return group.penalty * 0.5 ** ((this.#nowMs() - group.penaltyAtMs) / this.#limits.penaltyHalfLifeMs);
   }
@@ -81,6 +102,9 @@ export class Admission {
 
   /** Drops the groups whose failures are long past. */
   #forget(): void {
+    const now = this.#nowMs();
+    if (now - this.#forgotAtMs < forgetIntervalMs) return;
+    this.#forgotAtMs = now;
     for (const [name, group] of this.#groups) {
       if (group.open === 0 && this.#penalty(group) < forgottenPenalty) this.#groups.delete(name);
     }

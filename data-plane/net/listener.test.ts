@@ -114,7 +114,7 @@ it("[TLS-1] can do without TLS 1.2", async () => {
   await cluster.stop();
 });
 
-it("[TLS-4] ends a handshake that takes too long, however busily it drips", async () => {
+it("[TLS-4] [NET-2] ends a handshake that takes too long, however busily it drips", async () => {
   const cluster = await startTestCluster({ limits: { handshakeTimeoutMs: 300 } });
   const silent = knock(cluster.target.port);
   const dripping = knock(cluster.target.port);
@@ -131,7 +131,7 @@ it("[TLS-4] ends a handshake that takes too long, however busily it drips", asyn
 });
 
 describe("before the handshake", () => {
-  it("admits so many from one address, and no more, while others are welcome", async () => {
+  it("[NET-1] admits so many from one address, and no more, while others are welcome", async () => {
     const cluster = await startTestCluster({ settings: { maxUnauthenticatedPerIp: 2 } });
     const { port } = cluster.target;
     const held = [knock(port), knock(port)];
@@ -150,7 +150,7 @@ describe("before the handshake", () => {
     await cluster.stop();
   });
 
-  it("admits so many in all, and those who have joined do not count", async () => {
+  it("[NET-1] admits so many in all, and those who have joined do not count", async () => {
     const cluster = await startTestCluster({ settings: { maxUnauthenticated: 2, maxUnauthenticatedPerIp: 2 } });
     const { port } = cluster.target;
     const joined = await Promise.all([cluster.joined(), cluster.joined()]);
@@ -164,7 +164,7 @@ describe("before the handshake", () => {
     await cluster.stop();
   });
 
-  it("counts those who are connected and have not joined", async () => {
+  it("[NET-1] counts those who are connected and have not joined", async () => {
     const cluster = await startTestCluster({ settings: { maxUnauthenticatedPerIp: 2 } });
     const held = [await cluster.connected(), await cluster.connected()];
     const third = knock(cluster.target.port);
@@ -189,8 +189,9 @@ describe("createListener", () => {
     const listening = createListener({
       port,
       host: "127.0.0.1",
-      keyPem: "",
-      certificatePem: "",
+      portSetting: "[all] port",
+      credentials: { keyPem: "", certificatePem: "" },
+      proxies: undefined,
       tls12: true,
       handshakeTimeoutMs: 1_000,
       admission: new Admission({ maxTotal: 1, maxPerGroup: 1, penaltyHalfLifeMs: 1 }, () => 0),
@@ -205,7 +206,7 @@ describe("createListener", () => {
     holder.close();
   });
 
-  it("reuses a session that the client brings back", async () => {
+  it("[TLS-5] reuses a session that the client brings back", async () => {
     const cluster = await startTestCluster();
     const { port, serverName: servername, caPem: ca } = cluster.target;
     const first = TestClient.begin(cluster.target);

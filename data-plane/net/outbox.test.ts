@@ -31,11 +31,13 @@ let sink: SlowSink;
 let now: number;
 let overflows: number;
 let outbox: Outbox;
+let numbered: string[];
 
 beforeEach(() => {
   sink = new SlowSink();
   now = 0;
   overflows = 0;
+  numbered = [];
   outbox = new Outbox({
     sink,
     turnEnd: new TurnEnd(),
@@ -44,6 +46,7 @@ beforeEach(() => {
     nowMs: () => now,
     onOverflow: () => (overflows += 1),
     onWrite: () => undefined,
+    onNumbered: (frame) => numbered.push(Buffer.from(frame).toString("latin1")),
   });
 });
 
@@ -51,18 +54,18 @@ const frame = (text: string): Uint8Array => Buffer.from(text, "latin1");
 
 describe("Outbox", () => {
   it("writes all that was said in one turn at once, in order", async () => {
-    for (const text of ["a", "b", "c"]) outbox.send(frame(text));
+    for (const text of ["a", "b", "c"]) outbox.send("reliable", frame(text));
     expect(sink.writes).toEqual([]);
     await nextTurn();
     expect(sink.writes).toEqual(["abc"]);
   });
 
   it("gathers what comes while a write is under way", async () => {
-    outbox.send(frame("a"));
+    outbox.send("reliable", frame("a"));
     await nextTurn();
-    outbox.send(frame("b"));
+    outbox.send("reliable", frame("b"));
     await nextTurn();
-    outbox.send(frame("c"));
+    outbox.send("reliable", frame("c"));
     await nextTurn();
     expect(sink.writes).toEqual(["a"]);
     sink.finishWrite();
@@ -71,7 +74,7 @@ describe("Outbox", () => {
 
   it("hands over large queues in parts, of whole frames", async () => {
     const large = "x".repeat(20_000);
-    for (let count = 0; count < 3; count += 1) outbox.send(frame(large));
+    for (let count = 0; count < 3; count += 1) outbox.send("reliable", frame(large));
     await nextTurn();
     sink.finishWrite();
     sink.finishWrite();
@@ -81,24 +84,24 @@ describe("Outbox", () => {
   });
 
   it("says so when too many bytes wait, not before", async () => {
-    outbox.send(frame("x".repeat(40_000)));
+    outbox.send("reliable", frame("x".repeat(40_000)));
     await nextTurn();
-    outbox.send(frame("x".repeat(60_000)));
+    outbox.send("reliable", frame("x".repeat(60_000)));
     expect(overflows).toBe(0);
-    outbox.send(frame("x"));
+    outbox.send("reliable", frame("x"));
     expect(overflows).toBe(1);
   });
 
   it("says so when too many frames wait, not before", () => {
-    for (let count = 0; count < 5; count += 1) outbox.send(frame("x"));
+    for (let count = 0; count < 5; count += 1) outbox.send("reliable", frame("x"));
     expect(overflows).toBe(0);
-    outbox.send(frame("x"));
+    outbox.send("reliable", frame("x"));
     expect(overflows).toBe(1);
   });
 
   it("tells for how long a write has not come back", async () => {
     expect(outbox.stalledMs).toBe(0);
-    outbox.send(frame("a"));
+    outbox.send("reliable", frame("a"));
     await nextTurn();
     now = 700;
     expect(outbox.stalledMs).toBe(700);
@@ -107,10 +110,10 @@ describe("Outbox", () => {
   });
 
   it("ends after the last words, and takes nothing after them", async () => {
-    outbox.send(frame("a"));
+    outbox.send("reliable", frame("a"));
     await nextTurn();
     outbox.finish(frame("z"));
-    outbox.send(frame("b"));
+    outbox.send("reliable", frame("b"));
     sink.finishWrite();
     expect([sink.writes, sink.ended]).toEqual([["a", "z"], false]);
     sink.finishWrite();
@@ -118,20 +121,20 @@ describe("Outbox", () => {
   });
 
   it("puts a frame ahead of those that have not left", async () => {
-    outbox.send(frame("b"));
+    outbox.send("reliable", frame("b"));
     outbox.sendAhead(frame("a"));
     await nextTurn();
     expect(sink.writes).toEqual(["ab"]);
   });
 
   it("is silent after an error and after it was discarded", async () => {
-    outbox.send(frame("a"));
+    outbox.send("reliable", frame("a"));
     await nextTurn();
-    outbox.send(frame("b"));
+    outbox.send("reliable", frame("b"));
     sink.finishWrite(new Error("reset"));
     expect(sink.writes).toEqual(["a"]);
     outbox.discard();
-    outbox.send(frame("c"));
+    outbox.send("reliable", frame("c"));
     await nextTurn();
     expect(sink.writes).toEqual(["a"]);
   });

@@ -1,7 +1,8 @@
 import type { Logger } from "../log.ts";
-import { encodeGameMessage, type JoinedPlayer } from "../session/joined-player.ts";
+import { encodeGameMessage, type JoinedPlayer, StateFrames } from "../session/joined-player.ts";
 import type { PlayerTable } from "../session/player-table.ts";
 import type { Player } from "./player.ts";
+import type { PluginTimer, PluginTimers } from "./plugin-timers.ts";
 import type { Cluster } from "./server-plugin.ts";
 
 /** What a plugin is given of the running cluster. */
@@ -9,11 +10,13 @@ export class ClusterView implements Cluster {
   readonly name: string;
   readonly log: Logger;
   readonly #players: PlayerTable;
+  readonly #timers: PluginTimers;
 
-  constructor(name: string, players: PlayerTable, log: Logger) {
+  constructor(name: string, players: PlayerTable, log: Logger, timers: PluginTimers) {
     this.name = name;
     this.log = log;
     this.#players = players;
+    this.#timers = timers;
   }
 
   get players(): Iterable<JoinedPlayer> {
@@ -31,5 +34,23 @@ export class ClusterView implements Cluster {
   broadcast(command: number, payload: Uint8Array = new Uint8Array(0), except?: Player): void {
     const frame = encodeGameMessage(command, payload);
     for (const player of this.#players) if (player !== except) player.sendFrame(frame);
+  }
+
+  broadcastState(
+    key: string | number,
+    command: number,
+    payload: Uint8Array = new Uint8Array(0),
+    except?: Player,
+  ): void {
+    const frames = new StateFrames(command, payload);
+    for (const player of this.#players) if (player !== except) player.sendStateFrame(key, frames);
+  }
+
+  after(delayMs: number, callback: () => unknown): PluginTimer {
+    return this.#timers.after(delayMs, callback);
+  }
+
+  every(intervalMs: number, callback: () => unknown): PluginTimer {
+    return this.#timers.every(intervalMs, callback);
   }
 }

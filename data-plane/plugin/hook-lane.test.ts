@@ -60,6 +60,19 @@ describe("HookLane", () => {
     expect(lane.busy).toBe(false);
   });
 
+  it("counts a thenable whose `then` throws as a failure, and goes on", async () => {
+    const hostile = {
+      // oxlint-disable-next-line unicorn/no-thenable -- that is what is tested
+      then: () => {
+        throw new Error("no promise");
+      },
+    };
+    lane.run("a", () => hostile);
+    lane.run("b", () => log.push("b"));
+    await settle();
+    expect(log).toEqual(["a failed: no promise", "b"]);
+  });
+
   it("lets a hook end before what it brings about begins", () => {
     lane.run("a", () => {
       lane.run("b", () => log.push("b"));

@@ -97,7 +97,8 @@ export class HookLane {
       this.#options.onError(hook, new Error(`not done after ${this.#options.timeoutMs} ms; the next one goes ahead`));
       this.#end(turn);
     }, this.#options.timeoutMs);
-    open.then(
+    // What a plugin returns may be any thenable: one whose `then` throws counts as rejected.
+    Promise.resolve(open).then(
       () => this.#end(turn),
       (error: unknown) => {
         this.#options.onError(hook, error);

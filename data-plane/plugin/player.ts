@@ -10,6 +10,13 @@ export interface Placement {
   readonly heading: number;
 }
 
+export interface RequestOptions {
+  /** 1 to 60,000; by default 10,000. */
+  readonly timeoutMs?: number;
+  /** Calls it off: it then rejects with `CANCELLED`. */
+  readonly signal?: AbortSignal;
+}
+
 /** A player in the game, as a plugin sees it. */
 export interface Player {
   /** The account: the same wherever and whenever this player joins. */
@@ -22,6 +29,8 @@ export interface Player {
   readonly position: Placement;
   /** False once it has left. */
   readonly connected: boolean;
+  /** True while its connection is gone and it may still come back: what is sent meanwhile waits for it. */
+  readonly dropped: boolean;
   /**
    * Sends a message of the game. The payload is copied: its bytes may be used again at once.
    *
@@ -31,6 +40,26 @@ export interface Player {
    * @throws RangeError when command or payload does not fit
    */
   send(command: number, payload?: Uint8Array): boolean;
+  /**
+   * As {@link send}, but behind everything else: for what is large and not urgent. Such messages keep their order among
+   * themselves; those of `send` overtake them.
+   */
+  sendBulk(command: number, payload?: Uint8Array): boolean;
+  /**
+   * Sends state of which only the latest matters. It leaves once a tick; what the same key was given before, and has not left
+   * yet, is replaced. It may be lost with a connection: send it anew in `onResume`.
+   *
+   * @param key whatever tells one piece of state from another here; the client does not see it
+   * @throws RangeError as {@link send}
+   */
+  sendState(key: string | number, command: number, payload?: Uint8Array): boolean;
+  /**
+   * Asks the client, and resolves with its answer. While the player is dropped the request waits for it.
+   *
+   * @param payload up to 65,525 bytes
+   * @throws RequestError as a rejection: `TIMEOUT`, `UNHANDLED`, `FAILED`, `ENDED`, …; RangeError
+   */
+  request(command: number, payload?: Uint8Array, options?: RequestOptions): Promise<Uint8Array>;
   /** Ends the connection; the client is told `code`, by default `NORMAL`. */
   close(code?: CloseCode): void;
 }

@@ -1,15 +1,37 @@
-import { ByteReader, ProtocolError } from "../../protocol/index.ts";
+import {
+  ByteReader,
+  type CloseCode,
+  limits as protocolLimits,
+  ProtocolError,
+  type RequestHandler,
+} from "../../protocol/index.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { HookLane } from "./hook-lane.ts";
+import { hookMark, type HookWatch } from "./hook-names.ts";
+import { pluginLogger } from "./log-feed.ts";
 import type { LeaveReason, Placement, Player } from "./player.ts";
-import type { Cluster, ServerPlugin } from "./server-plugin.ts";
+import {
+  type CallOptions,
+  failed,
+  type HookLimits,
+  type HookRecord,
+  isPromiseLike,
+  PluginSlot,
+  switchedOff,
+} from "./plugin-slot.ts";
+import { PluginTimers } from "./plugin-timers.ts";
+import type { Cluster, Newcomer, ServerPlugin } from "./server-plugin.ts";
 
 export interface PluginHostOptions {
-  readonly plugin: ServerPlugin;
+  /** In the order in which they are asked. */
+  readonly plugins: readonly ServerPlugin[];
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly hookTimeoutMs: number;
+  readonly limits: HookLimits;
+  readonly watch: HookWatch;
+  readonly nowMs: () => number;
+  readonly playerCount: () => number;
 }
 
 /** What a connection lends the host, so that it can act on the player's behalf. */
@@ -20,63 +42,139 @@ export interface LaneOwner {
   malformed(reason: string): void;
 }
 
+/** Hooks that stand in a player's line. */
+type LaneHook = "onJoin" | "onDrop" | "onResume" | "onLeave" | "onMessage";
+
 /** The codes that reading throws: then the peer is at fault, not the plugin. */
 const readerFaults: ReadonlySet<string> = new Set(["TRUNCATED", "TRAILING_BYTES", "BAD_UTF8", "BAD_NUMBER"]);
 
-/** Calls the plugin's hooks and keeps whatever they do from everyone else. */
+/** Calls the plugins' hooks in order, and keeps whatever they do from everyone else. */
 export class PluginHost {
+  readonly slots: readonly PluginSlot[];
   readonly #options: PluginHostOptions;
-  readonly #plugin: ServerPlugin;
-  #tickOpen = false;
+  readonly #timers: readonly PluginTimers[];
+  /** Whose a lane is, for the messages in it. */
+  readonly #callers = new WeakMap<HookLane, CallOptions>();
   /** Lanes of players that have left, whose hooks are not done yet, by player id. */
   readonly #leaving = new Map<string, HookLane>();
 
   constructor(options: PluginHostOptions) {
     this.#options = options;
-    this.#plugin = options.plugin;
+    this.slots = options.plugins.map((plugin, index) => new PluginSlot({ ...options, plugin, index }));
+    this.#timers = this.slots.map((slot) => new PluginTimers((callback) => slot.call("timer", callback)));
   }
 
-  get name(): string {
-    return this.#plugin.name ?? "plugin";
+  /** What every hook has done so far. */
+  get records(): readonly HookRecord[] {
+    return this.slots.flatMap((slot) => slot.records);
   }
 
-  /** Rejects with what `onStart` threw: without its start there is no game to run. */
-  async start(cluster: Cluster): Promise<void> {
-    await this.#plugin.onStart?.(cluster);
+  /**
+   * Rejects with what an `onStart` threw: without its start there is no game to run.
+   *
+   * @param createView makes what a plugin sees of the cluster
+   */
+  async start(createView: (log: Logger, timers: PluginTimers) => Cluster): Promise<void> {
+    const { watch } = this.#options;
+    for (const [index, slot] of this.slots.entries()) {
+      const view = createView(
+        pluginLogger(slot.log, slot.name),
+        this.#timers[index] ?? new PluginTimers(() => undefined),
+      );
+      const before = watch.enter(hookMark(index, "onStart"));
+      let started: unknown;
+      try {
+        started = slot.plugin.onStart?.(view);
+      } finally {
+        watch.leave(before);
+      }
+      await started;
+    }
   }
 
-  /** Waits for the hooks of those who left, then tells the plugin that it is over. */
+  /** Tells the plugins that the end is near, and waits until they are ready for it, within the deadline. */
+  async drain(deadlineMs: number): Promise<void> {
+    await Promise.all(
+      this.slots.map((slot) =>
+        slot.plugin.onDrain === undefined
+          ? undefined
+          : slot.call("onDrain", () => slot.plugin.onDrain?.(deadlineMs), { timeoutMs: deadlineMs }),
+      ),
+    );
+  }
+
+  /** Waits for the hooks of those who left, then tells the plugins that it is over, the last one first. */
   async stop(): Promise<void> {
     await Promise.all([...this.#leaving.values()].map((lane) => lane.idle()));
-    try {
-      await this.#plugin.onStop?.();
-    } catch (error) {
-      this.#report("onStop", error);
+    for (const slot of this.slots.toReversed()) {
+      if (slot.plugin.onStop !== undefined) await slot.call("onStop", () => slot.plugin.onStop?.());
     }
+    this.end();
+  }
+
+  /** No timer calls back any more. */
+  end(): void {
+    for (const timers of this.#timers) timers.end();
+  }
+
+  /** Why a player may not join, or `undefined`; a promise only if a plugin takes its time. */
+  auth(newcomer: Newcomer): CloseCode | undefined | Promise<CloseCode | undefined> {
+    return this.#askFrom(0, newcomer);
+  }
+
+  #askFrom(first: number, newcomer: Newcomer): CloseCode | undefined | Promise<CloseCode | undefined> {
+    for (let index = first; index < this.slots.length; index += 1) {
+      const slot = this.slots[index];
+      if (slot?.plugin.onAuth === undefined) continue;
+      let verdict: CloseCode | undefined;
+      const ask = (): unknown => {
+        const answer = slot.plugin.onAuth?.(newcomer);
+        if (answer instanceof Promise) return answer.then((code) => void (verdict = code ?? undefined));
+        verdict = answer ?? undefined;
+        return undefined;
+      };
+      const result = slot.call("onAuth", ask, { playerId: newcomer.id });
+      if (isPromiseLike(result)) {
+        return Promise.resolve(result).then((end) =>
+          end === failed ? "INTERNAL" : (verdict ?? this.#askFrom(index + 1, newcomer)),
+        );
+      }
+      if (result === failed || result === switchedOff) return "INTERNAL";
+      if (verdict !== undefined) return verdict;
+    }
+    return undefined;
   }
 
   /** The line in which the hooks of a player's session wait; it begins when those of the session before are done. */
   createLane(playerId: string, owner: LaneOwner): HookLane {
-    return new HookLane({
+    const { limits, metrics, log } = this.#options;
+    const lane = new HookLane({
       after: this.#leaving.get(playerId),
-      timeoutMs: this.#options.hookTimeoutMs,
+      // Each plugin's own time runs out before.
+      timeoutMs: limits.timeoutMs * this.slots.length + 1_000,
       onPressure: (high) => owner.hold(high),
       onError: (hook, error) => {
-        if (hook === "onMessage" && error instanceof ProtocolError && readerFaults.has(error.code)) {
-          owner.malformed(`MESSAGE_${error.code}`);
-        } else {
-          this.#report(hook, error);
-        }
+        metrics.countPluginError(hook);
+        log.error({ event: "hook-lane-failed", hook, err: error }, `hooks of a player are held up in ${hook}`);
       },
     });
+    this.#callers.set(lane, {
+      playerId,
+      takes: (error) => {
+        if (!(error instanceof ProtocolError) || !readerFaults.has(error.code)) return false;
+        owner.malformed(`MESSAGE_${error.code}`);
+        return true;
+      },
+    });
+    return lane;
   }
 
   joined(lane: HookLane, player: Player): void {
-    lane.run("onJoin", () => this.#plugin.onJoin?.(player));
+    this.#run("onJoin", lane, player, (plugin) => plugin.onJoin?.(player));
   }
 
   left(lane: HookLane, player: Player, reason: LeaveReason): void {
-    lane.run("onLeave", () => this.#plugin.onLeave?.(player, reason));
+    this.#run("onLeave", lane, player, (plugin) => plugin.onLeave?.(player, reason));
     if (!lane.busy) return;
     this.#leaving.set(player.id, lane);
     void lane.idle().then(() => {
@@ -85,46 +183,103 @@ export class PluginHost {
   }
 
   message(lane: HookLane, player: Player, command: number, payload: Uint8Array): void {
-    lane.run("onMessage", () =>
+    this.#run("onMessage", lane, player, (plugin) =>
       // A message that had to wait may find its player gone.
-      player.connected ? this.#plugin.onMessage?.(player, command, new ByteReader(payload)) : undefined,
+      player.connected ? plugin.onMessage?.(player, command, new ByteReader(payload)) : undefined,
     );
   }
 
-  /** Whether the plugin lets the player move. */
-  move(player: Player, from: Placement, to: Placement): boolean {
-    if (this.#plugin.onMove === undefined) return true;
-    try {
-      const answer: unknown = this.#plugin.onMove(player, from, to);
-      if (answer instanceof Promise) {
-        answer.catch((error: unknown) => this.#report("onMove", error));
-        throw new TypeError("onMove must answer at once, not with a promise");
-      }
-      return answer !== false;
-    } catch (error) {
-      this.#report("onMove", error);
-      return false;
+  dropped(lane: HookLane, player: Player): void {
+    this.#run("onDrop", lane, player, (plugin) => plugin.onDrop?.(player));
+  }
+
+  resumed(lane: HookLane, player: Player): void {
+    this.#run("onResume", lane, player, (plugin) => plugin.onResume?.(player));
+  }
+
+  /** Handles a player's requests: each begins in line with its messages, and holds none of them up. */
+  requestHandler(lane: HookLane, player: Player): RequestHandler | undefined {
+    if (this.slots.every((slot) => slot.plugin.onRequest === undefined)) return undefined;
+    return (command, payload, signal) => {
+      const { promise, resolve, reject } = Promise.withResolvers<Uint8Array | undefined>();
+      lane.run("onRequest", () => {
+        this.#answer(lane, player, command, payload, signal).then(resolve, reject);
+      });
+      return promise;
+    };
+  }
+
+  /** The answer of the first plugin that has one. Rejects when a plugin failed before. */
+  async #answer(
+    lane: HookLane,
+    player: Player,
+    command: number,
+    payload: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<Uint8Array | undefined> {
+    const caller = this.#callers.get(lane);
+    const options: CallOptions = {
+      ...caller,
+      timeoutMs: protocolLimits.maxRequestMs,
+      // Who was told that nobody waits may stop in any way.
+      takes: (error) => signal.aborted || caller?.takes?.(error) === true,
+    };
+    for (const slot of this.slots) {
+      if (slot.plugin.onRequest === undefined || signal.aborted) continue;
+      const ask = (): unknown => slot.plugin.onRequest?.(player, command, new ByteReader(payload), signal);
+      const answer = await slot.call("onRequest", ask, options);
+      if (answer instanceof Uint8Array) return answer;
+      if (answer !== undefined) throw new Error(`${slot.name} could not answer`);
     }
+    return undefined;
+  }
+
+  /** Whether the plugins let the player move: all have to. */
+  move(player: Player, from: Placement, to: Placement): boolean {
+    for (const slot of this.slots) {
+      if (slot.plugin.onMove === undefined) continue;
+      const answer = slot.call("onMove", () => slot.plugin.onMove?.(player, from, to), { playerId: player.id });
+      if (isPromiseLike(answer)) {
+        slot.report("onMove", new TypeError("onMove must answer at once, not with a promise"));
+        return false;
+      }
+      if (answer === false || answer === failed) return false;
+    }
+    return true;
   }
 
   tick(tick: number, dtSeconds: number): void {
-    if (this.#plugin.onTick === undefined || this.#tickOpen) return;
-    try {
-      const done = this.#plugin.onTick(tick, dtSeconds);
-      if (!(done instanceof Promise)) return;
-      this.#tickOpen = true;
-      done
-        .catch((error: unknown) => this.#report("onTick", error))
-        .finally(() => {
-          this.#tickOpen = false;
-        });
-    } catch (error) {
-      this.#report("onTick", error);
+    for (const slot of this.slots) {
+      if (slot.plugin.onTick === undefined || slot.tickOpen) continue;
+      const done = slot.call("onTick", () => slot.plugin.onTick?.(tick, dtSeconds));
+      if (!(done instanceof Promise)) continue;
+      slot.tickOpen = true;
+      void done.finally(() => {
+        slot.tickOpen = false;
+      });
     }
   }
 
-  #report(hook: string, error: unknown): void {
-    this.#options.metrics.countPluginError(hook);
-    this.#options.log.error({ event: "plugin-error", plugin: this.name, hook, err: error }, `plugin failed in ${hook}`);
+  /** Puts a hook of all plugins in a player's line. */
+  #run(hook: LaneHook, lane: HookLane, player: Player, call: (plugin: ServerPlugin) => unknown): void {
+    // Only in a message can bytes be wrong: elsewhere what reading throws is the plugin's own fault.
+    const options = hook === "onMessage" ? this.#callers.get(lane) : { playerId: player.id };
+    lane.run(hook, () => this.#callFrom(0, hook, call, options));
+  }
+
+  /** Asynchronous only where a plugin is. */
+  #callFrom(first: number, hook: LaneHook, call: (plugin: ServerPlugin) => unknown, options?: CallOptions): unknown {
+    for (let index = first; index < this.slots.length; index += 1) {
+      const slot = this.slots[index];
+      if (slot?.plugin[hook] === undefined) continue;
+      const result = slot.call(hook, () => call(slot.plugin), options);
+      if (isPromiseLike(result)) {
+        return result.then((value) =>
+          value === true && hook === "onMessage" ? undefined : this.#callFrom(index + 1, hook, call, options),
+        );
+      }
+      if (result === true && hook === "onMessage") return undefined;
+    }
+    return undefined;
   }
 }

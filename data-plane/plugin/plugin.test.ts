@@ -118,7 +118,7 @@ describe("a plugin", () => {
 });
 
 describe("a plugin that fails", () => {
-  it("is contained, hook by hook: logged and counted, and nobody else notices", async () => {
+  it("[PLUGIN-1] is contained, hook by hook: logged and counted, and nobody else notices", async () => {
     const fail = (): never => {
       throw new Error("thrown");
     };

@@ -1,6 +1,7 @@
-import type { ByteReader } from "../../protocol/index.ts";
+import type { ByteReader, CloseCode } from "../../protocol/index.ts";
 import type { Logger } from "../log.ts";
 import type { LeaveReason, Placement, Player } from "./player.ts";
+import type { PluginTimer } from "./plugin-timers.ts";
 
 /** The running cluster, as a plugin sees it. */
 export interface Cluster {
@@ -17,7 +18,39 @@ export interface Cluster {
    * @throws RangeError as {@link Player.send}
    */
   broadcast(command: number, payload?: Uint8Array, except?: Player): void;
+  /** Sets the same state for all players, or for all but one, as {@link Player.sendState}. It is encoded once. */
+  broadcastState(key: string | number, command: number, payload?: Uint8Array, except?: Player): void;
+  /**
+   * Calls back once, after so many milliseconds. What the callback throws is contained as with hooks, and it never comes
+   * once the cluster has stopped.
+   *
+   * @throws RangeError for a delay that is not from 0 to 2,147,483,647, or for more than 100,000 timers of one plugin
+   */
+  after(delayMs: number, callback: () => unknown): PluginTimer;
+  /** Calls back again and again; while the promise of one call is open the next ones are left out. */
+  every(intervalMs: number, callback: () => unknown): PluginTimer;
+  /** Writes to the cluster's log, each line with the plugin's name. */
   readonly log: Logger;
+}
+
+/** Who is about to join, as the ticket says. */
+export interface Newcomer {
+  /** The account. */
+  readonly id: string;
+  /** Display name. */
+  readonly name: string;
+  /** Counts the player's sessions. */
+  readonly generation: number;
+  /** Where in the world the ticket lets the player start; may be empty. */
+  readonly fragment: string;
+}
+
+/** A line of the log. */
+export interface LogEntry {
+  readonly level: "debug" | "info" | "warn" | "error";
+  readonly timeMs: number;
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
 }
 
 /** What a hook may return: asynchronous ones are waited for as {@link ServerPlugin} says. */
@@ -26,7 +59,13 @@ type Done = void | Promise<void>;
 /**
  * Game logic. Every hook is optional.
  *
- * What a hook throws, or what its promise rejects with, is logged and counted; nobody else notices.
+ * Several plugins are asked in their order, each after the one before is done; `onStop` in the opposite order.
+ *
+ * What a hook throws, or what its promise rejects with, is logged and counted; nobody else notices. A promise that is open
+ * for 10 s counts as rejected. A hook that keeps failing (20 times in 10 s, at least half of its calls, for at least three
+ * players) is switched off: for 5 s at first, then one call at a time goes through on trial. A hook that holds up everybody
+ * for more than 10 ms is reported as slow, for more than 250 ms it counts as failed; one that never returns gets the process
+ * killed by its watchdog.
  *
  * `onJoin`, `onMessage` and `onLeave` of one player run in order, one after another, also when the player comes back on a new
  * connection: while the promise of one is open the next ones wait (10 s at most), and when many wait nothing more is read
@@ -37,27 +76,56 @@ export interface ServerPlugin {
   readonly name?: string;
   /** Before anybody can join. A failure here keeps the cluster from starting. */
   onStart?(cluster: Cluster): Done;
+  /**
+   * Whether to let a player in whose ticket is good. Returns the code to refuse with, as `NOT_ALLOWED`. The first plugin
+   * that refuses decides. A hook that fails or is switched off refuses, with `INTERNAL`; and whatever is not in the game
+   * within the time for joining (5 s) is out.
+   */
+  onAuth?(newcomer: Newcomer): CloseCode | void | Promise<CloseCode | void>;
   /** A player has joined. What is sent to it here arrives right after its WELCOME. */
   onJoin?(player: Player): Done;
+  /** A player's connection has gone; it may come back within `resume_grace_ms`, or else it leaves. */
+  onDrop?(player: Player): Done;
+  /** A dropped player has come back. What it missed has been sent to it again; its state has to be sent anew. */
+  onResume?(player: Player): Done;
   /** A player has left; it can be sent nothing any more. */
   onLeave?(player: Player, reason: LeaveReason): Done;
   /**
    * A player asks to move. Return `false` to refuse: it is then put back to where it was. Must not be asynchronous.
-   * A hook that throws refuses.
+   * All plugins have to agree. A hook that throws refuses; one that is switched off has no say.
    */
   onMove?(player: Player, from: Placement, to: Placement): boolean | void;
   /**
    * A message of the game. The reader's views stay as they are until the hook is done, asynchronous ones included; copy
    * what has to live longer. A reader that runs out of bytes throws: let it through, and that player is closed with
-   * `PROTOCOL_ERROR`.
+   * `PROTOCOL_ERROR`. Each plugin gets a reader of its own; one that returns `true` has dealt with the message, and those
+   * after it do not see it.
    */
-  onMessage?(player: Player, command: number, reader: ByteReader): Done;
+  onMessage?(player: Player, command: number, reader: ByteReader): boolean | void | Promise<boolean | void>;
+  /**
+   * A request of the player: what is returned is the payload of the answer, and `undefined` means that the next plugin is
+   * asked. It begins in line with `onJoin` and `onMessage`; while its promise is open the next ones go on. `signal` aborts
+   * when nobody waits for the answer any more. What is thrown, the client sees as `FAILED`; the reader is as in `onMessage`.
+   */
+  onRequest?(
+    player: Player,
+    command: number,
+    reader: ByteReader,
+    signal: AbortSignal,
+  ): Uint8Array | undefined | Promise<Uint8Array | undefined>;
   /**
    * A fixed step of the simulation. While the promise of one is open the next ones are left out.
    *
    * @param dtSeconds always one tick's length
    */
   onTick?(tick: number, dtSeconds: number): Done;
+  /**
+   * The cluster is told to stop: nobody joins any more, those who are here play on. They are told to go when every plugin's
+   * promise is done, or after `deadlineMs`.
+   */
+  onDrain?(deadlineMs: number): Done;
   /** All players have left, and the process is about to end. */
   onStop?(): Done;
+  /** Takes every line of the cluster's log at the level that is set. Lines that it causes do not come back to it. */
+  onLog?(entry: LogEntry): Done;
 }

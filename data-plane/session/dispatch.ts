@@ -1,4 +1,10 @@
-import { type ClientMessage, decodeClientMessage, messageTypes, ProtocolError } from "../../protocol/index.ts";
+import {
+  type ClientMessage,
+  decodeClientMessage,
+  features,
+  messageTypes,
+  ProtocolError,
+} from "../../protocol/index.ts";
 import { handleClose } from "./handlers/close.ts";
 import { handleHello } from "./handlers/hello.ts";
 import { handleJoin } from "./handlers/join.ts";
@@ -6,15 +12,29 @@ import { handleMessage } from "./handlers/message.ts";
 import { handleMove } from "./handlers/move.ts";
 import { handlePing } from "./handlers/ping.ts";
 import { handlePong } from "./handlers/pong.ts";
+import { handleResume } from "./handlers/resume.ts";
 import type { Session, SessionState } from "./session.ts";
 
-/** What each state may receive. Spec: docs/PROTOCOL.md, section 7. */
-const allowed: Readonly<Record<SessionState, ReadonlySet<number>>> = {
-  hello: new Set([messageTypes.hello]),
-  join: new Set([messageTypes.join]),
-  verifying: new Set(),
-  joined: new Set([messageTypes.move, messageTypes.message, messageTypes.ping, messageTypes.pong, messageTypes.close]),
-  closing: new Set(),
+/** What each state may receive, and the feature that has to be in force for it. Spec: docs/PROTOCOL.md, section 7. */
+const allowed: Readonly<Record<SessionState, ReadonlyMap<number, number>>> = {
+  hello: new Map([[messageTypes.hello, 0]]),
+  join: new Map([
+    [messageTypes.join, 0],
+    [messageTypes.resume, features.resume],
+  ]),
+  verifying: new Map(),
+  joined: new Map([
+    [messageTypes.move, 0],
+    [messageTypes.message, 0],
+    [messageTypes.ping, 0],
+    [messageTypes.pong, 0],
+    [messageTypes.close, 0],
+    [messageTypes.request, features.requests],
+    [messageTypes.response, features.requests],
+    [messageTypes.cancel, features.requests],
+    [messageTypes.ack, features.resume],
+  ]),
+  closing: new Map(),
 };
 
 /**
@@ -24,8 +44,10 @@ const allowed: Readonly<Record<SessionState, ReadonlySet<number>>> = {
  */
 export function dispatch(session: Session, frame: Uint8Array): void {
   const [type = 0] = frame;
-  const { state } = session;
-  if (state === undefined || !allowed[state].has(type)) {
+  const { state, player, hello } = session;
+  const feature = state === undefined ? undefined : allowed[state].get(type);
+  const inForce = player?.features ?? hello?.features ?? 0;
+  if (feature === undefined || (feature & inForce) !== feature) {
     throw new ProtocolError("UNEXPECTED_TYPE", `type ${type} is not allowed in this state`);
   }
   handle(session, decodeClientMessage(frame));
@@ -45,6 +67,16 @@ function handle(session: Session, message: ClientMessage): void {
       return handleHello(session, message);
     case "join":
       return handleJoin(session, message);
+    case "resume":
+      return handleResume(session, message);
+    case "request":
+      return session.player?.handling.receive(message);
+    case "response":
+      return session.player?.requests.receive(message);
+    case "cancel":
+      return session.player?.handling.cancel(message.id);
+    case "ack":
+      return session.player?.streams?.acknowledge(message.received);
     case "close":
       return handleClose(session, message);
   }

@@ -1,7 +1,6 @@
 import type { TicketClaims } from "../../auth/ticket.ts";
-import { type CloseCode, encodeWelcome, type SeatRef, versions } from "../../protocol/index.ts";
+import { allFeatures, type CloseCode, encodeWelcome, features, type SeatRef, versions } from "../../protocol/index.ts";
 import { JoinedPlayer } from "./joined-player.ts";
-import { MoveBudget } from "./movement.ts";
 import type { Session } from "./session.ts";
 
 /** How soon to come back after BUSY. */
@@ -23,17 +22,19 @@ interface Joining {
 
 interface JoinStep {
   readonly name: string;
-  readonly run: (joining: Joining) => JoinRefusal | undefined;
+  /** A promise only where the game takes its time. */
+  readonly run: (joining: Joining) => JoinRefusal | undefined | Promise<JoinRefusal | undefined>;
 }
 
 /**
  * What happens with a genuine ticket, in this order. They run in one go, with nothing in between: so no other join can slip
- * past a check that this one has made.
+ * past a check that this one has made. Where the game takes its time, the checks before it are made again after.
  */
 export const joinSteps: readonly JoinStep[] = [
   { name: "claim the ticket's id", run: claimTicketId }, // [TICKET-8]
   { name: "be newer than the live session", run: checkGeneration }, // [TICKET-9]
   { name: "find room", run: checkRoom }, // [TICKET-10]
+  { name: "ask the game", run: askGame }, // [TICKET-11]
   { name: "take the place of the older session", run: replaceOlder },
   { name: "enter the game", run: enter },
 ];
@@ -50,16 +51,28 @@ export async function runJoin(session: Session, ticket: string): Promise<void> {
     if (verdict.silent) session.refuse(`TICKET_${verdict.fault}`);
     else session.reject(verdict.fault);
   } else {
-    takeSteps({ session, claims: verdict.claims });
+    await takeSteps({ session, claims: verdict.claims });
   }
 }
 
-function takeSteps(joining: Joining): void {
+async function takeSteps(joining: Joining): Promise<void> {
   const { session, claims } = joining;
+  const { replays } = session.context;
   for (const step of joinSteps) {
-    const refusal = step.run(joining);
+    const outcome = step.run(joining);
+    let refusal: JoinRefusal | undefined;
+    if (outcome instanceof Promise) {
+      refusal = await outcome;
+      if (session.state !== "verifying") {
+        replays.release(claims.jti, session);
+        return;
+      }
+      refusal ??= checkGeneration(joining) ?? checkRoom(joining);
+    } else {
+      refusal = outcome;
+    }
     if (refusal === undefined) continue;
-    if (refusal.ticketStaysGood === true) session.context.replays.release(claims.jti, session);
+    if (refusal.ticketStaysGood === true) replays.release(claims.jti, session);
     session.reject(refusal.code, refusal.retryAfterMs);
     return;
   }
@@ -87,6 +100,16 @@ function checkRoom({ session, claims }: Joining): JoinRefusal | undefined {
   return stopping() ? { code: "SHUTTING_DOWN", ticketStaysGood: true } : undefined;
 }
 
+function askGame({ session, claims }: Joining): JoinRefusal | undefined | Promise<JoinRefusal | undefined> {
+  const { sub: id, name, gen: generation, frag: fragment } = claims;
+  const verdict = session.context.host.auth({ id, name, generation, fragment });
+  return verdict instanceof Promise ? verdict.then(refusalWith) : refusalWith(verdict);
+}
+
+function refusalWith(code: CloseCode | undefined): JoinRefusal | undefined {
+  return code === undefined ? undefined : { code };
+}
+
 /** The newcomer wins; the older connection is told, and nobody waits for it to hear. [WELCOME-2] */
 function replaceOlder({ session, claims }: Joining): undefined {
   session.context.players.byId(claims.sub)?.close("REPLACED");
@@ -97,12 +120,12 @@ function enter({ session, claims }: Joining): undefined {
   const { players, settings, clock } = context;
   const seat: SeatRef = { reservationId: claims.rsv, playerId: claims.sub, generation: claims.gen };
   const player = new JoinedPlayer({
+    context,
     seat,
     name: claims.name,
-    number: players.takeNumber(),
     position: { ...settings.spawn, heading: 0 },
-    moveBudget: new MoveBudget(settings.maxSpeed, clock.monotonicMs()),
-    lane: session.createLane(claims.sub),
+    version: Math.min(versions.max, claims.proto.max, session.hello?.maxVersion ?? versions.max),
+    features: featuresInForce(session.hello?.features ?? 0, settings.resumeGraceMs),
     line: session,
   });
   context.replays.consume(claims.jti, session);
@@ -110,8 +133,8 @@ function enter({ session, claims }: Joining): undefined {
   context.seats.joined(seat);
   session.welcome(player, () =>
     encodeWelcome({
-      version: Math.min(versions.max, claims.proto.max, session.hello?.maxVersion ?? versions.max),
-      features: 0,
+      version: player.version,
+      features: player.features,
       playerNumber: player.number,
       timeMs: clock.monotonicMs(),
       tick: context.tick() >>> 0,
@@ -124,4 +147,10 @@ function enter({ session, claims }: Joining): undefined {
       cluster: settings.serverName,
     }),
   );
+}
+
+/** What both sides have. Without STATE there would be MESSAGEs that are not numbered: no resuming then. [HELLO-4] [RESUME-1] */
+function featuresInForce(offered: number, resumeGraceMs: number): number {
+  const common = (offered & allFeatures) >>> 0;
+  return resumeGraceMs > 0 && (common & features.state) !== 0 ? common : common & ~features.resume;
 }

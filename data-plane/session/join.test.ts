@@ -54,7 +54,7 @@ describe("a cluster", () => {
     );
     expect(await client.next("welcome")).toMatchObject({
       version: 1,
-      features: 0,
+      features: 7,
       tickHz: 30,
       pingIntervalMs: 5_000,
       idleTimeoutMs: 15_000,

@@ -1,66 +1,249 @@
-import { type CloseCode, encodeMessage, type SeatRef } from "../../protocol/index.ts";
+import {
+  type CloseCode,
+  encodeClose,
+  encodeMessage,
+  encodeResumeToken,
+  encodeState,
+  features,
+  IncomingRequests,
+  NumberedStreams,
+  OutgoingRequests,
+  RequestError,
+  type SeatRef,
+} from "../../protocol/index.ts";
+import type { Outbox } from "../net/outbox.ts";
+import type { SendLane, StateKey } from "../net/send-queue.ts";
 import type { HookLane } from "../plugin/hook-lane.ts";
-import type { Placement, Player } from "../plugin/player.ts";
-import type { MoveBudget } from "./movement.ts";
+import type { LeaveReason, Placement, Player, RequestOptions } from "../plugin/player.ts";
+import type { LaneOwner } from "../plugin/plugin-host.ts";
+import { Budget } from "./budget.ts";
+import { MoveBudget } from "./movement.ts";
+import { ResumeTokens } from "./resume-token.ts";
+import type { SessionContext } from "./session-context.ts";
 
-/** What a player does through its connection. */
+/** What a player does through its connection. After the connection has gone, what is sent waits there for the next one. */
 export interface PlayerLine {
-  send(frame: Uint8Array): void;
-  close(code: CloseCode): void;
+  send(lane: SendLane, frame: Uint8Array): void;
+  setState(key: StateKey, frame: Uint8Array): void;
+  releaseStates(): void;
+  /** Stop or go on reading. */
+  hold(held: boolean): void;
+  malformed(reason: string): void;
+  /** Says a last word, if any, and ends the connection. */
+  finish(lastFrame?: Uint8Array): void;
+  /** Lets go of the player and hands over what it has not been sent; the connection ends without a word. */
+  release(): Outbox;
 }
 
 export interface JoinedPlayerOptions {
+  readonly context: SessionContext;
   readonly seat: SeatRef;
   readonly name: string;
-  readonly number: number;
   readonly position: Placement;
-  readonly moveBudget: MoveBudget;
-  readonly lane: HookLane;
+  /** Protocol version and features in force. */
+  readonly version: number;
+  readonly features: number;
   readonly line: PlayerLine;
 }
 
 const maxPayloadBytes = 65_533;
+const defaultRequestTimeoutMs = 10_000;
 
-/** A player in the game. */
-export class JoinedPlayer implements Player {
+/** A player in the game, for as long as it stays: connections may come and go meanwhile. */
+export class JoinedPlayer implements Player, LaneOwner {
   readonly name: string;
   readonly number: number;
   /** The use of the ticket by which it joined. */
   readonly seat: SeatRef;
   readonly moveBudget: MoveBudget;
+  readonly budget: Budget;
   readonly lane: HookLane;
+  /** Protocol version in force. */
+  readonly version: number;
+  /** Features in force. */
+  readonly features: number;
+  /** What is numbered, kept and acknowledged; `undefined` for a client that cannot resume. */
+  readonly streams: NumberedStreams | undefined;
+  readonly requests: OutgoingRequests;
+  readonly handling: IncomingRequests;
   position: Placement;
   connected = true;
-  readonly #line: PlayerLine;
+  readonly #context: SessionContext;
+  readonly #tokens: ResumeTokens;
+  #line: PlayerLine;
+  #held = false;
+  /** Set while there is no connection. */
+  #grace: NodeJS.Timeout | undefined;
 
   constructor(options: JoinedPlayerOptions) {
+    const { context } = options;
+    const { settings, clock, limits } = context;
+    this.#context = context;
     this.seat = options.seat;
     this.name = options.name;
-    this.number = options.number;
+    this.number = context.players.takeNumber();
     this.position = options.position;
-    this.moveBudget = options.moveBudget;
-    this.lane = options.lane;
+    this.version = options.version;
+    this.features = options.features;
     this.#line = options.line;
+    this.#tokens = new ResumeTokens(this.number);
+    this.moveBudget = new MoveBudget(settings.maxSpeed, clock.monotonicMs());
+    this.budget = new Budget(
+      { bytesPerSecond: settings.maxBytesPerSecond, messagesPerSecond: settings.maxMessagesPerSecond },
+      clock.monotonicMs(),
+    );
+    this.streams = this.has(features.resume)
+      ? new NumberedStreams({ maxFrames: limits.maxUnacknowledgedFrames, maxBytes: limits.maxUnacknowledgedBytes })
+      : undefined;
+    const wiring = {
+      send: (frame: Uint8Array) => this.sendFrame(frame),
+      after: (ms: number, run: () => void) => {
+        const timer = setTimeout(run, ms);
+        return () => clearTimeout(timer);
+      },
+    };
+    this.requests = new OutgoingRequests(wiring);
+    this.handling = new IncomingRequests({
+      ...wiring,
+      handler: () => context.host.requestHandler(this.lane, this),
+      // The host has counted and logged it.
+      onError: () => undefined,
+    });
+    this.lane = context.host.createLane(this.id, this);
   }
 
   get id(): string {
     return this.seat.playerId;
   }
 
+  get dropped(): boolean {
+    return this.#grace !== undefined;
+  }
+
+  /** Whether this feature is in force. */
+  has(feature: number): boolean {
+    return (this.features & feature) !== 0;
+  }
+
   send(command: number, payload: Uint8Array = new Uint8Array(0)): boolean {
+    return this.sendFrame(encodeGameMessage(command, payload));
+  }
+
+  sendBulk(command: number, payload: Uint8Array = new Uint8Array(0)): boolean {
     const frame = encodeGameMessage(command, payload);
-    return this.sendFrame(frame);
+    if (this.connected) this.#line.send("bulk", frame);
+    return this.connected;
   }
 
-  /** Sends a frame that is encoded already; it may be shared with others. */
+  sendState(key: StateKey, command: number, payload: Uint8Array = new Uint8Array(0)): boolean {
+    return this.sendStateFrame(key, new StateFrames(command, payload));
+  }
+
+  async request(command: number, payload?: Uint8Array, options: RequestOptions = {}): Promise<Uint8Array> {
+    checkGameMessage(command, payload ?? new Uint8Array(0), maxPayloadBytes - 8);
+    if (!this.connected) throw new RequestError("ENDED");
+    if (!this.has(features.requests)) throw new RequestError("UNSUPPORTED");
+    const { timeoutMs = defaultRequestTimeoutMs, signal } = options;
+    return this.requests.request(command, payload ?? new Uint8Array(0), timeoutMs, signal);
+  }
+
+  /** Sends a reliable frame that is encoded already; it may be shared with others. */
   sendFrame(frame: Uint8Array): boolean {
-    if (!this.connected) return false;
-    this.#line.send(frame);
-    return true;
+    if (this.connected) this.#line.send("reliable", frame);
+    return this.connected;
   }
 
-  close(code: CloseCode = "NORMAL"): void {
-    if (this.connected) this.#line.close(code);
+  /** Sets state that may be shared with others. */
+  sendStateFrame(key: StateKey, frames: StateFrames): boolean {
+    if (this.connected) this.#line.setState(key, this.has(features.state) ? frames.state : frames.message);
+    return this.connected;
+  }
+
+  /** A tick is over: the latest state goes out. [LATEST-1] */
+  releaseStates(): void {
+    this.#line.releaseStates();
+  }
+
+  close(code: CloseCode = "NORMAL", retryAfterMs = 0): void {
+    this.end(code, encodeClose(code, retryAfterMs));
+  }
+
+  /** It leaves for good, with a last frame to its client or without. */
+  end(reason: LeaveReason, lastFrame?: Uint8Array): void {
+    if (!this.connected) return;
+    this.connected = false;
+    clearTimeout(this.#grace);
+    this.#grace = undefined;
+    this.requests.end();
+    this.handling.end();
+    this.#line.finish(lastFrame);
+    const { players, seats, metrics, host } = this.#context;
+    players.remove(this);
+    seats.left(this.seat);
+    metrics.countDeparture(reason);
+    host.left(this.lane, this, reason);
+  }
+
+  /** Whether it may come back when its connection goes. */
+  get resumable(): boolean {
+    return this.streams !== undefined && !this.#context.stopping();
+  }
+
+  /** A RESUME_TOKEN frame with a new token. [RESUME-4] */
+  issueToken(): Uint8Array {
+    return encodeResumeToken({ graceMs: this.#context.settings.resumeGraceMs, token: this.#tokens.issue() });
+  }
+
+  /** Whether the token is this player's. */
+  useToken(token: Uint8Array): boolean {
+    return this.#tokens.use(token);
+  }
+
+  /** Something came over the connection on which the newest token went out: the client has it. [RESUME-4] */
+  confirmToken(): void {
+    this.#tokens.confirm();
+  }
+
+  /** Its connection has gone without a word. */
+  drop(): void {
+    if (!this.connected || this.dropped) return;
+    if (!this.resumable) return this.end("DROPPED");
+    const { settings, metrics, host } = this.#context;
+    this.#grace = setTimeout(() => this.end("DROPPED"), settings.resumeGraceMs);
+    metrics.drops += 1;
+    host.dropped(this.lane, this);
+  }
+
+  /** Goes on over another connection; the one before, if it is still open, has been let go. */
+  takeUp(line: PlayerLine): void {
+    const wasDropped = this.dropped;
+    clearTimeout(this.#grace);
+    this.#grace = undefined;
+    this.#line = line;
+    line.hold(this.#held);
+    this.budget.returned(this.#context.clock.monotonicMs());
+    const { metrics, host } = this.#context;
+    metrics.resumes += 1;
+    // The plugin hears of a drop before it hears of the return, also where the old connection had not gone yet.
+    if (!wasDropped) {
+      metrics.drops += 1;
+      host.dropped(this.lane, this);
+    }
+    host.resumed(this.lane, this);
+  }
+
+  get line(): PlayerLine {
+    return this.#line;
+  }
+
+  hold(held: boolean): void {
+    this.#held = held;
+    this.#line.hold(held);
+  }
+
+  malformed(reason: string): void {
+    if (this.dropped) this.end("PROTOCOL_ERROR");
+    else this.#line.malformed(reason);
   }
 }
 
@@ -70,11 +253,40 @@ export class JoinedPlayer implements Player {
  * @throws RangeError for a command that is not a byte, or a payload over 65,533 bytes
  */
 export function encodeGameMessage(command: number, payload: Uint8Array): Uint8Array {
+  checkGameMessage(command, payload, maxPayloadBytes);
+  return encodeMessage({ command, payload });
+}
+
+/** Latest-only state, encoded once for all who get it: as STATE, or as MESSAGE for clients that do not know that. [LATEST-4] */
+export class StateFrames {
+  readonly #command: number;
+  readonly #payload: Uint8Array;
+  #state: Uint8Array | undefined;
+  #message: Uint8Array | undefined;
+
+  /** @throws RangeError as {@link encodeGameMessage} */
+  constructor(command: number, payload: Uint8Array) {
+    checkGameMessage(command, payload, maxPayloadBytes);
+    this.#command = command;
+    this.#payload = payload;
+  }
+
+  get state(): Uint8Array {
+    this.#state ??= encodeState({ command: this.#command, payload: this.#payload });
+    return this.#state;
+  }
+
+  get message(): Uint8Array {
+    this.#message ??= encodeMessage({ command: this.#command, payload: this.#payload });
+    return this.#message;
+  }
+}
+
+function checkGameMessage(command: number, payload: Uint8Array, maxBytes: number): void {
   if (!Number.isInteger(command) || command < 0 || command > 255) {
     throw new RangeError(`a command is a whole number from 0 to 255, not ${command}`);
   }
-  if (payload.length > maxPayloadBytes) {
-    throw new RangeError(`a payload has at most ${maxPayloadBytes} bytes, not ${payload.length}`);
+  if (payload.length > maxBytes) {
+    throw new RangeError(`a payload has at most ${maxBytes} bytes, not ${payload.length}`);
   }
-  return encodeMessage({ command, payload });
 }

@@ -46,7 +46,7 @@ describe("silence", () => {
 describe("a slow consumer", () => {
   const payload = new Uint8Array(10_000);
 
-  it("is closed with SLOW_CONSUMER when too much waits, and has lost nothing in between", async () => {
+  it("[SLOW-1] is closed with SLOW_CONSUMER when too much waits, and has lost nothing in between", async () => {
     let flood = (): void => undefined;
     cluster = await startTestCluster({
       limits: { maxQueuedBytes: 200_000, lingerMs: 5_000 },

@@ -1,26 +1,23 @@
 import { describe, expect, it } from "vitest";
-import { HookLane } from "../plugin/hook-lane.ts";
-import { JoinedPlayer } from "./joined-player.ts";
-import { MoveBudget } from "./movement.ts";
+import type { SeatRef } from "../../protocol/index.ts";
 import { PlayerTable } from "./player-table.ts";
 
-function player(table: PlayerTable, playerId: string, generation: number): JoinedPlayer {
-  const made = new JoinedPlayer({
-    seat: { reservationId: `${playerId}-${generation}`, playerId, generation },
-    name: playerId,
-    number: table.takeNumber(),
-    position: { x: 0, y: 0, z: 0, heading: 0 },
-    moveBudget: new MoveBudget(0, 0),
-    lane: new HookLane({ timeoutMs: 1, onError: () => undefined, onPressure: () => undefined }),
-    line: { send: () => undefined, close: () => undefined },
-  });
+interface TestPlayer {
+  readonly id: string;
+  readonly number: number;
+  readonly seat: SeatRef;
+}
+
+function player(table: PlayerTable<TestPlayer>, playerId: string, generation: number): TestPlayer {
+  const seat = { reservationId: `${playerId}-${generation}`, playerId, generation };
+  const made = { id: playerId, number: table.takeNumber(), seat };
   table.add(made);
   return made;
 }
 
 describe("PlayerTable", () => {
   it("finds players by number and by id, and numbers them apart", () => {
-    const table = new PlayerTable(1_000, () => 0);
+    const table = new PlayerTable<TestPlayer>(1_000, () => 0);
     const a = player(table, "a", 1);
     const b = player(table, "b", 1);
     expect(a.number).not.toBe(b.number);
@@ -32,7 +29,7 @@ describe("PlayerTable", () => {
   });
 
   it("[TICKET-9] admits only generations newer than the live one", () => {
-    const table = new PlayerTable(1_000, () => 0);
+    const table = new PlayerTable<TestPlayer>(1_000, () => 0);
     player(table, "a", 5);
     expect([4, 5, 6].map((generation) => table.admits("a", generation))).toEqual([false, false, true]);
     expect(table.admits("b", 0)).toBe(true);
@@ -40,7 +37,7 @@ describe("PlayerTable", () => {
 
   it("[TICKET-9] keeps generations out that have lost to a newer one, also after it has left", () => {
     let now = 0;
-    const table = new PlayerTable(1_000, () => now);
+    const table = new PlayerTable<TestPlayer>(1_000, () => now);
     table.remove(player(table, "a", 5));
     expect([4, 5, 6].map((generation) => table.admits("a", generation))).toEqual([false, false, true]);
     now = 1_001;
@@ -48,7 +45,7 @@ describe("PlayerTable", () => {
   });
 
   it("[TICKET-9] does not let an older session that goes take the newer one with it", () => {
-    const table = new PlayerTable(1_000, () => 0);
+    const table = new PlayerTable<TestPlayer>(1_000, () => 0);
     const old = player(table, "a", 1);
     const fresh = player(table, "a", 2);
     table.remove(old);
@@ -57,7 +54,7 @@ describe("PlayerTable", () => {
   });
 
   it("fences: names the session that has to end, and keeps its like out", () => {
-    const table = new PlayerTable(1_000, () => 0);
+    const table = new PlayerTable<TestPlayer>(1_000, () => 0);
     const a = player(table, "a", 5);
     expect(table.fence("a", 5)).toBeUndefined();
     expect(table.fence("a", 6)).toBe(a);

@@ -1,7 +1,15 @@
+import type { SeatRef } from "../../protocol/index.ts";
 import type { JoinedPlayer } from "./joined-player.ts";
 
 /** Fences that outlive their player. Past this the oldest goes: tickets behind it have most likely expired. */
 const maxFloors = 100_000;
+
+/** What the table needs to know of a player. */
+interface SeatedPlayer {
+  readonly id: string;
+  readonly number: number;
+  readonly seat: SeatRef;
+}
 
 interface Floor {
   /** The least generation that may still join. */
@@ -14,9 +22,9 @@ interface Floor {
  * Who is in the game, and which generations of each player may not join any more. One player has at most one session; only
  * a newer generation takes the place of an older one. [TICKET-9]
  */
-export class PlayerTable {
-  readonly #byNumber = new Map<number, JoinedPlayer>();
-  readonly #byId = new Map<string, JoinedPlayer>();
+export class PlayerTable<P extends SeatedPlayer = JoinedPlayer> {
+  readonly #byNumber = new Map<number, P>();
+  readonly #byId = new Map<string, P>();
   readonly #floors = new Map<string, Floor>();
   readonly #floorLifetimeMs: number;
   readonly #nowMs: () => number;
@@ -32,15 +40,15 @@ export class PlayerTable {
     return this.#byNumber.size;
   }
 
-  [Symbol.iterator](): Iterator<JoinedPlayer> {
+  [Symbol.iterator](): Iterator<P> {
     return this.#byNumber.values();
   }
 
-  byNumber(number: number): JoinedPlayer | undefined {
+  byNumber(number: number): P | undefined {
     return this.#byNumber.get(number);
   }
 
-  byId(playerId: string): JoinedPlayer | undefined {
+  byId(playerId: string): P | undefined {
     return this.#byId.get(playerId);
   }
 
@@ -60,13 +68,13 @@ export class PlayerTable {
     return this.#lastNumber;
   }
 
-  add(player: JoinedPlayer): void {
+  add(player: P): void {
     this.#byNumber.set(player.number, player);
     this.#byId.set(player.id, player);
   }
 
   /** The player is out; its generation and older ones stay out. */
-  remove(player: JoinedPlayer): void {
+  remove(player: P): void {
     this.#byNumber.delete(player.number);
     if (this.#byId.get(player.id) === player) this.#byId.delete(player.id);
     this.#raise(player.id, player.seat.generation + 1);
@@ -77,7 +85,7 @@ export class PlayerTable {
    *
    * @returns the player in the game whose session has to end for it
    */
-  fence(playerId: string, generation: number): JoinedPlayer | undefined {
+  fence(playerId: string, generation: number): P | undefined {
     this.#raise(playerId, generation);
     const live = this.#byId.get(playerId);
     return live !== undefined && live.seat.generation < generation ? live : undefined;

@@ -3,7 +3,7 @@ import { Metrics } from "../metrics.ts";
 import { LogBook } from "../testing/test-cluster.ts";
 import { RefusalLog } from "./refusal-log.ts";
 
-it("counts every refusal, and says each reason once a second with how many there were", () => {
+it("[NET-7] counts every refusal, and says each reason once a second with how many there were", () => {
   let now = 0;
   const metrics = new Metrics();
   const book = new LogBook();

@@ -1,34 +1,37 @@
-import type { TLSSocket } from "node:tls";
 import {
   type CloseCode,
-  encodeClose,
+  encodeAck,
   encodePing,
   encodeReject,
-  FrameParser,
+  features,
   type Hello,
+  isNumbered,
   limits,
   ProtocolError,
 } from "../../protocol/index.ts";
 import type { ConnectionState } from "../metrics.ts";
 import type { AdmissionPass } from "../net/admission.ts";
 import { Outbox } from "../net/outbox.ts";
-import type { HookLane } from "../plugin/hook-lane.ts";
+import type { PlayerSocket, SocketListener } from "../net/player-socket.ts";
+import type { SendLane, StateKey } from "../net/send-queue.ts";
 import type { LeaveReason } from "../plugin/player.ts";
 import { dispatch } from "./dispatch.ts";
-import type { JoinedPlayer } from "./joined-player.ts";
+import type { BudgetVerdict } from "./budget.ts";
+import type { JoinedPlayer, PlayerLine } from "./joined-player.ts";
 import type { SessionContext } from "./session-context.ts";
 
 /** Spec: docs/PROTOCOL.md, section 7; `closing` is its "closed" while the last words are on their way. */
 export type SessionState = Exclude<ConnectionState, "handshake">;
 
+/** How soon a player may come back that was closed for its budget. */
+const rateLimitedRetryMs = 5_000;
+
 /** One connection, from the end of its TLS handshake to its last byte. */
-export class Session {
+export class Session implements SocketListener, PlayerLine {
   readonly context: SessionContext;
-  readonly #socket: TLSSocket;
+  readonly #socket: PlayerSocket;
   readonly #pass: AdmissionPass;
   readonly #outbox: Outbox;
-  readonly #parser = new FrameParser(limits.maxHelloBytes);
-  readonly #address: string;
   readonly #ended = Promise.withResolvers<void>();
   #state: SessionState | undefined = "hello";
   #deadline: NodeJS.Timeout | undefined;
@@ -37,12 +40,15 @@ export class Session {
   /** By {@link Pulse}: when something last came, and when we last asked. */
   #heardAtMs: number;
   #pingedAtMs: number;
+  /** The newest resume token has been shown to have arrived. */
+  #tokenConfirmed = true;
+  #warned = false;
 
-  constructor(context: SessionContext, socket: TLSSocket, pass: AdmissionPass) {
+  constructor(context: SessionContext, socket: PlayerSocket, pass: AdmissionPass) {
     this.context = context;
     this.#socket = socket;
     this.#pass = pass;
-    this.#address = socket.remoteAddress ?? "unknown";
+    socket.maxFrameBytes = limits.maxHelloBytes;
     this.#heardAtMs = context.pulse.elapsedMs;
     this.#pingedAtMs = context.pulse.elapsedMs;
     const { metrics } = context;
@@ -53,17 +59,16 @@ export class Session {
       maxQueuedBytes: context.limits.maxQueuedBytes,
       maxQueuedFrames: context.limits.maxQueuedFrames,
       nowMs: () => context.pulse.elapsedMs,
-      onOverflow: () => this.close("SLOW_CONSUMER"),
+      onOverflow: () => this.#overflow(),
       onWrite: (bytes) => {
         metrics.writes += 1;
         metrics.bytesOut += bytes;
       },
+      onNumbered: (frame) => this.#player?.streams?.keep(frame),
     });
     // Absolute: nothing that arrives puts it off. [JOIN-2]
     this.#deadline = setTimeout(() => this.refuse("JOIN_TIMEOUT"), context.limits.joinTimeoutMs);
-    socket.on("data", (piece: Buffer) => this.#receive(piece));
-    socket.on("error", () => socket.destroy());
-    socket.on("close", () => this.#gone());
+    socket.listen(this);
   }
 
   get state(): SessionState | undefined {
@@ -80,27 +85,46 @@ export class Session {
     return this.#player;
   }
 
+  /** Bytes that wait to be sent. */
+  get queuedBytes(): number {
+    return this.#outbox.queuedBytes;
+  }
+
   /** Resolves when the connection is gone. */
   get ended(): Promise<void> {
     return this.#ended.promise;
   }
 
-  send(frame: Uint8Array): void {
+  send(lane: SendLane, frame: Uint8Array): void {
     this.context.metrics.framesOut += 1;
-    this.#outbox.send(frame);
+    this.#outbox.send(lane, frame);
+  }
+
+  setState(key: StateKey, frame: Uint8Array): void {
+    this.#outbox.setState(key, frame);
+  }
+
+  releaseStates(): void {
+    this.#outbox.releaseStates();
+  }
+
+  hold(held: boolean): void {
+    if (this.#state !== "joined") return;
+    if (held) this.#socket.pause();
+    else this.#socket.resume();
   }
 
   /** HELLO has come: JOIN is next. */
   awaitJoin(hello: Hello): void {
     this.#hello = hello;
-    this.#parser.maxFrameBytes = limits.maxJoinBytes;
+    this.#socket.maxFrameBytes = limits.maxJoinBytes;
     this.#enter("join");
   }
 
   /** JOIN has come: until the verdict the peer has nothing to say. */
   beginVerifying(): void {
     // No length is allowed, so that nothing is buffered for a frame that must not come. [JOIN-1]
-    this.#parser.maxFrameBytes = 0;
+    this.#socket.maxFrameBytes = 0;
     this.#enter("verifying");
   }
 
@@ -109,30 +133,45 @@ export class Session {
     clearTimeout(this.#deadline);
     this.#pass.release(false);
     this.#player = player;
-    this.#parser.maxFrameBytes = this.context.settings.maxFrameBytes;
+    this.#socket.maxFrameBytes = this.context.settings.maxFrameBytes;
     this.#heardAtMs = this.context.pulse.elapsedMs;
     this.#enter("joined");
     this.context.metrics.joins += 1;
     this.context.host.joined(player.lane, player);
     this.context.metrics.framesOut += 1;
+    if (player.has(features.resume)) this.#outbox.sendAhead(player.issueToken());
     this.#outbox.sendAhead(welcome());
   }
 
-  /** The line for the hooks of a player that is about to join here. */
-  createLane(playerId: string): HookLane {
-    return this.context.host.createLane(playerId, {
-      hold: (held) => {
-        if (held) this.#socket.pause();
-        else this.#socket.resume();
-      },
-      malformed: (reason) => this.malformed(reason),
-    });
+  /** The player goes on over this connection: the answer, then what it has missed, then what waits. [RESUME-3] */
+  takeUp(player: JoinedPlayer, answer: readonly Uint8Array[], again: readonly Uint8Array[]): void {
+    clearTimeout(this.#deadline);
+    this.#pass.release(false);
+    for (const frame of answer) this.send("control", frame);
+    for (const frame of again) this.send("again", frame);
+    this.#outbox.adopt(player.line.release());
+    this.#player = player;
+    this.#tokenConfirmed = false;
+    this.#socket.maxFrameBytes = this.context.settings.maxFrameBytes;
+    this.#heardAtMs = this.context.pulse.elapsedMs;
+    this.#enter("joined");
+    player.takeUp(this);
+  }
+
+  release(): Outbox {
+    this.#player = undefined;
+    this.#outbox.detach();
+    if (this.#state === "joined") {
+      this.#enter("closing");
+      this.#socket.destroy();
+    }
+    return this.#outbox;
   }
 
   /** Ends a connection that has not joined, without a word to the peer. [JOIN-4] */
   refuse(reason: string): void {
     if (this.#state === undefined || this.#state === "closing" || this.#state === "joined") return;
-    this.context.refusals.note(reason, this.#address);
+    this.context.refusals.note(reason, this.#socket.address);
     this.#pass.release(true);
     this.#enter("closing");
     this.#socket.destroy();
@@ -141,7 +180,7 @@ export class Session {
   /** Ends a connection whose ticket is genuine but does not do. [REJECT-1] */
   reject(code: CloseCode, retryAfterMs = 0): void {
     if (this.#state !== "verifying") return;
-    this.context.refusals.note(code, this.#address);
+    this.context.refusals.note(code, this.#socket.address);
     this.#end(encodeReject(code, retryAfterMs));
   }
 
@@ -151,13 +190,13 @@ export class Session {
       this.refuse(reason);
       return;
     }
-    this.context.log.info({ event: "malformed", reason, address: this.#address }, `closed a player: ${reason}`);
+    this.context.log.info({ event: "malformed", reason, address: this.#socket.address }, `closed a player: ${reason}`);
     this.close("PROTOCOL_ERROR");
   }
 
   /** Ends a player's session with CLOSE. [CLOSE-1] */
   close(code: CloseCode, retryAfterMs = 0): void {
-    this.leave(code, encodeClose(code, retryAfterMs));
+    if (this.#state === "joined") this.#player?.close(code, retryAfterMs);
   }
 
   /** The cluster stops. Whoever waits for a verdict gets REJECT with it. */
@@ -166,17 +205,14 @@ export class Session {
     else if (this.#state !== "verifying") this.refuse("SHUTTING_DOWN");
   }
 
-  /** The player leaves, with a last frame or without. */
-  leave(reason: LeaveReason, lastFrame?: Uint8Array): void {
-    const player = this.#player;
-    if (this.#state !== "joined" || player === undefined) return;
-    player.connected = false;
-    this.#end(lastFrame);
-    const { context } = this;
-    context.players.remove(player);
-    context.seats.left(player.seat);
-    context.metrics.countDeparture(reason);
-    context.host.left(player.lane, player, reason);
+  /** The player leaves without a word from us. */
+  leave(reason: LeaveReason): void {
+    if (this.#state === "joined") this.#player?.end(reason);
+  }
+
+  finish(lastFrame?: Uint8Array): void {
+    if (this.#state === undefined) this.#outbox.discard();
+    else this.#end(lastFrame);
   }
 
   /** Called with every beat of the pulse: asks the silent, and ends the dead and the stuck. */
@@ -188,11 +224,12 @@ export class Session {
     if (this.#socket.isPaused()) this.#heardAtMs = now;
     const silentMs = now - this.#heardAtMs;
     if (this.#outbox.stalledMs > bounds.stallTimeoutMs) this.close("SLOW_CONSUMER");
-    else if (silentMs > settings.idleTimeoutMs) this.close("IDLE");
+    else if (silentMs > settings.idleTimeoutMs) this.#endIdle();
     else if (silentMs >= settings.pingIntervalMs && now - this.#pingedAtMs >= settings.pingIntervalMs) {
       this.#pingedAtMs = now;
-      this.send(encodePing({ timeMs: this.context.clock.monotonicMs() }));
+      this.send("control", encodePing({ timeMs: this.context.clock.monotonicMs() }));
     }
+    if (this.#player?.streams?.hasUnreported === true) this.#acknowledge();
   }
 
   /** Ends it at once, as when the process is about to go. */
@@ -200,27 +237,76 @@ export class Session {
     this.#socket.destroy();
   }
 
-  #receive(piece: Buffer): void {
-    this.context.metrics.bytesIn += piece.length;
-    if (this.#state === undefined || this.#state === "closing") return;
+  onBytes(count: number): boolean {
+    this.context.metrics.bytesIn += count;
+    if (this.#state === undefined || this.#state === "closing") return false;
     this.#heardAtMs = this.context.pulse.elapsedMs;
-    if (this.#state === "verifying") {
-      this.malformed("EARLY_FRAME");
-      return;
+    if (this.#player !== undefined) {
+      return this.#spend(this.#player.budget.drawBytes(count, this.context.clock.monotonicMs()));
     }
-    try {
-      this.#parser.push(piece, (frame) => this.#take(frame));
-    } catch (error) {
-      if (error instanceof ProtocolError) this.malformed(this.state === "verifying" ? "EARLY_FRAME" : error.code);
-      else this.#fail(error);
-    }
+    if (this.#state !== "verifying") return true;
+    this.malformed("EARLY_FRAME");
+    return false;
   }
 
-  /** Whether to go on with the rest of the piece. */
-  #take(frame: Uint8Array): boolean {
+  onFrame(frame: Uint8Array): boolean {
     this.context.metrics.framesIn += 1;
+    if (this.#player !== undefined && !this.#spend(this.#player.budget.drawMessage())) return false;
+    if (!this.#tokenConfirmed) {
+      this.#tokenConfirmed = true;
+      this.#player?.confirmToken();
+    }
     dispatch(this, frame);
+    if (isNumbered(frame[0] ?? 0) && this.#player?.streams?.count(frame.length) === true) this.#acknowledge();
     return this.#state !== "closing" && this.#state !== undefined;
+  }
+
+  onFault(error: unknown): void {
+    if (error instanceof ProtocolError) this.malformed(this.state === "verifying" ? "EARLY_FRAME" : error.code);
+    else this.#fail(error);
+  }
+
+  onClose(): void {
+    clearTimeout(this.#deadline);
+    this.#pass.release(false);
+    const joined = this.#state === "joined";
+    this.#enter(undefined);
+    this.#outbox.detach();
+    if (joined) this.#player?.drop();
+    if (this.#player?.dropped !== true) this.#outbox.discard();
+    this.#ended.resolve();
+  }
+
+  /** Whether to go on reading. [BUDGET-1] */
+  #spend(verdict: BudgetVerdict): boolean {
+    if (verdict === "within") return true;
+    const { log, metrics } = this.context;
+    if (!this.#warned) {
+      this.#warned = true;
+      metrics.budgetWarnings += 1;
+      log.warn({ event: "over-budget", player: this.#player?.number }, "a player sends more than its budget");
+    }
+    if (verdict === "warn") return true;
+    this.close("RATE_LIMITED", rateLimitedRetryMs);
+    return false;
+  }
+
+  /** [ACK-2] */
+  #acknowledge(): void {
+    const streams = this.#player?.streams;
+    if (streams !== undefined) this.send("control", encodeAck({ received: streams.report() }));
+  }
+
+  /** More waits than is allowed. For a player that is away there is then nothing to come back to. */
+  #overflow(): void {
+    if (this.#state === "joined") this.close("SLOW_CONSUMER");
+    else if (this.#player?.dropped === true) this.#player.end("DROPPED");
+  }
+
+  /** Nothing has come for too long: a player that can come back is dropped for it, another one is told to go. [PING-3] */
+  #endIdle(): void {
+    if (this.#player?.resumable === true) this.#socket.destroy();
+    else this.close("IDLE");
   }
 
   /** A fault of ours while handling this connection: it ends, the others go on. */
@@ -231,6 +317,7 @@ export class Session {
   }
 
   #end(lastFrame: Uint8Array | undefined): void {
+    if (this.#state === "closing" || this.#state === undefined) return;
     clearTimeout(this.#deadline);
     this.#pass.release(false);
     this.#enter("closing");
@@ -239,15 +326,6 @@ export class Session {
     // Whatever still comes is read and dropped, so that the last words are not lost to a reset; but not for ever.
     this.#socket.resume();
     this.#deadline = setTimeout(() => this.#socket.destroy(), this.context.limits.lingerMs);
-  }
-
-  #gone(): void {
-    this.leave("DROPPED");
-    clearTimeout(this.#deadline);
-    this.#pass.release(false);
-    this.#outbox.discard();
-    this.#enter(undefined);
-    this.#ended.resolve();
   }
 
   #enter(state: SessionState | undefined): void {

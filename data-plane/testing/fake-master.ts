@@ -55,6 +55,9 @@ export class FakeMaster {
   #published: JsonWebKeySet = { keys: [] };
   #port = 0;
   #tickets = 0;
+  /** The newest boot of every instance. */
+  readonly boots = new Map<string, number>();
+  #lastInstance = "";
 
   get url(): string {
     return `http://127.0.0.1:${this.#port}`;
@@ -197,6 +200,8 @@ export class FakeMaster {
     }
     this.registrations.push(body);
     this.boot += 1;
+    this.boots.set(body.instance, this.boot);
+    this.#lastInstance = body.instance;
     const answer: RegisterResponse = {
       clusterId: this.clusterId,
       boot: this.boot,
@@ -212,7 +217,9 @@ export class FakeMaster {
   }
 
   #unauthorized(request: IncomingMessage): FakeRefusal | undefined {
-    return bearer(request) === this.sessionToken ? undefined : { status: 401, code: "CLUSTER_SESSION_INVALID" };
+    const others = [...this.boots].filter(([instance]) => instance !== this.#lastInstance);
+    const good = [this.sessionToken, ...others.map(([, boot]) => `session-${boot}`)];
+    return good.includes(bearer(request)) ? undefined : { status: 401, code: "CLUSTER_SESSION_INVALID" };
   }
 
   #serveLink(link: WebSocket): void {

@@ -54,7 +54,7 @@ export interface TestCluster {
 }
 
 export interface TestClusterOptions extends Partial<Pick<ClusterOptions, "limits" | "pace" | "clock">> {
-  readonly plugin?: ServerPlugin;
+  readonly plugin?: ServerPlugin | readonly ServerPlugin[];
   readonly settings?: Partial<ClusterSettings>;
   readonly master?: FakeMaster;
   /** False to leave its key unknown to the master. */
@@ -80,11 +80,26 @@ export function testSettings(overrides: Partial<ClusterSettings> = {}): ClusterS
     maxFrameBytes: 16_384,
     pingIntervalMs: 5_000,
     idleTimeoutMs: 15_000,
+    resumeGraceMs: 15_000,
+    maxBytesPerSecond: 0,
+    maxMessagesPerSecond: 0,
     maxSpeed: 0,
     maxUnauthenticated: 1_024,
     maxUnauthenticatedPerIp: 64,
     tls12: true,
+    tlsCert: undefined,
+    tlsKey: undefined,
+    wsPort: undefined,
+    wsUrl: undefined,
+    wsOrigins: [],
+    proxyProtocolFrom: [],
     spawn: { x: 0, y: 0, z: 0 },
+    instances: 0,
+    drainSeconds: 10,
+    watchdogSeconds: 0,
+    opsPort: undefined,
+    opsHost: "127.0.0.1",
+    logLevel: "debug",
     ...overrides,
   };
 }

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync } from "node:fs";
+import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import Database from "libsql";
 import { z } from "zod";
@@ -55,14 +55,12 @@ export class AuthStore {
    * process.
    */
   constructor(file: string | undefined) {
-    if (file !== undefined) mkdirSync(dirname(file), { recursive: true });
+    if (file !== undefined) createPrivateFile(file);
     this.#db = new Database(file ?? ":memory:");
     this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
     this.#db.exec(schema);
     this.flows = new FlowStore(this.#db);
     this.oneTimeTokens = new OneTimeTokenStore(this.#db);
-    // It holds a private key and password hashes.
-    if (file !== undefined) chmodSync(file, 0o600);
   }
 
   /** Closing again does nothing. */
@@ -190,4 +188,11 @@ export class AuthStore {
 
 function parseUser(document: string | undefined): User | undefined {
   return document === undefined ? undefined : userSchema.parse(JSON.parse(document));
+}
+
+/** It holds a private key and password hashes. SQLite gives the files that it adds beside it the same mode. */
+function createPrivateFile(file: string): void {
+  mkdirSync(dirname(file), { recursive: true });
+  closeSync(openSync(file, "a", 0o600));
+  chmodSync(file, 0o600);
 }

@@ -69,7 +69,7 @@ function mayImport(name: string, room: Room, target: string, isTest: boolean): b
     if (name === "control-plane/domain") return isTest || roomOf(target) === name;
     return true;
   }
-  return room.rooms.includes(top) || (isTest && ["protocol", "auth", "dev", "test"].includes(top));
+  return room.rooms.includes(top) || (isTest && ["protocol", "auth", "clients", "dev", "test"].includes(top));
 }
 
 function roomOf(file: string): string | undefined {

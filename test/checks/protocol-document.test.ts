@@ -7,6 +7,8 @@ import {
   closeCodes,
   decodeClientMessage,
   decodeClusterMessage,
+  encodeAck,
+  encodeCancel,
   encodeClose,
   encodeHello,
   encodeJoin,
@@ -16,10 +18,18 @@ import {
   encodePong,
   encodePosition,
   encodeReject,
+  encodeRequest,
+  encodeResponse,
+  encodeResume,
+  encodeResumed,
+  encodeResumeToken,
+  encodeState,
   encodeWelcome,
+  features,
   limits,
   messageTypes,
   ProtocolError,
+  responseStatuses,
 } from "../../protocol/index.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -33,7 +43,7 @@ describe("section 5, messages", () => {
   }));
 
   it("lists the types of the code, and no others", () => {
-    const listed = rows.map(({ name, type }) => [name.toLowerCase(), type]);
+    const listed = rows.map(({ name, type }) => [camelCase(name), type]);
     expect(Object.fromEntries(listed)).toEqual(messageTypes);
     expect(listed).toHaveLength(Object.keys(messageTypes).length);
   });
@@ -48,16 +58,17 @@ describe("section 5, messages", () => {
     });
   });
 
-  it("keeps the system's types below 0x40 and has one for the game's", () => {
-    for (const [name, type] of Object.entries(messageTypes)) {
-      expect(type < 0x40, name).toBe(name !== "message");
-    }
+  it("keeps the system's types below 0x40, and the game's from there on", () => {
+    const game = Object.entries(messageTypes).filter(([, type]) => type >= 0x40);
+    expect(game.map(([name]) => name)).toEqual(["message", "state", "request", "response", "cancel"]);
   });
 });
 
 describe("section 5, layouts", () => {
   const placement = { sequence: 0, x: 0, y: 0, z: 0, heading: 0 };
   const nothing = new Uint8Array();
+  const requests = "### 5.9 REQUEST, RESPONSE and CANCEL";
+  const resuming = "### 5.10 RESUME, RESUMED, RESUME_TOKEN and ACK";
 
   it.each([
     { heading: "### 5.1 HELLO", frame: encodeHello({ minVersion: 1, maxVersion: 1, features: 0, client: "" }) },
@@ -65,7 +76,15 @@ describe("section 5, layouts", () => {
     { heading: "### 5.4 REJECT", frame: encodeReject("FULL"), variable: closeCodes.FULL.text.length },
     { heading: "### 5.7 MOVE and POSITION", frame: encodeMove(placement) },
     { heading: "### 5.7 MOVE and POSITION", frame: encodePosition(placement) },
-    { heading: "### 5.8 MESSAGE", frame: encodeMessage({ command: 0, payload: nothing }) },
+    { heading: "### 5.8 MESSAGE and STATE", frame: encodeMessage({ command: 0, payload: nothing }) },
+    { heading: "### 5.8 MESSAGE and STATE", frame: encodeState({ command: 0, payload: nothing }) },
+    { heading: requests, frame: encodeRequest({ id: 0, deadlineMs: 1, command: 0, payload: nothing }) },
+    { heading: requests, table: 1, frame: encodeResponse({ id: 0, status: 0, payload: nothing }) },
+    { heading: requests, table: 2, frame: encodeCancel({ id: 0 }) },
+    { heading: resuming, frame: encodeResume({ received: 0, token: Uint8Array.of(1) }), variable: 1 },
+    { heading: resuming, table: 1, frame: encodeResumed({ received: 0, timeMs: 0, tick: 0, tickHz: 0 }) },
+    { heading: resuming, table: 2, frame: encodeResumeToken({ graceMs: 0, token: Uint8Array.of(1) }), variable: 1 },
+    { heading: resuming, table: 3, frame: encodeAck({ received: 0 }) },
     { heading: "### 5.6 PING and PONG", frame: encodePing({ timeMs: 0 }) },
     { heading: "### 5.6 PING and PONG", table: 1, frame: encodePong({ echoMs: 0, timeMs: 0 }) },
     {
@@ -90,6 +109,16 @@ describe("section 5, layouts", () => {
     expect(frame.length - 3).toBe(bytes + variable);
   });
 
+  it("lists the statuses of RESPONSE", () => {
+    const listed = tableOf(requests, 3).map(([number = "", name = ""]) => [name, Number(number)]);
+    expect(Object.fromEntries(listed)).toEqual(responseStatuses);
+  });
+
+  it("[HELLO-4] lists the optional features, by their bits", () => {
+    const listed = tableOf("### 5.1 HELLO", 1).map(([bit = "", name = ""]) => [name.toLowerCase(), 2 ** Number(bit)]);
+    expect(Object.fromEntries(listed)).toEqual(features);
+  });
+
   it("[CLOSE-1] CLOSE is laid out as REJECT", () => {
     const reject = encodeReject("INTERNAL", 77);
     const close = encodeClose("INTERNAL", 77);
@@ -103,6 +132,9 @@ describe("limits", () => {
     ["FRAME-3", `${count(limits.maxJoinBytes)} for \`JOIN\``],
     ["FRAME-3", count(limits.maxFrameBytes)],
     ["HELLO-5", `longer than ${count(limits.maxClientNameBytes)} bytes`],
+    ["RESUME-2", `longer than ${count(limits.maxResumeTokenBytes)} bytes`],
+    ["REQUEST-3", `after ${limits.maxRequestMs / 1_000} s`],
+    ["REQUEST-5", `at most ${limits.maxPendingRequests} requests`],
     ["JOIN-3", `longer than ${count(limits.maxTicketBytes)} bytes`],
     ["TICKET-1", `At most ${count(limits.maxTicketBytes)} bytes`],
     ["TLS-4", `longer than ${limits.handshakeTimeoutMs / 1_000} s`],
@@ -177,6 +209,11 @@ function isKnown(decode: (frame: Uint8Array) => unknown, type: number): boolean 
     throw error;
   }
   return true;
+}
+
+/** Of a name in the document. */
+function camelCase(name: string): string {
+  return name.toLowerCase().replaceAll(/_(\w)/g, (_match, letter: string) => letter.toUpperCase());
 }
 
 function count(value: number): string {

@@ -13,5 +13,5 @@ export function handleMove(session: Session, move: Move): void {
   }
   // [MOVE-2]
   context.metrics.movesRefused += 1;
-  session.send(encodePosition({ sequence: move.sequence, ...from }));
+  session.send("control", encodePosition({ sequence: move.sequence, ...from }));
 }

@@ -3,5 +3,5 @@ import type { Session } from "../session.ts";
 
 /** Answered in place, before any later frame. [PING-1] */
 export function handlePing(session: Session, ping: Ping): void {
-  session.send(encodePong({ echoMs: ping.timeMs, timeMs: session.context.clock.monotonicMs() }));
+  session.send("control", encodePong({ echoMs: ping.timeMs, timeMs: session.context.clock.monotonicMs() }));
 }

@@ -1,0 +1,55 @@
+import { backoffMs, type Clock, wait } from "./clock.ts";
+import { closeEventOfError } from "./close-event.ts";
+import type { Joined } from "./connection.ts";
+import type { RejoinAttempt } from "./entrance.ts";
+import { SustenetError } from "./error.ts";
+import type { SessionMemory } from "./session-memory.ts";
+
+/** What it takes to resume a session. */
+export interface Resumption {
+  readonly open: (memory: SessionMemory, signal: AbortSignal) => Promise<Joined>;
+  readonly clock: Clock;
+  /** 0 inclusive to 1 exclusive. */
+  readonly random: () => number;
+}
+
+/** Tries before it gives up, however long the cluster waits. */
+const maxAttempts = 8;
+/** The first try comes soon: most connections are lost to a change of network that is over by then. */
+const backoff = { baseMs: 200, maxMs: 4_000 } as const;
+
+/**
+ * Takes a session up again after `failure`, within the time that the cluster keeps its player. Waits grow and are jittered.
+ *
+ * @returns undefined when there is nothing to resume any more: then the way is to allocate and join
+ * @throws SustenetError `CLOSED` when the signal aborts
+ */
+export async function resumeSession(
+  { open, clock, random }: Resumption,
+  memory: SessionMemory,
+  failure: SustenetError,
+  signal: AbortSignal,
+  onAttempt: (attempt: RejoinAttempt) => void,
+): Promise<Joined | undefined> {
+  const { token } = memory;
+  if (token === undefined) return undefined;
+  const endMs = clock.nowMs() + token.graceMs;
+  let reason = failure;
+  for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+    const delayMs = backoffMs(attempt, backoff, random);
+    if (clock.nowMs() + delayMs >= endMs) return undefined;
+    onAttempt({ attempt, delayMs, reason: closeEventOfError(reason) });
+    await wait(clock, delayMs, signal);
+    try {
+      return await open(memory, signal);
+    } catch (error) {
+      if (signal.aborted || !(error instanceof SustenetError)) throw error;
+      // The cluster has spoken: it knows nothing to resume, or stops.
+      if (error.origin === "cluster" || !passing.has(error.code)) return undefined;
+      reason = error;
+    }
+  }
+  return undefined;
+}
+
+const passing: ReadonlySet<string> = new Set(["NETWORK", "TIMEOUT", "CONNECTION_LOST"]);

@@ -1,0 +1,11 @@
+/** How the process ends. */
+export const exitCodes = {
+  /** Stopped as it was told to. */
+  STOPPED: 0,
+  /** Something went wrong that nobody can mend by changing a setting. */
+  FAILED: 1,
+  /** The settings, a key or the port cannot be used. */
+  UNUSABLE_SETTINGS: 2,
+  /** A newer process with the same key and instance has taken over. */
+  SUPERSEDED: 3,
+} as const;

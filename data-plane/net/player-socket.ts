@@ -1,0 +1,37 @@
+/**
+ * A player's connection, whichever binding it came over (docs/PROTOCOL.md, section 2): frames in, frames out, and the
+ * means to hold it back or end it. A session knows nothing else of sockets.
+ */
+export interface PlayerSocket {
+  /** The player's own address, also behind a proxy that says it. */
+  readonly address: string;
+  /** Greatest length that the next frame may announce; 0 while nothing at all may come. [FRAME-3] */
+  maxFrameBytes: number;
+  /** True while the player is held back: what it sends waits in the system. */
+  isPaused(): boolean;
+  pause(): unknown;
+  resume(): unknown;
+  /**
+   * Hands whole frames, each with its length, to the system. `onWritten` is told when it has taken them: that is when
+   * the next ones may follow.
+   */
+  write(frames: Uint8Array, onWritten: (error?: Error | null) => void): unknown;
+  /** Ends the stream in order, after what has been written. */
+  end(): unknown;
+  /** Ends it at once. */
+  destroy(): unknown;
+  /** Says who hears what comes; called once, in the turn in which the socket was handed over. */
+  listen(listener: SocketListener): void;
+}
+
+/** Hears what comes over a {@link PlayerSocket}. */
+export interface SocketListener {
+  /** Bytes have come; `false` to drop them unread. */
+  onBytes(count: number): boolean;
+  /** A frame: type and body, valid during the call only; `false` to drop the rest of what came with it. */
+  onFrame(frame: Uint8Array): boolean;
+  /** What came is malformed (ProtocolError), or {@link onFrame} threw. */
+  onFault(error: unknown): void;
+  /** It is over; the last call. */
+  onClose(): void;
+}

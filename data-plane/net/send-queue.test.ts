@@ -1,0 +1,106 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { SendQueue } from "./send-queue.ts";
+
+let queue: SendQueue;
+let numbered: string[];
+beforeEach(() => {
+  queue = new SendQueue();
+  numbered = [];
+});
+
+const frame = (text: string): Uint8Array => Buffer.from(text, "latin1");
+const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
+function take(maxBytes = 1_000): string {
+  return queue
+    .take(maxBytes, (taken) => numbered.push(text(taken)))
+    .frames.map(text)
+    .join(" ");
+}
+
+describe("SendQueue", () => {
+  it("[LATEST-2] sends control, then what is sent again, then reliable, then state, then bulk", () => {
+    queue.push("bulk", frame("bulk"));
+    queue.setState("a", frame("state"));
+    queue.push("reliable", frame("reliable"));
+    queue.push("again", frame("again"));
+    queue.push("control", frame("control"));
+    queue.releaseStates();
+    expect(take()).toBe("control again reliable state bulk");
+    expect([queue.bytes, queue.frames, queue.isReady]).toEqual([0, 0, false]);
+  });
+
+  it("[RESUME-3] tells of what goes out for the first time, in the order of the wire", () => {
+    queue.push("bulk", frame("b1"));
+    queue.push("reliable", frame("r1"));
+    queue.push("again", frame("a1"));
+    queue.push("control", frame("c1"));
+    queue.setState("s", frame("s1"));
+    queue.releaseStates();
+    take();
+    expect(numbered).toEqual(["r1", "b1"]);
+  });
+
+  it("[LATEST-1] keeps the latest of each key, and holds it until a tick", () => {
+    queue.setState("a", frame("a1"));
+    queue.setState("b", frame("b1"));
+    queue.setState("a", frame("a2"));
+    expect([queue.isReady, queue.bytes, queue.frames]).toEqual([false, 4, 2]);
+    expect(take()).toBe("");
+    expect(queue.releaseStates()).toBe(true);
+    expect(take()).toBe("a2 b1");
+    expect(queue.releaseStates()).toBe(false);
+  });
+
+  it("[LATEST-1] replaces what a tick has released and the line has not taken", () => {
+    queue.setState("a", frame("a1"));
+    queue.setState("b", frame("b1"));
+    queue.releaseStates();
+    queue.setState("a", frame("a-later"));
+    expect(queue.bytes).toBe(11);
+    queue.releaseStates();
+    expect(queue.bytes).toBe(9);
+    expect(take()).toBe("a-later b1");
+    expect(queue.bytes).toBe(0);
+  });
+
+  it("tells keys apart that only look alike", () => {
+    queue.setState(1, frame("number"));
+    queue.setState("1", frame("text"));
+    queue.releaseStates();
+    expect(take()).toBe("number text");
+  });
+
+  it("takes whole frames up to the greatest write, and lets nothing overtake one that did not fit", () => {
+    queue.push("reliable", frame("12345"));
+    queue.push("reliable", frame("1234567890"));
+    queue.push("bulk", frame("1"));
+    expect(take(8)).toBe("12345");
+    expect(take(8)).toBe("1234567890");
+    expect(take(8)).toBe("1");
+  });
+
+  it("counts what waits, without what is sent again", () => {
+    queue.push("again", frame("12345"));
+    queue.push("reliable", frame("123"));
+    expect([queue.bytes, queue.frames]).toEqual([3, 1]);
+    take();
+    expect(queue.bytes).toBe(0);
+  });
+
+  it("[RESUME-3] takes over what a connection before has not sent, in order, and nothing about that connection", () => {
+    const older = new SendQueue();
+    older.push("control", frame("pong"));
+    older.push("again", frame("again"));
+    older.push("bulk", frame("b1"));
+    older.push("reliable", frame("r1"));
+    older.setState("a", frame("s1"));
+    older.releaseStates();
+    older.setState("a", frame("s2"));
+    queue.push("control", frame("resumed"));
+    queue.adopt(older);
+    queue.push("reliable", frame("r2"));
+    queue.releaseStates();
+    expect(take()).toBe("resumed r1 r2 s2 b1");
+    expect([older.bytes, older.isReady, queue.bytes]).toEqual([0, false, 0]);
+  });
+});

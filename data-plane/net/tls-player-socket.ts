@@ -1,0 +1,100 @@
+import type { TLSSocket } from "node:tls";
+import { FrameParser, limits } from "../../protocol/index.ts";
+import type { PlayerSocket, SocketListener } from "./player-socket.ts";
+
+/** Frames of one player that are handled before the others have their turn. Stops many tiny frames from holding up everybody. */
+const maxFramesPerTurn = 256;
+
+/** The binding to TLS over TCP: a stream that carries frames with their lengths. */
+export class TlsPlayerSocket implements PlayerSocket {
+  readonly address: string;
+  readonly #socket: TLSSocket;
+  readonly #parser = new FrameParser(limits.maxHelloBytes);
+  #listener: SocketListener | undefined;
+  #paused = false;
+  /** What has come and waits for a later turn. */
+  #rest: Uint8Array | undefined;
+
+  constructor(socket: TLSSocket, address: string) {
+    this.#socket = socket;
+    this.address = address;
+  }
+
+  get maxFrameBytes(): number {
+    return this.#parser.maxFrameBytes;
+  }
+
+  set maxFrameBytes(bytes: number) {
+    this.#parser.maxFrameBytes = bytes;
+  }
+
+  isPaused(): boolean {
+    return this.#paused;
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    if (this.#rest === undefined) this.#socket.resume();
+  }
+
+  write(frames: Uint8Array, onWritten: (error?: Error | null) => void): void {
+    this.#socket.write(frames, onWritten);
+  }
+
+  end(): void {
+    this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  listen(listener: SocketListener): void {
+    this.#listener = listener;
+    this.#socket.on("data", (piece: Buffer) => {
+      if (listener.onBytes(piece.length)) this.#read(listener, piece);
+    });
+    this.#socket.on("error", () => this.#socket.destroy());
+    this.#socket.on("close", () => {
+      this.#rest = undefined;
+      listener.onClose();
+    });
+  }
+
+  #read(listener: SocketListener, piece: Uint8Array): void {
+    let left = maxFramesPerTurn;
+    let goesOn = true;
+    const onFrame = (frame: Uint8Array): boolean => {
+      left -= 1;
+      goesOn = listener.onFrame(frame);
+      return goesOn && left > 0;
+    };
+    let used: number;
+    try {
+      used = this.#parser.push(piece, onFrame);
+    } catch (error) {
+      listener.onFault(error);
+      return;
+    }
+    if (!goesOn || used === piece.length) return;
+    this.#rest = piece.subarray(used);
+    this.#socket.pause();
+    setImmediate(() => this.#goOn());
+  }
+
+  /** The others had their turn. */
+  #goOn(): void {
+    const rest = this.#rest;
+    const listener = this.#listener;
+    this.#rest = undefined;
+    if (rest === undefined || listener === undefined) return;
+    // Nothing new has come; but it may have been closed in between.
+    if (listener.onBytes(0)) this.#read(listener, rest);
+    if (this.#rest === undefined && !this.#paused) this.#socket.resume();
+  }
+}

@@ -1,0 +1,107 @@
+import type { Duplex } from "node:stream";
+import type { WebSocket } from "ws";
+import { ProtocolError } from "../../protocol/index.ts";
+import type { PlayerSocket, SocketListener } from "./player-socket.ts";
+
+/** Pings and pongs of WebSocket that may come between two frames. Stops a flood that carries nothing. [WS-6] */
+const maxControlFrames = 16;
+
+/** The binding to WebSocket: one binary message is one frame, without its length. [WS-3] */
+export class WebSocketPlayerSocket implements PlayerSocket {
+  readonly address: string;
+  readonly #webSocket: WebSocket;
+  readonly #stream: Duplex;
+  readonly #receiver: object;
+  #maxFrameBytes = 0;
+  #controlFrames = 0;
+  #ponging = false;
+
+  constructor(webSocket: WebSocket, stream: Duplex, address: string) {
+    this.#webSocket = webSocket;
+    this.#stream = stream;
+    this.address = address;
+    // ws takes the greatest message once, for a connection's whole life; here it follows the state, so that the length is
+    // checked before anything is held for it. There is no public way: a test holds this to the pinned version of ws.
+    const receiver: unknown = Reflect.get(webSocket, "_receiver");
+    if (typeof receiver !== "object" || receiver === null) throw new Error("this version of ws has no _receiver");
+    this.#receiver = receiver;
+  }
+
+  get maxFrameBytes(): number {
+    return this.#maxFrameBytes;
+  }
+
+  set maxFrameBytes(bytes: number) {
+    this.#maxFrameBytes = bytes;
+    // To ws, 0 means no limit.
+    Reflect.set(this.#receiver, "_maxPayload", Math.max(1, bytes));
+  }
+
+  isPaused(): boolean {
+    return this.#webSocket.isPaused;
+  }
+
+  pause(): void {
+    this.#webSocket.pause();
+  }
+
+  resume(): void {
+    this.#webSocket.resume();
+  }
+
+  write(frames: Uint8Array, onWritten: (error?: Error | null) => void): void {
+    const last = (error?: Error | null): void => onWritten(error);
+    // Many messages, still one write.
+    this.#stream.cork();
+    for (let offset = 0; offset < frames.length;) {
+      const start = offset + 2;
+      offset = start + ((frames[offset] ?? 0) | ((frames[offset + 1] ?? 0) << 8));
+      this.#webSocket.send(frames.subarray(start, offset), { binary: true }, offset < frames.length ? undefined : last);
+    }
+    this.#stream.uncork();
+  }
+
+  end(): void {
+    this.#webSocket.close(1000);
+  }
+
+  destroy(): void {
+    this.#webSocket.terminate();
+  }
+
+  listen(listener: SocketListener): void {
+    this.#webSocket.on("message", (data, isBinary) => {
+      if (!Buffer.isBuffer(data) || !listener.onBytes(data.length)) return;
+      this.#controlFrames = 0;
+      try {
+        if (!isBinary) throw new ProtocolError("UNEXPECTED_TYPE", "a text message");
+        if (data.length === 0) throw new ProtocolError("FRAME_EMPTY", "an empty message");
+        listener.onFrame(data);
+      } catch (error) {
+        listener.onFault(error);
+      }
+    });
+    this.#webSocket.on("ping", (data) => {
+      if (!this.#control(listener, data.length) || this.#ponging) return;
+      // One answer at a time: RFC 6455 lets the latest stand for those before, and a peer that does not read gathers none.
+      this.#ponging = true;
+      this.#webSocket.pong(data, false, () => (this.#ponging = false));
+    });
+    this.#webSocket.on("pong", (data) => void this.#control(listener, data.length));
+    // ws has closed it with 1002, 1007, 1008 or 1009 already.
+    this.#webSocket.on("error", (error) => {
+      const tooLarge = "code" in error && error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
+      listener.onFault(new ProtocolError(tooLarge ? "FRAME_TOO_LARGE" : "BAD_VALUE", "against the rules of WebSocket"));
+    });
+    this.#webSocket.on("close", () => listener.onClose());
+  }
+
+  /** Whether the control frame is one that may be. */
+  #control(listener: SocketListener, bytes: number): boolean {
+    if (!listener.onBytes(bytes)) return false;
+    this.#controlFrames += 1;
+    if (this.#controlFrames <= maxControlFrames) return true;
+    listener.onFault(new ProtocolError("UNEXPECTED_TYPE", "too many control frames"));
+    return false;
+  }
+}

@@ -1,0 +1,149 @@
+import { ProtocolError } from "./error.ts";
+import { limits } from "./limits.ts";
+import { messageTypes } from "./types.ts";
+
+/** How much of what has not been acknowledged is kept. */
+export interface ReplayBounds {
+  readonly maxFrames: number;
+  readonly maxBytes: number;
+}
+
+/** One side's numbered streams as plain data: what it takes to carry them on elsewhere. */
+export interface NumberedStreamsData {
+  /** Number of the last frame that was received and handled. */
+  readonly lastInput: number;
+  /** Number of the last frame that was sent. */
+  readonly lastOutput: number;
+  /** The frames up to `lastOutput` that may still have to be sent again. */
+  readonly unacknowledged: readonly Uint8Array[];
+}
+
+const numberedTypes: ReadonlySet<number> = new Set([
+  messageTypes.message,
+  messageTypes.request,
+  messageTypes.response,
+  messageTypes.cancel,
+]);
+
+const noBytes = new Uint8Array(0);
+
+/** Whether frames of this type are counted. Spec: docs/PROTOCOL.md, section 5.10. */
+export function isNumbered(type: number): boolean {
+  return numberedTypes.has(type);
+}
+
+/**
+ * The numbered frames of both directions, as one side sees them: each side counts from 1 what it sends and what it receives,
+ * and keeps what it sent until it is acknowledged. Outlives connections. Numbers on the wire are modulo 2^32. [RESUME-3]
+ */
+export class NumberedStreams {
+  readonly #bounds: ReplayBounds;
+  /** Sent and not acknowledged, oldest first, from `#head`. */
+  #kept: Uint8Array[];
+  #head = 0;
+  #keptBytes = 0;
+  #sent: number;
+  #acknowledged: number;
+  #received: number;
+  #unreportedFrames = 0;
+  #unreportedBytes = 0;
+
+  constructor(bounds: ReplayBounds, data: NumberedStreamsData = { lastInput: 0, lastOutput: 0, unacknowledged: [] }) {
+    this.#bounds = bounds;
+    this.#kept = [...data.unacknowledged];
+    this.#sent = data.lastOutput;
+    this.#acknowledged = data.lastOutput - data.unacknowledged.length;
+    this.#received = data.lastInput;
+    for (const frame of data.unacknowledged) this.#keptBytes += frame.length;
+  }
+
+  /** Numbered frames received, modulo 2^32. */
+  get received(): number {
+    return this.#received >>> 0;
+  }
+
+  /** Frames that are kept, and their bytes. */
+  get keptFrames(): number {
+    return this.#kept.length - this.#head;
+  }
+
+  get keptBytes(): number {
+    return this.#keptBytes;
+  }
+
+  /** Whether one more frame of this length can be kept without another being forgotten. */
+  hasRoomFor(byteLength: number): boolean {
+    return this.keptFrames < this.#bounds.maxFrames && this.#keptBytes + byteLength <= this.#bounds.maxBytes;
+  }
+
+  /** Numbers a frame that is about to be sent. Past the bound the oldest is forgotten: it can then not be sent again. */
+  keep(frame: Uint8Array): void {
+    this.#kept.push(frame);
+    this.#keptBytes += frame.length;
+    this.#sent += 1;
+    while (this.keptFrames > this.#bounds.maxFrames || this.#keptBytes > this.#bounds.maxBytes) this.#forgetOldest();
+  }
+
+  /** The other side has received so many. @throws ProtocolError `BAD_VALUE` when it cannot have. [ACK-1] */
+  acknowledge(received: number): void {
+    const number = this.#numberOf(received);
+    if (number === undefined) throw new ProtocolError("BAD_VALUE", "acknowledges what was not sent");
+    this.#acknowledged = number;
+    while (this.#sent - this.keptFrames < number) this.#forgetOldest();
+  }
+
+  /**
+   * What to send again to a side that has received so many; `undefined` when that is not kept any more, or it cannot have
+   * received so many. [RESUME-5]
+   */
+  unreceived(received: number): readonly Uint8Array[] | undefined {
+    const number = this.#numberOf(received);
+    if (number === undefined || number < this.#sent - this.keptFrames) return undefined;
+    return this.#kept.slice(this.#kept.length - (this.#sent - number));
+  }
+
+  /** A numbered frame has come; whether it is time for an ACK. [ACK-2] */
+  count(byteLength: number): boolean {
+    this.#received += 1;
+    this.#unreportedFrames += 1;
+    this.#unreportedBytes += byteLength;
+    return this.#unreportedFrames >= limits.ackFrames || this.#unreportedBytes >= limits.ackBytes;
+  }
+
+  /** Whether something has been received since the last report. */
+  get hasUnreported(): boolean {
+    return this.#unreportedFrames > 0;
+  }
+
+  /** What an ACK that goes out now says. */
+  report(): number {
+    this.#unreportedFrames = 0;
+    this.#unreportedBytes = 0;
+    return this.received;
+  }
+
+  /** For carrying the streams on elsewhere. */
+  export(): NumberedStreamsData {
+    return {
+      lastInput: this.#received,
+      lastOutput: this.#sent,
+      unacknowledged: this.#kept.slice(this.#head),
+    };
+  }
+
+  /** The number that a count on the wire stands for, from the last acknowledged to the last sent. */
+  #numberOf(received: number): number | undefined {
+    const number = this.#acknowledged + ((received - (this.#acknowledged >>> 0)) >>> 0);
+    return number > this.#sent ? undefined : number;
+  }
+
+  #forgetOldest(): void {
+    this.#keptBytes -= this.#kept[this.#head]?.length ?? 0;
+    // Let go of at once; the array itself is cut now and then.
+    this.#kept[this.#head] = noBytes;
+    this.#head += 1;
+    if (this.#head < 64 || this.#head * 2 < this.#kept.length) return;
+    this.#kept = this.#kept.slice(this.#head);
+    this.#head = 0;
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * A cluster in a process of its own, for those who attack it: started with an IPC channel, it says where it listens, and
+ * answers requests for tickets and figures. It ends when the channel does.
+ */
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { startTestCluster } from "../../data-plane/testing/test-cluster.ts";
+import { parseOrder, type ClusterAnswer } from "./cluster-channel.ts";
+
+const cluster = await startTestCluster({
+  settings: { wsPort: 0, maxUnauthenticated: 4_096 },
+  plugin: { onMessage: (player, command, reader) => void player.send(command, reader.rest()) },
+});
+
+const eventLoop = monitorEventLoopDelay({ resolution: 10 });
+eventLoop.enable();
+
+function answer(message: ClusterAnswer): void {
+  process.send?.(message);
+}
+
+process.on("message", (message) => {
+  const order = parseOrder(message);
+  if (order.type === "tickets") {
+    void Promise.all(Array.from({ length: order.count }, () => cluster.master.ticket())).then((tickets) =>
+      answer({ type: "tickets", tickets }),
+    );
+  } else if (order.type === "figures") {
+    const cpu = process.cpuUsage();
+    const stillMs = eventLoop.max / 1e6;
+    globalThis.gc?.();
+    eventLoop.reset();
+    const { connections, refusals, framesIn, joins } = cluster.server.metrics;
+    const errors = cluster.log.lines.filter(({ level }) => level === "error").map((line) => line.message);
+    const { heapUsed, rss, arrayBuffers } = process.memoryUsage();
+    // What the test's own master and log remember is not what is measured here.
+    cluster.log.lines.length = 0;
+    cluster.master.reports.length = 0;
+    answer({
+      type: "figures",
+      connections,
+      refusals,
+      framesIn,
+      joins,
+      errors,
+      stillMs,
+      cpuMs: (cpu.user + cpu.system) / 1_000,
+      heapMb: (heapUsed + arrayBuffers) / 1_048_576,
+      rssMb: rss / 1_048_576,
+    });
+  }
+});
+process.on("disconnect", () => void cluster.stop().then(() => process.exit(0)));
+
+const { port, serverName, caPem } = cluster.target;
+answer({ type: "ready", port, webSocketPort: cluster.server.address?.webSocketPort ?? 0, serverName, caPem });
