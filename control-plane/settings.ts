@@ -28,6 +28,10 @@ export interface MasterSettings {
   readonly reportIntervalMs: number;
 }
 
+/** Bounds of how long a ticket can be used, whoever says how long. A cluster takes none that lives longer. */
+export const minTicketLifetimeSeconds = 5;
+export const maxTicketLifetimeSeconds = 300;
+
 const known = new WeakMap<object, MasterSettings>();
 
 /** @throws SettingError */
@@ -38,7 +42,12 @@ export function readMasterSettings(source: SettingSource): MasterSettings {
   const settings: MasterSettings = {
     masterUrl: new URL(readServiceUrl(source, "MASTER_URL", ["https:", "http:"])).origin,
     gameId: readText(source, "GAME_ID", /^[\w.-]{1,64}$/, "1 to 64 letters, digits, dots, dashes or underscores"),
-    ticketLifetimeSeconds: readInteger(source, "TICKET_LIFETIME_SECONDS", 5, 300),
+    ticketLifetimeSeconds: readInteger(
+      source,
+      "TICKET_LIFETIME_SECONDS",
+      minTicketLifetimeSeconds,
+      maxTicketLifetimeSeconds,
+    ),
     shards: readShards(source),
     leaseMs,
     pingIntervalMs: readInteger(source, "PING_INTERVAL_MS", 100, Math.floor(leaseMs / 3)),

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { AllocateRequest } from "../../protocol/index.ts";
 import {
   forgettableOperations,
   hashAllocateRequest,
@@ -112,5 +113,33 @@ describe("the hash of a request", () => {
     expect(new Set(hashes).size).toBe(hashes.length);
     expect(await hashAllocateRequest({ region: "b", clusterId: "a" })).toBe(hashes[3]);
     expect(await hashAllocateRequest({ region: undefined, clusterId: "a" })).toBe(hashes[1]);
+  });
+
+  it("[ALLOC-1] covers every field, and every part of one", async () => {
+    const selector = { labels: { a: "b" }, tags: ["t"], counters: { rooms: { min: 1, max: 2 } }, gameBuild: "1" };
+    const whole = { clusterId: "a", policy: "load", latencies: { eu: 5, us: 6 }, selector, explain: true } as const;
+    const changed: readonly AllocateRequest[] = [
+      whole,
+      { ...whole, clusterId: "b" },
+      { ...whole, region: "eu" },
+      { ...whole, policy: "packed" },
+      { ...whole, latencies: { eu: 6, us: 5 } },
+      { ...whole, explain: false },
+      { ...whole, selector: { ...selector, labels: { a: "c" } } },
+      { ...whole, selector: { ...selector, tags: [] } },
+      { ...whole, selector: { ...selector, counters: { rooms: { min: 1 } } } },
+      { ...whole, selector: { ...selector, gameBuild: "2" } },
+      { ...whole, selector: undefined },
+    ];
+    const hashes = await Promise.all(changed.map(hashAllocateRequest));
+    expect(new Set(hashes).size).toBe(hashes.length);
+    const reordered = { explain: true, selector, latencies: { us: 6, eu: 5 }, policy: "load", clusterId: "a" } as const;
+    expect(await hashAllocateRequest(reordered)).toBe(hashes[0]);
+  });
+
+  it("is that of the first release for what its clients could ask", async () => {
+    expect(await hashAllocateRequest({ region: "eu" })).toBe(
+      "478bb385382e3b46614a9cba8f07b8ae8a674713e447331dc50dacaf6a3b4218",
+    );
   });
 });

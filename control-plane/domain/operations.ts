@@ -118,9 +118,25 @@ export function forgettableOperations(operations: readonly Operation[], nowMs: n
   return [...expired, ...surplus].map((operation) => operation.key);
 }
 
-/** A digest of what is asked for, independent of the order of its fields. */
+/**
+ * A digest of all that is asked for, independent of the order of its fields. Requests of the first release hash as they did then:
+ * an allocation that a deploy interrupts can be repeated.
+ */
 export async function hashAllocateRequest(request: AllocateRequest): Promise<string> {
-  const text = JSON.stringify([request.clusterId ?? null, request.region ?? null]);
+  const { clusterId, region, ...more } = request;
+  const rest = canonical(more);
+  const text = JSON.stringify([clusterId ?? null, region ?? null, ...(rest === "{}" ? [] : [rest])]);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** JSON with the fields of every object in one order, and without those that are `undefined`. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const fields = Object.entries(value)
+    .filter(([, field]) => field !== undefined)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, field]) => `${JSON.stringify(name)}:${canonical(field)}`);
+  return `{${fields.join(",")}}`;
 }

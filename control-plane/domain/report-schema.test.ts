@@ -8,6 +8,8 @@ const seat = { reservationId: "r".repeat(64), playerId: "p".repeat(64), generati
 describe("a report", () => {
   it("is taken as it is", () => {
     expect(parseLinkReport(JSON.stringify(report))).toEqual({ report });
+    const more = { ...report, tickMs: 4.5, counters: { rooms: 3 } };
+    expect(parseLinkReport(JSON.stringify(more))).toEqual({ report: more });
   });
 
   it("of the greatest size fits", () => {
@@ -27,6 +29,14 @@ describe("a report", () => {
     ["a fraction of a player", JSON.stringify({ ...report, players: 0.5 })],
     ["a seat without player", JSON.stringify({ ...report, joined: [{ reservationId: "r", generation: 1 }] })],
     ["a generation of 0", JSON.stringify({ ...report, left: [{ ...seat, generation: 0 }] })],
+    ["a negative tick time", JSON.stringify({ ...report, tickMs: -1 })],
+    ["a counter with a quotation mark", JSON.stringify({ ...report, counters: { 'a"': 1 } })],
+    ["a counter that is no number", JSON.stringify({ ...report, counters: { a: "1" } })],
+    ["a counter without end", JSON.stringify({ ...report, counters: { a: 1 } }).replace(":1}}", ":1e999}}")],
+    [
+      "too many counters",
+      JSON.stringify({ ...report, counters: Object.fromEntries(Array.from({ length: 17 }, (_, n) => [`c${n}`, n])) }),
+    ],
     ["one seat too many", JSON.stringify({ ...report, left: Array.from({ length: maxReportSeats + 1 }, () => seat) })],
   ])("with %s is refused", (_, text) => {
     expect(parseLinkReport(text)).toHaveProperty("fault");

@@ -1,11 +1,20 @@
 import { z } from "zod";
 import { type LinkReport, maxReportSeats, type SeatRef } from "../../protocol/index.ts";
+import { maxFacts } from "./selector.ts";
 
 const seatRefSchema = z.strictObject({
   reservationId: z.string().min(1).max(64),
   playerId: z.string().min(1).max(64),
   generation: z.int().min(1),
 }) satisfies z.ZodType<SeatRef>;
+
+/** Names of labels and counters; without quotation marks, so that they fit into a path of SQL. */
+export const factName = z.string().regex(/^[\w./-]{1,64}$/, 'Expected 1 to 64 letters, digits, "_", ".", "/" and "-".');
+
+/** Counters of a cluster. */
+export const countersSchema = z
+  .record(factName, z.number())
+  .refine((counters) => Object.keys(counters).length <= maxFacts, `Expected at most ${maxFacts}.`);
 
 /** A cluster's report, from the link or from a heartbeat. */
 export const linkReportSchema = z.strictObject({
@@ -15,6 +24,8 @@ export const linkReportSchema = z.strictObject({
   players: z.int().min(0).max(1_000_000),
   joined: z.array(seatRefSchema).max(maxReportSeats),
   left: z.array(seatRefSchema).max(maxReportSeats),
+  tickMs: z.number().min(0).max(60_000).optional(),
+  counters: countersSchema.optional(),
 }) satisfies z.ZodType<LinkReport>;
 
 /** The longest report, in characters of JSON. Fits the greatest number of seats; stops a cluster from filling the object. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { accountedAtMs, applyReport } from "./reports.ts";
+import { accountedAtMs, applyReport, countUnbackedJoins } from "./reports.ts";
 import type { Seat } from "./seats.ts";
 
 function held(playerId: string, generation: number, untilMs = 100_000): Seat {
@@ -49,6 +49,19 @@ describe("a report", () => {
   it("seats a player of whom nothing was known: the cluster knows who is there", () => {
     const effects = applyReport({ ...delta, joined: [ref("a", 1)] }, seats(), 0);
     expect(effects).toMatchObject({ changed: [joined("a", 1)], used: [ref("a", 1)], seatsDelta: 1, joinedDelta: 1 });
+  });
+
+  it("[SEC-44] does not say of which generation a reservation is", () => {
+    const lie = { ...ref("a", 1), generation: Number.MAX_SAFE_INTEGER };
+    const effects = applyReport({ ...delta, joined: [lie] }, seats(held("a", 1)), 0);
+    expect(effects).toMatchObject({ changed: [joined("a", 1)], used: [ref("a", 1)] });
+  });
+
+  it("counts the joins that no seat backs", () => {
+    const known = seats(held("a", 2), joined("b", 1));
+    const count = (...list: ReturnType<typeof ref>[]): number => countUnbackedJoins({ joined: list }, known);
+    expect(count(ref("a", 2), ref("b", 1))).toBe(0);
+    expect(count(ref("a", 1), ref("b", 2), ref("c", 1), ref("c", 2))).toBe(4);
   });
 
   it("keeps a newer hold when an older ticket joins", () => {

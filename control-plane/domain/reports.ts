@@ -29,7 +29,8 @@ export function applyReport(
   const after = new Map(seats);
   const used: SeatRef[] = [];
   const named = new Set<string>();
-  for (const ref of report.joined) {
+  for (const told of report.joined) {
+    const ref = asReserved(after.get(told.playerId), told);
     const { seat, news } = seatAfterJoin(after.get(ref.playerId), ref);
     after.set(ref.playerId, seat);
     named.add(ref.playerId);
@@ -48,6 +49,20 @@ export function applyReport(
     }
   }
   return compare(seats, after, used, accountedAtMs);
+}
+
+/** The generation of a reservation is the master's to say, not the cluster's. */
+function asReserved(seat: Seat | undefined, ref: SeatRef): SeatRef {
+  const hold = seat?.hold;
+  return hold?.reservationId === ref.reservationId ? { ...ref, generation: hold.generation } : ref;
+}
+
+/** How many joins of a report no seat backs: neither a reservation that was made here, nor a join that is known. */
+export function countUnbackedJoins(report: Pick<LinkReport, "joined">, seats: ReadonlyMap<string, Seat>): number {
+  return report.joined.filter(({ playerId, reservationId }) => {
+    const seat = seats.get(playerId);
+    return seat?.hold?.reservationId !== reservationId && seat?.joined?.reservationId !== reservationId;
+  }).length;
 }
 
 function compare(

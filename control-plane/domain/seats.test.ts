@@ -8,6 +8,7 @@ import {
   type Seat,
   ticketsUntilMs,
   withdrawHold,
+  withoutJoin,
 } from "./seats.ts";
 
 const empty = { capacity: 2, seats: 0, joined: 0, players: 0 };
@@ -76,10 +77,14 @@ describe("a reservation", () => {
 
   it("does not replace a newer one of the same player", () => {
     const held = seatOf({ hold: { reservationId: "r5", generation: 5, untilMs: 105_000 } });
-    const joined = seatOf({ joined: { reservationId: "r5", generation: 5 } });
-    for (const seat of [held, joined]) {
-      expect(reserveSeat(empty, seat, request({ generation: 4 }))).toEqual({ ok: false, reason: "superseded" });
-    }
+    expect(reserveSeat(empty, held, request({ generation: 4 }))).toEqual({ ok: false, reason: "superseded" });
+  });
+
+  it("[SEC-44] is not refused for what a cluster says of who joined", () => {
+    const seat = seatOf({ joined: { reservationId: "forged", generation: Number.MAX_SAFE_INTEGER } });
+    expect(reserveSeat(empty, seat, request({ generation: 1 })).ok).toBe(true);
+    expect(withoutJoin(seat, "forged")).toEqual(seatOf());
+    expect(withoutJoin(seat, "other")).toEqual(seat);
   });
 
   it("that never came to a ticket can be taken back at once, but not with the time of an earlier one", () => {

@@ -78,12 +78,13 @@ export function reserveSeat(
     const hold = { reservationId, generation, untilMs };
     return { ok: true, seat: { playerId, joined: undefined, hold, earlierUntilMs: 0, fence: undefined } };
   }
-  const { hold, joined } = seat;
+  const { hold } = seat;
   if (hold?.reservationId === reservationId) {
     return { ok: true, seat: { ...seat, hold: { ...hold, untilMs: Math.max(hold.untilMs, untilMs) } } };
   }
-  if (generation <= Math.max(hold?.generation ?? 0, joined?.generation ?? 0))
-    return { ok: false, reason: "superseded" };
+  // Only against what was reserved here. Who is in the game is the cluster's word, which must not lock a player out; a session
+  // refuses by itself to hand out a ticket that is not its newest.
+  if (generation <= (hold?.generation ?? 0)) return { ok: false, reason: "superseded" };
   return {
     ok: true,
     seat: {
@@ -114,6 +115,11 @@ export function ticketsUntilMs(seat: Seat): number {
  */
 export function isVacant(seat: Seat, accountedAtMs: number): boolean {
   return seat.joined === undefined && ticketsUntilMs(seat) <= accountedAtMs;
+}
+
+/** The player's session knows nothing of a join that the cluster has reported: the seat without it. */
+export function withoutJoin(seat: Seat, reservationId: string): Seat {
+  return seat.joined?.reservationId === reservationId ? { ...seat, joined: undefined, fence: undefined } : seat;
 }
 
 /** The player of `ref` is in the game: the seat after it, and whether that is news. */

@@ -94,6 +94,11 @@ export function homeShard(map: ShardMap): string {
   return shardName(Object.keys(map.regions)[0] ?? "default", 0);
 }
 
+/** The region whose clusters are on a shard. */
+export function regionOfShard(shard: string): string {
+  return shard.slice(0, shard.lastIndexOf("."));
+}
+
 function shardName(region: string, index: number): string {
   return `${region}.${index}`;
 }

@@ -8,7 +8,8 @@ import { readMasterSettings } from "../settings.ts";
 import { requirePlayer } from "./identity.ts";
 import { ProblemError, problemOfRefusal } from "./problem.ts";
 import { bodyProblems, jsonAnswer, jsonBody, type MasterHono, playerSecurity, problemAnswers } from "./route-parts.ts";
-import { allocateSchema, allocationSchema } from "./schemas.ts";
+import { allocateSchema } from "./allocation-schemas.ts";
+import { allocationSchema } from "./schemas.ts";
 import { playerSession } from "../objects/remote.ts";
 
 const tags = ["Players"];
@@ -22,7 +23,7 @@ const allocate = createRoute({
   tags,
   summary: "Get a seat on a cluster and a join ticket for it",
   description:
-    "Repeat a request with the same `Idempotency-Key` as often as you like: the answer is the same ticket, byte for byte. With neither `clusterId` nor `region` the least loaded cluster is chosen.",
+    "Repeat a request with the same `Idempotency-Key` as often as you like: the answer is the same ticket, byte for byte. Without `clusterId` the cluster is chosen: by `load`, the least loaded; `packed`, the fullest with room; `distributed`, the one with the fewest players; `latency`, the nearest by the client's own measurements, with regard to load. `docs/PROTOCOL.md`, section 9, has the rules.",
   security: playerSecurity,
   request: {
     ...jsonBody(allocateSchema),
@@ -38,6 +39,7 @@ const allocate = createRoute({
     ...problemAnswers(
       ...bodyProblems,
       "UNAUTHENTICATED",
+      "FORBIDDEN",
       "IDENTITY_UNAVAILABLE",
       "IDEMPOTENCY_KEY_REQUIRED",
       "IDEMPOTENCY_KEY_REUSED",
@@ -70,13 +72,16 @@ const giveBack = createRoute({
 
 export function addAllocationRoutes(app: OpenAPIHono<MasterHono>): void {
   app.openapi(allocate, async (context) => {
-    const { playerId, displayName } = await requirePlayer(context);
+    const { playerId, displayName, roles } = await requirePlayer(context);
     const idempotencyKey = context.req.header("idempotency-key") ?? "";
     if (!keyPattern.test(idempotencyKey)) {
       throw new ProblemError("IDEMPOTENCY_KEY_REQUIRED", "Send a new random Idempotency-Key with each new allocation.");
     }
     const request = context.req.valid("json");
     checkRegion(request.clusterId, request.region);
+    if (request.explain === true && !roles.includes("operator")) {
+      throw new ProblemError("FORBIDDEN", "Only operators may have an allocation explained. Leave explain out.");
+    }
     // Said here, where the answer can name the setting, rather than by an object.
     readMasterSettings(context.env);
     readLimits(context.env);

@@ -1,10 +1,10 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { MiddlewareHandler } from "hono";
 import { claimedClusterIdentity } from "../../auth/cluster-assertion.ts";
 import { versions } from "../../protocol/index.ts";
 import { linkReportSchema } from "../domain/report-schema.ts";
-import { createClusterId, homeShard, regionOfCluster, shardOfCluster } from "../domain/sharding.ts";
+import { createClusterId, homeShard, shardOfCluster } from "../domain/sharding.ts";
 import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
-import { shardsIn } from "../objects/shard-directory.ts";
 import { shardOfToken } from "../objects/session-token.ts";
 import { readMasterSettings, readStoreSettings } from "../settings.ts";
 import { listClusters } from "./cluster-list.ts";
@@ -59,6 +59,7 @@ const register = createRoute({
       "ASSERTION_REPLAYED",
       "CLUSTER_KEY_UNKNOWN",
       "RATE_LIMITED",
+      "TOO_MANY_REGIONS",
       "DATABASE_UNAVAILABLE",
     ),
   },
@@ -79,12 +80,19 @@ const link = createRoute({
   },
 });
 
+const requireSession: MiddlewareHandler<MasterHono> = async (context, next) => {
+  await clusterSession(context.env, context.req.param("id") ?? "", bearerOf(context));
+  await next();
+};
+
 const heartbeat = createRoute({
   method: "post",
   path: "/v1/clusters/{id}/heartbeat",
   tags,
   summary: "Report over HTTPS while the link is down",
   security: clusterSessionSecurity,
+  // Before the body is parsed and looked at: a report is long.
+  middleware: requireSession,
   request: { params, ...jsonBody(linkReportSchema) },
   responses: {
     200: jsonAnswer("The acknowledgement and the commands that are due.", heartbeatSchema),
@@ -133,13 +141,14 @@ export function addClusterRoutes(app: OpenAPIHono<MasterHono>): void {
     if (shard === undefined) throw new Error("a cluster id has a shard");
     const { keyId } = claimed;
     const registration = { shard, clusterId, keyId, assertion, details };
-    if (!Object.hasOwn(settings.shards.regions, details.region)) {
+    const isBrought = !Object.hasOwn(settings.shards.regions, details.region);
+    if (isBrought) {
       const home = registryShard(context.env, homeShard(settings.shards));
       const admitted = await withDeadline(home.admitRegion(registration), objectCallTimeoutMs, "the home shard");
       if (!admitted.ok) throw problemOfRefusal(admitted);
     }
     const answer = await withDeadline(
-      registryShard(context.env, shard).register(registration),
+      registryShard(context.env, shard).register({ ...registration, admitted: isBrought }),
       objectCallTimeoutMs,
       "a registry shard",
     );
@@ -202,12 +211,13 @@ const refusalSchema = z.object({
   detail: z.string(),
 });
 
-/** The shard that a cluster's session token names. Only shards that there can be are asked: a stranger makes no objects. */
+/**
+ * The shard that a cluster's session token names. The token says by itself whether this master made it for this cluster: a
+ * stranger makes no objects, and no list of regions can end a session.
+ */
 async function clusterSession(env: Env, clusterId: string, token: string | undefined) {
-  const region = regionOfCluster(clusterId);
-  const name = token === undefined ? undefined : shardOfToken(token);
-  const names = region === undefined ? [] : await shardsIn(env, region);
-  if (token === undefined || name === undefined || !names.includes(name)) {
+  const name = token === undefined ? undefined : await shardOfToken(env, clusterId, token);
+  if (token === undefined || name === undefined) {
     throw new ProblemError(
       "CLUSTER_SESSION_INVALID",
       "Send the session token of the registration as Authorization: Bearer.",

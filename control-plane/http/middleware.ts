@@ -4,6 +4,8 @@ import { cors } from "hono/cors";
 import { maxReportChars } from "../domain/report-schema.ts";
 import { logEvent } from "../log.ts";
 import { isConfidential } from "../settings.ts";
+import { shardOfToken } from "../objects/session-token.ts";
+import { bearerOf } from "./identity.ts";
 import { ProblemError } from "./problem.ts";
 import type { MasterHono } from "./route-parts.ts";
 
@@ -70,9 +72,14 @@ export const openToBrowsers = cors({
   maxAge: 600,
 });
 
-/** Refuses a body over the limit before it is parsed. */
+const reportPath = /^\/v1\/clusters\/([^/]{1,64})\/heartbeat$/;
+
+/** Refuses a body over the limit before it is parsed. A report may be longer, once its sender's token has held. */
 export const limitBody: Middleware = async (context, next) => {
-  const isReport = context.req.path.endsWith("/heartbeat");
+  const clusterId = reportPath.exec(context.req.path)?.[1];
+  const token = clusterId === undefined ? undefined : bearerOf(context);
+  const isReport =
+    clusterId !== undefined && token !== undefined && (await shardOfToken(context.env, clusterId, token)) !== undefined;
   const maxSize = isReport ? maxReportChars : maxBodyBytes;
   return bodyLimit({
     maxSize,

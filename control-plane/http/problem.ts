@@ -8,6 +8,7 @@ export class ProblemError extends Error {
   readonly detail: string;
   readonly errors: Problem["errors"];
   readonly retryAfterSeconds: number | undefined;
+  readonly explanation: Problem["explanation"];
 
   /** `detail` is fit for the caller: what is wrong this time and what to do. `cause` is for the log. */
   constructor(
@@ -16,6 +17,7 @@ export class ProblemError extends Error {
     more: {
       readonly errors?: Problem["errors"];
       readonly retryAfterSeconds?: number | undefined;
+      readonly explanation?: Problem["explanation"];
       readonly cause?: unknown;
     } = {},
   ) {
@@ -24,12 +26,13 @@ export class ProblemError extends Error {
     this.detail = detail;
     this.errors = more.errors;
     this.retryAfterSeconds = more.retryAfterSeconds;
+    this.explanation = more.explanation;
   }
 }
 
 /** The body of a problem's answer. `requestUrl` tells where this master's documentation is. */
 function problemOf(error: ProblemError, requestId: string, requestUrl: string): Problem {
-  const { code, detail, errors, retryAfterSeconds } = error;
+  const { code, detail, errors, retryAfterSeconds, explanation } = error;
   const { status, title } = problems[code];
   return {
     type: problemType(code, new URL(requestUrl).origin),
@@ -40,6 +43,7 @@ function problemOf(error: ProblemError, requestId: string, requestUrl: string): 
     requestId,
     ...(errors === undefined ? {} : { errors }),
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+    ...(explanation === undefined ? {} : { explanation }),
   };
 }
 
@@ -62,6 +66,8 @@ export function problemOfRefusal(refusal: {
   readonly code: ProblemCode;
   readonly detail: string;
   readonly retryAfterSeconds?: number | undefined;
+  readonly explanation?: Problem["explanation"];
 }): ProblemError {
-  return new ProblemError(refusal.code, refusal.detail, { retryAfterSeconds: refusal.retryAfterSeconds });
+  const { code, detail, retryAfterSeconds, explanation } = refusal;
+  return new ProblemError(code, detail, { retryAfterSeconds, explanation });
 }

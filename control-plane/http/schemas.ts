@@ -1,6 +1,5 @@
 import { z } from "@hono/zod-openapi";
 import type {
-  AllocateRequest,
   Allocation,
   ClusterListing,
   ClusterTls,
@@ -15,7 +14,10 @@ import type {
   RegisterResponse,
 } from "../../protocol/index.ts";
 import { problems } from "../../protocol/index.ts";
+import { countersSchema } from "../domain/report-schema.ts";
 import { isRegion } from "../domain/sharding.ts";
+import { maxTicketLifetimeSeconds, minTicketLifetimeSeconds } from "../settings.ts";
+import { explanationSchema, gameBuild, labelsSchema, tag } from "./allocation-schemas.ts";
 
 /*
  * Schemas of everything that crosses HTTP, each held to its type in protocol/. Requests are strict: a field that is not known
@@ -82,10 +84,6 @@ export const clusterListSchema = z.object({ clusters: z.array(clusterListingSche
 
 export const clusterListQuerySchema = z.strictObject({ region: region.optional() });
 
-export const allocateSchema = z
-  .strictObject({ clusterId: clusterId.optional(), region: region.optional() } satisfies Fields<AllocateRequest>)
-  .openapi("AllocateRequest") satisfies z.ZodType<AllocateRequest>;
-
 const tlsSchema = z
   .strictObject({
     serverName: z.string().regex(/^[A-Za-z0-9.-]{1,253}$/, "Expected a DNS name."),
@@ -113,6 +111,7 @@ export const allocationSchema = z
       tls: tlsSchema,
       wssUrl: z.string().optional(),
     }),
+    explanation: explanationSchema.optional(),
   })
   .openapi("Allocation") satisfies z.ZodType<Allocation>;
 
@@ -127,8 +126,12 @@ export const registerSchema = z
     tls: tlsSchema,
     capacity: z.int().min(0).max(1_000_000),
     protocol: z.strictObject({ min: z.int().min(1).max(255), max: z.int().min(1).max(255) }),
-    tags: z.array(z.string().regex(/^[^\p{C}]{1,32}$/u, "Expected 1 to 32 printable characters.")).max(16),
+    tags: z.array(tag).max(16),
     software: z.string().regex(/^[^\p{C}]{0,64}$/u, "Expected at most 64 printable characters."),
+    labels: labelsSchema.optional(),
+    counters: countersSchema.optional(),
+    gameBuild: gameBuild.optional(),
+    ticketLifetimeSeconds: z.int().min(minTicketLifetimeSeconds).max(maxTicketLifetimeSeconds).optional(),
   } satisfies Fields<RegisterRequest>)
   .openapi("RegisterRequest") satisfies z.ZodType<RegisterRequest>;
 
@@ -189,5 +192,6 @@ export const problemSchema = z
     requestId: z.string(),
     errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
     retryAfterSeconds: z.number().optional(),
+    explanation: explanationSchema.optional(),
   })
   .openapi("Problem") satisfies z.ZodType<Problem>;

@@ -28,6 +28,12 @@ export const outboxSchema = `
   CREATE INDEX outbox_by_due ON outbox (due_at);
 `;
 
+/** The next part of that schema. */
+export const outboxSourceSchema = `
+  ALTER TABLE outbox ADD COLUMN source TEXT NOT NULL DEFAULT '';
+  CREATE INDEX outbox_by_source ON outbox (source);
+`;
+
 const firstRetryMs = 1_000;
 const maxRetryMs = 60_000;
 const maxAgeMs = 24 * 60 * 60 * 1_000;
@@ -36,7 +42,8 @@ const batchSize = 256;
 
 /**
  * Delivers messages at least once, with growing, jittered pauses, for a day. Receivers treat a repeated message as none.
- * Put a message in within the transaction that makes it necessary; deliver after it.
+ * Put a message in within the transaction that makes it necessary; deliver after it. Sources take turns, so that one with many
+ * messages does not keep those of others waiting.
  */
 export class Outbox<Payload> {
   readonly #sql: SqlStorage;
@@ -50,15 +57,23 @@ export class Outbox<Payload> {
     this.#deliver = deliver;
   }
 
-  put(target: string, payload: Payload): void {
+  /** @param source who has caused it */
+  put(target: string, payload: Payload, source = ""): void {
     const nowMs = this.#now();
     this.#sql.exec(
-      "INSERT INTO outbox (target, payload, attempts, due_at, created_at) VALUES (?, ?, 0, ?, ?)",
+      "INSERT INTO outbox (target, payload, attempts, due_at, created_at, source) VALUES (?, ?, 0, ?, ?, ?)",
       target,
       JSON.stringify(payload),
       nowMs,
       nowMs,
+      source,
     );
+  }
+
+  /** How many messages of a source have not arrived yet. */
+  pending(source: string): number {
+    return this.#sql.exec<{ count: number }>("SELECT count(*) AS count FROM outbox WHERE source = ?", source).one()
+      .count;
   }
 
   /** When the next message is due, in ms; `undefined` when there is none. */
@@ -78,7 +93,8 @@ export class Outbox<Payload> {
     for (;;) {
       const rows = this.#sql
         .exec<OutboxRow>(
-          "SELECT id, target, payload, attempts, created_at FROM outbox WHERE due_at <= ? ORDER BY id LIMIT ?",
+          `SELECT id, target, payload, attempts, created_at FROM outbox WHERE due_at <= ?
+           ORDER BY row_number() OVER (PARTITION BY source ORDER BY id), id LIMIT ?`,
           this.#now(),
           batchSize,
         )

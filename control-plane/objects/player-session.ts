@@ -23,6 +23,7 @@ import { erasePlayerData, exportPlayerData, type PlayerSessionExport } from "./p
 import { playerMigrations, PlayerTables } from "./player-tables.ts";
 import { refuse, type Refusal } from "./refusal.ts";
 import { hasSchema, migrateStorage } from "./schema.ts";
+import { AllocationAccount, type ExplainedSeat } from "./allocation-account.ts";
 import type { SeatAnswer } from "./seat-request.ts";
 import { shardsToAsk } from "./shard-directory.ts";
 import { currentSigningKey } from "./signing-key.ts";
@@ -146,51 +147,50 @@ export class PlayerSession extends DurableObject<Env> {
     const signingKey = await currentSigningKey(this.env, ring, Date.now());
     const { boot, protocol, ...cluster } = seat.cluster;
     const { reservationId, generation } = operation;
-    const { expiresAt } = seat;
+    const { expiresAt, lifetimeSeconds, explanation } = seat;
     const claims = createTicketClaims({
       issuer: settings.masterUrl,
       game: settings.gameId,
-      lifetimeSeconds: settings.ticketLifetimeSeconds,
+      lifetimeSeconds,
       cluster: { id: cluster.id, boot, protocol },
       player: { id: order.playerId, displayName: order.displayName },
       reservation: { id: reservationId, generation, expiresAt },
       ticketId: toBase64Url(crypto.getRandomValues(new Uint8Array(16))),
     });
     const ticket = await signTicket(claims, signingKey);
-    const allocation: Allocation = { ticket, reservationId, expiresAt, cluster };
+    const explained = explanation === undefined ? {} : { explanation };
+    const allocation: Allocation = { ticket, reservationId, expiresAt, cluster, ...explained };
     return this.#commit(operation, attempt, seat.cluster.id, allocation);
   }
 
   /** Step 2: asks shard after shard; which one is recorded before it is asked, since it may have a seat for us ever after. */
-  async #reserve(operation: Operation, order: AllocationOrder, attempt: Attempt): Promise<SeatAnswer> {
-    const { request, playerId } = order;
-    const { ticketLifetimeSeconds } = readMasterSettings(this.env);
-    const names = await shardsToAsk(this.env, request);
-    const first = operation.shard === undefined ? [] : [operation.shard];
+  async #reserve(operation: Operation, order: AllocationOrder, attempt: Attempt): Promise<ExplainedSeat> {
+    const { request: wish, playerId } = order;
+    const { reservationId, generation } = operation;
+    const { ticketLifetimeSeconds: lifetimeSeconds } = readMasterSettings(this.env);
+    const names = await shardsToAsk(this.env, wish);
+    const shards = [...new Set(operation.shard === undefined ? names : [operation.shard, ...names])];
+    const account = new AllocationAccount(wish, shards);
     let refusal =
-      request.clusterId === undefined
+      wish.clusterId === undefined
         ? refuse("NO_CLUSTER_AVAILABLE", "No cluster has room now. Try again shortly.", 5)
         : refuse("CLUSTER_NOT_FOUND", "There is no such cluster. GET /v1/clusters lists those that there are.");
-    for (const shard of new Set([...first, ...names])) {
+    for (const shard of shards) {
       if (this.#attempt !== attempt) return refuse("ALLOCATION_IN_PROGRESS", "Another call has taken over.", 1);
       this.#tables.setOperationShard(operation.key, shard);
-      const { reservationId, generation } = operation;
       const seat = await withDeadline<SeatAnswer>(
-        registryShard(this.env, shard).reserve({
-          reservationId,
-          playerId,
-          generation,
-          lifetimeSeconds: ticketLifetimeSeconds,
-          clusterId: request.clusterId,
-        }),
+        registryShard(this.env, shard).reserve({ reservationId, playerId, generation, lifetimeSeconds, shard, wish }),
         objectCallTimeoutMs,
         "a registry shard",
       );
-      if (seat.ok) return seat;
+      account.note(shard, seat);
+      if (seat.ok) return { ...seat, explanation: account.explanation() };
       refusal = seat;
-      if (seat.code !== "NO_CLUSTER_AVAILABLE" && seat.code !== "CLUSTER_NOT_FOUND") break;
+      // Any other answer is about the one cluster that was asked for, or about this operation: no other shard would say better.
+      if (seat.code !== (wish.clusterId === undefined ? "NO_CLUSTER_AVAILABLE" : "CLUSTER_NOT_FOUND")) break;
     }
-    return refusal;
+    const { code, detail, retryAfterSeconds } = refusal;
+    return { ...refuse(code, detail, retryAfterSeconds), explanation: account.explanation() };
   }
 
   /** Step 3: the ticket is stored with its operation, and older tickets lose their seats. Only then may it leave. */
@@ -237,7 +237,8 @@ export class PlayerSession extends DurableObject<Env> {
 
   /**
    * A cluster has reported that a ticket joined: its session has authority now, unless a newer one joined elsewhere; the older
-   * of the two is to be closed. Repeating it changes nothing. A cluster cannot speak for a player without that player's ticket.
+   * of the two is to be closed. Repeating it changes nothing. A cluster cannot speak for a player without that player's ticket:
+   * the answer is whether this is one that the player was given.
    */
   async ticketUsed(use: {
     readonly playerId: string;
@@ -245,12 +246,13 @@ export class PlayerSession extends DurableObject<Env> {
     readonly generation: number;
     readonly clusterId: string;
     readonly shard: string;
-  }): Promise<void> {
+  }): Promise<boolean> {
     const { playerId, reservationId, generation, clusterId, shard } = use;
     const operation = this.#isKnown ? this.#tables.operationOf(reservationId) : undefined;
     if (operation?.generation !== generation || operation.clusterId !== clusterId) {
-      logEvent("warn", "session.unknown_ticket_used", { playerId, reservationId, clusterId });
-      return;
+      // A long session outlives the memory of its operation.
+      const current = this.#isKnown ? this.#tables.authority() : undefined;
+      return current?.generation === generation && current.clusterId === clusterId;
     }
     const { authority, fence } = authorityAfterUse(this.#tables.authority(), { generation, clusterId, shard });
     this.ctx.storage.transactionSync(() => {
@@ -260,6 +262,7 @@ export class PlayerSession extends DurableObject<Env> {
     });
     await this.#schedule();
     if (fence !== undefined) this.ctx.waitUntil(this.#outbox.deliverDue());
+    return true;
   }
 
   /** What is kept here about the player. */

@@ -1,6 +1,6 @@
 import type { Authority } from "../domain/authority.ts";
 import { type Operation, operationRetentionMs, type OperationState } from "../domain/operations.ts";
-import { outboxSchema } from "./outbox.ts";
+import { outboxSchema, outboxSourceSchema } from "./outbox.ts";
 
 /** Append-only: see `migrateStorage`. `expires_at` is in seconds, as in the ticket; other times in milliseconds. */
 export const playerMigrations: readonly string[] = [
@@ -29,6 +29,7 @@ export const playerMigrations: readonly string[] = [
   `,
   // What the player has asked for lately: see PlayerCosts.
   "ALTER TABLE session ADD COLUMN costs TEXT NOT NULL DEFAULT '';",
+  outboxSourceSchema,
 ];
 
 interface OperationRow extends Record<string, SqlStorageValue> {

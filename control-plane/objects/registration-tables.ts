@@ -1,3 +1,5 @@
+import type { BroughtRegion } from "../domain/region-cap.ts";
+
 /** The SQL of who may register at a shard: keys, used assertions, fenced tokens, regions. Rows in, rows out, no rules. */
 export class RegistrationTables {
   readonly #sql: SqlStorage;
@@ -60,15 +62,36 @@ export class RegistrationTables {
     );
   }
 
-  noteRegion(region: string, nowMs: number): void {
-    this.#sql.exec("INSERT OR REPLACE INTO regions (region, noted_at) VALUES (?, ?)", region, nowMs);
+  /** Notes a region, or that there is still a cluster in it. It stays that of the key that brought it first. */
+  noteRegion({ region, keyId }: BroughtRegion, nowMs: number): void {
+    this.#sql.exec(
+      `INSERT INTO regions (region, noted_at, key_id) VALUES (?, ?, ?)
+       ON CONFLICT (region) DO UPDATE SET noted_at = excluded.noted_at`,
+      region,
+      nowMs,
+      keyId,
+    );
   }
 
-  regions(): string[] {
+  regions(): BroughtRegion[] {
     return this.#sql
-      .exec<{ region: string }>("SELECT region FROM regions ORDER BY noted_at DESC LIMIT 64")
-      .toArray()
-      .map((row) => row.region);
+      .exec<{ region: string; keyId: string }>("SELECT region, key_id AS keyId FROM regions ORDER BY region")
+      .toArray();
+  }
+
+  /** Those of which nothing was noted since `beforeMs`. */
+  regionsNotedBefore(beforeMs: number): BroughtRegion[] {
+    return this.#sql
+      .exec<{ region: string; keyId: string }>(
+        "SELECT region, key_id AS keyId FROM regions WHERE noted_at < ?",
+        beforeMs,
+      )
+      .toArray();
+  }
+
+  /** Forgets a region, unless something was noted of it since `beforeMs`. */
+  forgetRegion(region: string, beforeMs: number): void {
+    this.#sql.exec("DELETE FROM regions WHERE region = ? AND noted_at < ?", region, beforeMs);
   }
 
   /** Forgets the tokens that were fenced before `beforeMs`. */

@@ -14,6 +14,8 @@ export interface RegistrationRequest {
   readonly keyId: string;
   readonly assertion: string;
   readonly details: RegisterRequest;
+  /** The home shard has taken the assertion already, when it admitted the region. */
+  readonly admitted?: boolean;
 }
 
 export type RegistrationAnswer = { readonly ok: true; readonly boot: number; readonly sessionToken: string } | Refusal;

@@ -1,6 +1,6 @@
 import type { ClusterState } from "../domain/leases.ts";
 import type { Seat } from "../domain/seats.ts";
-import { outboxSchema } from "./outbox.ts";
+import { outboxSchema, outboxSourceSchema } from "./outbox.ts";
 
 /** Append-only: see `migrateStorage`. Times are milliseconds since 1970. */
 export const registryMigrations: readonly string[] = [
@@ -68,6 +68,28 @@ export const registryMigrations: readonly string[] = [
   CREATE TABLE registrations (key_id TEXT PRIMARY KEY, windows TEXT NOT NULL, forget_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   CREATE INDEX registrations_by_end ON registrations (forget_at);
   `,
+  // What clusters are selected by, and how loaded those without a limit are. A ticket lifetime that is NULL is the master's own.
+  `
+  ALTER TABLE clusters ADD COLUMN labels TEXT NOT NULL DEFAULT '{}';
+  ALTER TABLE clusters ADD COLUMN counters TEXT NOT NULL DEFAULT '{}';
+  ALTER TABLE clusters ADD COLUMN game_build TEXT NOT NULL DEFAULT '';
+  ALTER TABLE clusters ADD COLUMN ticket_lifetime INTEGER;
+  ALTER TABLE clusters ADD COLUMN tick_ms REAL;
+  CREATE TABLE facets (
+    facet TEXT NOT NULL,
+    cluster_id TEXT NOT NULL REFERENCES clusters (cluster_id) ON DELETE CASCADE,
+    PRIMARY KEY (facet, cluster_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX facets_by_cluster ON facets (cluster_id);
+  CREATE INDEX clusters_without_limit ON clusters (state, locked, draining, load) WHERE capacity = 0;
+  INSERT OR IGNORE INTO facets (facet, cluster_id)
+    SELECT 'tag' || char(10) || tag.value, cluster_id FROM clusters, json_each(clusters.tags) AS tag;
+  `,
+  // Which key has brought a region: see `admitsRegion`.
+  `
+  ALTER TABLE regions ADD COLUMN key_id TEXT NOT NULL DEFAULT '';
+  `,
+  outboxSourceSchema,
 ];
 
 export interface ClusterRow extends Record<string, SqlStorageValue> {
@@ -89,6 +111,11 @@ export interface ClusterRow extends Record<string, SqlStorageValue> {
   proto_min: number;
   proto_max: number;
   capacity: number;
+  labels: string;
+  counters: string;
+  game_build: string;
+  ticket_lifetime: number | null;
+  tick_ms: number | null;
   seats: number;
   joined: number;
   players: number;

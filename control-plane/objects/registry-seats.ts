@@ -1,37 +1,45 @@
 import type { LinkAck, LinkCommand, LinkReport } from "../../protocol/index.ts";
-import { exclusionOf, pickCluster } from "../domain/pick.ts";
-import { maxReportsPerSecond, ReportBudget } from "../domain/report-budget.ts";
-import { applyReport, type ReportEffects } from "../domain/reports.ts";
-import { isVacant, maxSeatsPerCluster, reserveSeat, type Seat, withdrawHold } from "../domain/seats.ts";
+import { JoinBudget, maxReportsPerSecond, maxUnbackedJoins, ReportBudget } from "../domain/report-budget.ts";
+import { applyReport, countUnbackedJoins, type ReportEffects } from "../domain/reports.ts";
+import { isVacant, maxSeatsPerCluster, reserveSeat, type Seat, withdrawHold, withoutJoin } from "../domain/seats.ts";
+import { Tally } from "../domain/tally.ts";
+import { logEvent } from "../log.ts";
+import { ClusterCandidates } from "./cluster-candidates.ts";
 import type { AllocatedCluster, SeatAnswer, SeatRequest } from "./seat-request.ts";
 import { refuse, type Refusal } from "./refusal.ts";
 import type { RegistryLeases } from "./registry-leases.ts";
 import type { ClusterRow } from "./registry-rows.ts";
 import type { ShardParts } from "./shard-parts.ts";
 
-/** How many of the least loaded clusters are compared. */
-const candidatePage = 16;
+/** Most joins of one cluster that wait to be told to players' sessions, if some of them have no seat here. */
+const maxPendingJoins = 2 * maxUnbackedJoins;
 
 /** Gives seats and takes them back. Each method is one step without a wait in it, so no two can interleave. */
 export class RegistrySeats {
   readonly #parts: ShardParts;
   readonly #leases: RegistryLeases;
+  readonly #candidates: ClusterCandidates;
   readonly #budget = new ReportBudget();
+  readonly #joinBudget = new JoinBudget();
+  readonly #unbacked = new Tally();
+  readonly #unknown = new Tally();
 
   constructor(parts: ShardParts, leases: RegistryLeases) {
     this.#parts = parts;
     this.#leases = leases;
+    this.#candidates = new ClusterCandidates(parts, leases);
   }
 
   /** The seat that the operation has, or a new one. Asking again gives the same. */
   reserve(request: SeatRequest, nowMs: number): SeatAnswer {
     const { tables } = this.#parts;
+    // An explanation tells who is alive. To find out frees seats, so it comes before anything is read.
+    if (request.wish.explain === true) this.#leases.sweep(nowMs);
     const held = tables.holdOf(request.reservationId);
     const holder = held === undefined ? undefined : tables.cluster(held.clusterId);
-    if (holder !== undefined) return this.#seatAt(holder, request, nowMs);
-    return request.clusterId === undefined
-      ? this.#reserveAnywhere(request, nowMs)
-      : this.#reserveAt(request.clusterId, request, nowMs);
+    if (holder !== undefined) return this.#seatAt(holder, [], request, nowMs);
+    const { clusterId } = request.wish;
+    return clusterId === undefined ? this.#reserveAnywhere(request, nowMs) : this.#reserveAt(clusterId, request, nowMs);
   }
 
   #reserveAt(clusterId: string, request: SeatRequest, nowMs: number): SeatAnswer {
@@ -42,40 +50,52 @@ export class RegistrySeats {
         `There is no cluster ${clusterId}. GET /v1/clusters lists those that there are.`,
       );
     }
-    const why = exclusionOf(candidateOf(row, this.#leases.isLive(row, nowMs)));
-    if (why !== undefined && why !== "full") {
-      return refuse("NO_CLUSTER_AVAILABLE", `The cluster ${clusterId} is ${why} now. Choose another one.`, 5);
-    }
-    return this.#seatAt(row, request, nowMs);
+    const why = this.#candidates.refusalOf(row, request.wish, nowMs);
+    if (why === undefined) return this.#seatAt(row, [clusterId], request, nowMs);
+    const candidates = this.#explain(request, { winner: undefined, drawn: [] });
+    const detail = `The cluster ${clusterId} ${why}. Choose another one.`;
+    return { ...refuse("NO_CLUSTER_AVAILABLE", detail, 5), candidates };
   }
 
   #reserveAnywhere(request: SeatRequest, nowMs: number): SeatAnswer {
-    const { tables } = this.#parts;
-    // A dead lease among the candidates makes all leases be looked at, which takes the dead ones out: twice is enough.
-    for (let attempt = 0; attempt < 2; attempt += 1) {
-      const candidates = tables.candidates(candidatePage).map((row) => candidateOf(row, true));
-      const picked = pickCluster(candidates, Math.random);
-      if (picked === undefined) break;
-      if (this.#leases.isLive(picked.row, nowMs)) return this.#seatAt(picked.row, request, nowMs);
-    }
-    return refuse("NO_CLUSTER_AVAILABLE", "No cluster has room now. Try again shortly.", 5);
+    const { row, drawn } = this.#candidates.pick(request.wish, nowMs);
+    if (row !== undefined) return this.#seatAt(row, drawn, request, nowMs);
+    const candidates = this.#explain(request, { winner: undefined, drawn });
+    return { ...refuse("NO_CLUSTER_AVAILABLE", "No cluster has room now. Try again shortly.", 5), candidates };
   }
 
-  #seatAt(row: ClusterRow, request: SeatRequest, nowMs: number): SeatAnswer {
+  #seatAt(row: ClusterRow, drawn: readonly string[], request: SeatRequest, nowMs: number): SeatAnswer {
     const { storage, tables } = this.#parts;
-    const expiresAt = Math.floor(nowMs / 1_000) + request.lifetimeSeconds;
+    const lifetimeSeconds = row.ticket_lifetime ?? request.lifetimeSeconds;
+    const expiresAt = Math.floor(nowMs / 1_000) + lifetimeSeconds;
     const before = tables.seat(row.cluster_id, request.playerId);
     const outcome = reserveSeat(row, before, { ...request, expiresAt });
+    const winner = outcome.ok ? row : undefined;
+    // Before the seat is taken: as it was when it was decided.
+    const candidates = this.#explain(request, { winner, drawn });
     if (!outcome.ok) {
-      return outcome.reason === "full"
-        ? refuse("CLUSTER_FULL", `The cluster ${row.cluster_id} is full. Choose another one, or try again shortly.`, 5)
-        : refuse("RESERVATION_CANCELLED", "A newer allocation of this player took its place. Allocate with a new key.");
+      const refusal =
+        outcome.reason === "full"
+          ? refuse(
+              "CLUSTER_FULL",
+              `The cluster ${row.cluster_id} is full. Choose another one, or try again shortly.`,
+              5,
+            )
+          : refuse(
+              "RESERVATION_CANCELLED",
+              "A newer allocation of this player took its place. Allocate with a new key.",
+            );
+      return { ...refusal, candidates };
     }
     storage.transactionSync(() => {
       tables.putSeat(row.cluster_id, outcome.seat);
       if (before === undefined) tables.addOccupancy(row.cluster_id, 1, 0);
     });
-    return { ok: true, expiresAt, cluster: allocatedCluster(row) };
+    return { ok: true, expiresAt, lifetimeSeconds, cluster: allocatedCluster(row), candidates };
+  }
+
+  #explain(request: SeatRequest, choice: Parameters<ClusterCandidates["explain"]>[2]) {
+    return this.#candidates.explain(request.shard, request.wish, choice);
   }
 
   /** Takes back a reservation for which no ticket was handed out. */
@@ -110,7 +130,9 @@ export class RegistrySeats {
     const isNew = report.sequence > row.report_sequence;
     if (isNew) {
       const accountedMs = this.#leases.accountedAtMs(row, true);
-      const effects = applyReport(report, this.#seatsFor(row, report, accountedMs), accountedMs);
+      const seats = this.#seatsFor(row, report, accountedMs);
+      if (!this.#mayJoin(row, countUnbackedJoins(report, seats), nowMs)) return { ok: true, commands: [] };
+      const effects = applyReport(report, seats, accountedMs);
       if (row.seats + effects.seatsDelta > maxSeatsPerCluster) {
         return refuse("INVALID_FIELD", `joined: A cluster may have ${maxSeatsPerCluster} seats.`);
       }
@@ -130,6 +152,42 @@ export class RegistrySeats {
     return { ok: true, commands: [ack, ...tables.fencesOf(row.cluster_id)] };
   }
 
+  /**
+   * Whether so many joins without a seat here may be taken. If not, the report is neither applied nor acknowledged: the cluster
+   * comes again with all of it, and its sign of life counts.
+   */
+  #mayJoin(row: ClusterRow, unbacked: number, nowMs: number): boolean {
+    const { cluster_id: clusterId } = row;
+    const { tables, outbox } = this.#parts;
+    const waiting = unbacked === 0 ? 0 : outbox.pending(clusterId);
+    if (waiting + unbacked <= maxPendingJoins && this.#joinBudget.take(clusterId, unbacked, nowMs)) return true;
+    tables.renew(clusterId, nowMs);
+    const count = this.#unbacked.add(clusterId, unbacked, nowMs);
+    if (count !== undefined) logEvent("warn", "registry.joins_put_off", { clusterId, count });
+    return false;
+  }
+
+  /** The player was never given the ticket that the cluster has reported: nobody joined. */
+  forgetJoin(
+    use: { readonly clusterId: string; readonly playerId: string; readonly reservationId: string },
+    nowMs: number,
+  ) {
+    const { storage, tables } = this.#parts;
+    const { clusterId, playerId, reservationId } = use;
+    const count = this.#unknown.add(clusterId, 1, nowMs);
+    if (count !== undefined) logEvent("warn", "registry.unknown_tickets_used", { clusterId, count });
+    const row = tables.cluster(clusterId);
+    const seat = tables.seat(clusterId, playerId);
+    if (row === undefined || seat?.joined?.reservationId !== reservationId) return;
+    const after = withoutJoin(seat, reservationId);
+    const vacant = isVacant(after, this.#leases.accountedAtMs(row, false));
+    storage.transactionSync(() => {
+      if (vacant) tables.deleteSeat(clusterId, playerId);
+      else tables.putSeat(clusterId, after);
+      tables.addOccupancy(clusterId, vacant ? -1 : 0, -1);
+    });
+  }
+
   #seatsFor(row: ClusterRow, report: LinkReport, accountedMs: number): ReadonlyMap<string, Seat> {
     const { tables } = this.#parts;
     const seats = report.full ? tables.seatsOf(row.cluster_id) : tables.endedSeats(row.cluster_id, accountedMs);
@@ -147,7 +205,7 @@ export class RegistrySeats {
     for (const seat of effects.changed) tables.putSeat(clusterId, seat);
     for (const playerId of effects.freed) tables.deleteSeat(clusterId, playerId);
     for (const { playerId, reservationId, generation } of effects.used) {
-      outbox.put(playerId, { kind: "used", reservationId, generation, clusterId, shard });
+      outbox.put(playerId, { kind: "used", reservationId, generation, clusterId, shard }, clusterId);
     }
     tables.noteReport(clusterId, report, nowMs);
     tables.addOccupancy(clusterId, effects.seatsDelta, effects.joinedDelta);
@@ -163,20 +221,6 @@ export class RegistrySeats {
     tables.putSeat(clusterId, { ...seat, fence: Math.max(seat.fence ?? 0, generation) });
     links.send(clusterId, [{ type: "fence", playerId, generation }]);
   }
-}
-
-function candidateOf(row: ClusterRow, live: boolean) {
-  return {
-    row,
-    live,
-    clusterId: row.cluster_id,
-    capacity: row.capacity,
-    seats: row.seats,
-    joined: row.joined,
-    players: row.players,
-    locked: row.locked === 1,
-    draining: row.draining === 1,
-  };
 }
 
 function allocatedCluster(row: ClusterRow): AllocatedCluster {

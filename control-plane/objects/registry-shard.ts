@@ -3,11 +3,13 @@ import type { ClusterListing, HeartbeatResponse, LinkReport } from "../../protoc
 import { parseLinkReport } from "../domain/report-schema.ts";
 import type { FenceOrder } from "../domain/authority.ts";
 import type { ShardDigest } from "../domain/shard-choice.ts";
-import { homeShard, shardsForCluster } from "../domain/sharding.ts";
+import { admitsRegion, maxBroughtRegions, maxRegionsPerKey } from "../domain/region-cap.ts";
+import { homeShard, shardsForCluster, shardsOfRegion } from "../domain/sharding.ts";
 import { logEvent } from "../log.ts";
 import { readLimits } from "../limit-settings.ts";
 import { readMasterSettings } from "../settings.ts";
 import { retryAlarm, wakeAt } from "./alarm.ts";
+import { CandidateTables } from "./candidate-tables.ts";
 import { ClusterLinks } from "./cluster-links.ts";
 import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
 import { Outbox, type OutboxMessage } from "./outbox.ts";
@@ -32,6 +34,10 @@ import { createSessionToken, hashToken } from "./session-token.ts";
 import type { ShardMessage, ShardParts } from "./shard-parts.ts";
 import { playerSession, registryShard } from "./remote.ts";
 
+/** Least time between two looks at whether a region has clusters; longer than a registration takes. */
+const regionCheckMs = 60_000;
+const regionCheckTimeoutMs = 1_000;
+
 /**
  * Some of a region's clusters: their leases, links and seats. The only writer of all that, so no seat is given twice. State is
  * in SQL; memory holds nothing that matters.
@@ -48,6 +54,7 @@ export class RegistryShard extends DurableObject<Env> {
     this.#parts = {
       storage,
       tables: new RegistryTables(storage.sql),
+      candidates: new CandidateTables(storage.sql),
       registrations: new RegistrationTables(storage.sql),
       links: new ClusterLinks(context),
       outbox: new Outbox<ShardMessage>(storage.sql, Date.now, (message) => this.#deliver(message)),
@@ -62,9 +69,9 @@ export class RegistryShard extends DurableObject<Env> {
   async register(request: RegistrationRequest): Promise<RegistrationAnswer> {
     const assertion = await this.#checkRegistration(request);
     if (!assertion.ok) return assertion;
-    const use = await this.#useOnce(request, assertion);
+    const use = request.admitted === true ? assertion : await this.#useOnce(request, assertion);
     if (!use.ok) return use;
-    const sessionToken = createSessionToken(request.shard);
+    const sessionToken = await createSessionToken(this.env, request.shard, request.clusterId);
     const tokenHash = await hashToken(sessionToken);
     // From here to the answer nothing waits: the epoch, the fence and the row change together.
     const boot = this.#install(request, tokenHash, Date.now());
@@ -79,13 +86,14 @@ export class RegistryShard extends DurableObject<Env> {
   }
 
   #install(request: RegistrationRequest, tokenHash: string, nowMs: number): number {
-    const { storage, tables, registrations, links, outbox, settings } = this.#parts;
+    const { storage, tables, candidates, registrations, links, outbox, settings } = this.#parts;
     const { clusterId, shard, details } = request;
     const previous = tables.cluster(clusterId);
     const boot = Math.max((previous?.boot ?? 0) + 1, nowMs);
     storage.transactionSync(() => {
       if (previous !== undefined) registrations.noteFencedToken(previous.token_hash, nowMs);
       tables.putCluster({ clusterId, shard, boot, tokenHash, nowMs }, details);
+      candidates.putFacts(clusterId, details);
       for (const other of shardsForCluster(settings().shards, clusterId)) {
         if (other !== shard) outbox.put(other, { kind: "displace", clusterId, boot });
       }
@@ -143,19 +151,54 @@ export class RegistryShard extends DurableObject<Env> {
 
   /** What this shard has to offer, and the regions that it was told of. */
   digest(shard: string): ShardDigest & { readonly regions: string[] } {
-    const { tables, registrations } = this.#parts;
-    return { shard, ...tables.capacity(), regions: registrations.regions() };
+    const { candidates, registrations } = this.#parts;
+    return { ...candidates.digest(shard), regions: registrations.regions().map(({ region }) => region) };
+  }
+
+  /** Whether some cluster has not been given up here. */
+  hasClusters(): boolean {
+    return this.#parts.tables.presentClusters().length > 0;
   }
 
   /**
    * Notes a region that the map does not name, if an enrolled cluster is about to register there: no stranger can have shards
-   * made. Asked of the home shard.
+   * made. Takes the assertion first, so that one that was used before adds nothing. Asked of the home shard.
    */
   async admitRegion(request: RegistrationRequest): Promise<{ readonly ok: true } | Refusal> {
     const admitted = await this.#checkRegistration(request);
     if (!admitted.ok) return admitted;
-    this.#parts.registrations.noteRegion(request.details.region, Date.now());
+    const use = this.useAssertion(request.keyId, admitted);
+    if (!use.ok) return use;
+    await this.#forgetEmptyRegions(Date.now());
+    const { registrations } = this.#parts;
+    const { region } = request.details;
+    if (!admitsRegion(registrations.regions(), region, request.keyId)) {
+      return refuse(
+        "TOO_MANY_REGIONS",
+        `Beside the regions in SHARDS a key may bring ${maxRegionsPerKey}, and all keys together ${maxBroughtRegions}. Use one of those that there are, or add this one to SHARDS.`,
+      );
+    }
+    registrations.noteRegion({ region, keyId: request.keyId }, Date.now());
     return { ok: true };
+  }
+
+  /** A region whose last cluster is gone makes room for another. Each is looked at once a minute at most. */
+  async #forgetEmptyRegions(nowMs: number): Promise<void> {
+    const { registrations, settings } = this.#parts;
+    const beforeMs = nowMs - regionCheckMs;
+    const map = settings().shards;
+    await Promise.all(
+      registrations.regionsNotedBefore(beforeMs).map(async (brought) => {
+        const shards = shardsOfRegion(map, brought.region).map((name) => registryShard(this.env, name).hasClusters());
+        const answers = await Promise.allSettled(
+          shards.map((answer) => withDeadline(answer, regionCheckTimeoutMs, "a registry shard")),
+        );
+        // One that cannot be asked may have clusters.
+        const empty = answers.every((answer) => answer.status === "fulfilled" && !answer.value);
+        if (empty) registrations.forgetRegion(brought.region, beforeMs);
+        else registrations.noteRegion(brought, nowMs);
+      }),
+    );
   }
 
   /** A report over HTTPS, for clusters whose link is down. */
@@ -271,7 +314,9 @@ export class RegistryShard extends DurableObject<Env> {
       case "used": {
         const { kind: _, ...use } = payload;
         const told = playerSession(this.env, target).ticketUsed({ playerId: target, ...use });
-        return withDeadline(told, objectCallTimeoutMs, "a player's session");
+        const known = await withDeadline(told, objectCallTimeoutMs, "a player's session");
+        if (!known) this.#seats.forgetJoin({ playerId: target, ...use }, Date.now());
+        return;
       }
       case "displace": {
         const told = registryShard(this.env, target).displace(payload.clusterId, payload.boot);

@@ -1,7 +1,7 @@
-import type { ClusterListing, LinkFence, RegisterRequest } from "../../protocol/index.ts";
+import type { ClusterListing, LinkFence, LinkReport, RegisterRequest } from "../../protocol/index.ts";
 import type { ClusterState } from "../domain/leases.ts";
 import { loadOf } from "../domain/pick.ts";
-import { type Occupancy, type Seat, ticketsUntilMs } from "../domain/seats.ts";
+import { type Seat, ticketsUntilMs } from "../domain/seats.ts";
 import { type ClusterRow, seatFromRow, type SeatRow } from "./registry-rows.ts";
 
 const maxListed = 1_000;
@@ -21,28 +21,6 @@ export class RegistryTables {
   /** All that are not gone. */
   presentClusters(): ClusterRow[] {
     return this.#sql.exec<ClusterRow>("SELECT * FROM clusters WHERE state <> 'gone'").toArray();
-  }
-
-  /** The least loaded clusters that may have room, in that order. */
-  candidates(limit: number): ClusterRow[] {
-    return this.#sql
-      .exec<ClusterRow>(
-        `SELECT * FROM clusters WHERE state = 'ready' AND locked = 0 AND draining = 0 AND (capacity = 0 OR load < 1)
-         ORDER BY load LIMIT ?`,
-        limit,
-      )
-      .toArray();
-  }
-
-  /** How many clusters can be offered, and the load of the least loaded one that has room. */
-  capacity(): { clusters: number; lowestLoad: number | undefined } {
-    const row = this.#sql
-      .exec<{ clusters: number; lowest: number | null }>(
-        `SELECT count(*) AS clusters, min(CASE WHEN capacity = 0 OR load < 1 THEN load END) AS lowest
-         FROM clusters WHERE state = 'ready' AND locked = 0 AND draining = 0`,
-      )
-      .one();
-    return { clusters: row.clusters, lowestLoad: row.lowest ?? undefined };
   }
 
   listings(): ClusterListing[] {
@@ -84,12 +62,14 @@ export class RegistryTables {
     const { clusterId, shard, boot, tokenHash, nowMs } = registration;
     this.#sql.exec(
       `INSERT INTO clusters (cluster_id, shard, boot, token_hash, state, name, region, host, port, wss_url, tls,
-         tags, software, proto_min, proto_max, capacity, renewed_at, registered_at)
-       VALUES (?, ?, ?, ?, 'ready', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         tags, software, proto_min, proto_max, capacity, labels, counters, game_build, ticket_lifetime, renewed_at, registered_at)
+       VALUES (?, ?, ?, ?, 'ready', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (cluster_id) DO UPDATE SET shard = excluded.shard, boot = excluded.boot, token_hash = excluded.token_hash,
          state = 'ready', draining = 0, name = excluded.name, host = excluded.host, port = excluded.port,
          wss_url = excluded.wss_url, tls = excluded.tls, tags = excluded.tags, software = excluded.software,
          proto_min = excluded.proto_min, proto_max = excluded.proto_max, capacity = excluded.capacity,
+         labels = excluded.labels, counters = excluded.counters, game_build = excluded.game_build,
+         ticket_lifetime = excluded.ticket_lifetime, tick_ms = NULL,
          renewed_at = excluded.renewed_at, registered_at = excluded.registered_at,
          linked = 0, link_accounted = 0, report_sequence = 0, reported_at = 0, previous_report_at = 0`,
       clusterId,
@@ -107,6 +87,10 @@ export class RegistryTables {
       details.protocol.min,
       details.protocol.max,
       details.capacity,
+      JSON.stringify(details.labels ?? {}),
+      JSON.stringify(details.counters ?? {}),
+      details.gameBuild ?? "",
+      details.ticketLifetimeSeconds ?? null,
       nowMs,
       nowMs,
     );
@@ -157,12 +141,19 @@ export class RegistryTables {
   }
 
   /** Notes that a report has been applied, and what the cluster's seats add up to since. */
-  noteReport(clusterId: string, report: { sequence: number; players: number }, nowMs: number): void {
+  noteReport(
+    clusterId: string,
+    report: Pick<LinkReport, "sequence" | "players" | "tickMs" | "counters">,
+    nowMs: number,
+  ): void {
     this.#sql.exec(
-      "UPDATE clusters SET report_sequence = ?, previous_report_at = reported_at, reported_at = ?, players = ? WHERE cluster_id = ?",
+      `UPDATE clusters SET report_sequence = ?, previous_report_at = reported_at, reported_at = ?, players = ?,
+         tick_ms = coalesce(?, tick_ms), counters = coalesce(?, counters) WHERE cluster_id = ?`,
       report.sequence,
       nowMs,
       report.players,
+      report.tickMs ?? null,
+      report.counters === undefined ? null : JSON.stringify(report.counters),
       clusterId,
     );
   }
@@ -170,14 +161,15 @@ export class RegistryTables {
   /** Changes a cluster's totals together with the rows that they count. */
   addOccupancy(clusterId: string, seatsDelta: number, joinedDelta: number): void {
     const row = this.#sql
-      .exec<{ capacity: number; seats: number; joined: number; players: number }>(
-        "UPDATE clusters SET seats = seats + ?, joined = joined + ? WHERE cluster_id = ? RETURNING capacity, seats, joined, players",
+      .exec<{ capacity: number; seats: number; joined: number; players: number; tickMs: number | null }>(
+        `UPDATE clusters SET seats = seats + ?, joined = joined + ? WHERE cluster_id = ?
+         RETURNING capacity, seats, joined, players, tick_ms AS tickMs`,
         seatsDelta,
         joinedDelta,
         clusterId,
       )
       .one();
-    this.#sql.exec("UPDATE clusters SET load = ? WHERE cluster_id = ?", loadOf(row satisfies Occupancy), clusterId);
+    this.#sql.exec("UPDATE clusters SET load = ? WHERE cluster_id = ?", loadOf(row), clusterId);
   }
 
   seat(clusterId: string, playerId: string): Seat | undefined {

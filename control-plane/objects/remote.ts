@@ -21,6 +21,7 @@ type RemoteShard = Remote<
   | "listing"
   | "digest"
   | "admitRegion"
+  | "hasClusters"
   | "heartbeat"
   | "deregister"
 > & { readonly fetch: (address: string, init: RequestInit) => Promise<Response> };

@@ -1,4 +1,4 @@
-import type { Allocation } from "../../protocol/index.ts";
+import type { AllocateRequest, Allocation, ExplainedCandidate } from "../../protocol/index.ts";
 import type { Refusal } from "./refusal.ts";
 
 /** What a player's session asks a registry shard for. */
@@ -7,9 +7,12 @@ export interface SeatRequest {
   readonly reservationId: string;
   readonly playerId: string;
   readonly generation: number;
+  /** How long its ticket can be used, unless the cluster has a lifetime of its own. */
   readonly lifetimeSeconds: number;
-  /** This cluster and no other. */
-  readonly clusterId?: string | undefined;
+  /** The shard that is asked, by its name. */
+  readonly shard: string;
+  /** What the player asks for. */
+  readonly wish: AllocateRequest;
 }
 
 /** The cluster of a seat: what the player is told, and what goes into the ticket. */
@@ -23,6 +26,9 @@ export type SeatAnswer =
       readonly ok: true;
       /** When the ticket for this seat has to expire, in seconds since 1970. */
       readonly expiresAt: number;
+      readonly lifetimeSeconds: number;
       readonly cluster: AllocatedCluster;
+      /** As far as the player asks for an explanation. */
+      readonly candidates: readonly ExplainedCandidate[];
     }
-  | Refusal;
+  | (Refusal & { readonly candidates?: readonly ExplainedCandidate[] });

@@ -1,4 +1,6 @@
 import type { AllocateRequest } from "../../protocol/index.ts";
+import { latencyToShard } from "../domain/latency.ts";
+import { policyOf } from "../domain/pick.ts";
 import { orderShards, type ShardDigest } from "../domain/shard-choice.ts";
 import { homeShard, regionOfCluster, type ShardMap, shardsForCluster, shardsOfRegion } from "../domain/sharding.ts";
 import { logEvent } from "../log.ts";
@@ -20,8 +22,9 @@ const maxCached = 4_096;
 const cache = new Map<string, Digest>();
 
 /** The shards at which to ask for a seat, the most promising first. Empty where there can be none. */
-export async function shardsToAsk(env: Env, { clusterId, region }: AllocateRequest): Promise<readonly string[]> {
+export async function shardsToAsk(env: Env, request: AllocateRequest): Promise<readonly string[]> {
   const { shards: map } = readMasterSettings(env);
+  const { clusterId, region, latencies = {} } = request;
   if (clusterId !== undefined) {
     const home = regionOfCluster(clusterId);
     return home !== undefined && (await isKnownRegion(env, home)) ? shardsForCluster(map, clusterId) : [];
@@ -29,7 +32,8 @@ export async function shardsToAsk(env: Env, { clusterId, region }: AllocateReque
   const names = await shardsIn(env, region);
   if (names.length < 2) return names;
   const digests = await Promise.all(names.map((name) => promisingOf(env, name)));
-  return orderShards(digests, Math.random);
+  const latencyMs = new Map(names.map((name) => [name, latencyToShard(latencies, map, name)]));
+  return orderShards(digests, policyOf(request), { latencyOf: (shard) => latencyMs.get(shard), random: Math.random });
 }
 
 /** The shards of a region, or of all: those of the map, and those that clusters have brought with them. */
@@ -59,7 +63,8 @@ async function allRegions(env: Env, map: ShardMap): Promise<readonly string[]> {
 
 /** One that cannot be asked counts as one without room: it is asked last. */
 async function promisingOf(env: Env, name: string): Promise<ShardDigest> {
-  return digestOf(env, name).catch(() => ({ shard: name, clusters: 0, lowestLoad: undefined }));
+  const unknown = { shard: name, clusters: 0, lowestLoad: undefined, packedLoad: undefined, fewestPlaces: undefined };
+  return digestOf(env, name).catch(() => unknown);
 }
 
 /** What a shard said about itself not long ago; the last that it said while it cannot be asked. */
@@ -69,8 +74,7 @@ async function digestOf(env: Env, name: string, maxAgeMs = freshMs): Promise<Dig
   if (known !== undefined && nowMs - known.atMs < maxAgeMs && nowMs >= known.atMs) return known;
   try {
     const answer = await withDeadline(registryShard(env, name).digest(name), timeoutMs, "a registry shard");
-    const { clusters, lowestLoad, regions } = answer;
-    const digest = { shard: name, clusters, lowestLoad, regions: [...regions], atMs: nowMs };
+    const digest: Digest = { ...answer, regions: [...answer.regions], atMs: nowMs };
     if (cache.size >= maxCached) cache.clear();
     cache.set(name, digest);
     return digest;

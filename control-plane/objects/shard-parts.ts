@@ -1,4 +1,5 @@
 import type { MasterSettings } from "../settings.ts";
+import type { CandidateTables } from "./candidate-tables.ts";
 import type { ClusterLinks } from "./cluster-links.ts";
 import type { Outbox } from "./outbox.ts";
 import type { RegistrationTables } from "./registration-tables.ts";
@@ -19,6 +20,7 @@ export type ShardMessage =
 export interface ShardParts {
   readonly storage: DurableObjectStorage;
   readonly tables: RegistryTables;
+  readonly candidates: CandidateTables;
   readonly registrations: RegistrationTables;
   readonly links: ClusterLinks;
   readonly outbox: Outbox<ShardMessage>;

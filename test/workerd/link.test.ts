@@ -1,14 +1,45 @@
 import { env } from "cloudflare:workers";
 import { evictAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
-import { describe, expect, it, vi } from "vitest";
-import { maxReportsPerSecond } from "../../control-plane/domain/report-budget.ts";
-import type { PlayerSession } from "../../control-plane/worker.ts";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import {
+  maxReportsPerSecond,
+  maxUnbackedJoins,
+  unbackedJoinsPerSecond,
+} from "../../control-plane/domain/report-budget.ts";
+import { Outbox } from "../../control-plane/objects/outbox.ts";
+import type { PlayerSession, RegistryShard } from "../../control-plane/worker.ts";
 import { linkCloseCodes } from "../../protocol/index.ts";
 import { seatOf, startCluster } from "./support/clusters.ts";
 import { call, expectProblem } from "./support/master.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 
 const shard = env.REGISTRY_SHARD.getByName("default.0");
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** How many joins of the cluster wait to be told to players' sessions. */
+async function waitingOf(clusterId: string): Promise<number> {
+  return runInDurableObject(
+    shard,
+    (_: RegistryShard, { storage }) =>
+      storage.sql.exec<{ n: number }>("SELECT count(*) AS n FROM outbox WHERE source = ?", clusterId).one().n,
+  );
+}
+
+/** The generations of those who are in the game at the cluster, as its shard has them. */
+async function joinsOf(clusterId: string): Promise<number[]> {
+  return runInDurableObject(shard, (_: RegistryShard, { storage }) =>
+    storage.sql
+      .exec<{ n: number }>(
+        "SELECT joined_generation AS n FROM seats WHERE cluster_id = ? AND joined_generation IS NOT NULL",
+        clusterId,
+      )
+      .toArray()
+      .map(({ n }) => n),
+  );
+}
 
 describe("a link", () => {
   it("answers pings, and acknowledges reports", async () => {
@@ -137,6 +168,57 @@ describe("a ticket that joins", () => {
       storage.sql.exec("SELECT name FROM sqlite_master").toArray(),
     );
     expect(tables).toEqual([]);
+  });
+
+  it("[SEC-43] without a seat is put off when there are too many: not acknowledged, and no news for anybody", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const made = (count: number) =>
+      Array.from({ length: count }, () => ({
+        playerId: crypto.randomUUID(),
+        reservationId: crypto.randomUUID(),
+        generation: 1,
+      }));
+    const [liar, honest] = [await startCluster(), await startCluster()];
+    const player = await logIn();
+    const seat = seatOf(player.player, (await allocate(player, { clusterId: liar.id })).ticket);
+    expect(await liar.report({ players: 1_000, joined: made(maxUnbackedJoins) })).toHaveLength(1);
+    await vi.waitFor(async () => expect(await waitingOf(liar.id)).toBe(0), 10_000);
+    expect(await liar.report({ players: 1_001, joined: [seat, ...made(1)] })).toEqual([]);
+    expect(await waitingOf(liar.id)).toBe(0);
+    expect(await liar.report({ players: 1, joined: [seat] })).toHaveLength(1);
+    expect(await honest.report({ players: 1, joined: made(1) })).toHaveLength(1);
+    vi.setSystemTime(Date.now() + 1_000);
+    expect(await liar.report({ players: 200, joined: made(unbackedJoinsPerSecond + 1) })).toEqual([]);
+    expect(await liar.report({ players: 200, joined: made(unbackedJoinsPerSecond) })).toHaveLength(1);
+  });
+
+  it("[SEC-43] waits no longer because another cluster has reported many", async () => {
+    const order: string[] = [];
+    await runInDurableObject(shard, async (_: RegistryShard, { storage }) => {
+      storage.sql.exec("DELETE FROM outbox");
+      const outbox = new Outbox<string>(storage.sql, Date.now, async ({ payload }) => void order.push(payload));
+      for (let index = 0; index < 1_000; index += 1) outbox.put("player", "many", "liar");
+      outbox.put("player", "one", "honest");
+      expect([outbox.pending("liar"), outbox.pending("honest")]).toEqual([1_000, 1]);
+      await outbox.deliverDue();
+    });
+    expect(order).toHaveLength(1_001);
+    expect(order.indexOf("one")).toBeLessThan(2);
+  });
+
+  it("[SEC-44] by a forged report does not keep a player from allocating, and is forgotten", async () => {
+    const liar = await startCluster({ capacity: 2 });
+    const { player, ...tokens } = await logIn();
+    const session = { player, ...tokens };
+    await allocate(session, { clusterId: liar.id });
+    const forged = { playerId: player.id, reservationId: "forged", generation: Number.MAX_SAFE_INTEGER };
+    await liar.report({ players: 1, joined: [forged] });
+    await allocate(session, { clusterId: liar.id });
+    await vi.waitFor(async () => expect(await joinsOf(liar.id)).toEqual([]), 5_000);
+    const seat = seatOf(player, (await allocate(session, { clusterId: liar.id })).ticket);
+    await liar.report({ players: 1, joined: [{ ...seat, generation: Number.MAX_SAFE_INTEGER }] });
+    expect(await joinsOf(liar.id)).toEqual([seat.generation]);
+    await allocate(session, { clusterId: liar.id });
   });
 
   it("is believed only from the cluster that it is for", async () => {

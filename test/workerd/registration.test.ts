@@ -1,10 +1,13 @@
 import { env } from "cloudflare:workers";
+import { runInDurableObject } from "cloudflare:test";
 import { decodeProtectedHeader, SignJWT } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { assertionType } from "../../auth/cluster-assertion.ts";
+import { maxRegionsPerKey } from "../../control-plane/domain/region-cap.ts";
 import { shardsForCluster } from "../../control-plane/domain/sharding.ts";
 import { readMasterSettings, readStoreSettings } from "../../control-plane/settings.ts";
 import { revokeClusterKey } from "../../control-plane/store/cluster-keys.ts";
+import type { RegistryShard } from "../../control-plane/worker.ts";
 import { linkCloseCodes, problems } from "../../protocol/index.ts";
 import {
   assertionOf,
@@ -17,7 +20,7 @@ import {
   type TestKey,
 } from "./support/clusters.ts";
 import { call, expectJson, expectProblem, masterUrl } from "./support/master.ts";
-import { allocate, logIn } from "./support/players.ts";
+import { allocate, logIn, requestAllocation } from "./support/players.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -137,6 +140,67 @@ describe("a registration", () => {
   });
 });
 
+describe("a region that the map does not name", () => {
+  const home = env.REGISTRY_SHARD.getByName("default.0");
+
+  async function knownRegions(): Promise<readonly string[]> {
+    return (await home.digest("default.0")).regions;
+  }
+
+  async function registerIn(key: TestKey, region: string): Promise<Response> {
+    return requestRegistration(registration({ region }), await assertionOf(key, "main"));
+  }
+
+  it("[SEC-39] is not noted for an assertion that was used, wherever it was used", async () => {
+    const key = await enrolledKey();
+    for (const [first, second] of [
+      ["default", "replayed-one"],
+      ["brought-first", "replayed-two"],
+    ] as const) {
+      const assertion = await assertionOf(key, "main");
+      expect((await requestRegistration(registration({ region: first }), assertion)).status).toBe(200);
+      for (const region of [second, `${second}-more`]) {
+        await expectProblem(await requestRegistration(registration({ region }), assertion), "ASSERTION_REPLAYED");
+        expect(await knownRegions()).not.toContain(region);
+      }
+    }
+    expect(await knownRegions()).toContain("brought-first");
+  });
+
+  it("[SEC-40] is refused when its key has brought too many, and taken again when one has no cluster any more", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const key = await enrolledKey();
+    const first = await startCluster({ region: "capped-0" }, key);
+    for (let index = 1; index < maxRegionsPerKey; index += 1) {
+      expect((await registerIn(key, `capped-${index}`)).status).toBe(200);
+      vi.setSystemTime(Date.now() + 1_000);
+    }
+    await expectProblem(await registerIn(key, "capped-more"), "TOO_MANY_REGIONS");
+    expect(await knownRegions()).toContain("capped-0");
+    expect(await knownRegions()).not.toContain("capped-more");
+    expect((await registerIn(key, "capped-0")).status).toBe(200);
+    expect((await registerIn(await enrolledKey(), "capped-1")).status).toBe(200);
+    vi.setSystemTime(Date.now() + 61_000);
+    await expectProblem(await registerIn(key, "capped-more"), "TOO_MANY_REGIONS");
+    const again = await startCluster({ region: "capped-0" }, key);
+    expect(again.id).toBe(first.id);
+    expect((await call("DELETE", `/v1/clusters/${again.id}`, { token: again.token })).status).toBe(204);
+    vi.setSystemTime(Date.now() + 61_000);
+    expect((await registerIn(key, "capped-more")).status).toBe(200);
+    expect(await knownRegions()).not.toContain("capped-0");
+  });
+
+  it("[SEC-41] is not needed by a session that there is", async () => {
+    const cluster = await startCluster({ region: "forgotten" });
+    await runInDurableObject(home, (_: RegistryShard, { storage }) => {
+      storage.sql.exec("DELETE FROM regions WHERE region = 'forgotten'");
+    });
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 2_000 });
+    await expectProblem(await requestAllocation(await logIn(), { clusterId: cluster.id }), "CLUSTER_NOT_FOUND");
+    await cluster.report();
+  });
+});
+
 describe("without the database", () => {
   it("a known cluster registers again, players allocate, and an unknown one is told to wait", async () => {
     const cluster = await startCluster();
@@ -241,6 +305,22 @@ describe("a cluster's session", () => {
       await expectProblem(await call("GET", `${path}/link`, { token, headers }), "CLUSTER_SESSION_INVALID");
     }
     await cluster.report();
+  });
+
+  it("[SEC-42] is looked at before a report is: without it, nothing of the body counts, and no long one is read", async () => {
+    const cluster = await startCluster();
+    const path = `/v1/clusters/${cluster.id}/heartbeat`;
+    const padded = (bytes: number): string => JSON.stringify(cluster.nextReport()).padEnd(bytes);
+    for (const token of [undefined, "x", `default.0~${"A".repeat(43)}`, (await startCluster()).token]) {
+      await expectProblem(await call("POST", path, { token, body: "{" }), "CLUSTER_SESSION_INVALID");
+      await expectProblem(await call("POST", path, { token, body: padded(16_384) }), "CLUSTER_SESSION_INVALID");
+      await expectProblem(await call("POST", path, { token, body: padded(16_385) }), "BODY_TOO_LARGE");
+    }
+    const { token } = cluster;
+    await expectProblem(await call("POST", path, { token, body: "{" }), "MALFORMED_JSON");
+    expect((await call("POST", path, { token, body: padded(16_385) })).status).toBe(200);
+    expect((await call("POST", path, { token, body: padded(512 * 1_024) })).status).toBe(200);
+    await expectProblem(await call("POST", path, { token, body: padded(512 * 1_024 + 1) }), "BODY_TOO_LARGE");
   });
 
   it("ends with deregistration", async () => {

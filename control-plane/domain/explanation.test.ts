@@ -1,0 +1,54 @@
+import { expect, it } from "vitest";
+import { explainCandidates } from "./explanation.ts";
+
+const plain = {
+  capacity: 10,
+  seats: 1,
+  joined: 0,
+  players: 0,
+  tickMs: null,
+  latencyMs: undefined,
+  locked: false,
+  draining: false,
+  live: true,
+  facts: { labels: {}, tags: ["pvp"], counters: {}, gameBuild: "" },
+};
+const decision = { shard: "eu.0", policy: "load", selector: { tags: ["pvp"] }, clusterId: undefined } as const;
+
+it("[ALLOC-10] says of each candidate why it won or lost", () => {
+  const winner = { ...plain, clusterId: "won" };
+  const candidates = [
+    winner,
+    { ...plain, clusterId: "tie" },
+    { ...plain, clusterId: "outscored", seats: 2 },
+    { ...plain, clusterId: "locked", locked: true },
+    { ...plain, clusterId: "draining", draining: true },
+    { ...plain, clusterId: "silent", live: false },
+    { ...plain, clusterId: "full", seats: 10 },
+    { ...plain, clusterId: "tag", facts: { ...plain.facts, tags: [] } },
+    { ...plain, clusterId: "not-drawn" },
+  ];
+  const drawn = new Set(candidates.map(({ clusterId }) => clusterId).filter((id) => id !== "not-drawn"));
+  const explained = explainCandidates(candidates, { ...decision, drawn, winner });
+  for (const { clusterId, reason } of explained) expect(reason).toBe(clusterId);
+  expect(explained[2]).toEqual({
+    clusterId: "outscored",
+    shard: "eu.0",
+    reason: "outscored",
+    load: 0.2,
+    places: 2,
+    capacity: 10,
+    score: 0.2,
+  });
+});
+
+it("says that another cluster was asked for, and shows what was measured", () => {
+  const explained = explainCandidates([{ ...plain, clusterId: "b", latencyMs: 30 }], {
+    ...decision,
+    policy: "latency",
+    clusterId: "a",
+    drawn: new Set(["a"]),
+    winner: undefined,
+  });
+  expect(explained).toMatchObject([{ reason: "other-cluster", latencyMs: 30, score: 35 }]);
+});

@@ -1,0 +1,102 @@
+import { z } from "@hono/zod-openapi";
+import type {
+  AllocateRequest,
+  AllocationExplanation,
+  AllocationSelector,
+  ExplainedCandidate,
+} from "../../protocol/index.ts";
+import { allocationPolicies, candidateReasons, shardOutcomes } from "../../protocol/index.ts";
+import { maxLatencies, maxLatencyMs } from "../domain/latency.ts";
+import { factName } from "../domain/report-schema.ts";
+import { maxFacts } from "../domain/selector.ts";
+import { isRegion, regionOfCluster } from "../domain/sharding.ts";
+
+/** A tag of a cluster. */
+export const tag = z.string().regex(/^[^\p{C}]{1,32}$/u, "Expected 1 to 32 printable characters.");
+
+/** The build of a game. */
+export const gameBuild = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,64}$/, "Expected 1 to 64 printable ASCII characters.")
+  .openapi({ example: "1.4.2+981" });
+
+/** Labels of a cluster. */
+export const labelsSchema = few(
+  z.record(factName, z.string().regex(/^[^\p{C}]{0,64}$/u, "Expected at most 64 printable characters.")),
+  maxFacts,
+).openapi({ example: { mode: "ctf" } });
+
+const bound = z.number();
+
+const selectorSchema = z
+  .strictObject({
+    labels: labelsSchema.optional(),
+    tags: z.array(tag).max(16).optional(),
+    counters: few(
+      z.record(
+        factName,
+        z
+          .strictObject({ min: bound.optional(), max: bound.optional() })
+          .refine(({ min, max }) => min === undefined || max === undefined || min <= max, "Expected min up to max."),
+      ),
+      maxFacts,
+    ).optional(),
+    gameBuild: gameBuild.optional(),
+  } satisfies Record<keyof AllocationSelector, z.ZodType>)
+  .openapi("AllocationSelector") satisfies z.ZodType<AllocationSelector>;
+
+const latenciesSchema = few(
+  z.record(
+    z
+      .string()
+      .max(64)
+      .refine((name) => isRegion(name) || regionOfCluster(name) !== undefined, "Expected cluster ids and regions."),
+    z.number().positive().max(maxLatencyMs),
+  ),
+  maxLatencies,
+).openapi({
+  description: `Milliseconds, above 0 and at most ${maxLatencyMs}, by cluster id or by region.`,
+  example: { eu: 24.5, us: 130 },
+});
+
+export const allocateSchema = z
+  .strictObject({
+    clusterId: z.string().min(1).max(64).optional().openapi({ example: "default.Zm9vYmFyYmF6cXV4MTIzNA" }),
+    region: z
+      .string()
+      .refine(isRegion, 'Expected 1 to 32 of a-z, 0-9 and inner "-".')
+      .optional()
+      .openapi({ example: "default" }),
+    policy: z.enum(allocationPolicies).optional(),
+    latencies: latenciesSchema.optional(),
+    selector: selectorSchema.optional(),
+    explain: z.boolean().optional().openapi({ description: "For operators: say why each candidate won or lost." }),
+  } satisfies Record<keyof AllocateRequest, z.ZodType>)
+  .refine(({ policy, latencies = {} }) => policy !== "latency" || Object.keys(latencies).length > 0, {
+    path: ["latencies"],
+    error: "Expected measurements, since the policy is latency.",
+  })
+  .openapi("AllocateRequest") satisfies z.ZodType<AllocateRequest>;
+
+const candidateSchema = z.object({
+  clusterId: z.string(),
+  shard: z.string(),
+  reason: z.enum(candidateReasons),
+  load: z.number(),
+  places: z.number(),
+  capacity: z.number(),
+  latencyMs: z.number().optional(),
+  score: z.number().openapi({ description: "What was compared under the policy: less is better." }),
+} satisfies Record<keyof ExplainedCandidate, z.ZodType>) satisfies z.ZodType<ExplainedCandidate>;
+
+export const explanationSchema = z
+  .object({
+    policy: z.enum(allocationPolicies),
+    shards: z.array(z.object({ shard: z.string(), outcome: z.enum(shardOutcomes) })).readonly(),
+    candidates: z.array(candidateSchema).readonly(),
+  })
+  .openapi("AllocationExplanation") satisfies z.ZodType<AllocationExplanation>;
+
+function few<S extends z.ZodType<Readonly<Record<string, unknown>>>>(schema: S, most: number): S {
+  return schema.refine((record) => Object.keys(record).length <= most, `Expected at most ${most}.`);
+}

@@ -1,0 +1,145 @@
+import type { AllocationPolicy, AllocationSelector, RegisterRequest } from "../../protocol/index.ts";
+import type { ShardDigest } from "../domain/shard-choice.ts";
+import { occupiedPlaces } from "../domain/seats.ts";
+import { countersWanted, facetsOf, facetsWanted } from "../domain/selector.ts";
+import { toBase64Url } from "../domain/sharding.ts";
+import type { ClusterRow } from "./registry-rows.ts";
+
+/** Up to this many clusters with some facet are looked at one by one; with more, those that lack it are passed over. */
+const rareFacet = 64;
+
+const offered = "clusters.state = 'ready' AND clusters.locked = 0 AND clusters.draining = 0";
+/** The same, for clusters that are found by their ids: the plus keeps SQLite from reading all that can be offered instead. */
+const offeredById = "+clusters.state = 'ready' AND +clusters.locked = 0 AND +clusters.draining = 0";
+
+/** Which clusters are wanted. */
+export interface CandidateQuery {
+  readonly policy: AllocationPolicy;
+  readonly selector: AllocationSelector;
+  readonly limit: number;
+}
+
+interface Clause {
+  readonly sql: string;
+  readonly bindings: readonly (string | number)[];
+}
+
+/** The SQL that finds clusters to choose from: rows in, rows out, no rules. */
+export class CandidateTables {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  /** Notes by what a cluster can be selected. Its row has to be there. */
+  putFacts(clusterId: string, details: Pick<RegisterRequest, "labels" | "tags" | "gameBuild">): void {
+    this.#sql.exec("DELETE FROM facets WHERE cluster_id = ?", clusterId);
+    const { labels = {}, tags, gameBuild = "" } = details;
+    for (const facet of new Set(facetsOf({ labels, tags, gameBuild }))) {
+      this.#sql.exec("INSERT INTO facets (facet, cluster_id) VALUES (?, ?)", facet, clusterId);
+    }
+  }
+
+  /**
+   * Those of the clusters with room that come into question first. Those without a limit that have more than enough to do are
+   * among them only where there are no others.
+   */
+  promising({ policy, selector, limit }: CandidateQuery): ClusterRow[] {
+    const found = this.#source(selector, offered);
+    const byLoad = policy === "packed" ? "clusters.load DESC" : "clusters.load";
+    // Of one more than that, some are drawn.
+    const most = policy === "distributed" ? limit + 1 : limit;
+    const rows = this.#select(found, `clusters.load < 1 ORDER BY ${byLoad} LIMIT ?`, most);
+    if (rows.length === 0) return this.#select(found, "clusters.capacity = 0 ORDER BY clusters.load LIMIT ?", limit);
+    return rows.length > limit ? this.#drawn(selector, limit) : rows;
+  }
+
+  /** Some clusters with room, drawn by chance: ids are digests, so those that follow a random one are as good as random. */
+  #drawn(selector: AllocationSelector, limit: number): ClusterRow[] {
+    const found = this.#source(selector, offeredById);
+    const region = this.#sql.exec<{ region: string }>("SELECT region FROM clusters LIMIT 1").one().region;
+    const start = `${region}.${toBase64Url(crypto.getRandomValues(new Uint8Array(16)))}`;
+    const page = (side: string, most: number) =>
+      this.#select(
+        found,
+        `clusters.load < 1 AND clusters.cluster_id ${side} ? ORDER BY clusters.cluster_id LIMIT ?`,
+        start,
+        most,
+      );
+    const after = page(">=", limit);
+    return after.length === limit ? after : [...after, ...page("<", limit - after.length)];
+  }
+
+  /** Of these clusters, those that can be offered and have what is wanted. */
+  named(clusterIds: readonly string[], selector: AllocationSelector): ClusterRow[] {
+    if (clusterIds.length === 0) return [];
+    const condition = "clusters.cluster_id IN (SELECT value FROM json_each(?))";
+    return this.#select(this.#source(selector, offeredById), condition, JSON.stringify(clusterIds));
+  }
+
+  /** Any clusters, for an explanation: those that can be offered first. */
+  any(limit: number): ClusterRow[] {
+    return this.#sql
+      .exec<ClusterRow>(
+        "SELECT * FROM clusters WHERE state <> 'gone' ORDER BY state, locked, draining, load LIMIT ?",
+        limit,
+      )
+      .toArray();
+  }
+
+  /** What this shard has to offer. */
+  digest(shard: string): ShardDigest {
+    const best = (policy: AllocationPolicy, limit: number) => this.promising({ policy, selector: {}, limit });
+    const { clusters } = this.#sql
+      .exec<{ clusters: number }>(`SELECT count(*) AS clusters FROM clusters WHERE ${offered}`)
+      .one();
+    const places = best("distributed", 16).map(occupiedPlaces);
+    return {
+      shard,
+      clusters,
+      lowestLoad: best("load", 1)[0]?.load,
+      packedLoad: best("packed", 1)[0]?.load,
+      fewestPlaces: places.length === 0 ? undefined : Math.min(...places),
+    };
+  }
+
+  #select(source: Clause, condition: string, ...bindings: (string | number)[]): ClusterRow[] {
+    return this.#sql.exec<ClusterRow>(`${source.sql} AND ${condition}`, ...source.bindings, ...bindings).toArray();
+  }
+
+  /** The clusters that can be offered and have what is wanted, by the shorter way to them. */
+  #source(selector: AllocationSelector, condition: string): Clause {
+    const facets = facetsWanted(selector);
+    const rare = facets.find((facet) => this.#isRare(facet));
+    const others = facets.filter((facet) => facet !== rare);
+    const counters = countersWanted(selector);
+    const from =
+      rare === undefined
+        ? `FROM clusters WHERE ${condition}`
+        : `FROM facets AS rare CROSS JOIN clusters ON clusters.cluster_id = rare.cluster_id
+           WHERE rare.facet = ? AND ${condition}`;
+    const has = "EXISTS (SELECT 1 FROM facets WHERE facet = ? AND cluster_id = clusters.cluster_id)";
+    const counts = "(clusters.counters ->> ?) BETWEEN ? AND ?";
+    return {
+      sql: [`SELECT clusters.* ${from}`, ...others.map(() => has), ...counters.map(() => counts)].join(" AND "),
+      bindings: [
+        ...(rare === undefined ? [] : [rare]),
+        ...others,
+        // A counter's name has no quotation mark in it.
+        ...counters.flatMap(({ name, min, max }) => [`$."${name}"`, min, max]),
+      ],
+    };
+  }
+
+  #isRare(facet: string): boolean {
+    const { found } = this.#sql
+      .exec<{ found: number }>(
+        "SELECT count(*) AS found FROM (SELECT 1 FROM facets WHERE facet = ? LIMIT ?)",
+        facet,
+        rareFacet + 1,
+      )
+      .one();
+    return found <= rareFacet;
+  }
+}
