@@ -19,6 +19,8 @@ export default defineConfig({
             "clients/**/*.test.ts",
             "cli/**/*.test.ts",
             "dev/**/*.test.ts",
+            "bench/*.test.ts",
+            "bench/load/*.test.ts",
             "test/checks/**/*.test.ts",
             "test/conformance/**/*.test.ts",
           ],

@@ -1,0 +1,46 @@
+import { createServer, type TLSSocket } from "node:tls";
+import { type Contender, type ServerOptions, stamp, startTicking, type TickWork, tlsOptions } from "./contender.ts";
+import { listen } from "./listen.ts";
+
+/**
+ * The floor: sockets of node:tls with nothing on top. No framing, no limits, nobody is known.
+ *
+ * @param oneWrite whether the messages of a tick go out in one write, as clever hands would do it, or in one each
+ */
+export async function startRawTls(options: ServerOptions, oneWrite: boolean): Promise<Contender> {
+  const players = new Set<TLSSocket>();
+  const server = createServer({ ...tlsOptions(options), noDelay: true }, (socket) => {
+    players.add(socket);
+    socket.on("data", (bytes: Buffer) => socket.write(bytes));
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => players.delete(socket));
+  });
+  let work: TickWork | undefined;
+  startTicking(options.tickHz, (tick) => {
+    if (work !== undefined) send(players, work, tick, oneWrite);
+  });
+  return {
+    port: await listen(server),
+    players: () => players.size,
+    setWork: (next) => (work = next),
+  };
+}
+
+function send(players: Iterable<TLSSocket>, work: TickWork, tick: number, oneWrite: boolean): void {
+  const { messages, payloadBytes } = work;
+  let player = 0;
+  for (const socket of players) {
+    player += 1;
+    if (oneWrite) {
+      const bytes = Buffer.allocUnsafe(messages * payloadBytes);
+      for (let message = 0; message < messages; message++) stamp(bytes, message * payloadBytes, tick, player, message);
+      socket.write(bytes);
+    } else {
+      for (let message = 0; message < messages; message++) {
+        const bytes = Buffer.allocUnsafe(payloadBytes);
+        stamp(bytes, 0, tick, player, message);
+        socket.write(bytes);
+      }
+    }
+  }
+}

@@ -1,0 +1,20 @@
+import { Dialler, type Endpoint } from "./endpoint.ts";
+import { Link } from "./link.ts";
+import { RecordScanner } from "./scanner.ts";
+import type { Wire } from "./wire.ts";
+
+/** Bare sockets: a message is its payload, and who is connected has joined. */
+export function createRawWire(endpoint: Endpoint): Wire {
+  const dialler = new Dialler(endpoint);
+  return {
+    prepare: async () => {},
+    join: async () =>
+      new Link(await dialler.dial(), new RecordScanner(endpoint.payloadBytes), (link) => (_kind, bytes, start, end) => {
+        link.count(bytes, start, end);
+      }),
+    message: (payload) => Buffer.from(payload),
+    attendMs: undefined,
+    attend: () => {},
+    goodbye: undefined,
+  };
+}

@@ -1,0 +1,58 @@
+import type { Socket } from "node:net";
+import { encodeAck, encodePing, encodePong, isNumbered, limits, messageTypes } from "../../protocol/index.ts";
+import { Link } from "./link.ts";
+import { SustenetScanner } from "./scanner.ts";
+
+/** How often a player sends PING, in turns of {@link attendMs}. [PING-2] */
+const turnsPerPing = 20;
+
+/** How often a player is attended to: as soon as ACK may be due. [ACK-2] */
+export const attendMs = limits.ackDelayMs;
+
+const ping = encodePing({ timeMs: 1 });
+
+/** A player that keeps the protocol as a client that offers every feature does: it answers PING, and acknowledges. */
+export class SustenetLink extends Link {
+  /** Resolves with the WELCOME; rejects when there is none. */
+  readonly joined: Promise<void>;
+  #received = 0;
+  #unreportedFrames = 0;
+  #unreportedBytes = 0;
+  #turns = 0;
+
+  constructor(socket: Socket) {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    super(socket, new SustenetScanner(), () => (type, bytes, start, end) => {
+      if (isNumbered(type)) this.#acknowledge(end - start);
+      if (type === messageTypes.message || type === messageTypes.state) this.count(bytes, start + 1, end);
+      else if (type === messageTypes.ping) this.write(encodePong({ echoMs: bytes.readDoubleLE(start), timeMs: 0 }));
+      else if (type === messageTypes.welcome) resolve();
+      else if (type === messageTypes.reject || type === messageTypes.close) {
+        this.fault = `told to go, code ${bytes.readUInt16LE(start)}`;
+        reject(new Error(this.fault));
+      }
+    });
+    this.joined = promise;
+    socket.once("close", () => reject(new Error(this.fault ?? "closed before WELCOME")));
+  }
+
+  attend(): void {
+    if (this.#unreportedFrames > 0) this.#report();
+    this.#turns += 1;
+    if (this.#turns % turnsPerPing === 0) this.write(ping);
+  }
+
+  /** A numbered frame has come. [ACK-2] */
+  #acknowledge(bodyBytes: number): void {
+    this.#received += 1;
+    this.#unreportedFrames += 1;
+    this.#unreportedBytes += 1 + bodyBytes;
+    if (this.#unreportedFrames >= limits.ackFrames || this.#unreportedBytes >= limits.ackBytes) this.#report();
+  }
+
+  #report(): void {
+    this.#unreportedFrames = 0;
+    this.#unreportedBytes = 0;
+    this.write(encodeAck({ received: this.#received >>> 0 }));
+  }
+}
