@@ -1,0 +1,28 @@
+/** The production functions that a simulation drives. A mutant replaces some of them, to prove that the checks can fail. */
+import { stepClient } from "../../protocol/handover/client.ts";
+import { stepDestination } from "../../protocol/handover/destination.ts";
+import { chooseStart } from "../../protocol/handover/entry.ts";
+import { stepSession } from "../../protocol/handover/session.ts";
+import { stepSource } from "../../protocol/handover/source.ts";
+import { judgeInput, resumeStreams } from "../../protocol/handover/streams.ts";
+import type { History } from "./world.ts";
+
+export interface Parts {
+  readonly stepSource: typeof stepSource<History>;
+  readonly stepDestination: typeof stepDestination<History>;
+  readonly stepSession: typeof stepSession<History>;
+  readonly stepClient: typeof stepClient<History>;
+  readonly chooseStart: typeof chooseStart<History>;
+  readonly judgeInput: typeof judgeInput;
+  readonly resumeStreams: typeof resumeStreams<History>;
+}
+
+export const production: Parts = {
+  stepSource,
+  stepDestination,
+  stepSession,
+  stepClient,
+  chooseStart,
+  judgeInput,
+  resumeStreams,
+};
