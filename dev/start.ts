@@ -1,7 +1,7 @@
 /** `npm start`: a master, clusters and players on this machine, each a process of its own. Flags: `npm start -- --help`. */
 import { parseStartOptions, startHelp, type StartOptions } from "./options.ts";
 import { startPlayers } from "./player-processes.ts";
-import type { StackProcess } from "./process.ts";
+import { killGroup, type StackProcess } from "./process.ts";
 import { createStateDir } from "./state-dir.ts";
 import { startCluster, startMaster } from "./stack.ts";
 import { isFlawless, type Summary } from "./tally.ts";
@@ -23,7 +23,8 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
       say("sustenet", "stopping; once more to stop at once");
       interrupted.resolve("interrupted");
     } else {
-      for (const child of started) child.child.kill("SIGKILL");
+      // The whole group of each: workerd outlives a parent that is killed.
+      for (const { pid } of started) killGroup(pid);
       process.exit(130);
     }
   });
