@@ -23,6 +23,7 @@ export default defineConfig({
             "bench/load/*.test.ts",
             "test/checks/**/*.test.ts",
             "test/conformance/**/*.test.ts",
+            "test/simulation/**/*.test.ts",
           ],
           testTimeout: 20_000,
           hookTimeout: 60_000,

@@ -9,7 +9,9 @@ export function ensurePeers(say: (text: string) => void): void {
   if (installed !== undefined && installed >= (changedMs(join(folder, "package-lock.json")) ?? 0)) return;
   say("installing the peers (npm ci in bench/)");
   const { status, stderr } = spawnSync("npm", ["ci", "--no-audit", "--no-fund"], { cwd: folder, encoding: "utf8" });
-  if (status !== 0) throw new Error(`npm ci in bench/ failed:\n${stderr}`);
+  // What comes after that is npm's help.
+  const reason = stderr.split("\n").slice(0, 10).join("\n");
+  if (status !== 0) throw new Error(`npm ci in bench/ failed:\n${reason}`);
 }
 
 function changedMs(file: string): number | undefined {

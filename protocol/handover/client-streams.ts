@@ -34,7 +34,7 @@ export function inputsAfter<Body>(streams: ClientStreams<Body>, after: number): 
 
 /**
  * The streams after a cluster has said that it has applied all inputs up to `lastInput`. Only news moves the client to that
- * cluster's tenure: until there is some, the client has seen nothing that could be lost with it. HAND-10
+ * cluster's tenure: until there is some, the client has seen nothing that could be lost with it. [HAND-10]
  */
 export function withInputsAcknowledged<Body>(
   streams: ClientStreams<Body>,

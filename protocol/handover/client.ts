@@ -73,7 +73,7 @@ function flush<Body>(state: ClientState<Body>): ClientStep<Body> {
   return { state: { ...state, sent: lastInputOf(streams) }, effects };
 }
 
-/** Each output once, in order, from wherever it comes: both clusters of a handover number the same stream. HAND-9 */
+/** Each output once, in order, from wherever it comes: both clusters of a handover number the same stream. [HAND-9] */
 function output<Body>(state: ClientState<Body>, from: ClusterRef, sequence: number, body: Body): ClientStep<Body> {
   if (!isAt(state, from) || state.at === undefined || sequence !== state.streams.received + 1) return unchanged(state);
   const streams = { ...state.streams, received: sequence, tenure: state.at.tenure };

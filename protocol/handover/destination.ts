@@ -47,7 +47,7 @@ export interface DestinationMember<Body> extends MemberRef {
 
 export type DestinationEvent<Body> =
   | { readonly type: "source"; readonly message: Exclude<ToDestination<Body>, { readonly type: "prepare" | "commit" }> }
-  /** A commit whose signature holds; it comes from the source, or in a client's hands. HAND-4 */
+  /** A commit whose signature holds; it comes from the source, or in a client's hands. [HAND-4] */
   | { readonly type: "commit"; readonly claims: CommitClaims; readonly from: "source" | "client" }
   | { readonly type: "reserved" }
   | { readonly type: "notReserved"; readonly reason: "full" | "invalid" }
@@ -107,7 +107,7 @@ export function beginReservation<Body>(
   return { state, effects: [{ type: "reserve", members: message.members }] };
 }
 
-/** The answer to a source that speaks of a handover which is not known here. HAND-4 */
+/** The answer to a source that speaks of a handover which is not known here. [HAND-4] */
 export function answerUnknown(message: ToDestination<unknown>): ToSource | undefined {
   switch (message.type) {
     case "transfer":
@@ -155,7 +155,7 @@ export function stepDestination<Body>(
     case "timeout":
       return phase === "active" ? { state, effects: reports(state) } : giveUp(state);
     case "abandon":
-      // Before that, an abort at the source could still succeed, and it must not find this side forgetful. HAND-5
+      // Before that, an abort at the source could still succeed, and it must not find this side forgetful. [HAND-5]
       return phase === "active" && reports(state).length > 0 ? unchanged(state) : giveUp(state);
   }
 }
@@ -190,7 +190,7 @@ function transferred<Body>(
   return { state: { ...state, phase: "admitting", members }, effects: [{ type: "admit", members: transfers }] };
 }
 
-/** The one way to authority here: a signed commit, for this process, this handover and exactly these players. HAND-4 */
+/** The one way to authority here: a signed commit, for this process, this handover and exactly these players. [HAND-4] */
 function committed<Body>(state: DestinationState<Body>): DestinationStep<Body> {
   const superseded = state.members.filter((member) => member.superseded).map((member) => member.playerId);
   const answer = toSource<Body>({ type: "activated", id: state.id, superseded });
@@ -221,7 +221,7 @@ function isCommitFor(state: DestinationState<unknown>, claims: CommitClaims): bo
   );
 }
 
-/** Each item once, in order; those of a player whom a newer session has are acknowledged and forgotten. HAND-7 */
+/** Each item once, in order; those of a player whom a newer session has are acknowledged and forgotten. [HAND-7] */
 function forwarded<Body>(
   state: DestinationState<Body>,
   playerId: string,

@@ -14,7 +14,7 @@ export type Start<Body> =
   | { readonly from: "nothing" };
 
 /**
- * Decides where an entering player starts, by who had authority just before. HAND-10
+ * Decides where an entering player starts, by who had authority just before. [HAND-10]
  *
  * @param copy generation of the copy that is in the game here, if any; it is not frozen (the handover was told `cancel`)
  * @param handover a handover of the player of which this cluster is the source, and that has not ended
@@ -44,7 +44,7 @@ export function chooseStart<Body>(
 
 /**
  * Whether word from `PlayerSession` that somebody newer has the player may be about the player's own entry here, which has not
- * been answered yet. It is to be ignored: the answer will say what to do, and a fence that was meant comes again. HAND-10
+ * been answered yet. It is to be ignored: the answer will say what to do, and a fence that was meant comes again. [HAND-10]
  *
  * @param entering generation of the ticket that was used here and waits for `entered` or `superseded`
  */

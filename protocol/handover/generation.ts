@@ -2,7 +2,7 @@
  * Generations order everyone who ever had authority over a player; only the newest may act. Spec: docs/HANDOVER.md, section 3.
  *
  * A ticket opens a new *session*: its generation is a multiple of {@link stepsPerSession}. Handovers *step* within it. So a
- * ticket beats every handover of the sessions before it, however long it lay unused and however many there were. HAND-2
+ * ticket beats every handover of the sessions before it, however long it lay unused and however many there were. [HAND-2]
  */
 
 /** How many steps fit into one session: a move takes one, an abort two. At a move a second, 12 days. */
@@ -28,7 +28,7 @@ export function generationAfterAbort(generation: number): number {
   return generation + 2;
 }
 
-/** Whether a handover may begin: both of its outcomes must stay below the next session. HAND-2 */
+/** Whether a handover may begin: both of its outcomes must stay below the next session. [HAND-2] */
 export function canStep(generation: number): boolean {
   return generation > 0 && sessionOf(generationAfterAbort(generation)) === sessionOf(generation);
 }

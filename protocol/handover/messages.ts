@@ -116,8 +116,13 @@ export interface Save<Body> {
 
 /** Between the `PlayerSession`s of a group. */
 export type BetweenSessions<Body> =
-  /** From a member to the first one: what was decided? If nothing was, it is aborted now. */
-  | { readonly type: "decide"; readonly leaderGeneration: number; readonly member: MemberRef }
+  /** From a member to the first one: what was decided about the handover by `source`? If nothing was, it is aborted now. */
+  | {
+      readonly type: "decide";
+      readonly leaderGeneration: number;
+      readonly member: MemberRef;
+      readonly source: string;
+    }
   | {
       readonly type: "decision";
       readonly leader: MemberRef;

@@ -26,7 +26,7 @@ export interface MemberTransfer<Body> extends MemberRef {
   readonly snapshot: Snapshot<Body>;
 }
 
-/** What a signed commit says. HAND-4 */
+/** What a signed commit says. [HAND-4] */
 export interface CommitClaims {
   /** The handover. */
   readonly id: string;

@@ -5,12 +5,12 @@ import { type SessionEffect, type SessionState, type SessionStep, toMember } fro
 
 /**
  * How the `PlayerSession`s of a group come to one decision: the first member's decides by its own compare-and-set, the others
- * are bound to it before, and ask. What it does not remember as committed is aborted. HAND-11
+ * are bound to it before, and ask. What it does not remember as committed is aborted. [HAND-11]
  */
 export function stepMember<Body>(state: SessionState<Body>, message: BetweenSessions<Body>): SessionStep<Body> {
   switch (message.type) {
     case "decide":
-      return decide(state, message.leaderGeneration, message.member);
+      return decide(state, message);
     case "decision":
       return decided(state, message.leader, message.member, message.decision);
     case "decisionKept": {
@@ -31,9 +31,10 @@ export function askLeader<Body>(state: SessionState<Body>): SessionEffect<Body>[
   const { playerId, enlistment, last } = state;
   const leader = enlistment?.leader ?? last?.leader;
   const generation = enlistment === undefined ? last?.from : state.generation;
-  if (leader === undefined || generation === undefined) return [];
+  const source = enlistment === undefined ? last?.source : state.holder;
+  if (leader === undefined || generation === undefined || source === undefined) return [];
   const member = { playerId, generation };
-  return [toMember(leader.playerId, { type: "decide", leaderGeneration: leader.generation, member })];
+  return [toMember(leader.playerId, { type: "decide", leaderGeneration: leader.generation, member, source })];
 }
 
 /** What this session has decided for others who have not confirmed it. */
@@ -43,7 +44,11 @@ export function decisionsToTell<Body>(state: SessionState<Body>): SessionEffect<
   );
 }
 
-function decide<Body>(state: SessionState<Body>, leaderGeneration: number, member: MemberRef): SessionStep<Body> {
+function decide<Body>(
+  state: SessionState<Body>,
+  message: Extract<BetweenSessions<Body>, { readonly type: "decide" }>,
+): SessionStep<Body> {
+  const { leaderGeneration, member, source } = message;
   const answer = (decision: Decision<Body>): SessionEffect<Body>[] => [tell(state, leaderGeneration, member, decision)];
   const group = state.groups.find((one) => one.from === leaderGeneration);
   const pending = group?.members.find((one) => isSameMember(one, member));
@@ -53,12 +58,14 @@ function decide<Body>(state: SessionState<Body>, leaderGeneration: number, membe
     return { state, effects: answer({ outcome: "final" }) };
   // The member has it; only the source can have it taken back, by asking here.
   if (last?.from === leaderGeneration && last.outcome === "committed") return { state, effects: [] };
-  if (state.generation !== leaderGeneration || holder === undefined)
+  // A cluster that does not hold this player could not have it committed: what it names this player for is nothing to us.
+  if (state.generation !== leaderGeneration || holder !== source) {
     return { state, effects: answer({ outcome: "aborted" }) };
+  }
   const aborted: SessionState<Body> = {
     ...state,
     generation: generationAfterAbort(leaderGeneration),
-    last: { id: "", from: leaderGeneration, source: holder, outcome: "aborted", token: undefined, leader: undefined },
+    last: { id: "", from: leaderGeneration, source, outcome: "aborted", token: undefined, leader: undefined },
   };
   return { state: aborted, effects: answer({ outcome: "aborted" }) };
 }

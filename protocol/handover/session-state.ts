@@ -100,7 +100,7 @@ export function openSession<Body>(playerId: string): SessionState<Body> {
   };
 }
 
-/** The generation for a new ticket, and the state to keep before it goes out. HAND-2 */
+/** The generation for a new ticket, and the state to keep before it goes out. [HAND-2] */
 export function issueGeneration<Body>(state: SessionState<Body>): {
   readonly state: SessionState<Body>;
   readonly generation: number;

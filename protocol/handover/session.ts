@@ -11,7 +11,7 @@ import {
   type WaitingRequest,
 } from "./session-state.ts";
 
-/** `PlayerSession`'s production step: pure, and total. Every change of authority is a compare-and-set of the generation. HAND-3 */
+/** `PlayerSession`'s production step: pure, and total. Every change of authority is a compare-and-set of the generation. [HAND-3] */
 export function stepSession<Body>(state: SessionState<Body>, event: SessionEvent<Body>): SessionStep<Body> {
   switch (event.type) {
     case "request":
@@ -46,7 +46,7 @@ function requested<Body>(
   }
 }
 
-/** A ticket was used. Who had authority is fenced before the newest save is read: nothing newer can appear. HAND-3 */
+/** A ticket was used. Who had authority is fenced before the newest save is read: nothing newer can appear. [HAND-3] */
 function enter<Body>(state: SessionState<Body>, clusterId: string, generation: number): SessionStep<Body> {
   const { playerId, last } = state;
   const repeated = generation === state.generation && clusterId === state.holder;
@@ -81,7 +81,7 @@ function commit<Body>(
   const { id, destination, members } = message;
   const [self, ...followers] = members;
   const { last } = state;
-  const done = last?.id === id && last.outcome !== "aborted" && last.token !== undefined;
+  const done = last?.id === id && last.source === clusterId && last.outcome !== "aborted" && last.token !== undefined;
   if (done && state.generation === generationAfterCommit(last.from)) {
     // The answer was lost: the same bytes again.
     return { state, effects: [toCluster(clusterId, { type: "committed", id, token: last.token })] };
@@ -115,7 +115,7 @@ function commit<Body>(
   };
 }
 
-/** Takes a handover back, decided or not, unless the destination has acted on it. HAND-5 */
+/** Takes a handover back, decided or not, unless the destination has acted on it. [HAND-5] */
 function abort<Body>(state: SessionState<Body>, clusterId: string, generation: number): SessionStep<Body> {
   const { playerId, last } = state;
   const newGeneration = generationAfterAbort(generation);
@@ -163,7 +163,7 @@ function enlist<Body>(
   };
 }
 
-/** Only the newest generation can save, and only onto what was saved before. HAND-8 */
+/** Only the newest generation can save, and only onto what was saved before. [HAND-8] */
 function save<Body>(
   state: SessionState<Body>,
   clusterId: string,

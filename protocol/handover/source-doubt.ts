@@ -12,7 +12,7 @@ import {
 
 /**
  * The source no longer waits: it plays on, and takes the handover back. It can, whatever was decided, because the token has
- * not left it, or the destination will never use it. Nothing but an answer of `PlayerSession` ends this. HAND-5
+ * not left it, or the destination will never use it. Nothing but an answer of `PlayerSession` ends this. [HAND-5]
  */
 export function enterDoubt<Body>(state: SourceState<Body>): SourceStep<Body> {
   const { id } = state;
@@ -41,7 +41,7 @@ function playOn<Body>(state: SourceState<Body>, member: SourceMember<Body>): Sou
 
 /**
  * Takes a released handover back from a destination that has died, and may have used the token before: the players stand still
- * until `PlayerSession` has said whether it knows of that. HAND-5
+ * until `PlayerSession` has said whether it knows of that. [HAND-5]
  */
 export function reclaim<Body>(state: SourceState<Body>): SourceStep<Body> {
   const after: SourceState<Body> = { ...state, phase: "reclaiming", token: undefined };

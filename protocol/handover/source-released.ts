@@ -13,7 +13,7 @@ import {
   withMember,
 } from "./source-state.ts";
 
-/** The point of no return: the token goes to the destination and, with the player's key, to its client. HAND-4 */
+/** The point of no return: the token goes to the destination and, with the player's key, to its client. [HAND-4] */
 export function release<Body>(state: SourceState<Body>, token: string): SourceStep<Body> {
   const after: SourceState<Body> = { ...state, phase: "released", token };
   const effects: SourceEffect<Body>[] = [...delivery(after)];
@@ -23,7 +23,7 @@ export function release<Body>(state: SourceState<Body>, token: string): SourceSt
   return { state: after, effects };
 }
 
-/** Keeps what comes for a player after its freeze; after the release it is forwarded at once as well. HAND-7 */
+/** Keeps what comes for a player after its freeze; after the release it is forwarded at once as well. [HAND-7] */
 export function holdItem<Body>(state: SourceState<Body>, playerId: string, item: HeldItem<Body>): SourceStep<Body> {
   const member = openMembers(state).find((one) => one.playerId === playerId);
   // A client that came back in between sends again what it has no acknowledgement for.

@@ -151,7 +151,7 @@ export function newestHandover<Body>(
 
 /**
  * Which of a cluster's handovers takes what comes for a player, if not the game: its copy here is frozen, or gone. A player who has
- * come back while an earlier handover lingers is the copy's again, or a later handover's: the newest generation takes all. HAND-7
+ * come back while an earlier handover lingers is the copy's again, or a later handover's: the newest generation takes all. [HAND-7]
  *
  * @param copy generation of the player's copy here, if there is one
  */
@@ -170,7 +170,7 @@ export function isHolding(phase: SourcePhase): boolean {
 
 /**
  * Whether this handover decides about a player's copy here: until it has, `PlayerSession` might have to refuse what the copy saves,
- * and a fence is for the handover to understand. HAND-8
+ * and a fence is for the handover to understand. [HAND-8]
  */
 export function governsCopy(state: SourceState<unknown>, playerId: string): boolean {
   const { phase, members } = state;

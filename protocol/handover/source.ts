@@ -163,7 +163,7 @@ function heardSession<Body>(state: SourceState<Body>, message: FromSession<Body>
       return giveUp(state);
     case "committed":
       if (state.phase !== "committing") return unchanged(state);
-      // Without the link nobody knows whether the destination still has the players: better to take them back. HAND-5
+      // Without the link nobody knows whether the destination still has the players: better to take them back. [HAND-5]
       return state.linked ? release(state, message.token) : enterDoubt(state);
     case "commitRefused":
       return state.phase === "committing" ? enterDoubt(state) : unchanged(state);
@@ -187,7 +187,7 @@ function freezeIfAgreed<Body>(state: SourceState<Body>): SourceStep<Body> {
   return { state: { ...state, phase: "freezing" }, effects: [{ type: "freeze", playerIds }] };
 }
 
-/** The players stand still from here on: whatever comes for them is held until somebody plays them again. HAND-6 */
+/** The players stand still from here on: whatever comes for them is held until somebody plays them again. [HAND-6] */
 function frozen<Body>(state: SourceState<Body>, snapshots: Readonly<Record<string, Snapshot<Body>>>): SourceStep<Body> {
   const members = state.members.map((member) => {
     const snapshot = snapshots[member.playerId];
@@ -233,7 +233,7 @@ function commit<Body>(state: SourceState<Body>): SourceStep<Body> {
 
 /**
  * Ends a handover without waiting. For one player whose commit was never sent nothing can have been decided, so that it ends at
- * once. Otherwise, and for a group, whose members are bound to a decision that has to be made, the abort is asked for. HAND-5
+ * once. Otherwise, and for a group, whose members are bound to a decision that has to be made, the abort is asked for. [HAND-5]
  */
 function giveUp<Body>(state: SourceState<Body>): SourceStep<Body> {
   if (state.members.length > 1 || state.phase === "committing") return enterDoubt(state);

@@ -47,7 +47,7 @@ export function openStreams<Body>(tenure: number): Streams<Body> {
 
 /**
  * Whether an input is to be applied now. A `duplicate` is ignored: it was applied, here or at a cluster before this one. A
- * `gap` cannot come from an honest peer. HAND-9
+ * `gap` cannot come from an honest peer. [HAND-9]
  */
 export function judgeInput(streams: Streams<unknown>, sequence: number): "next" | "duplicate" | "gap" {
   if (sequence <= streams.lastInput) return "duplicate";
@@ -85,7 +85,7 @@ export type StreamReturn<Body> =
 
 /**
  * Whether a client's streams can go on here with nothing lost or doubled. They cannot when the client has seen what is not
- * part of this history: it was with a cluster that was killed, and this is what was saved before. HAND-10
+ * part of this history: it was with a cluster that was killed, and this is what was saved before. [HAND-10]
  */
 export function resumeStreams<Body>(streams: Streams<Body>, position: StreamPosition): StreamReturn<Body> {
   const { tenure, received, acknowledged } = position;

@@ -5,7 +5,7 @@ import { isDelivered, type SourceState } from "./source-state.ts";
 /**
  * How long a party stays in a phase before it is given `timeout`. The next ones in the same phase follow after twice the time each,
  * up to `mostMs`, with jitter; any other change of phase starts over. Times decide only how soon somebody tries again or stops
- * waiting, never what has happened. HAND-5
+ * waiting, never what has happened. [HAND-5]
  */
 export interface Patience {
   readonly firstMs: number;

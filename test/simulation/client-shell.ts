@@ -40,7 +40,7 @@ export function stepClientOf(shell: Shell, playerId: string, event: ClientEvent<
         break;
       case "startAfresh":
         if (!player.mayLose)
-          shell.faults.push(`HAND-10 ${playerId}: the client started afresh though nothing was killed`);
+          shell.faults.push(`[HAND-10] ${playerId}: the client started afresh though nothing was killed`);
         player.delivered = "";
         break;
     }

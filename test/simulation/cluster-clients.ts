@@ -95,7 +95,7 @@ function attach(
   const { delivered } = playerOf(shell, playerId);
   if (!readHistory(copy.history).sinceFresh.startsWith(delivered)) {
     shell.faults.push(
-      `HAND-10 ${playerId}: continues at ${cluster} with "${copy.history}", but was given "${delivered}"`,
+      `[HAND-10] ${playerId}: continues at ${cluster} with "${copy.history}", but was given "${delivered}"`,
     );
   }
   put(copies, playerId, { ...copy, streams });

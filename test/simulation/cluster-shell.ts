@@ -138,7 +138,7 @@ function doDestinationEffect(
         saves: 0,
       });
       put(keys, playerId, key);
-      // A connection from an earlier stay here has inputs that belong behind those which are still on their way back. HAND-7
+      // A connection from an earlier stay here has inputs that belong behind those which are still on their way back. [HAND-7]
       const earlier = connectionOf(shell.world, playerId, cluster);
       if (earlier !== undefined) earlier.attached = false;
       return;
@@ -171,7 +171,7 @@ export function applyItem(shell: Shell, cluster: string, playerId: string, item:
   if (item.kind === "input") {
     const verdict = parts.judgeInput(copy.streams, item.sequence);
     if (verdict === "gap")
-      shell.faults.push(`HAND-9 ${playerId}: input ${item.sequence} came before one that is missing`);
+      shell.faults.push(`[HAND-9] ${playerId}: input ${item.sequence} came before one that is missing`);
     if (verdict !== "next") return;
     const streams = withInput(copy.streams);
     put(copies, playerId, { ...copy, streams, history: copy.history + inputToken(item.body, cluster) });

@@ -67,6 +67,7 @@ function digestCluster(cluster: Cluster): number {
   const before = Stamp.of(cluster);
   if (before !== undefined) return before;
   const mixer = new Mixer();
+  mixer.add(digestText(cluster.name));
   mixer.add(cluster.boot * 4 + (cluster.alive ? 1 : 0) + (cluster.full ? 2 : 0));
   mixer.addRecord(cluster.copies);
   mixer.addRecord(cluster.sources);

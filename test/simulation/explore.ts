@@ -111,7 +111,8 @@ export function explore(first: World, options: ExploreOptions): Exploration {
     layer = next;
   }
   const restless = findCycle(left);
-  if (restless !== undefined) return report(restless, ["HAND-13 left alone, the world goes round and round"], [], true);
+  if (restless !== undefined)
+    return report(restless, ["[HAND-13] left alone, the world goes round and round"], [], true);
   return { worlds: parents.length, moves, settled, complete: true, counterexample: undefined };
 }
 

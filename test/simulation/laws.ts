@@ -14,18 +14,18 @@ export function brokenLaws(world: World): string[] {
       const copy = copies[playerId];
       if (copy === undefined) continue;
       if (copy.generation > authorityOf(world, player)) {
-        faults.push(`HAND-1 ${playerId}: ${name} plays under ${copy.generation}, which PlayerSession never gave`);
+        faults.push(`[HAND-1] ${playerId}: ${name} plays under ${copy.generation}, which PlayerSession never gave`);
       }
       const other = playing.get(sessionOf(copy.generation));
       if (!copy.frozen && other !== undefined) {
-        faults.push(`HAND-1 ${playerId}: plays on ${other} and ${name} in one session`);
+        faults.push(`[HAND-1] ${playerId}: plays on ${other} and ${name} in one session`);
       }
       if (!copy.frozen) playing.set(sessionOf(copy.generation), name);
       if (copy.generation === session.generation && name === session.holder) {
         const saved = session.save?.state ?? "";
         if (!copy.history.startsWith(saved)) {
           faults.push(
-            `HAND-8 ${playerId}: ${name} has authority with "${copy.history}", which is not from the save "${saved}"`,
+            `[HAND-8] ${playerId}: ${name} has authority with "${copy.history}", which is not from the save "${saved}"`,
           );
         }
       }
@@ -33,7 +33,7 @@ export function brokenLaws(world: World): string[] {
     }
     checkOrder(faults, playerId, player, "the save is", session.save?.state ?? "");
     if (!isOrdered(player.delivered)) {
-      faults.push(`HAND-9 ${playerId}: the client was given "${player.delivered}"`);
+      faults.push(`[HAND-9] ${playerId}: the client was given "${player.delivered}"`);
     }
   }
   return faults;
@@ -51,7 +51,7 @@ function authorityOf(world: World, player: Player): number {
 function checkOrder(faults: string[], playerId: string, player: Player, whose: string, history: string): void {
   const { inputs } = readHistory(history);
   if (!isRising(inputs, player.mayLose) || !isOrdered(history))
-    faults.push(`HAND-9 ${playerId}: ${whose} "${history}"`);
+    faults.push(`[HAND-9] ${playerId}: ${whose} "${history}"`);
 }
 
 function isOrdered(history: string): boolean {
@@ -62,38 +62,38 @@ function isOrdered(history: string): boolean {
 export function unsettled(world: World): string[] {
   const faults: string[] = [];
   for (const { name, sources, destinations, entering } of Object.values(world.clusters)) {
-    if (Object.keys(sources).length > 0) faults.push(`HAND-13 ${name} is still handing over`);
-    if (Object.keys(destinations).length > 0) faults.push(`HAND-13 ${name} is still taking over`);
-    if (Object.keys(entering).length > 0) faults.push(`HAND-13 ${name} is still letting players in`);
+    if (Object.keys(sources).length > 0) faults.push(`[HAND-13] ${name} is still handing over`);
+    if (Object.keys(destinations).length > 0) faults.push(`[HAND-13] ${name} is still taking over`);
+    if (Object.keys(entering).length > 0) faults.push(`[HAND-13] ${name} is still letting players in`);
   }
   for (const [playerId, player] of Object.entries(world.players)) {
     const { session, client } = player;
     const here = Object.values(world.clusters).filter((cluster) => cluster.copies[playerId] !== undefined);
-    if (session.groups.length > 0) faults.push(`HAND-13 ${playerId}: a member still waits for its decision`);
-    if (session.enlistment !== undefined) faults.push(`HAND-13 ${playerId}: still bound to a group`);
+    if (session.groups.length > 0) faults.push(`[HAND-13] ${playerId}: a member still waits for its decision`);
+    if (session.enlistment !== undefined) faults.push(`[HAND-13] ${playerId}: still bound to a group`);
     faults.push(...splitGroups(world, playerId));
     const [cluster] = here;
     const copy = cluster?.copies[playerId];
     if (here.length !== 1 || cluster === undefined || copy === undefined) {
-      faults.push(`HAND-13 ${playerId}: in the game on ${here.map((one) => one.name).join(" and ") || "no cluster"}`);
+      faults.push(`[HAND-13] ${playerId}: in the game on ${here.map((one) => one.name).join(" and ") || "no cluster"}`);
       continue;
     }
     if (copy.frozen || copy.generation !== session.generation || cluster.name !== session.holder) {
-      faults.push(`HAND-1 ${playerId}: on ${cluster.name} without authority`);
+      faults.push(`[HAND-1] ${playerId}: on ${cluster.name} without authority`);
     }
     if (player.gone) continue;
     const attached = world.connections[connectionName(playerId, cluster.name)]?.attached === true;
     if (client.phase !== "playing" || client.at?.cluster.clusterId !== cluster.name || !attached) {
-      faults.push(`HAND-13 ${playerId}: on ${cluster.name}, but its client is ${client.phase}`);
+      faults.push(`[HAND-13] ${playerId}: on ${cluster.name}, but its client is ${client.phase}`);
     }
     const { inputs, outputCount, sinceFresh } = readHistory(copy.history);
-    if (client.streams.unacknowledged.length > 0) faults.push(`HAND-9 ${playerId}: inputs are not acknowledged`);
+    if (client.streams.unacknowledged.length > 0) faults.push(`[HAND-9] ${playerId}: inputs are not acknowledged`);
     if (player.delivered !== sinceFresh) {
-      faults.push(`HAND-9 ${playerId}: was given "${player.delivered}" of "${copy.history}"`);
+      faults.push(`[HAND-9] ${playerId}: was given "${player.delivered}" of "${copy.history}"`);
     }
     if (!player.mayLose && (inputs.length < player.inputs || outputCount < player.outputs)) {
       faults.push(
-        `HAND-9 ${playerId}: of ${player.inputs} inputs and ${player.outputs} outputs, this is left: "${copy.history}"`,
+        `[HAND-9] ${playerId}: of ${player.inputs} inputs and ${player.outputs} outputs, this is left: "${copy.history}"`,
       );
     }
   }
@@ -109,5 +109,5 @@ function splitGroups(world: World, playerId: string): string[] {
     if (other === undefined || other.from < member.generation) return true;
     return other.from === member.generation && other.outcome === "aborted";
   });
-  return torn.map((member) => `HAND-11 ${member.playerId}: was not moved with ${playerId}`);
+  return torn.map((member) => `[HAND-11] ${member.playerId}: was not moved with ${playerId}`);
 }

@@ -23,7 +23,7 @@ function start(shell: Shell, name: string, links: boolean): void {
   }
 }
 
-/** A new link: what was left of the old one is thrown away, and both ends know that it broke. HAND-12 */
+/** A new link: what was left of the old one is thrown away, and both ends know that it broke. [HAND-12] */
 function connectPeers(shell: Shell, a: string, b: string): void {
   const link = shell.world.peers[peerName(a, b)];
   if (link === undefined) return;

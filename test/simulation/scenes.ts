@@ -122,7 +122,7 @@ export const scenes: readonly Scene[] = [
 
   { ...one, name: "two inputs and two outputs", budget: { inputs: 2, outputs: 2 }, long: true },
   { ...one, name: "a kill, an input and an output", budget: { crashes: 1, inputs: 1, outputs: 1 }, long: true },
-  { ...one, name: "a kill and a save", budget: { crashes: 1, saves: 1 } },
+  { ...one, name: "a kill and a save", budget: { crashes: 1, saves: 1 }, long: true },
   { ...one, name: "a broken connection and an input", budget: { breaks: 1, inputs: 1 }, long: true },
   { ...one, name: "another device, and a save", budget: { devices: 1, saves: 1 }, long: true },
   { ...one, name: "another device, and a kill", budget: { devices: 1, crashes: 1 }, long: true },

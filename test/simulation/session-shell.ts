@@ -36,7 +36,9 @@ export function stepSessionOf(shell: Shell, playerId: string, event: SessionEven
     before.save !== undefined &&
     !(state.save?.state ?? "").startsWith(before.save.state)
   ) {
-    faults.push(`HAND-8 ${playerId}: the save "${state.save?.state ?? ""}" does not go on from "${before.save.state}"`);
+    faults.push(
+      `[HAND-8] ${playerId}: the save "${state.save?.state ?? ""}" does not go on from "${before.save.state}"`,
+    );
   }
   if (sessionOf(state.generation) > sessionOf(before.generation)) noteSuperseded(shell, playerId);
   for (const effect of effects) {

@@ -14,10 +14,8 @@ import type { Budget, World } from "./world.ts";
 export interface WalkResult {
   readonly faults: readonly string[];
   readonly trace: readonly string[];
-  readonly moves: number;
-  /** Handovers that began, and players who have in the end been taken over by another cluster. */
+  /** How many handovers began. */
   readonly handovers: number;
-  readonly moved: number;
 }
 
 /** How likely a kind of move is, against the others that are possible. A world is given one of these tempers. */
@@ -48,7 +46,7 @@ export function walk(seed: number, parts: Parts): WalkResult {
   for (let rest = 0; ; rest += 1) {
     const move = movesOf(world, scope).find(isUnforced);
     if (move === undefined) return finish(world, trace, unsettled(world));
-    if (rest > maxRestMoves) return finish(world, trace, ["HAND-13 left alone, the world does not come to rest"]);
+    if (rest > maxRestMoves) return finish(world, trace, ["[HAND-13] left alone, the world does not come to rest"]);
     const faults = make(world, parts, move, trace);
     if (faults.length > 0) return finish(world, trace, faults);
   }
@@ -99,6 +97,5 @@ function make(world: World, parts: Parts, move: Move, trace: string[]): readonly
 }
 
 function finish(world: World, trace: readonly string[], faults: readonly string[]): WalkResult {
-  const moved = Object.values(world.players).filter(({ session }) => session.save?.version === 0).length;
-  return { faults, trace, moves: trace.length, handovers: world.handovers, moved };
+  return { faults, trace, handovers: world.handovers };
 }
