@@ -12,6 +12,7 @@ import {
 } from "../domain/operations.ts";
 import { toBase64Url } from "../domain/sharding.ts";
 import { createTicketClaims } from "../domain/ticket-claims.ts";
+import { failpoint } from "../failpoint.ts";
 import { logEvent } from "../log.ts";
 import { readLimits } from "../limit-settings.ts";
 import { readMasterSettings } from "../settings.ts";
@@ -95,6 +96,7 @@ export class PlayerSession extends DurableObject<Env> {
     this.#attempt = attempt;
     try {
       const operation = step.kind === "resume" ? step.operation : this.#record(key, bodyHash, nowMs);
+      failpoint("allocate.recorded");
       return await this.#carryOut(operation, order, attempt);
     } finally {
       if (this.#attempt === attempt) this.#attempt = undefined;
@@ -142,6 +144,7 @@ export class PlayerSession extends DurableObject<Env> {
   async #carryOut(operation: Operation, order: AllocationOrder, attempt: Attempt): Promise<AllocationAnswer> {
     const seat = await this.#reserve(operation, order, attempt);
     if (!seat.ok) return seat;
+    failpoint("allocate.seated");
     const settings = readMasterSettings(this.env);
     const ring = keyRing(this.env);
     const signingKey = await currentSigningKey(this.env, ring, Date.now());
@@ -158,6 +161,7 @@ export class PlayerSession extends DurableObject<Env> {
       ticketId: toBase64Url(crypto.getRandomValues(new Uint8Array(16))),
     });
     const ticket = await signTicket(claims, signingKey);
+    failpoint("allocate.signed");
     const explained = explanation === undefined ? {} : { explanation };
     const allocation: Allocation = { ticket, reservationId, expiresAt, cluster, ...explained };
     return this.#commit(operation, attempt, seat.cluster.id, allocation);
@@ -178,6 +182,7 @@ export class PlayerSession extends DurableObject<Env> {
     for (const shard of shards) {
       if (this.#attempt !== attempt) return refuse("ALLOCATION_IN_PROGRESS", "Another call has taken over.", 1);
       this.#tables.setOperationShard(operation.key, shard);
+      failpoint("allocate.asking");
       const seat = await withDeadline<SeatAnswer>(
         registryShard(this.env, shard).reserve({ reservationId, playerId, generation, lifetimeSeconds, shard, wish }),
         objectCallTimeoutMs,
@@ -219,6 +224,7 @@ export class PlayerSession extends DurableObject<Env> {
         tables.setOperationState(older.key, "cancelled");
       }
     });
+    failpoint("allocate.committed");
     await this.#schedule();
     return { ok: true, answer };
   }

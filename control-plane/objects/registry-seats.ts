@@ -3,6 +3,7 @@ import { JoinBudget, maxReportsPerSecond, maxUnbackedJoins, ReportBudget } from 
 import { applyReport, countUnbackedJoins, type ReportEffects } from "../domain/reports.ts";
 import { isVacant, maxSeatsPerCluster, reserveSeat, type Seat, withdrawHold, withoutJoin } from "../domain/seats.ts";
 import { Tally } from "../domain/tally.ts";
+import { failpoint } from "../failpoint.ts";
 import { logEvent } from "../log.ts";
 import { ClusterCandidates } from "./cluster-candidates.ts";
 import type { AllocatedCluster, SeatAnswer, SeatRequest } from "./seat-request.ts";
@@ -87,10 +88,12 @@ export class RegistrySeats {
             );
       return { ...refusal, candidates };
     }
+    failpoint("allocate.chosen");
     storage.transactionSync(() => {
       tables.putSeat(row.cluster_id, outcome.seat);
       if (before === undefined) tables.addOccupancy(row.cluster_id, 1, 0);
     });
+    failpoint("allocate.reserved");
     return { ok: true, expiresAt, lifetimeSeconds, cluster: allocatedCluster(row), candidates };
   }
 

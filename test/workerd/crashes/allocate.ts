@@ -1,0 +1,35 @@
+import { expect } from "vitest";
+import type { Allocation } from "../../../protocol/index.ts";
+import { seatOf, startCluster } from "../support/clusters.ts";
+import { expectProblem } from "../support/master.ts";
+import { allocate, logIn, requestAllocation } from "../support/players.ts";
+import type { CrashScenario } from "../support/crash-scenario.ts";
+
+/** A retry gets the identical ticket, the one seat is given once, and it is free again when its player has left. */
+export const scenario: CrashScenario = {
+  flow: "allocate",
+  prepare: async () => {
+    const cluster = await startCluster({ capacity: 1 });
+    const [player, other] = [await logIn(), await logIn()];
+    const key = crypto.randomUUID();
+    const wish = { clusterId: cluster.id };
+    let first: Allocation | undefined;
+    return {
+      begin: async () => requestAllocation(player, wish, key),
+      carryOn: async () => {
+        first = await allocate(player, wish, key);
+      },
+      check: async () => {
+        expect(await allocate(player, wish, key)).toEqual(first);
+        await expectProblem(await requestAllocation(other, wish), "CLUSTER_FULL");
+      },
+      finish: async () => {
+        const seat = seatOf(player.player, first?.ticket ?? "");
+        await cluster.report({ full: true, players: 1, joined: [seat] });
+        await expectProblem(await requestAllocation(player, wish, key), "TICKET_CONSUMED");
+        await cluster.report({ players: 0, left: [seat] });
+        await allocate(other, wish);
+      },
+    };
+  },
+};
