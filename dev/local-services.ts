@@ -95,10 +95,27 @@ async function startIdentity(
   return { url: server.url, key, secretKey, description, close: () => server.close() };
 }
 
-/** Secrets of the local stack, made on first use and kept with its state. */
+/**
+ * Secrets of the local stack, made on first use and kept with its state.
+ *
+ * @throws Error that says in one line what is wrong with the file
+ */
 function loadLocalSecrets(stateDir: string): LocalSecrets {
   const file = join(stateDir, "secrets.json");
-  if (existsSync(file)) return secretsSchema.parse(JSON.parse(readFileSync(file, "utf8")));
+  if (existsSync(file)) {
+    try {
+      return secretsSchema.parse(JSON.parse(readFileSync(file, "utf8")));
+    } catch (cause) {
+      const reason =
+        cause instanceof Error && "code" in cause ? String(cause.code) : "not what this program wrote there";
+      throw new Error(
+        `the state file ${file} cannot be used (${reason}): remove its folder, or name another with --state DIR`,
+        {
+          cause,
+        },
+      );
+    }
+  }
   const secrets: LocalSecrets = {
     keyEncryptionKey: randomBytes(32).toString("base64"),
     publishableKey: `sb_publishable_${randomBytes(16).toString("base64url")}`,

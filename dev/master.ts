@@ -1,20 +1,23 @@
 /**
  * `npm run master`: the master in workerd with its local services, until Ctrl-C.
- * Takes `--port N` (default 6256; 0: any free port) and `--state DIR`. Started by another process, it reports over IPC.
+ * Takes `--port N` (default 6256, or a free one where that is taken; 0: any free port) and `--state DIR`. Started by another
+ * process, it reports over IPC.
  */
-import { existsSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { Log, LogLevel, Miniflare } from "miniflare";
 import { migrate } from "../control-plane/store/migrate.ts";
-import { startServices } from "./local-services.ts";
-import { findPort } from "./ports.ts";
+import { type ServiceBindings, startServices } from "./local-services.ts";
+import { parseCount } from "./options.ts";
 import { createStateDir } from "./state-dir.ts";
-import { buildWorkerBundle, workerOptions } from "./worker-bundle.ts";
+import { lockState } from "./state-lock.ts";
+import { buildWorkerBundle } from "./worker-bundle.ts";
+import { startWorker } from "./worker.ts";
 
-/** What the parent process is told, in this order. */
+/** What the parent process is told: progress, then one of the others. */
 export type MasterReport =
   | { readonly event: "progress"; readonly text: string }
+  | { readonly event: "failed"; readonly text: string }
   | {
       readonly event: "ready";
       readonly url: string;
@@ -22,65 +25,110 @@ export type MasterReport =
       readonly databaseToken: string;
     };
 
-const { values } = parseArgs({
-  options: {
-    port: { type: "string", default: "6256" },
-    state: { type: "string", default: ".sustenet" },
-  },
-});
+const stopping = new AbortController();
+const ended = Promise.withResolvers<void>();
+const onSignal = (): void => {
+  // Whatever hangs at the end must not need a third one. workerd ends with this process.
+  if (stopping.signal.aborted) process.exit(130);
+  stopping.abort();
+  ended.resolve();
+};
+for (const signal of ["SIGINT", "SIGTERM", "disconnect"]) process.on(signal, onSignal);
 
-const stateDir = createStateDir(values.state);
-
-const services = await startServices(stateDir, process.env);
-for (const description of services.descriptions) say(description);
-await migrate({ url: services.bindings.TURSO_DATABASE_URL, authToken: services.bindings.TURSO_AUTH_TOKEN });
-
-const bundle = await loadBundle();
-const port = await findPort("127.0.0.1", Number(values.port));
-const url = `http://127.0.0.1:${port}`;
-const miniflare = new Miniflare({
-  ...workerOptions({
-    entry: bundle,
-    bindings: { ...services.bindings, MASTER_URL: url },
-    host: "127.0.0.1",
-    port,
-    persistDir: join(stateDir, "objects"),
-  }),
-  log: new Log(LogLevel.WARN),
-});
-await miniflare.ready;
-say(`master: ready at ${url} (API at ${url}/docs)`);
-process.send?.({
-  event: "ready",
-  url,
-  databaseUrl: services.bindings.TURSO_DATABASE_URL,
-  databaseToken: services.bindings.TURSO_AUTH_TOKEN,
-} satisfies MasterReport);
-
-let stopping = false;
-for (const signal of ["SIGINT", "SIGTERM", "disconnect"]) {
-  process.on(signal, () => {
-    if (stopping) return;
-    stopping = true;
-    void stop();
-  });
+try {
+  await run(stopping.signal);
+  process.exit(0);
+} catch (error) {
+  if (stopping.signal.aborted) process.exit(0);
+  fail(error instanceof Error ? error.message : String(error));
 }
 
-async function stop(): Promise<void> {
-  await miniflare.dispose();
+async function run(signal: AbortSignal): Promise<void> {
+  const { port, stateDir } = readOptions();
+  // Whoever wants to stop it has to stop the one that started it.
+  const holder =
+    process.send === undefined
+      ? { pid: process.pid, command: "npm run master" }
+      : { pid: process.ppid, command: "npm start" };
+  const lock = lockState(stateDir, "master", holder);
+  const services = await startServices(stateDir, process.env);
+  for (const description of services.descriptions) say(description);
+  await migrate({ url: services.bindings.TURSO_DATABASE_URL, authToken: services.bindings.TURSO_AUTH_TOKEN });
+  signal.throwIfAborted();
+
+  const worker = await startWorker({
+    entry: await loadBundle(stateDir, signal),
+    bindings: services.bindings,
+    persistDir: join(stateDir, "objects"),
+    port,
+    say,
+  });
+  forgetOtherListeners();
+  if (!signal.aborted) {
+    const environmentFile = writeEnvironment(stateDir, services.bindings);
+    say(`master: its database's address and token are in ${environmentFile}`);
+    say(`master: ready at ${worker.url} (API at ${worker.url}/docs)`);
+    process.send?.({
+      event: "ready",
+      url: worker.url,
+      databaseUrl: services.bindings.TURSO_DATABASE_URL,
+      databaseToken: services.bindings.TURSO_AUTH_TOKEN,
+    } satisfies MasterReport);
+    await ended.promise;
+    rmSync(environmentFile, { force: true });
+  }
+  await worker.dispose();
   await services.close();
-  process.exit(0);
+  lock.release();
+}
+
+function readOptions(): { readonly port: number | undefined; readonly stateDir: string } {
+  const { values } = parseArgs({
+    options: { port: { type: "string" }, state: { type: "string", default: ".sustenet" } },
+  });
+  return {
+    port: values.port === undefined ? undefined : parseCount("port", values.port, 0, 65_535),
+    stateDir: createStateDir(values.state),
+  };
 }
 
 /** The Worker's bundle: built now, unless the parent process has built it already. */
-async function loadBundle(): Promise<string> {
+async function loadBundle(stateDir: string, signal: AbortSignal): Promise<string> {
   const given = process.env["SUSTENET_WORKER_BUNDLE"];
   if (given !== undefined && existsSync(given)) return given;
   say("master: building the Worker");
-  return buildWorkerBundle(join(stateDir, "worker"));
+  return buildWorkerBundle(join(stateDir, "worker"), signal);
+}
+
+/** miniflare ends the process at a signal, before anything else could be stopped. */
+function forgetOtherListeners(): void {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    for (const listener of process.listeners(signal)) {
+      if (listener !== onSignal) process.removeListener(signal, listener);
+    }
+  }
+}
+
+/** What `sustenet` needs to reach this master's database, for its owner alone, while it runs. */
+function writeEnvironment(stateDir: string, bindings: ServiceBindings): string {
+  const file = join(stateDir, "master.env");
+  const { TURSO_DATABASE_URL, TURSO_AUTH_TOKEN } = bindings;
+  // Not over what is there: its mode would stay.
+  rmSync(file, { force: true });
+  const text = `TURSO_DATABASE_URL=${TURSO_DATABASE_URL}\nTURSO_AUTH_TOKEN=${TURSO_AUTH_TOKEN}\n`;
+  writeFileSync(file, text, { mode: 0o600 });
+  return file;
 }
 
 function say(text: string): void {
   if (process.send === undefined) console.log(text);
   else process.send({ event: "progress", text } satisfies MasterReport);
+}
+
+function fail(text: string): void {
+  if (process.send === undefined) {
+    console.error(`the master could not start: ${text}`);
+    process.exit(1);
+  }
+  process.send({ event: "failed", text } satisfies MasterReport, () => process.exit(1));
 }

@@ -7,13 +7,33 @@ it("has defaults that run until Ctrl-C", () => {
     clusters: 2,
     seconds: undefined,
     json: false,
+    port: undefined,
     stateDir: ".sustenet",
   });
 });
 
 it("takes every flag", () => {
-  const args = ["--players", "50", "--clusters", "3", "--seconds", "30", "--json", "--state", "elsewhere"];
-  expect(parseStartOptions(args)).toEqual({ players: 50, clusters: 3, seconds: 30, json: true, stateDir: "elsewhere" });
+  const args = [
+    "--players",
+    "50",
+    "--clusters",
+    "3",
+    "--seconds",
+    "30",
+    "--json",
+    "--state",
+    "elsewhere",
+    "--port",
+    "7",
+  ];
+  expect(parseStartOptions(args)).toEqual({
+    players: 50,
+    clusters: 3,
+    seconds: 30,
+    json: true,
+    port: 7,
+    stateDir: "elsewhere",
+  });
 });
 
 it.each([
@@ -23,6 +43,7 @@ it.each([
   ["--players", ""],
   ["--clusters", "17"],
   ["--seconds", "0"],
+  ["--port", "65536"],
 ])("refuses %s %s and says what it takes", (flag, value) => {
   expect(() => parseStartOptions([`${flag}=${value}`])).toThrow(new RegExp(`${flag} takes a whole number from`));
 });

@@ -8,6 +8,8 @@ export interface StartOptions {
   readonly seconds: number | undefined;
   /** Whether to end with one line of JSON on standard output. */
   readonly json: boolean;
+  /** Port of the master; undefined: 6256, or any free one where that is taken. */
+  readonly port: number | undefined;
   /** Folder that holds databases, keys and the Worker bundle. */
   readonly stateDir: string;
 }
@@ -18,6 +20,7 @@ export const startHelp = `npm start [-- OPTIONS]   runs a master, clusters and p
   --clusters N    cluster processes (default 2; 1 to 16)
   --seconds S     stop S seconds after all have joined (default: run until Ctrl-C)
   --json          end with one line of JSON on standard output; progress goes to standard error
+  --port N        the master's port (default 6256, or a free one where that is taken; 0: any free one)
   --state DIR     where databases and keys are kept (default .sustenet; npm run clean wipes it)
   --help          this text`;
 
@@ -30,6 +33,7 @@ export function parseStartOptions(args: readonly string[]): StartOptions | "help
       clusters: { type: "string", default: "2" },
       seconds: { type: "string" },
       json: { type: "boolean", default: false },
+      port: { type: "string" },
       state: { type: "string", default: ".sustenet" },
       help: { type: "boolean", default: false },
     },
@@ -40,11 +44,13 @@ export function parseStartOptions(args: readonly string[]): StartOptions | "help
     clusters: parseCount("clusters", values.clusters, 1, 16),
     seconds: values.seconds === undefined ? undefined : parseCount("seconds", values.seconds, 1, 86_400),
     json: values.json,
+    port: values.port === undefined ? undefined : parseCount("port", values.port, 0, 65_535),
     stateDir: values.state,
   };
 }
 
-function parseCount(flag: string, text: string, min: number, max: number): number {
+/** A whole number in a flag. @throws Error that says what the flag takes */
+export function parseCount(flag: string, text: string, min: number, max: number): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || value < min || value > max) {
     throw new Error(`--${flag} takes a whole number from ${min} to ${max}, not "${text}"`);

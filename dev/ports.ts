@@ -1,8 +1,15 @@
 import { createServer } from "node:net";
 
-/** `preferred` if it is free at `host`, otherwise a free port; 0 means any. */
-export async function findPort(host: string, preferred: number): Promise<number> {
-  return (await tryPort(host, preferred)) ?? (await tryPort(host, 0)) ?? fail(host);
+/** Whether nothing listens there at this moment. By the time that it is used, something may: whoever binds it has to cope. */
+export async function isPortFree(host: string, port: number): Promise<boolean> {
+  return (await tryPort(host, port)) !== undefined;
+}
+
+/** A port that is free at this moment. */
+export async function freePort(host: string): Promise<number> {
+  const port = await tryPort(host, 0);
+  if (port === undefined) throw new Error(`no free port at ${host}`);
+  return port;
 }
 
 function tryPort(host: string, port: number): Promise<number | undefined> {
@@ -14,8 +21,4 @@ function tryPort(host: string, port: number): Promise<number | undefined> {
       server.close(() => resolve(typeof address === "object" ? address?.port : undefined));
     });
   });
-}
-
-function fail(host: string): never {
-  throw new Error(`no free port at ${host}`);
 }

@@ -12,6 +12,9 @@ export interface StackProcess {
   stop(deadlineMs?: number): Promise<void>;
 }
 
+/** Groups of processes that have not ended, by the id of their first. */
+const running = new Set<number>();
+
 /** The environment of the parent process plus `environment`. Each line of output goes to `onLine`, each IPC message to `onMessage`. */
 export function startProcess(options: {
   readonly title: string;
@@ -36,10 +39,10 @@ export function startProcess(options: {
     if (stream !== null) createInterface({ input: stream }).on("line", options.onLine);
   }
   if (options.onMessage !== undefined) child.on("message", options.onMessage);
-  let running = true;
+  running.add(pid);
   const ended = new Promise<string>((resolve) => {
     child.on("exit", (code, signal) => {
-      running = false;
+      running.delete(pid);
       // What it started must not outlive it: workerd, for one, survives a parent that is killed.
       killGroup(pid);
       resolve(signal ?? String(code));
@@ -51,8 +54,8 @@ export function startProcess(options: {
     pid,
     ended,
     stop: async (deadlineMs = 15_000) => {
-      if (!running) return;
-      if (options.endsOnDisconnect === true) child.disconnect();
+      if (!running.has(pid)) return;
+      if (options.endsOnDisconnect === true && child.connected) child.disconnect();
       else child.kill("SIGTERM");
       const timer = setTimeout(() => killGroup(pid), deadlineMs);
       await ended;
@@ -68,4 +71,9 @@ export function killGroup(pid: number): void {
   } catch {
     // It has ended already.
   }
+}
+
+/** Ends every process that was started here, and all that they started, at once: workerd outlives a parent that is killed. */
+export function killAll(): void {
+  for (const pid of running) killGroup(pid);
 }

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { enrolClusterKey } from "../control-plane/store/cluster-keys.ts";
 import { createClusterKey } from "../data-plane/index.ts";
 import type { MasterReport } from "./master.ts";
-import { findPort } from "./ports.ts";
+import { isPortFree } from "./ports.ts";
 import { startProcess, type StackProcess } from "./process.ts";
 
 const masterStartTimeoutMs = 120_000;
@@ -21,15 +21,22 @@ export interface MasterProcess extends StackProcess {
 /** Starts workerd with the Worker in it and its services; resolves when it answers. */
 export async function startMaster(options: {
   readonly stateDir: string;
-  readonly port?: number;
+  /** 0: any; without it 6256, or any where that is taken. */
+  readonly port?: number | undefined;
   readonly environment?: Readonly<Record<string, string>>;
   readonly say: Say;
+  /** Calls it off; nothing of it is left then. */
+  readonly signal?: AbortSignal;
 }): Promise<MasterProcess> {
-  const { promise, resolve: onReady } = Promise.withResolvers<MasterReport & { event: "ready" }>();
+  const { promise, resolve: onReady, reject: onFailed } = Promise.withResolvers<MasterReport & { event: "ready" }>();
   const master = startProcess({
     title: "master",
     file: join(import.meta.dirname, "master.ts"),
-    args: ["--state", resolve(options.stateDir), "--port", String(options.port ?? 6256)],
+    args: [
+      "--state",
+      resolve(options.stateDir),
+      ...(options.port === undefined ? [] : ["--port", String(options.port)]),
+    ],
     ...(options.environment === undefined ? {} : { environment: options.environment }),
     // miniflare has its own way with SIGTERM, which skips our goodbye.
     endsOnDisconnect: true,
@@ -40,11 +47,12 @@ export async function startMaster(options: {
     onMessage: (message) => {
       if (isMasterReport(message)) {
         if (message.event === "ready") onReady(message);
+        else if (message.event === "failed") onFailed(new Error(message.text));
         else options.say("master", message.text);
       }
     },
   });
-  const report = await orFail(promise, master, masterStartTimeoutMs);
+  const report = await orFail(promise, master, masterStartTimeoutMs, options.signal);
   return { ...master, url: report.url, database: { url: report.databaseUrl, authToken: report.databaseToken } };
 }
 
@@ -52,16 +60,21 @@ export interface ClusterProcess extends StackProcess {
   readonly port: number;
 }
 
-/** Makes a key for the cluster, enrols it, starts the process, and resolves when it is registered. */
-export async function startCluster(options: {
+export interface ClusterOptions {
   readonly stateDir: string;
   readonly number: number;
   readonly master: Pick<MasterProcess, "url" | "database">;
   readonly say: Say;
   /** More lines for the `[cluster]` section of its Config.toml. */
   readonly settings?: readonly string[];
-}): Promise<ClusterProcess> {
-  const title = `cluster-${options.number}`;
+  /** Calls it off; nothing of it is left then. */
+  readonly signal?: AbortSignal;
+}
+
+/** Makes a key for the cluster, enrols it, starts the process, and resolves when it is registered. */
+export async function startCluster(options: ClusterOptions): Promise<ClusterProcess> {
+  const { number, say } = options;
+  const title = `cluster-${number}`;
   const folder = resolve(options.stateDir, "clusters", title);
   const keysDir = join(folder, "keys");
   mkdirSync(folder, { recursive: true });
@@ -69,7 +82,25 @@ export async function startCluster(options: {
     const { publicKey } = await createClusterKey(keysDir, "cluster_key");
     await enrolClusterKey(options.master.database, { name: title, publicKey });
   }
-  const port = await findPort("127.0.0.1", firstClusterPort + options.number - 1);
+  const port = firstClusterPort + number - 1;
+  if (await isPortFree("127.0.0.1", port)) {
+    try {
+      return await runCluster(options, title, folder, String(port));
+    } catch (error) {
+      // Somebody may have taken it in this very moment: a second stack that was started along with this one.
+      if (options.signal?.aborted === true || (await isPortFree("127.0.0.1", port))) throw error;
+    }
+  }
+  say(title, `port ${port} is taken; it takes one that is free instead`);
+  return runCluster(options, title, folder, '"free"');
+}
+
+async function runCluster(
+  options: ClusterOptions,
+  title: string,
+  folder: string,
+  port: string,
+): Promise<ClusterProcess> {
   writeFileSync(
     join(folder, "Config.toml"),
     [
@@ -97,22 +128,29 @@ export async function startCluster(options: {
     file: join(import.meta.dirname, "cluster.ts"),
     cwd: folder,
     onLine: (line) => {
-      const event = parseLogLine(line);
-      if (event?.event === "ready") onReady(port);
-      options.say(title, event?.msg ?? line);
+      const entry = parseLogLine(line);
+      if (entry?.event === "ready" && entry.port !== undefined) onReady(entry.port);
+      options.say(title, entry?.msg ?? line);
     },
   });
-  await orFail(promise, cluster, clusterStartTimeoutMs);
-  return { ...cluster, port };
+  return { ...cluster, port: await orFail(promise, cluster, clusterStartTimeoutMs, options.signal) };
 }
 
-/** `promise`, or an error when the process ends or the time runs out before. */
-async function orFail<T>(promise: Promise<T>, child: StackProcess, timeoutMs: number): Promise<T> {
+/** `promise`, or an error when the process ends, the time runs out or it is called off before; the process has ended then. */
+async function orFail<T>(
+  promise: Promise<T>,
+  child: StackProcess,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(
     () => reject(new Error(`${child.title} was not ready after ${timeoutMs / 1_000} s`)),
     timeoutMs,
   );
+  const onAbort = (): void => reject(new Error(`${child.title} was called off`));
+  signal?.addEventListener("abort", onAbort);
+  if (signal?.aborted === true) onAbort();
   const ended = child.ended.then((how) =>
     Promise.reject(new Error(`${child.title} ended (${how}) before it was ready`)),
   );
@@ -123,6 +161,7 @@ async function orFail<T>(promise: Promise<T>, child: StackProcess, timeoutMs: nu
     throw error;
   } finally {
     clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
     ended.catch(() => undefined);
   }
 }
@@ -135,16 +174,17 @@ function readMasterLog(line: string): string | undefined {
 }
 
 /** A line of a JSON log. */
-function parseLogLine(line: string): { event?: string; level?: string; msg?: string } | undefined {
+function parseLogLine(line: string): { event?: string; level?: string; msg?: string; port?: number } | undefined {
   if (!line.startsWith("{")) return undefined;
   try {
     const value: unknown = JSON.parse(line);
     if (typeof value !== "object" || value === null) return undefined;
-    const { event, level, msg }: { event?: unknown; level?: unknown; msg?: unknown } = value;
+    const { event, level, msg, port }: { event?: unknown; level?: unknown; msg?: unknown; port?: unknown } = value;
     return {
       ...(typeof level === "string" ? { level } : {}),
       ...(typeof event === "string" ? { event } : {}),
       ...(typeof msg === "string" ? { msg } : {}),
+      ...(typeof port === "number" ? { port } : {}),
     };
   } catch {
     return undefined;

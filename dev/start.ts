@@ -1,8 +1,9 @@
 /** `npm start`: a master, clusters and players on this machine, each a process of its own. Flags: `npm start -- --help`. */
 import { parseStartOptions, startHelp, type StartOptions } from "./options.ts";
 import { startPlayers } from "./player-processes.ts";
-import { killGroup, type StackProcess } from "./process.ts";
+import { killAll, type StackProcess } from "./process.ts";
 import { createStateDir } from "./state-dir.ts";
+import { lockState } from "./state-lock.ts";
 import { startCluster, startMaster } from "./stack.ts";
 import { isFlawless, type Summary } from "./tally.ts";
 
@@ -14,28 +15,30 @@ const say = (who: string, what: string): void => {
   (options.json ? process.stderr : process.stdout).write(line);
 };
 
-const interrupted = Promise.withResolvers<"interrupted">();
-let interrupts = 0;
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, () => {
-    interrupts += 1;
-    if (interrupts === 1) {
-      say("sustenet", "stopping; once more to stop at once");
-      interrupted.resolve("interrupted");
-    } else {
-      // The whole group of each: workerd outlives a parent that is killed.
-      for (const { pid } of started) killGroup(pid);
-      process.exit(130);
-    }
+const interrupt = new AbortController();
+const { signal } = interrupt;
+const interrupted = new Promise<"interrupted">((resolve) => {
+  signal.addEventListener("abort", () => resolve("interrupted"));
+});
+for (const name of ["SIGINT", "SIGTERM"] as const) {
+  process.on(name, () => {
+    if (signal.aborted) process.exit(130);
+    say("sustenet", "stopping; once more to stop at once");
+    interrupt.abort();
   });
 }
+process.on("exit", killAll);
 
 const started: StackProcess[] = [];
 try {
   process.exitCode = await run();
 } catch (error) {
-  say("sustenet", `failed: ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = 1;
+  if (signal.aborted) {
+    process.exitCode = options.seconds === undefined ? 0 : 1;
+  } else {
+    say("sustenet", `failed: ${error instanceof Error ? error.message : String(error)}`);
+    process.exitCode = 1;
+  }
 } finally {
   // The players first, then the clusters, the master last: each can still say goodbye to the next.
   for (const child of started.toReversed()) await child.stop();
@@ -44,23 +47,28 @@ try {
 
 async function run(): Promise<number> {
   const stateDir = createStateDir(options.stateDir);
-  const master = await startMaster({ stateDir, say });
+  lockState(stateDir, "stack", { pid: process.pid, command: "npm start" });
+  const master = await startMaster({ stateDir, port: options.port, say, signal });
   started.push(master);
   say("master", `process ${master.pid}`);
   void master.ended.then((how) => say("master", `ended (${how}); whoever plays plays on`));
 
-  const clusters = await Promise.all(
-    Array.from({ length: options.clusters }, (_, index) => startCluster({ stateDir, number: index + 1, master, say })),
+  const clusters = await Promise.allSettled(
+    Array.from({ length: options.clusters }, async (_, index) => {
+      const cluster = await startCluster({ stateDir, number: index + 1, master, say, signal });
+      started.push(cluster);
+    }),
   );
-  started.push(...clusters);
+  // All of them, so that none is still on its way when the others are stopped.
+  for (const cluster of clusters) if (cluster.status === "rejected") throw cluster.reason;
   if (options.players === 0) {
-    await interrupted.promise;
+    await interrupted;
     return 0;
   }
 
   const players = startPlayers({ masterUrl: master.url, count: options.players, say });
   started.push(...players.processes);
-  const outcome = await Promise.race([players.allTried, interrupted.promise]);
+  const outcome = await Promise.race([players.allTried, interrupted]);
   if (outcome !== "interrupted") {
     say("players", `${players.joined()} of ${options.players} have joined; they play`);
     players.play();
@@ -83,7 +91,7 @@ async function playOn(summary: () => Summary): Promise<void> {
   }, progressIntervalMs);
   const timeUp = Promise.withResolvers<void>();
   const timer = options.seconds === undefined ? undefined : setTimeout(timeUp.resolve, options.seconds * 1_000);
-  await Promise.race([timeUp.promise, interrupted.promise]);
+  await Promise.race([timeUp.promise, interrupted]);
   clearTimeout(timer);
   clearInterval(progress);
 }

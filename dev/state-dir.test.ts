@@ -24,6 +24,11 @@ it("says why it cannot, and what to do", () => {
   expect(() => createStateDir(join(folder, "file", "below"))).toThrow(/cannot be made \(ENOTDIR\): name another/);
 });
 
+it("says that what is there is no folder", () => {
+  writeFileSync(join(folder, "file"), "");
+  expect(() => createStateDir(join(folder, "file"))).toThrow(/file cannot be used \(ENOTDIR\): name another/);
+});
+
 it.runIf(process.platform === "linux")("gives up at once where the system makes no folders", () => {
   expect(() => createStateDir("/proc/sustenet")).toThrow(/cannot be made/);
 });

@@ -10,15 +10,16 @@ const buildTimeoutMs = 120_000;
 /**
  * Builds the very bundle that `wrangler deploy` would upload, into `folder`, and returns the path of its entry module.
  *
- * @throws Error with wrangler's own words when the build fails.
+ * @throws Error with wrangler's own words when the build fails, and what `signal` was aborted with.
  */
-export async function buildWorkerBundle(folder: string): Promise<string> {
+export async function buildWorkerBundle(folder: string, signal?: AbortSignal): Promise<string> {
   mkdirSync(folder, { recursive: true });
   const arguments_ = ["deploy", "--dry-run", "--outdir", folder];
   const { code, output } = await new Promise<{ code: number | null; output: string }>((resolve, reject) => {
     const child = spawn(join(root, "node_modules/.bin/wrangler"), arguments_, {
       cwd: root,
       timeout: buildTimeoutMs,
+      ...(signal === undefined ? {} : { signal }),
       stdio: ["ignore", "pipe", "pipe"],
       env: {
         ...process.env,
@@ -32,9 +33,10 @@ export async function buildWorkerBundle(folder: string): Promise<string> {
     let output = "";
     child.stdout.setEncoding("utf8").on("data", (piece: string) => (output += piece));
     child.stderr.setEncoding("utf8").on("data", (piece: string) => (output += piece));
-    child.on("error", reject);
+    child.on("error", (error) => reject(signal?.aborted === true ? signal.reason : error));
     child.on("close", (code) => resolve({ code, output }));
   });
+  signal?.throwIfAborted();
   if (code !== 0) throw new Error(`wrangler could not build the Worker:\n${output}`);
   return join(folder, "worker.js");
 }

@@ -1,37 +1,62 @@
-import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { killGroup } from "../../dev/process.ts";
 import { type RunningCommand, startCommand } from "../support/command.ts";
+import { processesWith } from "../support/processes.ts";
 
+const runVariable = "SUSTENET_TEST_RUN";
 let stateDir: string;
-let running: RunningCommand | undefined;
+let run: string;
+let running: RunningCommand[];
+let servers: Server[];
 
 beforeEach(() => {
   stateDir = mkdtempSync(join(tmpdir(), "sustenet-start-"));
+  run = randomUUID();
+  running = [];
+  servers = [];
 });
 
 afterEach(async () => {
-  if (running?.child.exitCode === null) {
-    running.child.kill("SIGTERM");
-    await running.ended;
+  for (const { child, ended } of running) {
+    if (child.exitCode === null) child.kill("SIGTERM");
+    await ended;
   }
-  running = undefined;
+  for (const server of servers) server.close();
   rmSync(stateDir, { recursive: true, force: true });
 });
 
-function npmStart(...args: string[]): RunningCommand {
-  running = startCommand("dev/start.ts", [...args, "--state", stateDir]);
-  return running;
+function begin(file: string, args: readonly string[]): RunningCommand {
+  const command = startCommand(file, args, { env: { [runVariable]: run } });
+  running.push(command);
+  return command;
 }
 
-/** Process ids of everything that runs from this test's state folder. */
-function leftovers(): Promise<string> {
+function npmStart(...args: string[]): RunningCommand {
+  return begin("dev/start.ts", args.includes("--state") ? args : [...args, "--state", stateDir]);
+}
+
+/** Takes a port, one of its own or a certain one, until the test's end. */
+function occupy(port = 0): Promise<number> {
+  const server = createServer();
+  servers.push(server);
   return new Promise((resolve) => {
-    execFile("pgrep", ["-f", stateDir], (_error, stdout) => resolve(stdout.trim()));
+    // Taken already is as good.
+    server.on("error", () => resolve(port));
+    server.listen(port, "127.0.0.1", () => {
+      const address = server.address();
+      resolve(typeof address === "object" && address !== null ? address.port : port);
+    });
   });
+}
+
+/** Whatever this test has started and still runs, workerd included. */
+function leftovers(): string[] {
+  return processesWith(runVariable, run);
 }
 
 describe("npm start", () => {
@@ -47,7 +72,7 @@ describe("npm start", () => {
       "sent",
       expect.toSatisfy((sent: number) => sent >= 8 * 10),
     );
-    expect(await leftovers()).toBe("");
+    expect(leftovers()).toEqual([]);
   });
 
   it("loses nobody when the master is killed after the joins", async () => {
@@ -58,7 +83,7 @@ describe("npm start", () => {
     await start.line(/master +ended \(SIGKILL\)/);
     expect(await start.ended, start.stderr.join("\n")).toBe(0);
     expect(JSON.parse(start.stdout.at(-1) ?? "")).toMatchObject({ joined: 8, lost: 0, duplicated: 0, rejoined: 0 });
-    expect(await leftovers()).toBe("");
+    expect(leftovers()).toEqual([]);
   });
 
   it("runs until Ctrl-C and then stops everything", async () => {
@@ -67,7 +92,100 @@ describe("npm start", () => {
     start.child.kill("SIGINT");
     expect(await start.ended).toBe(0);
     expect(start.stdout.at(-1)).toMatch(/everything is stopped/);
-    expect(await leftovers()).toBe("");
+    expect(leftovers()).toEqual([]);
+  });
+
+  it("leaves nothing behind when Ctrl-C is pressed twice", async () => {
+    const start = npmStart("--players", "2", "--clusters", "1");
+    await start.line(/they play/);
+    expect(leftovers().some((process) => process.includes("workerd"))).toBe(true);
+    start.child.kill("SIGINT");
+    await start.line(/once more to stop at once/);
+    start.child.kill("SIGINT");
+    expect(await start.ended).toBe(130);
+    await expect.poll(leftovers).toEqual([]);
+  });
+
+  it.each([/building the Worker/, /master: ready/])("is called off by Ctrl-C while it starts, at %s", async (line) => {
+    const start = npmStart("--players", "2", "--clusters", "2");
+    await start.line(line);
+    start.child.kill("SIGINT");
+    expect(await start.ended).toBe(0);
+    expect(start.stdout.at(-1)).toMatch(/everything is stopped/);
+    expect(start.stdout.join("\n")).not.toMatch(/failed|they play/);
+    await expect.poll(leftovers).toEqual([]);
+  });
+
+  it("does not run twice on one state folder", async () => {
+    const first = npmStart("--players", "1", "--clusters", "1");
+    await first.line(/they play/);
+    const second = npmStart("--players", "1", "--clusters", "1");
+    expect(await second.ended).toBe(1);
+    const refusal = `the state folder ${stateDir} is in use by process ${first.child.pid} (npm start)`;
+    expect(second.stdout.filter((line) => line.includes("failed"))).toEqual([expect.stringContaining(refusal)]);
+    const master = begin("dev/master.ts", ["--state", stateDir]);
+    expect(await master.ended).toBe(1);
+    expect(master.stderr).toEqual([expect.stringContaining(refusal)]);
+
+    first.child.kill("SIGKILL");
+    await first.ended;
+    await expect.poll(leftovers, { timeout: 30_000 }).toEqual([]);
+    const third = npmStart("--players", "1", "--clusters", "1", "--seconds", "1");
+    expect(await third.ended, third.stdout.join("\n")).toBe(0);
+  });
+
+  it("runs beside another that starts at the same moment", async () => {
+    const bounded = ["--players", "2", "--clusters", "2", "--seconds", "2", "--json"];
+    const stacks = ["a", "b"].map((name) => npmStart(...bounded, "--state", join(stateDir, name)));
+    for (const stack of stacks) {
+      expect(await stack.ended, stack.stderr.join("\n")).toBe(0);
+      expect(JSON.parse(stack.stdout[0] ?? "")).toMatchObject({ joined: 2, lost: 0, duplicated: 0 });
+    }
+  });
+
+  it("says that a default port is taken, and takes another", async () => {
+    await Promise.all([occupy(6256), occupy(6257)]);
+    const start = npmStart("--players", "1", "--clusters", "1", "--seconds", "1");
+    expect(await start.ended, start.stdout.join("\n")).toBe(0);
+    const output = start.stdout.join("\n");
+    expect(output).toMatch(/port 6256 is taken; trying \d+ instead/);
+    expect(output).toMatch(/cluster-1 +port 6257 is taken; it takes one that is free instead/);
+  });
+
+  it("refuses a port that was asked for and is taken", async () => {
+    const port = await occupy();
+    const start = npmStart("--port", String(port));
+    expect(await start.ended).toBe(1);
+    expect(start.stdout.filter((line) => line.includes("failed"))).toEqual([
+      expect.stringContaining(`port ${port} is taken: stop what uses it, or name another with --port N`),
+    ]);
+    const master = begin("dev/master.ts", ["--state", stateDir, "--port", String(port)]);
+    expect(await master.ended).toBe(1);
+    expect(master.stderr).toEqual([expect.stringContaining(`port ${port} is taken`)]);
+    expect(leftovers()).toEqual([]);
+  });
+
+  it.each([
+    ["secrets.json", /secrets\.json cannot be used \(not what this program wrote there\)/],
+    ["turso.db", /cannot open the database .*turso\.db/],
+    ["supabase-auth.db", /cannot open its state .*supabase-auth\.db/],
+    ["stack.lock", /cannot be used/],
+  ])("says in one line that it cannot read %s", async (file, message) => {
+    writeFileSync(join(stateDir, file), "not what it should be");
+    const start = npmStart();
+    expect(await start.ended).toBe(1);
+    expect(start.stderr).toEqual([]);
+    expect(start.stdout.filter((line) => message.test(line))).toHaveLength(1);
+    expect(start.stdout.join("\n")).not.toMatch(/^ +at /m);
+  });
+
+  it("says in one line that it may not write to the state folder", async () => {
+    const start = npmStart("--state", "/proc/self");
+    expect(await start.ended).toBe(1);
+    expect(start.stdout.join("\n")).toMatch(/failed: the state folder \/proc\/self cannot be used/);
+    const master = begin("dev/master.ts", ["--state", "/proc/self"]);
+    expect(await master.ended).toBe(1);
+    expect(master.stderr).toEqual([expect.stringContaining("the state folder /proc/self cannot be used")]);
   });
 
   it.each([
@@ -78,5 +196,31 @@ describe("npm start", () => {
     const start = npmStart(...args);
     expect(await start.ended).toBe(2);
     expect(start.stderr.join("\n")).toMatch(message);
+  });
+});
+
+describe("npm run clean", () => {
+  it("wipes nothing under a running stack", async () => {
+    const start = npmStart("--players", "1", "--clusters", "1");
+    await start.line(/they play/);
+    const refused = begin("dev/clean.ts", ["--state", stateDir]);
+    expect(await refused.ended).toBe(1);
+    expect(refused.stderr).toEqual([
+      expect.stringContaining(
+        `nothing was wiped: the state folder ${stateDir} is in use by process ${start.child.pid}`,
+      ),
+    ]);
+    start.child.kill("SIGINT");
+    expect(await start.ended).toBe(0);
+    expect(await begin("dev/clean.ts", ["--state", stateDir]).ended).toBe(0);
+    expect(existsSync(stateDir)).toBe(false);
+  });
+
+  it("wipes no folder that no stack has made", async () => {
+    writeFileSync(join(stateDir, "thesis.txt"), "years of work");
+    const clean = begin("dev/clean.ts", ["--state", stateDir]);
+    expect(await clean.ended).toBe(1);
+    expect(clean.stderr.join("\n")).toMatch(/no stack has made/);
+    expect(existsSync(join(stateDir, "thesis.txt"))).toBe(true);
   });
 });
