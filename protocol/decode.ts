@@ -1,8 +1,11 @@
 import { ByteReader } from "./bytes.ts";
 import { ProtocolError } from "./error.ts";
 import { type Close, decodeClose, decodeReject, type Reject } from "./messages/farewell.ts";
+import { decodeEntities, type Entities } from "./messages/entities.ts";
+import { decodeFragment, type Fragment } from "./messages/fragment.ts";
 import { decodeHello, type Hello } from "./messages/hello.ts";
 import { decodeJoin, type Join } from "./messages/join.ts";
+import { decodeKinds, type Kinds } from "./messages/kinds.ts";
 import { decodeMessage, type Message } from "./messages/message.ts";
 import { decodeMove, decodePosition, type Move, type Position } from "./messages/move.ts";
 import { decodePing, decodePong, type Ping, type Pong } from "./messages/ping.ts";
@@ -50,6 +53,9 @@ export type ClusterMessage =
   | Resumed
   | ResumeToken
   | Position
+  | Kinds
+  | Entities
+  | Fragment
   | Message
   | State
   | Request
@@ -83,6 +89,9 @@ const fromCluster: Decoders<ClusterMessage> = new Map<number, (reader: ByteReade
   [messageTypes.resumed, decodeResumed],
   [messageTypes.resumeToken, decodeResumeToken],
   [messageTypes.position, decodePosition],
+  [messageTypes.kinds, decodeKinds],
+  [messageTypes.entities, decodeEntities],
+  [messageTypes.fragment, decodeFragment],
   [messageTypes.message, decodeMessage],
   [messageTypes.state, decodeState],
   [messageTypes.request, decodeRequest],

@@ -2,12 +2,18 @@
 export { ByteReader, ByteWriter, decodeUtf8, encodeUtf8 } from "./bytes.ts";
 export { type CloseCode, closeCodeAdvice, closeCodeName, closeCodes, type CodeAdvice } from "./codes.ts";
 export { type ClientMessage, type ClusterMessage, decodeClientMessage, decodeClusterMessage } from "./decode.ts";
+export { KindTable } from "./entities/kind-table.ts";
+export { EntityView, type SeenEntity, type ViewListener } from "./entities/view.ts";
+export { type EntityKind, type FieldSpec, type FieldType, maskBits, type NumberType } from "./entities/wire.ts";
 export { ProtocolError, type ProtocolErrorCode } from "./error.ts";
 export { frameHeaderBytes, FrameParser } from "./frame.ts";
 export { limits } from "./limits.ts";
 export { type Close, encodeClose, encodeReject, type Reject } from "./messages/farewell.ts";
+export { encodeEntities, type Entities } from "./messages/entities.ts";
+export { encodeFragment, type Fragment } from "./messages/fragment.ts";
 export { encodeHello, type Hello } from "./messages/hello.ts";
 export { encodeJoin, type Join } from "./messages/join.ts";
+export { encodeKinds, type Kinds } from "./messages/kinds.ts";
 export { encodeMessage, type Message } from "./messages/message.ts";
 export { encodeMove, encodePosition, type Move, type Position } from "./messages/move.ts";
 export { encodePing, encodePong, type Ping, type Pong } from "./messages/ping.ts";

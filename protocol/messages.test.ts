@@ -5,6 +5,7 @@ import { ProtocolError } from "./error.ts";
 import { frameHeaderBytes } from "./frame.ts";
 import { limits } from "./limits.ts";
 import { encodeClose, encodeReject } from "./messages/farewell.ts";
+import { encodeFragment } from "./messages/fragment.ts";
 import { encodeHello } from "./messages/hello.ts";
 import { encodeJoin } from "./messages/join.ts";
 import { encodeMessage } from "./messages/message.ts";
@@ -213,3 +214,15 @@ function withTail(frame: Uint8Array): Uint8Array {
   bytes.set(frame);
   return bytes.subarray(frameHeaderBytes);
 }
+
+it.each([
+  [{ updateHz: 0 }],
+  [{ viewRange: -1 }],
+  [{ precision: 0 }],
+  [{ speedLimit: -0.5 }],
+  [{ name: "" }],
+  [{ name: "é".repeat(33) }],
+])("[FRAGMENT-2] encodes no fragment with %o", (change) => {
+  const fragment = { tick: 1, updateHz: 20, viewRange: 100, precision: 0.01, speedLimit: 0, name: "meadow" };
+  expect(() => encodeFragment({ ...fragment, ...change })).toThrow(ProtocolError);
+});

@@ -13,6 +13,9 @@ export const messageTypes = {
   ack: 0x0b,
   move: 0x10,
   position: 0x11,
+  kinds: 0x12,
+  entities: 0x13,
+  fragment: 0x14,
   message: 0x40,
   state: 0x41,
   request: 0x42,
@@ -33,7 +36,9 @@ export const features = {
   state: 2,
   /** REQUEST, RESPONSE and CANCEL. Section 5.9. */
   requests: 4,
+  /** KINDS, ENTITIES and FRAGMENT. Section 5.11. */
+  world: 8,
 } as const;
 
 /** Every feature that this code knows. */
-export const allFeatures: number = features.resume | features.state | features.requests;
+export const allFeatures: number = features.resume | features.state | features.requests | features.world;

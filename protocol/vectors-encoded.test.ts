@@ -1,9 +1,13 @@
 /** The encoders produce the bytes of the vectors, wherever an entry says that they must. */
 import { describe, expect, it } from "vitest";
 import { closeCodeName } from "./codes.ts";
+import type { EntityKind, FieldSpec } from "./entities/wire.ts";
 import { encodeClose, encodeReject } from "./messages/farewell.ts";
+import { encodeEntities } from "./messages/entities.ts";
+import { encodeFragment } from "./messages/fragment.ts";
 import { encodeHello } from "./messages/hello.ts";
 import { encodeJoin } from "./messages/join.ts";
+import { encodeKinds } from "./messages/kinds.ts";
 import { encodeMessage } from "./messages/message.ts";
 import { encodeMove, encodePosition } from "./messages/move.ts";
 import { encodePing, encodePong } from "./messages/ping.ts";
@@ -13,8 +17,11 @@ import { encodeState } from "./messages/state.ts";
 import { encodeWelcome } from "./messages/welcome.ts";
 import { fromHex, toHex } from "./vectors/hex.ts";
 import close from "./vectors/close.json" with { type: "json" };
+import entities from "./vectors/entities.json" with { type: "json" };
+import fragment from "./vectors/fragment.json" with { type: "json" };
 import hello from "./vectors/hello.json" with { type: "json" };
 import join from "./vectors/join.json" with { type: "json" };
+import kinds from "./vectors/kinds.json" with { type: "json" };
 import message from "./vectors/message.json" with { type: "json" };
 import move from "./vectors/move.json" with { type: "json" };
 import ping from "./vectors/ping.json" with { type: "json" };
@@ -65,6 +72,9 @@ suite(ping, encodePing);
 suite(pong, encodePong);
 suite(move, encodeMove);
 suite(position, encodePosition);
+suite(kinds, ({ kinds: told }) => encodeKinds({ kinds: told.map(kindOf) }));
+suite(entities, (fields) => encodeEntities({ ...fields, changes: fromHex(fields.changes) }));
+suite(fragment, encodeFragment);
 suite(message, (fields) => encodeMessage({ command: fields.command, payload: fromHex(fields.payload) }));
 suite(state, (fields) => encodeState({ ...fields, payload: fromHex(fields.payload) }));
 suite(request, (fields) => encodeRequest({ ...fields, payload: fromHex(fields.payload) }));
@@ -74,6 +84,20 @@ suite(ack, encodeAck);
 suite(resume, (fields) => encodeResume({ ...fields, token: fromHex(fields.token) }));
 suite(resumed, encodeResumed);
 suite(resumeToken, (fields) => encodeResumeToken({ ...fields, token: fromHex(fields.token) }));
+
+function kindOf(kind: (typeof kinds)["valid"][number]["fields"]["kinds"][number]): EntityKind {
+  return { ...kind, fields: kind.fields.map(fieldOf) };
+}
+
+/** JSON's types say no more than `string`. */
+function fieldOf(field: { readonly name: string; readonly type: string }): FieldSpec {
+  const { name, type } = field;
+  if (type === "bytes") return { name, type, maxBytes: "maxBytes" in field ? Number(field.maxBytes) : 0 };
+  for (const known of ["u8", "u16", "u32", "i16", "f32", "angle", "flags"] as const) {
+    if (known === type) return { name, type: known };
+  }
+  throw new Error(`no type of field is called ${type}`);
+}
 
 function codeOf(fields: FarewellFields): NonNullable<ReturnType<typeof closeCodeName>> {
   const name = closeCodeName(fields.code);

@@ -11,8 +11,11 @@ import { messageTypes } from "./types.ts";
 import { fromHex, toHex } from "./vectors/hex.ts";
 import close from "./vectors/close.json" with { type: "json" };
 import codes from "./vectors/codes.json" with { type: "json" };
+import entities from "./vectors/entities.json" with { type: "json" };
+import fragment from "./vectors/fragment.json" with { type: "json" };
 import hello from "./vectors/hello.json" with { type: "json" };
 import join from "./vectors/join.json" with { type: "json" };
+import kinds from "./vectors/kinds.json" with { type: "json" };
 import message from "./vectors/message.json" with { type: "json" };
 import move from "./vectors/move.json" with { type: "json" };
 import ping from "./vectors/ping.json" with { type: "json" };
@@ -63,6 +66,9 @@ const files: readonly MessageVectors[] = [
   ack,
   move,
   position,
+  kinds,
+  entities,
+  fragment,
   message,
   state,
   request,
@@ -192,8 +198,9 @@ function receiversOf(file: MessageVectors): ("cluster" | "client")[] {
   return receivers;
 }
 
-/** JSON has no bytes: a payload or token is hexadecimal there. */
+/** JSON has no bytes: payload, token and changes are hexadecimal there. */
 function fieldsOf(fields: object): object {
+  if ("changes" in fields && typeof fields.changes === "string") return { ...fields, changes: fromHex(fields.changes) };
   if ("payload" in fields && typeof fields.payload === "string") return { ...fields, payload: fromHex(fields.payload) };
   if (!("token" in fields) || typeof fields.token !== "string") return fields;
   return { ...fields, token: fromHex(fields.token) };

@@ -85,7 +85,7 @@ describe("joining", () => {
     await clock.advance(1_500);
     expect(transport.last.writes).toEqual([
       [
-        { type: "hello", minVersion: 1, maxVersion: 1, features: 7, client: "test/1" },
+        { type: "hello", minVersion: 1, maxVersion: 1, features: 15, client: "test/1" },
         { type: "join", ticket: "t.i.c" },
       ],
     ]);
@@ -138,7 +138,7 @@ describe("joining", () => {
   it.each([
     ["[HELLO-3] a version", { version: 2 }],
     ["[HELLO-3] a version", { version: 0 }],
-    ["[HELLO-4] a feature", { features: 8 }],
+    ["[HELLO-4] a feature", { features: 16 }],
   ])("%s that was not offered is refused: %o", async (_, changes) => {
     const { transport, open } = setUp();
     const opening = open();

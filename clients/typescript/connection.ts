@@ -380,6 +380,9 @@ const featureOf: ReadonlyMap<ClusterMessage["type"], number> = new Map<ClusterMe
   ["cancel", features.requests],
   ["ack", features.resume],
   ["resumeToken", features.resume],
+  ["kinds", features.world],
+  ["entities", features.world],
+  ["fragment", features.world],
 ]);
 
 /** A joined connection, and what its session remembers. */

@@ -1,5 +1,5 @@
 import { type EntityStore, historyTicks } from "./entity-store.ts";
-import { fieldTypes, maskBits, writeSigned, writeVarint } from "./wire.ts";
+import { fieldTypes, maskBits, writeSigned, writeVarint } from "../../protocol/entities/wire.ts";
 import type { Work } from "./work.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { EntityStore } from "./entity-store.ts";
-import { KindTable } from "./kind-table.ts";
-import { createRandom, randomInteger } from "./testing/seeded-random.ts";
+import { KindTable } from "../../protocol/entities/kind-table.ts";
+import { createRandom, randomInteger } from "../../protocol/testing/seeded-random.ts";
 
 const kinds = new KindTable([
   {

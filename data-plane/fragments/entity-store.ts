@@ -1,5 +1,5 @@
-import type { KindTable } from "./kind-table.ts";
-import { type EntityKind, type FieldSpec, maskBits, maxSteps, type NumberType } from "./wire.ts";
+import type { KindTable } from "../../protocol/entities/kind-table.ts";
+import { type EntityKind, type FieldSpec, maskBits, maxSteps, type NumberType } from "../../protocol/entities/wire.ts";
 
 /** Ticks whose quantised positions are kept, so that an update can be a difference against any of them. */
 export const historyTicks = 16;

@@ -1,7 +1,7 @@
 import type { Box, Fragment, Point } from "./layout.ts";
 import { readLevels } from "./settings-table.ts";
 import type { NumberRange, TableReader } from "./table-reader.ts";
-import { maxSteps } from "./wire.ts";
+import { maxSteps } from "../../protocol/entities/wire.ts";
 
 /** A fragment as it was read, and where. */
 export interface ReadFragment {

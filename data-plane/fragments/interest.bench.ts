@@ -3,9 +3,9 @@
  * each row. Everybody walks, at 20 ticks a second, and sees the 50 nearest of about 100 in range. Means are of the
  * thread's CPU time, which others on the machine do not lengthen; the p99 is of the clock, which they do.
  */
-import { KindTable } from "./kind-table.ts";
+import { KindTable } from "../../protocol/entities/kind-table.ts";
 import { parseLayout } from "./layout-parser.ts";
-import { createRandom, randomBelow } from "./testing/seeded-random.ts";
+import { createRandom, randomBelow } from "../../protocol/testing/seeded-random.ts";
 import { FrameTarget } from "./view-writer.ts";
 import { World } from "./world.ts";
 

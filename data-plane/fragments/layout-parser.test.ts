@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { maxFragments, parseLayout } from "./layout-parser.ts";
 import { createRandomFragments } from "./testing/random-world.ts";
-import { createRandom } from "./testing/seeded-random.ts";
+import { createRandom } from "../../protocol/testing/seeded-random.ts";
 
 const north = { name: "north", min: [0, 0], max: [100, 50] };
 const south = { name: "south", min: [0, 50], max: [100, 100] };

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Box } from "./layout.ts";
 import { createLocator } from "./locator.ts";
 import { assertLayout, createRandomFragments } from "./testing/random-world.ts";
-import { createRandom, type Random, randomBelow, randomInteger } from "./testing/seeded-random.ts";
+import { createRandom, type Random, randomBelow, randomInteger } from "../../protocol/testing/seeded-random.ts";
 
 describe("createLocator", () => {
   it("finds the one box that holds a point, on borders too", () => {

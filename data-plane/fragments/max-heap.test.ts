@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { MaxHeap } from "./max-heap.ts";
-import { createRandom, randomInteger } from "./testing/seeded-random.ts";
+import { createRandom, randomInteger } from "../../protocol/testing/seeded-random.ts";
 
 it("gives back what was put in, greatest first", () => {
   const random = createRandom(1);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Membership, type MembershipEvent } from "./membership.ts";
 import { assertLayout, createRandomFragments } from "./testing/random-world.ts";
-import { createRandom, type Random, randomBelow, randomInteger } from "./testing/seeded-random.ts";
+import { createRandom, type Random, randomBelow, randomInteger } from "../../protocol/testing/seeded-random.ts";
 
 const west = { name: "west", min: [0, 0], max: [100, 100] };
 const east = { name: "east", min: [100, 0], max: [200, 100] };

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { EntityStore } from "./entity-store.ts";
-import { KindTable } from "./kind-table.ts";
+import { KindTable } from "../../protocol/entities/kind-table.ts";
 import { type Reach, SpatialGrid } from "./spatial-grid.ts";
-import { createRandom, type Random, randomBelow } from "./testing/seeded-random.ts";
+import { createRandom, type Random, randomBelow } from "../../protocol/testing/seeded-random.ts";
 import { createWork } from "./work.ts";
 
 const kinds = new KindTable([{ id: 0, name: "dot", fields: [] }]);

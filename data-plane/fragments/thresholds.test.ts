@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createRandom, randomInteger } from "./testing/seeded-random.ts";
+import { createRandom, randomInteger } from "../../protocol/testing/seeded-random.ts";
 import { assertLayout } from "./testing/random-world.ts";
 import { fallBackPlayers, nextLevel, settingsAt, stepLevels } from "./thresholds.ts";
 

@@ -1,11 +1,11 @@
 import type { EntityEncoder } from "./entity-encoder.ts";
 import type { EntityStore } from "./entity-store.ts";
 import type { Interest } from "./interest.ts";
-import type { KindTable } from "./kind-table.ts";
+import type { KindTable } from "../../protocol/entities/kind-table.ts";
 import { MaxHeap } from "./max-heap.ts";
 import type { ViewRules } from "./view-rules.ts";
 import type { VisibleSets } from "./visible-sets.ts";
-import { maxVarintBytes, varintBytes, writeVarint } from "./wire.ts";
+import { maxVarintBytes, varintBytes, writeVarint } from "../../protocol/entities/wire.ts";
 import type { Work } from "./work.ts";
 
 /** Above any score of an entity that does not starve. */
@@ -37,7 +37,7 @@ export function leastFrameBytes(kinds: KindTable, mostVisible: number): number {
   return 4 + 2 * maxVarintBytes + mostVisible * handleBytes + 2 * record;
 }
 
-/** Writes the ENTITIES frames: what {@link Interest} decided, and the updates that are due. Spec: WIRE.md. */
+/** Writes the ENTITIES frames: what {@link Interest} decided, and the updates that are due. Spec: docs/PROTOCOL.md, section 5.11. */
 export class ViewWriter {
   readonly #store: EntityStore;
   readonly #work: Work;

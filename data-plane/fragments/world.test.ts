@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { KindTable } from "./kind-table.ts";
+import { ByteReader } from "../../protocol/bytes.ts";
+import { decodeEntities } from "../../protocol/messages/entities.ts";
+import { KindTable } from "../../protocol/entities/kind-table.ts";
 import { assertLayout, createRandomFragments, type FragmentTable } from "./testing/random-world.ts";
-import { createRandom, type Random, randomInteger } from "./testing/seeded-random.ts";
+import { createRandom, type Random, randomInteger } from "../../protocol/testing/seeded-random.ts";
 import { ViewAudit } from "./testing/view-audit.ts";
-import { EntityView } from "./view.ts";
+import { EntityView } from "../../protocol/entities/view.ts";
 import { type Restlessness, Wanderers } from "./testing/wanderers.ts";
 import { FrameTarget, leastFrameBytes } from "./view-writer.ts";
 import { World } from "./world.ts";
@@ -99,7 +101,7 @@ describe("the frames of a world", () => {
       Math.max(least, Math.min(65_534, Math.floor(byteBudget / 7))),
     );
     expect(world.work.deferred > 0).toBe(byteBudget < 1e8);
-    // The bound of WIRE.md: P, S, K, G and m.
+    // The bound of docs/PROTOCOL.md, section 5.11: P, S, K, G and m.
     const longestTier = Math.floor((4 * tickHz) / 7);
     const gap = Math.ceil(tickHz / 7);
     const surely = Math.floor((frameBytes - 4 - 10 - maxVisible) / 2 / (1 + kinds.maxUpdateBytes));
@@ -108,7 +110,7 @@ describe("the frames of a world", () => {
     expect(audit.result.longestWait).toBeGreaterThan(5);
   });
 
-  it("tell everything in the end: when all stand still, clients have the last state", () => {
+  it("[ENTITIES-7] tell everything in the end, and then nothing: when all stand still, clients have the last state", () => {
     const random = createRandom(7);
     const { world, audit, wanderers } = create(random, randomTables(random, 4_000), { ...restless, churn: 0 });
     for (let round = 0; round < 100; round++) {
@@ -130,7 +132,7 @@ describe("the frames of a world", () => {
     }
   });
 
-  it("have the important entity first when the budget is short, and the least important in time", () => {
+  it("[ENTITIES-8] have the important entity first when the budget is short, and the least important in time", () => {
     const world = new World({ layout: assertLayout(crowd(1_000)), kinds, tickHz, maxPlayers: 1, maxEntities: 80 });
     const slots = Array.from({ length: 60 }, (_, index) => world.spawn(5, 50 + index * 0.001, 0, 0));
     const [boss = -1, leaf = -1, other = -1] = slots;
@@ -334,7 +336,9 @@ function watch(world: World, ticks: number, change: (tick: number) => void): (sl
   for (let tick = 0; tick < ticks; tick++) {
     change(tick);
     world.step();
-    view.apply(target.bytes.subarray(0, world.writeFrame(viewer, target, 0)), {
+    const end = world.writeFrame(viewer, target, 0);
+    if (end === 0) continue;
+    view.apply(decodeEntities(new ByteReader(target.bytes.subarray(0, end))), {
       onEnter: ({ number }) => told.set(number, []),
       onUpdate: ({ number }) => told.get(number)?.push(tick),
     });

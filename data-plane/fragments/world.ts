@@ -1,5 +1,5 @@
 import { EntityStore } from "./entity-store.ts";
-import type { KindTable } from "./kind-table.ts";
+import type { KindTable } from "../../protocol/entities/kind-table.ts";
 import type { Fragment, FragmentSettings, Layout } from "./layout.ts";
 import { Membership, type MembershipEvent } from "./membership.ts";
 import { type LevelChange, settingsAt, stepLevels } from "./thresholds.ts";

@@ -151,6 +151,6 @@ function enter({ session, claims }: Joining): undefined {
 
 /** What both sides have. Without STATE there would be MESSAGEs that are not numbered: no resuming then. [HELLO-4] [RESUME-1] */
 function featuresInForce(offered: number, resumeGraceMs: number): number {
-  const common = (offered & allFeatures) >>> 0;
+  const common = (offered & allFeatures & ~features.world) >>> 0;
   return resumeGraceMs > 0 && (common & features.state) !== 0 ? common : common & ~features.resume;
 }

@@ -10,6 +10,7 @@ import {
   encodeAck,
   encodeCancel,
   encodeClose,
+  encodeFragment,
   encodeHello,
   encodeJoin,
   encodeMessage,
@@ -31,6 +32,9 @@ import {
   ProtocolError,
   responseStatuses,
 } from "../../protocol/index.ts";
+
+import { maxHandles } from "../../protocol/entities/view.ts";
+import { fieldTypes } from "../../protocol/entities/wire.ts";
 
 const root = join(import.meta.dirname, "../..");
 const text = readFileSync(join(root, "docs/PROTOCOL.md"), "utf8");
@@ -78,6 +82,11 @@ describe("section 5, layouts", () => {
     { heading: "### 5.7 MOVE and POSITION", frame: encodePosition(placement) },
     { heading: "### 5.8 MESSAGE and STATE", frame: encodeMessage({ command: 0, payload: nothing }) },
     { heading: "### 5.8 MESSAGE and STATE", frame: encodeState({ command: 0, payload: nothing }) },
+    {
+      heading: "#### FRAGMENT",
+      frame: encodeFragment({ tick: 0, updateHz: 1, viewRange: 1, precision: 1, speedLimit: 0, name: "n" }),
+      variable: 1,
+    },
     { heading: requests, frame: encodeRequest({ id: 0, deadlineMs: 1, command: 0, payload: nothing }) },
     { heading: requests, table: 1, frame: encodeResponse({ id: 0, status: 0, payload: nothing }) },
     { heading: requests, table: 2, frame: encodeCancel({ id: 0 }) },
@@ -114,6 +123,11 @@ describe("section 5, layouts", () => {
     expect(Object.fromEntries(listed)).toEqual(responseStatuses);
   });
 
+  it("[KINDS-1] lists the types of field", () => {
+    const listed = tableOf("#### KINDS", 1).map(([code = "", name = ""]) => [name, Number(code)]);
+    expect(Object.fromEntries(listed)).toEqual(fieldTypes);
+  });
+
   it("[HELLO-4] lists the optional features, by their bits", () => {
     const listed = tableOf("### 5.1 HELLO", 1).map(([bit = "", name = ""]) => [name.toLowerCase(), 2 ** Number(bit)]);
     expect(Object.fromEntries(listed)).toEqual(features);
@@ -128,6 +142,7 @@ describe("section 5, layouts", () => {
 
 describe("limits", () => {
   it.each([
+    ["ENTITIES-1", `less than ${count(maxHandles)}`],
     ["FRAME-3", `${count(limits.maxHelloBytes)} for \`HELLO\``],
     ["FRAME-3", `${count(limits.maxJoinBytes)} for \`JOIN\``],
     ["FRAME-3", count(limits.maxFrameBytes)],

@@ -1,6 +1,6 @@
 import { type LayoutTables, parseLayout } from "../layout-parser.ts";
 import type { Layout } from "../layout.ts";
-import { type Random, randomBelow, randomInteger } from "./seeded-random.ts";
+import { type Random, randomBelow, randomInteger } from "../../../protocol/testing/seeded-random.ts";
 
 /** A `[[fragment]]` table. */
 export interface FragmentTable {

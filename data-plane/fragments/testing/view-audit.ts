@@ -1,5 +1,7 @@
-import type { SeenEntity } from "../view.ts";
-import { EntityView } from "../view.ts";
+import { ByteReader } from "../../../protocol/bytes.ts";
+import { decodeEntities } from "../../../protocol/messages/entities.ts";
+import type { SeenEntity } from "../../../protocol/entities/view.ts";
+import { EntityView } from "../../../protocol/entities/view.ts";
 import { FrameTarget } from "../view-writer.ts";
 import type { World } from "../world.ts";
 
@@ -71,7 +73,7 @@ export class ViewAudit {
     bytes.fill(0xee);
     const end = this.#world.writeFrame(player, this.#target, offset);
     if (end === offset) return;
-    view.apply(bytes.subarray(offset, end));
+    view.apply(decodeEntities(new ByteReader(bytes.subarray(offset, end))));
     this.result.frames++;
     this.result.largestFrame = Math.max(this.result.largestFrame, end - offset);
   }

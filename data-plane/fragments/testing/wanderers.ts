@@ -1,5 +1,5 @@
 import type { World } from "../world.ts";
-import { type Random, randomBelow, randomInteger } from "./seeded-random.ts";
+import { type Random, randomBelow, randomInteger } from "../../../protocol/testing/seeded-random.ts";
 
 /** How restless a world is; all but `players` and `entities` are chances a tick. */
 export interface Restlessness {

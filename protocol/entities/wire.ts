@@ -1,8 +1,8 @@
-import type { ByteReader } from "../../protocol/bytes.ts";
-import { ProtocolError } from "../../protocol/error.ts";
+import type { ByteReader } from "../bytes.ts";
+import { ProtocolError } from "../error.ts";
 
 /**
- * What the ENTITIES and KINDS frames are made of. Spec: WIRE.md beside this file. Cluster and client share it: it imports
+ * What the ENTITIES and KINDS frames are made of. Spec: docs/PROTOCOL.md, section 5.11. Cluster and client share it: it imports
  * nothing but the protocol's byte reader.
  */
 export const fieldTypes = {

@@ -1,10 +1,11 @@
-import { ByteReader } from "../../protocol/bytes.ts";
-import { ProtocolError } from "../../protocol/error.ts";
+import { ByteReader } from "../bytes.ts";
+import { ProtocolError } from "../error.ts";
+import type { Entities } from "../messages/entities.ts";
 import type { KindTable } from "./kind-table.ts";
 import { type EntityKind, type FieldSpec, maskBits, maxSteps, readSigned, readVarint } from "./wire.ts";
 
 /** Most entities in a view: a cluster's `max_visible` is at most this. */
-const maxHandles = 1_000;
+export const maxHandles = 1_000;
 
 /** An entity as a client knows it. */
 export interface SeenEntity {
@@ -42,7 +43,7 @@ interface Entry {
   stepsZ: number;
 }
 
-/** A client's side of ENTITIES: rebuilds, frame by frame, what its cluster shows it. Spec: WIRE.md. */
+/** A client's side of ENTITIES: rebuilds, frame by frame, what its cluster shows it. Spec: docs/PROTOCOL.md, section 5.11. */
 export class EntityView {
   /** Tick of the last frame; 0 before the first. */
   tick = 0;
@@ -67,13 +68,13 @@ export class EntityView {
   }
 
   /**
-   * Applies the body of an ENTITIES frame. Entities given to the listener are live: copy what is to be kept.
+   * Applies an ENTITIES frame. Entities given to the listener are live: copy what is to be kept.
    *
    * @throws ProtocolError when it is malformed; the view is of no use after that
    */
-  apply(body: Uint8Array, listener: ViewListener = {}): void {
-    const reader = new ByteReader(body);
-    this.tick = reader.u32();
+  apply({ tick, changes }: Pick<Entities, "tick" | "changes">, listener: ViewListener = {}): void {
+    const reader = new ByteReader(changes);
+    this.tick = tick;
     for (let left = readVarint(reader); left > 0; left--) this.#leave(reader, listener);
     for (let left = readVarint(reader); left > 0; left--) this.#enter(reader, listener);
     while (reader.remaining > 0) this.#update(reader, listener);

@@ -1,14 +1,5 @@
-import { ByteReader, ByteWriter, encodeUtf8 } from "../../protocol/bytes.ts";
-import { ProtocolError } from "../../protocol/error.ts";
-import {
-  type EntityKind,
-  fieldBytes,
-  type FieldSpec,
-  type FieldType,
-  fieldTypes,
-  maxFields,
-  maxVarintBytes,
-} from "./wire.ts";
+import { encodeUtf8 } from "../bytes.ts";
+import { type EntityKind, fieldBytes, maxFields, maxVarintBytes } from "./wire.ts";
 
 /** Longest name of a kind or field, in bytes of UTF-8. */
 const maxNameBytes = 64;
@@ -50,63 +41,6 @@ export class KindTable {
   find(id: number): EntityKind | undefined {
     return this.#byId[id];
   }
-}
-
-/** The body of a KINDS frame: tells a client that does not have the game's kinds how to read ENTITIES. */
-export function encodeKinds({ kinds }: KindTable): Uint8Array<ArrayBuffer> {
-  const rows = kinds.map((kind) => ({
-    kind,
-    name: encodeUtf8(kind.name),
-    fields: kind.fields.map((field) => ({ field, name: encodeUtf8(field.name) })),
-  }));
-  let size = 1;
-  for (const { name, fields } of rows) {
-    size += 3 + name.length;
-    for (const { field, name } of fields) size += 2 + name.length + (field.type === "bytes" ? 1 : 0);
-  }
-  const writer = new ByteWriter(size).u8(kinds.length);
-  for (const { kind, name, fields } of rows) {
-    writer.u8(kind.id).u8(name.length).raw(name).u8(fields.length);
-    for (const { field, name } of fields) {
-      writer.u8(fieldTypes[field.type]).u8(name.length).raw(name);
-      if (field.type === "bytes") writer.u8(field.maxBytes);
-    }
-  }
-  return writer.bytes;
-}
-
-/** Reads the body of a KINDS frame. @throws ProtocolError when it is malformed */
-export function decodeKinds(body: Uint8Array): KindTable {
-  const reader = new ByteReader(body);
-  const kinds: EntityKind[] = [];
-  for (let left = reader.u8(); left > 0; left--) {
-    const id = reader.u8();
-    const name = reader.str8();
-    const fields: FieldSpec[] = [];
-    for (let more = reader.u8(); more > 0; more--) fields.push(decodeField(reader));
-    kinds.push({ id, name, fields });
-  }
-  reader.end();
-  try {
-    return new KindTable(kinds);
-  } catch (error) {
-    if (error instanceof RangeError) throw new ProtocolError("BAD_VALUE", error.message);
-    throw error;
-  }
-}
-
-function decodeField(reader: ByteReader): FieldSpec {
-  const code = reader.u8();
-  const name = reader.str8();
-  for (const type of Object.keys(fieldTypes)) {
-    if (!isFieldType(type) || fieldTypes[type] !== code) continue;
-    return type === "bytes" ? { name, type, maxBytes: reader.u8() } : { name, type };
-  }
-  throw new ProtocolError("BAD_VALUE", `unknown type of field ${code}`);
-}
-
-function isFieldType(name: string): name is FieldType {
-  return Object.hasOwn(fieldTypes, name);
 }
 
 function assertKind(kind: EntityKind): void {

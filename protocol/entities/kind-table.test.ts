@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { ProtocolError } from "../../protocol/error.ts";
-import { fromHex, toHex } from "../../protocol/vectors/hex.ts";
-import { decodeKinds, encodeKinds, KindTable } from "./kind-table.ts";
-import { createRandom } from "./testing/seeded-random.ts";
+import { ProtocolError } from "../error.ts";
+import { fromHex, toHex } from "../vectors/hex.ts";
+import { ByteReader } from "../bytes.ts";
+import { decodeKinds, encodeKinds } from "../messages/kinds.ts";
+import { KindTable } from "./kind-table.ts";
+import { createRandom } from "../testing/seeded-random.ts";
 import { type EntityKind, fieldTypes, maxFields } from "./wire.ts";
 
 const player: EntityKind = {
@@ -14,11 +16,20 @@ const player: EntityKind = {
   ],
 };
 
+/** Bodies, without length and type. */
+function encode(kinds: readonly EntityKind[]): Uint8Array {
+  return encodeKinds({ kinds }).subarray(3);
+}
+
+function decode(body: Uint8Array): readonly EntityKind[] {
+  return decodeKinds(new ByteReader(body)).kinds;
+}
+
 describe("KINDS", () => {
   it("has the bytes of the document", () => {
-    const bytes = encodeKinds(new KindTable([player]));
+    const bytes = encode([player]);
     expect(toHex(bytes)).toBe("0107046865726f02060161080374616709");
-    expect(decodeKinds(bytes).kinds).toEqual([player]);
+    expect(decode(bytes)).toEqual([player]);
   });
 
   it("carries every type of field, and as many kinds and fields as there may be", () => {
@@ -29,7 +40,7 @@ describe("KINDS", () => {
       });
       return { id, name: `kind ${id}`, fields };
     });
-    expect(decodeKinds(encodeKinds(new KindTable(kinds))).kinds).toEqual(kinds);
+    expect(decode(encode(kinds))).toEqual(kinds);
     expect(Object.keys(fieldTypes)).toHaveLength(8);
   });
 
@@ -38,27 +49,27 @@ describe("KINDS", () => {
     ["01", "a kind that is missing"],
     ["0107046865726f", "a kind without fields' number"],
     ["01070000", "an empty name"],
-    ["0107016101090161", "an unknown type (KINDS-1)"],
-    ["0107016102010161010161", "two fields of a name (KINDS-1)"],
-    ["020701610007016200", "two kinds of an id (KINDS-1)"],
-    ["010701610108016100", "a field of no bytes (KINDS-1)"],
-    ["0107016119" + "010161".repeat(25), "25 fields (KINDS-1)"],
+    ["0107016101090161", "an unknown type"],
+    ["0107016102010161010161", "two fields of a name"],
+    ["020701610007016200", "two kinds of an id"],
+    ["010701610108016100", "a field of no bytes"],
+    ["0107016119" + "010161".repeat(25), "25 fields"],
     ["010701610000", "a byte too many"],
     ["010701ff00", "a name that is not UTF-8"],
-  ])("refuses %s, %s", (hex) => {
-    expect(() => decodeKinds(fromHex(hex))).toThrow(ProtocolError);
+  ])("[KINDS-1] refuses %s, %s", (hex) => {
+    expect(() => decode(fromHex(hex))).toThrow(ProtocolError);
   });
 
   it("refuses with its own error, or reads what it would write", () => {
     const random = createRandom(9);
-    const good = encodeKinds(new KindTable([player, { ...player, id: 8 }]));
+    const good = encode([player, { ...player, id: 8 }]);
     for (let round = 0; round < 20_000; round++) {
       const bytes = good.slice(0, random() < 0.3 ? Math.floor(random() * good.length) : good.length);
       for (let flips = Math.floor(random() * 4); flips > 0; flips--) {
         bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256);
       }
       try {
-        expect(toHex(encodeKinds(decodeKinds(bytes)))).toBe(toHex(bytes));
+        expect(toHex(encode(decode(bytes)))).toBe(toHex(bytes));
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;
       }

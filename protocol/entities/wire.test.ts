@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { ByteReader } from "../../protocol/bytes.ts";
-import { ProtocolError } from "../../protocol/error.ts";
-import { fromHex, toHex } from "../../protocol/vectors/hex.ts";
-import { createRandom } from "./testing/seeded-random.ts";
+import { ByteReader } from "../bytes.ts";
+import { ProtocolError } from "../error.ts";
+import { fromHex, toHex } from "../vectors/hex.ts";
+import { createRandom } from "../testing/seeded-random.ts";
 import { readSigned, readVarint, varintBytes, writeSigned, writeVarint } from "./wire.ts";
 
 describe("varints", () => {
@@ -16,7 +16,7 @@ describe("varints", () => {
     [268_435_455, "ffffff7f"],
     [268_435_456, "8080808001"],
     [4_294_967_295, "ffffffff0f"],
-  ])("VARINT-1: %i is %s", (value, hex) => {
+  ])("[VARINT-1] %i is %s", (value, hex) => {
     const bytes = new Uint8Array(5);
     expect(toHex(bytes.subarray(0, writeVarint(bytes, 0, value)))).toBe(hex);
     expect(varintBytes(value)).toBe(hex.length / 2);
@@ -24,7 +24,7 @@ describe("varints", () => {
   });
 
   it.each(["8000", "ff00", "80808080808000", "ffffffff10", "ffffffffff01", "8080808000"])(
-    "VARINT-1: refuses %s",
+    "[VARINT-1] refuses %s",
     (hex) => {
       expect(() => readVarint(new ByteReader(fromHex(hex)))).toThrow(ProtocolError);
     },

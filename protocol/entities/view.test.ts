@@ -1,8 +1,10 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { ProtocolError } from "../../protocol/error.ts";
-import { fromHex } from "../../protocol/vectors/hex.ts";
+import { ProtocolError } from "../error.ts";
+import { fromHex } from "../vectors/hex.ts";
+import { ByteReader } from "../bytes.ts";
+import { decodeEntities } from "../messages/entities.ts";
 import { KindTable } from "./kind-table.ts";
-import { createRandom } from "./testing/seeded-random.ts";
+import { createRandom } from "../testing/seeded-random.ts";
 import { EntityView } from "./view.ts";
 
 const kinds = new KindTable([
@@ -35,7 +37,7 @@ beforeEach(() => {
 
 function apply(...frames: string[]): void {
   for (const frame of frames) {
-    view.apply(fromHex(frame.replaceAll(" ", "")), {
+    view.apply(decodeEntities(new ByteReader(fromHex(frame.replaceAll(" ", "")))), {
       onEnter: ({ number }) => log.push(`enter ${number}`),
       onUpdate: ({ number }, mask) => log.push(`update ${number} ${mask}`),
       onLeave: ({ number }) => log.push(`leave ${number}`),
@@ -66,14 +68,14 @@ describe("EntityView", () => {
     expect(view.find(300)).toMatchObject({ x: 4, y: 4, z: 8 });
   });
 
-  it("ENTITIES-1: gives a handle to another entity within a frame", () => {
+  it("[ENTITIES-1] gives a handle to another entity within a frame", () => {
     apply(enter, "02000000 01 05 01 05 07 00 0000803f 000000 0000");
     expect(log).toEqual(["enter 300", "leave 300", "enter 7"]);
     expect([...view.entities()].map(({ number }) => number)).toEqual([7]);
     expect([view.size, view.find(300), view.tick]).toEqual([1, undefined, 2]);
   });
 
-  it("reads every type of field, and only those in the mask", () => {
+  it("[ENTITIES-5] reads every type of field, and only those in the mask", () => {
     const values = "ff ffff ffffffff 0080 000000bf 8001 020a0b";
     apply("01000000 00 01 00 01 01 0000803f 000000" + values);
     const bytes = Uint8Array.of(10, 11);
@@ -91,7 +93,7 @@ describe("EntityView", () => {
     [`01000000 00 02 ${enter.slice(12)}05 01 00 0000803f0000000000`, "a handle twice (ENTITIES-1)"],
     [`01000000 00 02 ${enter.slice(12)}06${enter.slice(14)}`, "an entity twice (ENTITIES-2)"],
     ["01000000 00 01 05 00 00 0000803f 000000 0000", "an entity 0"],
-    ["01000000 00 01 05 01 09 0000803f 000000 0000", "an unknown kind"],
+    ["01000000 00 01 05 01 09 0000803f 000000 0000", "[KINDS-2] an unknown kind"],
     ["01000000 00 01 05 01 00 00000000 000000 0000", "a step of 0"],
     ["01000000 00 01 05 01 00 000080bf 000000 0000", "a step below 0"],
     ["01000000 00 01 05 01 00 0000c07f 000000 0000", "a step that is not a number"],
@@ -103,7 +105,7 @@ describe("EntityView", () => {
     [`${enter}0508`, "a field that is missing"],
     [`${enter}05810000`, "a padded mask (VARINT-1)"],
     [`01000000 00 01 00 01 01 0000803f 000000 ${"00".repeat(14)} 0401020304`, "too many bytes"],
-  ])("refuses %s, %s", (hex) => {
+  ])("[ENTITIES-1] [ENTITIES-2] [ENTITIES-3] [ENTITIES-4] refuses %s, %s", (hex) => {
     expect(() => apply(hex)).toThrow(ProtocolError);
   });
 
@@ -119,9 +121,8 @@ describe("EntityView", () => {
         bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256);
       }
       try {
-        new EntityView(kinds).apply(
-          bytes.subarray(0, random() < 0.9 ? bytes.length : Math.floor(random() * bytes.length)),
-        );
+        const length = random() < 0.9 ? bytes.length : Math.floor(random() * bytes.length);
+        new EntityView(kinds).apply(decodeEntities(new ByteReader(bytes.subarray(0, length))));
         applied++;
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;
