@@ -64,6 +64,7 @@ async function setUpJoined(changes: Partial<Welcome> = {}): Promise<{
     onMessage: ({ command }) => told.push(command),
     onState: ({ command }) => told.push(`state ${command}`),
     onPosition: ({ sequence }) => told.push(`position ${sequence}`),
+    onWorld: ({ type }) => told.push(type),
     onLatency: () => told.push("latency"),
     onClose: (event) => closes.push(event),
   });
@@ -224,6 +225,7 @@ describe("joining", () => {
       onMessage: ({ command }) => told.push(command),
       onState: unexpected,
       onPosition: unexpected,
+      onWorld: unexpected,
       onLatency: unexpected,
       onClose: ({ code }) => told.push(code),
     });

@@ -8,8 +8,11 @@ import {
   encodePing,
   encodePong,
   encodeResume,
+  type Entities,
   features,
+  type Fragment,
   isNumbered,
+  type Kinds,
   limits,
   type Message,
   messageTypes,
@@ -49,6 +52,8 @@ export interface ConnectionHandlers {
   onMessage(message: Message): void;
   onState(state: State): void;
   onPosition(position: Position): void;
+  /** May throw ProtocolError: it ends the connection. */
+  onWorld(message: Kinds | Entities | Fragment): void;
   /** A PONG came: round trip and clock are newer. */
   onLatency(): void;
   /** Called once; nothing follows. */
@@ -217,6 +222,10 @@ export class ClusterConnection {
         return this.#takeToken(memory, message);
       case "position":
         return this.#deliver((handlers) => handlers.onPosition(message));
+      case "kinds":
+      case "entities":
+      case "fragment":
+        return this.#deliver((handlers) => handlers.onWorld(message));
       case "ping":
         return this.#answer(message.timeMs);
       case "pong":

@@ -16,6 +16,7 @@ import { HeldMessages } from "./held-messages.ts";
 import { resumeSession, type Resumption } from "./resumption.ts";
 import type { SessionMemory } from "./session-memory.ts";
 import type { Placement, SessionEvents } from "./session-events.ts";
+import { WorldView } from "./world-view.ts";
 
 /** What a session needs from outside. */
 export interface SessionContext {
@@ -47,6 +48,7 @@ export class GameSession {
   readonly #heldStates: HeldMessages;
   readonly #abort = new AbortController();
   readonly #closed = Promise.withResolvers<CloseEvent>();
+  readonly #world = new WorldView();
   #state: "joined" | "resuming" | "rejoining" | "closed" = "joined";
   #connection: ClusterConnection;
   #memory: SessionMemory;
@@ -66,6 +68,7 @@ export class GameSession {
     this.#welcome = joined.welcome;
     this.#placement = placementOf(joined.welcome);
     this.#joinedAtMs = context.clock.nowMs();
+    this.#beginWorld("new");
     this.#listen();
   }
 
@@ -82,6 +85,11 @@ export class GameSession {
   /** Where the player stands, as far as is known here: its last move, or what the cluster corrected it to. */
   get position(): Placement {
     return this.#placement;
+  }
+
+  /** What the cluster shows of the player's surroundings; empty where it has no world to show. */
+  get world(): WorldView {
+    return this.#world;
   }
 
   /** The last round trip measured, in milliseconds; undefined before the first. */
@@ -203,6 +211,9 @@ export class GameSession {
       onPosition: (position) => {
         if (isCurrent()) this.#takeOver(position);
       },
+      onWorld: (message) => {
+        if (isCurrent()) this.#world.receive(message);
+      },
       onLatency: () => {
         const { rttMs } = connection;
         if (!isCurrent() || rttMs === undefined) return;
@@ -212,6 +223,13 @@ export class GameSession {
         if (isCurrent()) this.#lost(event);
       },
     });
+  }
+
+  #beginWorld(session: "new" | "resumed"): void {
+    const { timeMs, tick, tickHz } = this.#welcome;
+    const connection = this.#connection;
+    const now = (): number => tick + ((connection.serverTimeMs() - timeMs) * tickHz) / 1_000;
+    this.#world.begin({ tick: now, tickHz }, session);
   }
 
   /** [MOVE-2] */
@@ -258,6 +276,7 @@ export class GameSession {
     if (joined === undefined) return this.#rejoin(event);
     this.#state = "joined";
     this.#connection = joined.connection;
+    this.#beginWorld("resumed");
     this.#emitter.emit("resumed", { welcome: this.#welcome });
     this.#listen();
   }
@@ -288,6 +307,7 @@ export class GameSession {
     this.#placement = placementOf(welcome);
     this.#sequence = 0;
     this.#joinedAtMs = this.#context.clock.nowMs();
+    this.#beginWorld("new");
     this.#emitter.emit("rejoined", { welcome });
     this.#listen();
   }

@@ -22,10 +22,14 @@ export type { Fetch } from "./master-http.ts";
 export { nodeTlsTransport } from "./node-tls.ts";
 export type { GameMessage, Placement, SessionEvents } from "./session-events.ts";
 export type { ClusterAddress, Transport, TransportConnection, TransportHandlers } from "./transport.ts";
+export type { Pose } from "./track.ts";
+export type { WorldEntity } from "./world-entity.ts";
+export type { WorldEvents, WorldView } from "./world-view.ts";
 export type {
   AllocateRequest,
   Allocation,
   ClusterListing,
+  Fragment,
   PlayerIdentity,
   PlayerSessionTokens,
   RequestAnswer,

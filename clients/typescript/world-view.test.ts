@@ -1,0 +1,141 @@
+/** The view of a session over a connection in memory and a clock that stands still. */
+import { describe, expect, it } from "vitest";
+import {
+  encodeEntities,
+  encodeFragment,
+  encodeKinds,
+  encodeResumed,
+  encodeResumeToken,
+  encodeWelcome,
+  type EntityKind,
+  features,
+} from "../../protocol/index.ts";
+import { fromHex } from "../../protocol/vectors/hex.ts";
+import { openConnection, resumeConnection } from "./connection.ts";
+import { GameSession } from "./game-session.ts";
+import { ManualClock, settle } from "./testing/manual-clock.ts";
+import { MemoryTransport } from "./testing/memory-transport.ts";
+import { sampleWelcome } from "./testing/scripted-cluster.ts";
+
+const cluster = {
+  id: "c",
+  name: "C",
+  host: "127.0.0.1",
+  port: 1,
+  tls: { serverName: "c.invalid", caPem: "", sha256: "" },
+};
+const kinds: EntityKind[] = [
+  {
+    id: 0,
+    name: "player",
+    fields: [
+      { name: "number", type: "u32" },
+      { name: "heading", type: "angle" },
+    ],
+  },
+  { id: 1, name: "stone", fields: [] },
+];
+const fragment = { tick: 30, updateHz: 15, viewRange: 50, precision: 0.5, speedLimit: 0, name: "meadow" };
+const inForce = features.world | features.resume | features.state;
+
+const changes = (hex: string): Uint8Array => fromHex(hex.replaceAll(" ", ""));
+/** Player 9 enters as entity 300 at (10, 0, -2) steps of 0.5. */
+const enters = encodeEntities({ tick: 30, changes: changes("00 01 05 ac02 00 0000003f 140003 09000000 0040") });
+const walks = (tick: number): Uint8Array => encodeEntities({ tick, changes: changes("00 00 05 01 3000") });
+
+async function join(force: number = inForce) {
+  const clock = new ManualClock();
+  const transport = new MemoryTransport();
+  const context = {
+    transport,
+    clock,
+    clientName: "test/1",
+    connectTimeoutMs: 1_000,
+    joinTimeoutMs: 1_000,
+    leaveTimeoutMs: 100,
+    maxQueuedBytes: 65_536,
+  };
+  transport.onConnect = (link, index) => {
+    link.onJoin = () => {
+      const token = encodeResumeToken({ graceMs: 5_000, token: Uint8Array.of(index + 1) });
+      // 30 ticks a second, and the cluster's clock stands at 1,000 ms in tick 30.
+      if (index === 0) link.send(encodeWelcome({ ...sampleWelcome, features: force }));
+      else link.send(encodeResumed({ received: 0, timeMs: 1_000, tick: 30, tickHz: 30 }));
+      if ((force & features.resume) !== 0) link.send(token);
+    };
+  };
+  const joined = await openConnection({ cluster, ticket: "t" }, context);
+  const session = new GameSession(joined, {
+    clock,
+    rejoin: undefined,
+    stableMs: 0,
+    resumption: {
+      open: (memory, signal) => resumeConnection(memory, context, signal),
+      clock,
+      random: () => 0,
+    },
+  });
+  const { world } = session;
+  const told: string[] = [];
+  world.on("enter", ({ number }) => told.push(`enter ${number}`));
+  world.on("update", ({ number, tick }) => told.push(`update ${number} at ${tick}`));
+  world.on("leave", ({ number }) => told.push(`leave ${number}`));
+  world.on("fragment", ({ name, updateHz }) => told.push(`fragment ${name} ${updateHz}`));
+  return { clock, transport, session, world, told };
+}
+
+describe("a session's world", () => {
+  it("rebuilds the view and reports what enters, changes and leaves", async () => {
+    const { transport, world, told } = await join();
+    transport.last.send(encodeKinds({ kinds }), encodeFragment(fragment), enters);
+    expect(world.find(300)).toMatchObject({ kind: "player", player: 9, told: { x: 5, y: 0, z: -1, heading: 0x4000 } });
+    expect([world.size, world.tick, world.fragment?.name]).toEqual([1, 30, "meadow"]);
+    transport.last.send(walks(32), encodeEntities({ tick: 33, changes: changes("01 05 00") }));
+    expect(told).toEqual(["fragment meadow 15", "enter 300", "update 300 at 32", "leave 300"]);
+    expect(Array.from(world.entities())).toEqual([]);
+  });
+
+  it("shows entities two frames late by the cluster's clock, or as late as the game wants, and between frames", async () => {
+    const { clock, transport, world } = await join();
+    transport.last.send(encodeKinds({ kinds }), encodeFragment(fragment), enters, walks(32), walks(34));
+    const x = (): number => Math.round((world.find(300)?.shown.x ?? 0) * 10) / 10;
+    // 15 frames a second of 30 ticks: four ticks late.
+    expect(x()).toBe(5);
+    await clock.advance((4_000 + 1_000) / 30);
+    expect(x()).toBe(11);
+    await clock.advance(1_000 / 30);
+    expect(x()).toBe(17);
+    await clock.advance(1_000);
+    expect([x(), world.find(300)?.told.x]).toEqual([29, 29]);
+    world.delayMs = 1_000 + 4_000 / 30;
+    expect(x()).toBe(17);
+  });
+
+  it("[ENTITIES-6] begins anew with an empty view when the session is resumed, with the kinds of before", async () => {
+    const { clock, transport, session, world, told } = await join();
+    transport.last.send(encodeKinds({ kinds }), enters);
+    transport.last.end();
+    expect([session.state, world.size]).toEqual(["resuming", 1]);
+    for (let second = 0; second < 10 && session.state !== "joined"; second++) await clock.advance(1_000);
+    await settle();
+    expect([session.state, world.size]).toEqual(["joined", 0]);
+    transport.last.send(enters);
+    expect(told).toEqual(["enter 300", "leave 300", "enter 300"]);
+  });
+
+  it.each([
+    ["ENTITIES before KINDS", [enters]],
+    ["[KINDS-2] KINDS twice", [encodeKinds({ kinds }), encodeKinds({ kinds })]],
+    ["[ENTITIES-1] an update of nothing", [encodeKinds({ kinds }), walks(9)]],
+  ])("ends the connection at %s", async (_what, frames) => {
+    const { transport, session } = await join();
+    transport.last.send(...frames);
+    expect((await session.closed).code).toBe("BAD_FRAME");
+  });
+
+  it("[HELLO-6] has none where WORLD is not in force", async () => {
+    const { transport, session } = await join(inForce & ~features.world);
+    transport.last.send(encodeKinds({ kinds }));
+    expect((await session.closed).code).toBe("BAD_FRAME");
+  });
+});

@@ -1,0 +1,140 @@
+import {
+  type Entities,
+  EntityView,
+  type Fragment,
+  type Kinds,
+  KindTable,
+  ProtocolError,
+  type SeenEntity,
+  type ViewListener,
+} from "../../protocol/index.ts";
+import { Emitter } from "./emitter.ts";
+import { WorldEntity } from "./world-entity.ts";
+
+/** What happens in the player's view. */
+export interface WorldEvents {
+  /** An entity has come into view. */
+  enter: WorldEntity;
+  /** The state of one in view has changed. */
+  update: WorldEntity;
+  /** One has gone out of view, or is gone; what it last was can still be read. */
+  leave: WorldEntity;
+  /** The player is in another fragment, or other rules hold in it. */
+  fragment: Fragment;
+}
+
+/** How the cluster's ticks lie in time. */
+export interface Timeline {
+  /** The tick of the cluster now, by its clock; between two ticks it is broken. */
+  tick(): number;
+  readonly tickHz: number;
+}
+
+const frozen: Timeline = { tick: () => 0, tickHz: 1 };
+/** Entities are shown so many frames late: then the next one is there in time, unless one is lost on the way. */
+const framesBehind = 2;
+
+/** What the cluster shows the player: its surroundings, rebuilt frame by frame. Spec: docs/PROTOCOL.md, section 5.11. */
+export class WorldView {
+  /**
+   * How far {@link WorldEntity.shown} is behind the cluster, in milliseconds. `undefined` for two frames of the fragment's
+   * rate; more hides more of a bad line.
+   */
+  delayMs: number | undefined;
+  readonly #emitter = new Emitter<WorldEvents>();
+  readonly #entities = new Map<number, WorldEntity>();
+  #timeline = frozen;
+  #kinds: KindTable | undefined;
+  #view: EntityView | undefined;
+  #fragment: Fragment | undefined;
+  readonly #listener: ViewListener = {
+    onEnter: (seen) => this.#enter(seen),
+    onUpdate: (seen) => this.#update(seen),
+    onLeave: ({ number }) => this.#leave(number),
+  };
+
+  /** The fragment that the player is in; `undefined` before the cluster has told, and where it has no world. */
+  get fragment(): Fragment | undefined {
+    return this.#fragment;
+  }
+
+  /** Tick of the last frame. */
+  get tick(): number {
+    return this.#view?.tick ?? 0;
+  }
+
+  /** How many entities are in view. */
+  get size(): number {
+    return this.#entities.size;
+  }
+
+  /** The entities in view. */
+  entities(): IterableIterator<WorldEntity> {
+    return this.#entities.values();
+  }
+
+  find(number: number): WorldEntity | undefined {
+    return this.#entities.get(number);
+  }
+
+  /** Adds a handler; the returned function takes it away. */
+  on<Name extends keyof WorldEvents>(name: Name, handler: (event: WorldEvents[Name]) => void): () => void {
+    return this.#emitter.on(name, handler);
+  }
+
+  /** A connection begins: the view is empty. Kinds are told anew only in a new session. [ENTITIES-6] [KINDS-2] */
+  begin(timeline: Timeline, session: "new" | "resumed"): void {
+    for (const number of Array.from(this.#entities.keys())) this.#leave(number);
+    this.#timeline = timeline;
+    if (session === "new") {
+      this.#kinds = undefined;
+      this.#fragment = undefined;
+    }
+    this.#view = this.#kinds === undefined ? undefined : new EntityView(this.#kinds);
+  }
+
+  /** @throws ProtocolError for what is malformed */
+  receive(message: Kinds | Entities | Fragment): void {
+    switch (message.type) {
+      case "kinds":
+        if (this.#kinds !== undefined) throw new ProtocolError("UNEXPECTED_TYPE", "KINDS twice in a session");
+        this.#kinds = new KindTable(message.kinds);
+        this.#view = new EntityView(this.#kinds);
+        return;
+      case "entities":
+        if (this.#view === undefined) throw new ProtocolError("UNEXPECTED_TYPE", "ENTITIES before KINDS");
+        return this.#view.apply(message, this.#listener);
+      case "fragment":
+        this.#fragment = message;
+        this.#emitter.emit("fragment", message);
+    }
+  }
+
+  /** What is shown now, as a tick. */
+  #shownTick(): number {
+    const { tickHz } = this.#timeline;
+    const updateHz = Math.min(this.#fragment?.updateHz ?? tickHz, tickHz);
+    const behind = this.delayMs === undefined ? (framesBehind * tickHz) / updateHz : (this.delayMs * tickHz) / 1_000;
+    return this.#timeline.tick() - behind;
+  }
+
+  #enter(seen: SeenEntity): void {
+    const entity = new WorldEntity(seen, () => this.#shownTick());
+    this.#entities.set(seen.number, entity);
+    this.#emitter.emit("enter", entity);
+  }
+
+  #update(seen: SeenEntity): void {
+    const entity = this.#entities.get(seen.number);
+    if (entity === undefined) return;
+    entity.advance();
+    this.#emitter.emit("update", entity);
+  }
+
+  #leave(number: number): void {
+    const entity = this.#entities.get(number);
+    if (entity === undefined) return;
+    this.#entities.delete(number);
+    this.#emitter.emit("leave", entity);
+  }
+}
