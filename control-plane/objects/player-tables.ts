@@ -1,4 +1,5 @@
 import type { Authority } from "../domain/authority.ts";
+import { nextSessionGeneration } from "../../protocol/handover/generation.ts";
 import { type Operation, operationRetentionMs, type OperationState } from "../domain/operations.ts";
 import { outboxSchema, outboxSourceSchema } from "./outbox.ts";
 
@@ -120,11 +121,17 @@ export class PlayerTables {
     return ends === null ? undefined : ends + operationRetentionMs;
   }
 
-  /** A generation that no earlier operation of this player had. */
+  /** The greatest generation that any operation of this player had; 0: none. */
+  generation(): number {
+    return this.#sql.exec<{ generation: number }>("SELECT generation FROM session").one().generation;
+  }
+
+  /** A generation that no earlier operation of this player had: it opens a session. [HAND-2] */
   nextGeneration(): number {
-    return this.#sql
-      .exec<{ generation: number }>("UPDATE session SET generation = generation + 1 RETURNING generation")
-      .one().generation;
+    // What was stored before there were steps counts by one, far below the first session: it stays older than all that follow.
+    const generation = nextSessionGeneration(this.generation());
+    this.#sql.exec("UPDATE session SET generation = ?", generation);
+    return generation;
   }
 
   authority(): Authority | undefined {

@@ -33,6 +33,12 @@ describe("generations", () => {
     expect(canStep(0)).toBe(false);
   });
 
+  it("[HAND-2] tickets of before there were steps are older than all others, and nobody steps from them", () => {
+    expect(canStep(7)).toBe(false);
+    expect(canStep(stepsPerSession - 1)).toBe(false);
+    expect(nextSessionGeneration(7)).toBe(stepsPerSession);
+  });
+
   it("stay exact for more tickets than a player will ever use", () => {
     const issued = 2 ** 32 * stepsPerSession;
     expect(nextSessionGeneration(issued) - issued).toBe(stepsPerSession);

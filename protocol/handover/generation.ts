@@ -28,7 +28,10 @@ export function generationAfterAbort(generation: number): number {
   return generation + 2;
 }
 
-/** Whether a handover may begin: both of its outcomes must stay below the next session. [HAND-2] */
+/**
+ * Whether a handover may begin: both of its outcomes must stay below the next session. Sessions from before there were steps, whose
+ * generations count by one, have no room for any. [HAND-2]
+ */
 export function canStep(generation: number): boolean {
-  return generation > 0 && sessionOf(generationAfterAbort(generation)) === sessionOf(generation);
+  return generation >= stepsPerSession && sessionOf(generationAfterAbort(generation)) === sessionOf(generation);
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
+import { nextSessionGeneration } from "../../protocol/handover/generation.ts";
 import type { Allocation } from "../../protocol/index.ts";
 import { seatOf, startCluster } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
@@ -113,7 +114,9 @@ describe("a newer allocation", () => {
     const oldKey = crypto.randomUUID();
     const older = await allocate(player, { clusterId: cluster.id }, oldKey);
     const newer = await allocate(player, { clusterId: cluster.id });
-    expect(seatOf(player.player, newer.ticket).generation).toBe(seatOf(player.player, older.ticket).generation + 1);
+    expect(seatOf(player.player, newer.ticket).generation).toBe(
+      nextSessionGeneration(seatOf(player.player, older.ticket).generation),
+    );
     await expectProblem(await requestAllocation(player, { clusterId: cluster.id }, oldKey), "RESERVATION_CANCELLED");
     await expectProblem(await requestAllocation(await logIn(), { clusterId: cluster.id }), "CLUSTER_FULL");
   });
