@@ -118,7 +118,8 @@ function readClaims(payload: JWTPayload, reservedEmailDomain: string | undefined
   };
 }
 
-function readRoles(appMetadata: unknown): readonly string[] {
+/** The roles in an account's `app_metadata`, which only the project's owner writes. [SEC-12] */
+export function readRoles(appMetadata: unknown): readonly string[] {
   const list = member(appMetadata, "roles");
   const candidates: readonly unknown[] = [member(appMetadata, "role"), ...(Array.isArray(list) ? list : [])];
   const roles = candidates.filter((role): role is string => typeof role === "string" && role !== "");

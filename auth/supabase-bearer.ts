@@ -1,5 +1,6 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import type { PlayerIdentity } from "../protocol/index.ts";
+import { readRoles } from "./access-token.ts";
 import { type AccountExport, IdentityError, type UpgradeResult } from "./identity.ts";
 import { isReservedEmail } from "./reserved-email.ts";
 import { callSupabase, CallStorage, sessionKey, type SupabaseOptions } from "./supabase-call.ts";
@@ -23,6 +24,17 @@ export async function playerOfSession(project: SupabaseOptions, accessToken: str
   assertBearer(accessToken);
   const { user } = await callSupabase(project, "session", ({ auth }) => auth.getUser(accessToken));
   return readPlayer(user, project.reservedEmailDomain);
+}
+
+/**
+ * The roles that the account of a session has now, if the session still lives: a token tells of those that it had.
+ *
+ * @throws IdentityError `UNAUTHENTICATED`
+ */
+export async function rolesOfSession(project: SupabaseOptions, accessToken: string): Promise<readonly string[]> {
+  assertBearer(accessToken);
+  const { user } = await callSupabase(project, "session", ({ auth }) => auth.getUser(accessToken));
+  return readRoles(user.app_metadata);
 }
 
 /** What Supabase holds about the player whose session it is. @throws IdentityError `UNAUTHENTICATED` */

@@ -1,5 +1,6 @@
 import { createApp } from "./http/app.ts";
 
+export { AuditLog } from "./objects/audit-log.ts";
 export { KeyRing } from "./objects/key-ring.ts";
 export { PlayerSession } from "./objects/player-session.ts";
 export { RateLimiter } from "./objects/rate-limiter.ts";

@@ -62,6 +62,7 @@ export const problems = {
   CLUSTER_KEY_UNKNOWN: { status: 403, advice: "stop", title: "This cluster key is not enrolled, or was revoked." },
   CLUSTER_SESSION_INVALID: { status: 401, advice: "login", title: "The cluster's session has ended: register again." },
   CLUSTER_FENCED: { status: 409, advice: "stop", title: "A newer process with this key and instance has registered." },
+  AUDIT_UNAVAILABLE: { status: 503, advice: "retry", title: "The audit log cannot be written." },
   RATE_LIMITED: { status: 429, advice: "retry", title: "Too many requests." },
   INTERNAL: { status: 500, advice: "retry", title: "The master failed." },
 } as const satisfies Record<string, ProblemRow>;

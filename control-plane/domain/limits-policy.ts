@@ -25,6 +25,9 @@ const defaults = {
   registrationsPerKey: { max: 600, periodMs: minute },
   /** Upgrades, exports and deletions: each costs calls to other services. */
   accountChangesPerPlayer: { max: 20, periodMs: hour },
+  /** What an operator looks at, and changes. Stops a stolen token, or a script gone wild, from keeping everything busy. */
+  adminReadsPerOperator: { max: 600, periodMs: minute },
+  adminChangesPerOperator: { max: 120, periodMs: minute },
 } as const satisfies Record<string, Limit>;
 
 export type LimitName = keyof typeof defaults;

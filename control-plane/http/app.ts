@@ -3,6 +3,7 @@ import { HTTPException } from "hono/http-exception";
 import { problems } from "../../protocol/index.ts";
 import { logEvent } from "../log.ts";
 import { SettingError } from "../settings.ts";
+import { addAdminRoutes } from "./admin/admin.ts";
 import { addAllocationRoutes } from "./allocate.ts";
 import { addClusterRoutes } from "./clusters.ts";
 import { invalidFields } from "./field-errors.ts";
@@ -23,6 +24,7 @@ const browserPaths = [
   "/v1/clusters",
   "/v1/allocate",
   "/v1/allocate/*",
+  "/v1/admin/*",
   "/.well-known/*",
   "/openapi.json",
   "/health",
@@ -41,6 +43,7 @@ export function createApp(): OpenAPIHono<MasterHono> {
   addPlayerRoutes(app);
   addClusterRoutes(app);
   addAllocationRoutes(app);
+  addAdminRoutes(app);
   addPublicRoutes(app);
   refuseOtherMethods(app);
   app.notFound((context) => {

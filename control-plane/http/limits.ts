@@ -49,6 +49,16 @@ export async function limitAccountChange(context: Context<MasterHono>, playerId:
   await attempt(context, `player ${playerId}`, ["accountChangesPerPlayer"]);
 }
 
+/** Counts what an operator looks at, or changes. @throws ProblemError `RATE_LIMITED` */
+export async function limitOperator(
+  context: Context<MasterHono>,
+  operatorId: string,
+  kind: "read" | "change",
+): Promise<void> {
+  const limit = kind === "read" ? "adminReadsPerOperator" : "adminChangesPerOperator";
+  await attempt(context, `operator ${operatorId}`, [limit]);
+}
+
 async function attempt(context: Context<MasterHono>, subject: string, names: readonly LimitName[]): Promise<void> {
   // Said here, where the answer can name the setting, rather than by an object.
   readLimits(context.env);

@@ -66,7 +66,7 @@ export const requireHttps: Middleware = async (context, next) => {
 /** Browsers may call from any origin: authority is in the bearer token, which no browser adds by itself. */
 export const openToBrowsers = cors({
   origin: "*",
-  allowMethods: ["GET", "POST", "DELETE"],
+  allowMethods: ["GET", "POST", "PUT", "DELETE"],
   allowHeaders: ["authorization", "content-type", "idempotency-key", "x-device-id", "x-request-id"],
   exposeHeaders: ["retry-after", "x-request-id"],
   maxAge: 600,

@@ -21,6 +21,7 @@ export function describeApi(app: OpenAPIHono<MasterHono>, serverUrl: string): Ap
       tags: [
         { name: "Players", description: "What a game client calls." },
         { name: "Clusters", description: "What a cluster process calls." },
+        { name: "Operators", description: "What operators call: every change is written to the audit log first." },
         { name: "Public", description: "What anybody may read." },
       ],
     });
@@ -36,6 +37,12 @@ const securitySchemes = {
     scheme: "bearer",
     bearerFormat: "JWT",
     description: "The access token of POST /v1/login.",
+  },
+  operator: {
+    type: "http",
+    scheme: "bearer",
+    bearerFormat: "JWT",
+    description: "The access token of an account whose app_metadata has the role operator.",
   },
   clusterAssertion: {
     type: "http",

@@ -11,6 +11,7 @@ export interface MasterHono {
 
 /** Security schemes by their names in the OpenAPI document. */
 export const playerSecurity = [{ player: [] }];
+export const operatorSecurity = [{ operator: [] }];
 export const clusterAssertionSecurity = [{ clusterAssertion: [] }];
 export const clusterSessionSecurity = [{ clusterSession: [] }];
 

@@ -1,3 +1,4 @@
+import type { AuditLog } from "./audit-log.ts";
 import type { KeyRing } from "./key-ring.ts";
 import type { PlayerSession } from "./player-session.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
@@ -48,4 +49,9 @@ export function rateLimiter(env: Env, name: string): Remote<RateLimiter, "attemp
 /** The one key ring of this master. */
 export function keyRing(env: Env): RemoteRing {
   return env.KEY_RING.getByName("ring");
+}
+
+/** The one audit log of this master. */
+export function auditLog(env: Env): Remote<AuditLog, "append" | "head" | "pending" | "page"> {
+  return env.AUDIT_LOG.getByName("log");
 }

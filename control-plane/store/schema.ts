@@ -1,4 +1,5 @@
-import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { auditOutcomes } from "../domain/audit-chain.ts";
 
 /** Keys with which clusters may register. Times are milliseconds since 1970. */
 export const clusterKeys = sqliteTable("cluster_keys", {
@@ -10,6 +11,8 @@ export const clusterKeys = sqliteTable("cluster_keys", {
   name: text("name").notNull(),
   createdAtMs: integer("created_at").notNull(),
   revokedAtMs: integer("revoked_at"),
+  /** When the key ends by itself: another has taken its place. */
+  retiresAtMs: integer("retires_at"),
 });
 
 /** Players who have logged in here. */
@@ -20,3 +23,26 @@ export const players = sqliteTable("players", {
   createdAtMs: integer("created_at").notNull(),
   lastSeenAtMs: integer("last_seen_at").notNull(),
 });
+
+/** The audit log, row by row as its one writer made it: see control-plane/domain/audit-chain.ts. */
+export const auditLog = sqliteTable(
+  "audit_log",
+  {
+    sequence: integer("sequence").primaryKey(),
+    atMs: integer("at").notNull(),
+    actor: text("actor").notNull(),
+    action: text("action").notNull(),
+    target: text("target").notNull(),
+    /** JSON with its keys in order. */
+    details: text("details").notNull(),
+    requestId: text("request_id").notNull(),
+    outcome: text("outcome", { enum: auditOutcomes }).notNull(),
+    intent: integer("intent"),
+    previousHash: text("previous_hash").notNull(),
+    hash: text("hash").notNull(),
+  },
+  (table) => [
+    index("audit_log_by_actor").on(table.actor, table.sequence),
+    index("audit_log_by_target").on(table.target, table.sequence),
+  ],
+);

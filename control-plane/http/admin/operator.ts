@@ -1,0 +1,46 @@
+import type { Context } from "hono";
+import { rolesOfSession } from "../../../auth/supabase-bearer.ts";
+import { logEvent } from "../../log.ts";
+import { askIdentity, requirePlayer } from "../identity.ts";
+import { limitOperator } from "../limits.ts";
+import { ProblemError } from "../problem.ts";
+import type { MasterHono } from "../route-parts.ts";
+
+/** The role, in `app_metadata`, of those who may call what is under `/v1/admin`. */
+export const operatorRole = "operator";
+
+/** Who calls. */
+export interface Operator {
+  readonly id: string;
+}
+
+/**
+ * - `read`: looks.
+ * - `change`: steers clusters. Goes by the token alone, so that it can be done while the identity service is away.
+ * - `sensitive`: decides who gets in, players and clusters. Asks the identity service whether the session still lives and still has the role.
+ */
+export type OperatorCall = "read" | "change" | "sensitive";
+
+/** What every call under `/v1/admin` may be refused with. */
+export const operatorProblems = ["UNAUTHENTICATED", "FORBIDDEN", "IDENTITY_UNAVAILABLE", "RATE_LIMITED"] as const;
+
+/**
+ * The operator who calls. [SEC-45]
+ *
+ * @throws ProblemError one of {@link operatorProblems}
+ */
+export async function requireOperator(context: Context<MasterHono>, call: OperatorCall): Promise<Operator> {
+  const { playerId, roles, token } = await requirePlayer(context);
+  if (!roles.includes(operatorRole)) throw forbidden(context, playerId);
+  await limitOperator(context, playerId, call === "read" ? "read" : "change");
+  if (call === "sensitive") {
+    const now = await askIdentity(context, (project) => rolesOfSession(project, token));
+    if (!now.includes(operatorRole)) throw forbidden(context, playerId);
+  }
+  return { id: playerId };
+}
+
+function forbidden(context: Context<MasterHono>, playerId: string): ProblemError {
+  logEvent("warn", "admin.refused", { requestId: context.get("requestId"), playerId });
+  return new ProblemError("FORBIDDEN", `This needs the role ${operatorRole} in the account's app_metadata.`);
+}

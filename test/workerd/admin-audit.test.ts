@@ -1,0 +1,180 @@
+import { env } from "cloudflare:workers";
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { createClient } from "@libsql/client/web";
+import { beforeAll, describe, expect, inject, it } from "vitest";
+import { AuditChainCheck, type AuditRow } from "../../control-plane/domain/audit-chain.ts";
+import { recordAudit, recordAuditOutcome } from "../../control-plane/objects/audit.ts";
+import type { AuditLog } from "../../control-plane/worker.ts";
+import type { PlayerSessionTokens } from "../../protocol/index.ts";
+import { call, expectJson, expectProblem } from "./support/master.ts";
+import { logInOperator } from "./support/operators.ts";
+import { logIn } from "./support/players.ts";
+import type { Provided } from "./support/provided.ts";
+
+interface Page {
+  readonly rows: readonly AuditRow[];
+  readonly next: string | null;
+  readonly head: { readonly sequence: number; readonly hash: string };
+  readonly pending: number;
+}
+
+let operator: PlayerSessionTokens;
+
+beforeAll(async () => {
+  operator = await logInOperator();
+});
+
+const log = () => env.AUDIT_LOG.getByName("log");
+const bindings = (): Provided["workerBindings"] => inject("workerBindings");
+
+async function page(query = "", token = operator.accessToken): Promise<Page> {
+  return expectJson(await call("GET", `/v1/admin/audit?${query}`, { token }), 200);
+}
+
+async function act(target: string, actor = "operator-x"): Promise<number> {
+  const entry = { actor, action: "test.act", target, details: { why: "a test" }, requestId: crypto.randomUUID() };
+  const receipt = await recordAudit(env, entry);
+  if (!receipt.ok) throw new Error(receipt.detail);
+  await recordAuditOutcome(env, receipt.sequence, { ...entry, details: {}, outcome: "done" });
+  return receipt.sequence;
+}
+
+/** Until the database has every row. */
+async function delivered(): Promise<void> {
+  await expect
+    .poll(
+      async () => {
+        await runDurableObjectAlarm(log());
+        return log().pending();
+      },
+      { timeout: 10_000 },
+    )
+    .toBe(0);
+}
+
+async function everyRow(order: "asc" | "desc", limit: number): Promise<AuditRow[]> {
+  const rows: AuditRow[] = [];
+  for (let next: string | null = ""; next !== null;) {
+    const part: Page = await page(`order=${order}&limit=${limit}${next === "" ? "" : `&cursor=${next}`}`);
+    rows.push(...part.rows);
+    ({ next } = part);
+  }
+  return rows;
+}
+
+describe("who may call", () => {
+  it("[SEC-45] nobody without a token, nor a player, nor one who writes the role into user_metadata", async () => {
+    await expectProblem(await call("GET", "/v1/admin/audit"), "UNAUTHENTICATED");
+    const player = await logIn();
+    await expectProblem(await call("GET", "/v1/admin/audit", { token: player.accessToken }), "FORBIDDEN");
+    const update = await fetch(`${bindings()["SUPABASE_URL"]}/auth/v1/user`, {
+      method: "PUT",
+      headers: {
+        apikey: bindings()["SUPABASE_PUBLISHABLE_KEY"] ?? "",
+        authorization: `Bearer ${player.accessToken}`,
+        "content-type": "application/json",
+      },
+      body: JSON.stringify({ data: { role: "operator", roles: ["operator"] } }),
+    });
+    expect(update.status).toBe(200);
+    const { refreshToken } = player;
+    const again: PlayerSessionTokens = await expectJson(
+      await call("POST", "/v1/refresh", { body: { refreshToken } }),
+      200,
+    );
+    await expectProblem(await call("GET", "/v1/admin/audit", { token: again.accessToken }), "FORBIDDEN");
+  });
+
+  it("[SEC-45] an operator", async () => {
+    expect((await page()).pending).toBeGreaterThanOrEqual(0);
+  });
+});
+
+describe("the log", () => {
+  it("keeps what was intended and what came of it, chained, under parallel writers", async () => {
+    const intents = await Promise.all(Array.from({ length: 20 }, (_, index) => act(`cluster:parallel-${index}`)));
+    expect(new Set(intents).size).toBe(20);
+    const rows = await everyRow("asc", 7);
+    const check = new AuditChainCheck();
+    for (const row of rows) await check.add(row);
+    const { head } = await page("limit=1");
+    expect(check.verdict(head)).toMatchObject({ ok: true, head });
+  });
+
+  it("is paged in both orders, and filtered", async () => {
+    await act("cluster:a", "operator-a");
+    await act("cluster:b", "operator-b");
+    const up = await everyRow("asc", 3);
+    const down = await everyRow("desc", 5);
+    expect(down.toReversed()).toEqual(up);
+    const filtered = await page("actor=operator-a&target=cluster:a");
+    expect(filtered.rows.map((row) => row.outcome)).toEqual(["done", "intended"]);
+    expect((await page("actor=nobody")).rows).toEqual([]);
+    const [newest] = filtered.rows;
+    const requestId = newest?.requestId ?? "";
+    expect((await page(`requestId=${requestId}&order=asc`)).rows.map((row) => row.outcome)).toEqual([
+      "intended",
+      "done",
+    ]);
+  });
+
+  it("[SEC-48] refuses a cursor that was changed, made up, or made for another list", async () => {
+    await act("cluster:c");
+    const { next } = await page("limit=1");
+    if (next === null) throw new Error("there is more than one row");
+    const refused = async (query: string) => {
+      const response = await call("GET", `/v1/admin/audit?${query}`, { token: operator.accessToken });
+      const problem = await expectProblem(response, "INVALID_FIELD");
+      expect(problem.errors?.[0]?.field).toBe("query.cursor");
+    };
+    await refused(`limit=1&cursor=A${next.slice(1)}`);
+    await refused(`limit=1&cursor=${next.slice(0, -1)}${next.endsWith("A") ? "B" : "A"}`);
+    await refused(`limit=1&cursor=${btoa("1")}`);
+    await refused(`limit=1&order=asc&cursor=${next}`);
+    await refused(`limit=1&actor=operator-a&cursor=${next}`);
+  });
+
+  it("reaches the database in batches, and once, however often it is sent", async () => {
+    await act("cluster:d");
+    await delivered();
+    const { head } = await page("limit=1");
+    await runInDurableObject(log(), async (_: AuditLog, state) => {
+      state.storage.sql.exec("UPDATE delivery SET up_to = 0");
+      await state.storage.setAlarm(Date.now());
+    });
+    await delivered();
+    const client = createClient({
+      url: bindings()["TURSO_DATABASE_URL"] ?? "",
+      authToken: bindings()["TURSO_AUTH_TOKEN"] ?? "",
+    });
+    const { rows } = await client.execute("SELECT count(*) AS rows, max(sequence) AS last FROM audit_log");
+    expect(rows[0]).toMatchObject({ rows: head.sequence, last: head.sequence });
+  });
+
+  it("loses nothing while the database is away, and tells how much waits", async () => {
+    await delivered();
+    await runInDurableObject(log(), async (instance: AuditLog) => {
+      Object.defineProperty(instance, "env", { value: { ...env, TURSO_DATABASE_URL: "http://127.0.0.1:9" } });
+    });
+    const before = await page("limit=1");
+    await act("cluster:e");
+    await runDurableObjectAlarm(log());
+    const during = await page("limit=1");
+    expect(during.head.sequence).toBe(before.head.sequence + 2);
+    expect(during.pending).toBe(2);
+    await runInDurableObject(log(), async (instance: AuditLog) => {
+      Object.defineProperty(instance, "env", { value: env });
+    });
+    await delivered();
+  });
+
+  it("reads on in the database where it has let go of old rows", async () => {
+    await delivered();
+    const whole = await everyRow("asc", 100);
+    await runInDurableObject(log(), async (_: AuditLog, state) => {
+      state.storage.sql.exec("DELETE FROM rows WHERE sequence < ?", whole.length - 3);
+    });
+    expect(await everyRow("asc", 4)).toEqual(whole);
+    expect(await everyRow("desc", 4)).toEqual(whole.toReversed());
+  });
+});
