@@ -52,6 +52,11 @@ export class Player {
     return session.welcome.cluster;
   }
 
+  /** Whether it is in the game at this moment. */
+  get isConnected(): boolean {
+    return this.#session?.state === "joined";
+  }
+
   /** Starts to move and to send. */
   play(): void {
     this.#timer = setInterval(() => {
@@ -60,13 +65,17 @@ export class Player {
     }, 1_000 / messagesPerSecond);
   }
 
-  /** Stops sending, waits for the answers that are due, and leaves. */
-  async leave(): Promise<void> {
+  /** Stops sending, and waits for the answers that are due, and for the way back into the game if need be. */
+  async finish(): Promise<void> {
     clearInterval(this.#timer);
     const deadline = performance.now() + answerTimeoutMs;
-    while (this.#unanswered.size > 0 && performance.now() < deadline) {
+    const isDue = (): boolean => this.#unanswered.size > 0 || (this.#session !== undefined && !this.isConnected);
+    while (isDue() && this.#session?.state !== "closed" && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
+  }
+
+  async leave(): Promise<void> {
     await this.#session?.leave();
   }
 
@@ -83,9 +92,10 @@ export class Player {
 
   #send(): void {
     const number = this.#nextNumber++;
+    // Between two clusters nothing is taken: then nothing can be lost either.
+    if (this.#session?.send(echoCommand, new ByteWriter(4).u32(number).bytes) !== true) return;
     this.#unanswered.set(number, performance.now());
     this.#tally.sent += 1;
-    this.#session?.send(echoCommand, new ByteWriter(4).u32(number).bytes);
   }
 
   #receive(command: number, payload: Uint8Array): void {

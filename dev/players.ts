@@ -31,7 +31,10 @@ process.on("message", (message: PlayersOrder) => {
 
 const queue = [...players.entries()];
 await Promise.all(Array.from({ length: parallelJoins }, joinNext));
-setInterval(() => report({ event: "tally", tally }), 500);
+const reports = setInterval(() => {
+  countConnected();
+  report({ event: "tally", tally });
+}, 500);
 
 async function joinNext(): Promise<void> {
   for (let entry = queue.shift(); entry !== undefined; entry = queue.shift()) {
@@ -47,7 +50,14 @@ async function joinNext(): Promise<void> {
   }
 }
 
+function countConnected(): void {
+  tally.connected = players.filter((player) => player.isConnected).length;
+}
+
 async function leave(): Promise<void> {
+  await Promise.all(players.map((player) => player.finish()));
+  clearInterval(reports);
+  countConnected();
   await Promise.all(players.map((player) => player.leave()));
   report({ event: "done", tally });
   process.disconnect();

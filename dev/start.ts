@@ -57,6 +57,8 @@ async function run(): Promise<number> {
     Array.from({ length: options.clusters }, async (_, index) => {
       const cluster = await startCluster({ stateDir, number: index + 1, master, say, signal });
       started.push(cluster);
+      say(cluster.title, `process ${cluster.pid}`);
+      void cluster.ended.then((how) => say(cluster.title, `ended (${how})`));
     }),
   );
   // All of them, so that none is still on its way when the others are stopped.
@@ -83,10 +85,10 @@ async function run(): Promise<number> {
 /** Shows progress until the time is up or someone presses Ctrl-C. */
 async function playOn(summary: () => Summary): Promise<void> {
   const progress = setInterval(() => {
-    const { joined, sent, received, rttMs } = summary();
+    const { players, connected, sent, received, rttMs } = summary();
     say(
       "players",
-      `${joined} joined, ${sent} sent, ${received} received, round trip p50 ${rttMs.p50 ?? "–"} ms, p99 ${rttMs.p99 ?? "–"} ms`,
+      `${connected} of ${players} connected, ${sent} sent, ${received} received, round trip p50 ${rttMs.p50 ?? "–"} ms, p99 ${rttMs.p99 ?? "–"} ms`,
     );
   }, progressIntervalMs);
   const timeUp = Promise.withResolvers<void>();
@@ -97,10 +99,10 @@ async function playOn(summary: () => Summary): Promise<void> {
 }
 
 function report(summary: Summary): void {
-  const { players, joined, sent, received, lost, duplicated } = summary;
+  const { players, joined, connected, sent, received, lost, duplicated } = summary;
   say(
     "players",
-    `${joined}/${players} joined, ${sent} sent, ${received} received, ${lost} lost, ${duplicated} doubled`,
+    `${joined}/${players} joined, ${connected} stayed, ${sent} sent, ${received} received, ${lost} lost, ${duplicated} doubled`,
   );
   if (options.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
 }

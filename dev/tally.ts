@@ -3,6 +3,8 @@ import { type Histogram, mergeHistogram, percentile } from "./histogram.ts";
 /** What a process of players has counted so far. */
 export interface Tally {
   joined: number;
+  /** Players who are in the game at this moment; at the end, just before they leave. */
+  connected: number;
   /** Messages that ask for an answer. */
   sent: number;
   /** Answers, each counted once. */
@@ -20,6 +22,8 @@ export interface Tally {
 export interface Summary {
   readonly players: number;
   readonly joined: number;
+  /** Who was still in the game at the end. */
+  readonly connected: number;
   readonly sent: number;
   readonly received: number;
   readonly lost: number;
@@ -30,7 +34,7 @@ export interface Summary {
 }
 
 export function createTally(): Tally {
-  return { joined: 0, sent: 0, received: 0, duplicated: 0, moves: 0, rejoined: 0, rttMs: {} };
+  return { joined: 0, connected: 0, sent: 0, received: 0, duplicated: 0, moves: 0, rejoined: 0, rttMs: {} };
 }
 
 /** One summary of what all processes counted. */
@@ -38,6 +42,7 @@ export function summarize(players: number, tallies: Iterable<Tally>): Summary {
   const total = createTally();
   for (const tally of tallies) {
     total.joined += tally.joined;
+    total.connected += tally.connected;
     total.sent += tally.sent;
     total.received += tally.received;
     total.duplicated += tally.duplicated;
@@ -45,12 +50,13 @@ export function summarize(players: number, tallies: Iterable<Tally>): Summary {
     total.rejoined += tally.rejoined;
     mergeHistogram(total.rttMs, tally.rttMs);
   }
-  const { joined, sent, received, duplicated, moves, rejoined, rttMs } = total;
+  const { joined, connected, sent, received, duplicated, moves, rejoined, rttMs } = total;
   const rtt = { p50: percentile(rttMs, 50), p99: percentile(rttMs, 99) };
-  return { players, joined, sent, received, lost: sent - received, duplicated, moves, rejoined, rttMs: rtt };
+  return { players, joined, connected, sent, received, lost: sent - received, duplicated, moves, rejoined, rttMs: rtt };
 }
 
-/** Whether a bounded run kept its promises: all joined, nothing lost, nothing doubled. */
+/** Whether a bounded run kept its promises: all joined and stayed in the game, nothing lost, nothing doubled. */
 export function isFlawless(summary: Summary): boolean {
-  return summary.joined === summary.players && summary.lost === 0 && summary.duplicated === 0;
+  const { players, joined, connected } = summary;
+  return joined === players && connected === players && summary.lost === 0 && summary.duplicated === 0;
 }

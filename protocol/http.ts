@@ -63,9 +63,14 @@ export interface AllocateRequest {
   /** What the client has measured, in ms, by cluster id or by region. A cluster's own entry counts before its region's. */
   readonly latencies?: Readonly<Record<string, number>> | undefined;
   readonly selector?: AllocationSelector | undefined;
+  /** Clusters, by id, that could not be reached a moment ago: they are given only where no other can be. */
+  readonly avoid?: readonly string[] | undefined;
   /** For operators: say why each candidate won or lost. */
   readonly explain?: boolean | undefined;
 }
+
+/** Most entries of `avoid`. */
+export const maxAvoidedClusters = 8;
 
 /** What a cluster must have to be chosen; all of it. */
 export interface AllocationSelector {
@@ -139,6 +144,8 @@ export const candidateReasons = [
   "tag",
   "counter",
   "game-build",
+  /** The request wants it avoided, and another could be given. */
+  "avoided",
 ] as const;
 export type CandidateReason = (typeof candidateReasons)[number];
 

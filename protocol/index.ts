@@ -48,7 +48,13 @@ export { type After, OutgoingRequests, type OutgoingRequestsOptions } from "./ou
 export { RequestError, type RequestErrorCode } from "./request-error.ts";
 export { encodeWelcome, type Welcome } from "./messages/welcome.ts";
 export { allFeatures, features, type MessageName, messageTypes, versions } from "./types.ts";
-export { allocationPolicies, candidateReasons, maxExplainedCandidates, shardOutcomes } from "./http.ts";
+export {
+  allocationPolicies,
+  candidateReasons,
+  maxAvoidedClusters,
+  maxExplainedCandidates,
+  shardOutcomes,
+} from "./http.ts";
 export type * from "./http.ts";
 export {
   type HeartbeatResponse,

@@ -439,6 +439,40 @@ describe("the game", () => {
     expect(cluster.peers[0]?.received.at(-1)).toMatchObject({ type: "close", code: 2 });
   });
 
+  it("[ALLOC-12] is joined elsewhere where the cluster cannot be reached: the master is told", async () => {
+    const next = await startCluster(async (peer) => void (await peer.welcome({ cluster: "Test 2" })));
+    const gone = await startCluster(() => undefined);
+    await gone.close();
+    const { client, master } = await setUp(({ body }) => {
+      const isTold = JSON.stringify(body).includes(gone.address.id);
+      return { status: 200, body: sampleAllocation(isTold ? { ...next.address, id: "cluster-2" } : gone.address) };
+    });
+    const session = await client.join();
+    expect(session.welcome.cluster).toBe("Test 2");
+    const bodies = master.of("POST /v1/allocate").map(({ body }) => body);
+    expect(bodies).toEqual([{}, { avoid: [gone.address.id] }]);
+    expect((await client.allocate({ region: "eu" })).request).toEqual({ region: "eu" });
+    expect(master.of("POST /v1/allocate").at(-1)?.body).toEqual({ region: "eu", avoid: [gone.address.id] });
+    await session.leave();
+  });
+
+  it("[ALLOC-12] is joined anywhere where the cluster that was chosen stays unreachable", async () => {
+    const next = await startCluster(async (peer) => void (await peer.welcome({ cluster: "Test 2" })));
+    const gone = await startCluster(() => undefined);
+    await gone.close();
+    const { client, master } = await setUp(({ body }) => {
+      const isChosen = JSON.stringify(body).includes("clusterId");
+      return { status: 200, body: sampleAllocation(isChosen ? gone.address : { ...next.address, id: "cluster-2" }) };
+    });
+    const { id } = gone.address;
+    const session = await client.join(await client.allocate({ clusterId: id, policy: "load" }));
+    expect(session.welcome.cluster).toBe("Test 2");
+    const bodies = master.of("POST /v1/allocate").map(({ body }) => body);
+    const chosen = { clusterId: id, policy: "load" };
+    expect(bodies).toEqual([chosen, chosen, { policy: "load", avoid: [id] }]);
+    await session.leave();
+  });
+
   it("[CLOSE-3] goes on elsewhere after CLOSE with SHUTTING_DOWN", async () => {
     const next = await startCluster(async (peer) => void (await peer.welcome({ cluster: "Test 2" })));
     const first = await startCluster(async (peer) => {

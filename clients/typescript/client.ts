@@ -18,6 +18,7 @@ import { type Fetch, MasterHttp, type MasterRequest } from "./master-http.ts";
 import { PlayerTokens } from "./player-tokens.ts";
 import type { Resumption } from "./resumption.ts";
 import type { Transport } from "./transport.ts";
+import { UnreachableClusters } from "./unreachable-clusters.ts";
 
 /** How long each wait may last, in milliseconds. */
 export interface Deadlines {
@@ -134,9 +135,15 @@ export class SustenetClient {
       onChange: (tokens) => options.onTokens?.(tokens),
     });
     if (options.tokens !== undefined) this.#tokens.restore(options.tokens);
+    const unreachable = new UnreachableClusters(clock);
     this.#entrance = {
-      allocate: (request, signal) => allocateTicket(request, allocationContext, signal),
-      open: (allocation, signal) => openConnection(allocation, connectionContext, signal),
+      allocate: async (request, signal) => ({
+        ...(await allocateTicket(unreachable.avoidedBy(request), allocationContext, signal)),
+        // As it was asked for: what is unreachable now may be back when it is asked for again.
+        request,
+      }),
+      open: (allocation, signal) =>
+        unreachable.watch(allocation.cluster.id, () => openConnection(allocation, connectionContext, signal)),
       policy,
       clock,
       random,
@@ -145,14 +152,16 @@ export class SustenetClient {
       ? {
           // The cluster keeps a player for a while only: a try may not take all of it.
           open: (memory, signal) =>
-            resumeConnection(
-              memory,
-              {
-                ...connectionContext,
-                connectTimeoutMs: Math.min(deadlines.connectMs, resumeTryMs),
-                joinTimeoutMs: Math.min(deadlines.joinMs, resumeTryMs),
-              },
-              signal,
+            unreachable.watch(memory.cluster.id, () =>
+              resumeConnection(
+                memory,
+                {
+                  ...connectionContext,
+                  connectTimeoutMs: Math.min(deadlines.connectMs, resumeTryMs),
+                  joinTimeoutMs: Math.min(deadlines.joinMs, resumeTryMs),
+                },
+                signal,
+              ),
             ),
           clock,
           random,

@@ -4,6 +4,7 @@ import { backoffMs, type Clock, wait } from "./clock.ts";
 import { type CloseEvent, closeEventOfError } from "./close-event.ts";
 import type { Joined } from "./connection.ts";
 import { SustenetError } from "./error.ts";
+import { isUnreachable } from "./unreachable-clusters.ts";
 
 /** How hard to try to come back after a cluster asked for it, or a connection was lost. */
 export interface RejoinPolicy {
@@ -66,7 +67,7 @@ export async function enter(
 
 /**
  * Allocates and joins again after `failure`. Waits grow and are jittered. A cluster that was chosen is asked for first; when it
- * cannot be had, any other.
+ * cannot be had, or not be reached, any other.
  *
  * @throws SustenetError the last failure.
  */
@@ -90,7 +91,8 @@ export async function enterAgain(
       return { ...(await entrance.open(allocation, signal)), request };
     } catch (error) {
       if (!(error instanceof SustenetError)) throw error;
-      const isChosenGone = clusterId !== undefined && request === start.request && unavailable.has(error.code);
+      const isChosen = clusterId !== undefined && request === start.request;
+      const isChosenGone = isChosen && (unavailable.has(error.code) || isUnreachable(error));
       if (!isChosenGone && !mayPass(error)) throw error;
       if (isChosenGone) request = anywhere;
       failure = error;

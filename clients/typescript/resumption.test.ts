@@ -34,7 +34,7 @@ const token = (value: number): Uint8Array => encodeResumeToken({ graceMs, token:
 const message = (command: number): Uint8Array => encodeMessage({ command, payload: empty });
 
 /** What a cluster answers RESUME with: how much it has received, or why not; or nothing at all. */
-type Answer = number | CloseCode | "no network" | "cut";
+type Answer = number | CloseCode | "no network" | "refused" | "cut";
 
 async function setUp(
   answers: Answer[] = [],
@@ -51,6 +51,7 @@ async function setUp(
   transport.onConnect = (link, index) => {
     const answer = index === 0 ? "welcome" : (answers.shift() ?? "no network");
     if (answer === "no network") return Promise.reject(new Error("no network"));
+    if (answer === "refused") return Promise.reject(Object.assign(new Error("refused"), { code: "ECONNREFUSED" }));
     link.onJoin = () => {
       if (answer === "welcome") link.send(encodeWelcome({ ...sampleWelcome, features }), token(0));
       else if (answer === "cut") link.end();
@@ -170,6 +171,20 @@ describe("a lost connection", () => {
     expect(rejoins).toEqual([1]);
     expect(events.length).toBeGreaterThan(4);
     expect(events.length).toBeLessThanOrEqual(9);
+  });
+
+  it("[RESUME-8] is rejoined soon where nothing listens any more", async () => {
+    const { clock, transport, events, rejoins } = await setUp([
+      "refused",
+      "no network",
+      "refused",
+      "refused",
+      "refused",
+    ]);
+    transport.last.end();
+    await clock.advance(4_000);
+    expect(events.filter((event) => event.startsWith("resuming"))).toHaveLength(5);
+    expect(rejoins).toEqual([1]);
   });
 
   it("[RESUME-7] after CLOSE there is nothing to take up", async () => {

@@ -18,6 +18,9 @@ const maxAttempts = 8;
 /** The first try comes soon: most connections are lost to a change of network that is over by then. */
 const backoff = { baseMs: 200, maxMs: 4_000 } as const;
 
+/** After so many tries in a row at whose address nothing listened, the process that held the session is taken for dead. */
+const maxRefusals = 3;
+
 /**
  * Takes a session up again after `failure`, within the time that the cluster keeps its player. Waits grow and are jittered.
  *
@@ -35,6 +38,7 @@ export async function resumeSession(
   if (token === undefined) return undefined;
   const endMs = clock.nowMs() + token.graceMs;
   let reason = failure;
+  let refusals = 0;
   for (let attempt = 1; attempt <= maxAttempts; attempt++) {
     const delayMs = backoffMs(attempt, backoff, random);
     if (clock.nowMs() + delayMs >= endMs) return undefined;
@@ -46,6 +50,8 @@ export async function resumeSession(
       if (signal.aborted || !(error instanceof SustenetError)) throw error;
       // The cluster has spoken: it knows nothing to resume, or stops.
       if (error.origin === "cluster" || !passing.has(error.code)) return undefined;
+      refusals = isRefused(error) ? refusals + 1 : 0;
+      if (refusals === maxRefusals) return undefined;
       reason = error;
     }
   }
@@ -53,3 +59,8 @@ export async function resumeSession(
 }
 
 const passing: ReadonlySet<string> = new Set(["NETWORK", "TIMEOUT", "CONNECTION_LOST"]);
+
+/** Whether the machine is there and nothing listens: as when the process was killed. Runtimes that cannot tell, say nothing. */
+function isRefused({ cause }: SustenetError): boolean {
+  return typeof cause === "object" && cause !== null && "code" in cause && cause.code === "ECONNREFUSED";
+}

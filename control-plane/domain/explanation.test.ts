@@ -13,7 +13,13 @@ const plain = {
   live: true,
   facts: { labels: {}, tags: ["pvp"], counters: {}, gameBuild: "" },
 };
-const decision = { shard: "eu.0", policy: "load", selector: { tags: ["pvp"] }, clusterId: undefined } as const;
+const decision = {
+  shard: "eu.0",
+  policy: "load",
+  selector: { tags: ["pvp"] },
+  clusterId: undefined,
+  avoid: [] as string[],
+} as const;
 
 it("[ALLOC-10] says of each candidate why it won or lost", () => {
   const winner = { ...plain, clusterId: "won" };
@@ -40,6 +46,16 @@ it("[ALLOC-10] says of each candidate why it won or lost", () => {
     capacity: 10,
     score: 0.2,
   });
+});
+
+it("[ALLOC-12] says that a cluster was avoided, unless it was compared for want of others", () => {
+  const winner = { ...plain, clusterId: "won" };
+  const avoided = { ...plain, clusterId: "avoided" };
+  const wish = { ...decision, avoid: ["avoided"], winner };
+  const reasons = (drawn: string[]) =>
+    explainCandidates([winner, avoided], { ...wish, drawn: new Set(drawn) }).map(({ reason }) => reason);
+  expect(reasons(["won"])).toEqual(["won", "avoided"]);
+  expect(reasons(["won", "avoided"])).toEqual(["won", "tie"]);
 });
 
 it("says that another cluster was asked for, and shows what was measured", () => {

@@ -14,6 +14,8 @@ export interface Decision {
   readonly policy: AllocationPolicy;
   readonly selector: AllocationSelector;
   readonly clusterId: string | undefined;
+  /** Those that the request wants avoided, by id. */
+  readonly avoid: readonly string[];
   /** Those that were compared. */
   readonly drawn: ReadonlySet<string>;
   readonly winner: Candidate | undefined;
@@ -42,6 +44,7 @@ function reasonOf(candidate: Candidate & { readonly facts: ClusterFacts }, decis
   if (clusterId !== undefined && candidate.clusterId !== clusterId) return "other-cluster";
   const excluded = exclusionOf(candidate) ?? unmetBy(selector, candidate.facts);
   if (excluded !== undefined) return excluded;
+  if (decision.avoid.includes(candidate.clusterId) && !drawn.has(candidate.clusterId)) return "avoided";
   if (winner === undefined || !drawn.has(candidate.clusterId)) return "not-drawn";
   return scoreOf(candidate, policy) === scoreOf(winner, policy) ? "tie" : "outscored";
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { orderShards, type ShardDigest } from "./shard-choice.ts";
+import { askingOrder, orderShards, type ShardDigest } from "./shard-choice.ts";
 
 function shard(name: string, changes: Partial<ShardDigest> = {}): ShardDigest {
   const { lowestLoad = 0, ...rest } = changes;
@@ -84,5 +84,29 @@ describe("the order of shards", () => {
     expect(orderShards([far, { ...near, lowestLoad: 0.9 }], "latency", signs(measured))[0]).toBe("far");
     const twins = [near, { ...near, shard: "twin" }, far];
     expect(timesFirst(twins, "latency", measured).get("twin")).toBeGreaterThan(400);
+  });
+});
+
+describe("clusters to be avoided", () => {
+  const map = { version: 1, regions: { eu: 2 }, previous: {} };
+  const id = `eu.${"A".repeat(22)}`;
+
+  it("[ALLOC-12] are spared until every shard has been asked", () => {
+    expect(askingOrder(["eu.0", "eu.1", "us.0"], [id], map)).toEqual([
+      { shard: "eu.0", sparing: true },
+      { shard: "eu.1", sparing: true },
+      { shard: "us.0", sparing: true },
+      { shard: "eu.0", sparing: false },
+      { shard: "eu.1", sparing: false },
+    ]);
+  });
+
+  it("make no difference where there are none, or one shard alone", () => {
+    expect(askingOrder(["eu.0", "eu.1"], [], map)).toEqual([
+      { shard: "eu.0", sparing: false },
+      { shard: "eu.1", sparing: false },
+    ]);
+    expect(askingOrder(["eu.0"], [id], map)).toEqual([{ shard: "eu.0", sparing: false }]);
+    expect(askingOrder(["us.0", "us.1"], ["nonsense"], map)).toHaveLength(2);
   });
 });

@@ -1,5 +1,6 @@
 import type { AllocationPolicy } from "../../protocol/index.ts";
 import { latencyScore } from "./pick.ts";
+import { type ShardMap, shardsForCluster } from "./sharding.ts";
 
 /** What a shard says about itself so that allocations need not ask every shard. Seconds old is good enough. */
 export interface ShardDigest {
@@ -81,4 +82,26 @@ function worthOf(digest: ShardDigest, policy: AllocationPolicy): number {
 function shuffle(digests: readonly ShardDigest[], random: () => number): ShardDigest[] {
   const weighted = digests.map((digest) => ({ digest, key: (1 - random()) ** (1 / Math.max(1, digest.clusters)) }));
   return weighted.toSorted((a, b) => b.key - a.key).map(({ digest }) => digest);
+}
+
+/** Which shards to ask for a seat, and whether to spare the clusters that are to be avoided. */
+export interface ShardQuestion {
+  readonly shard: string;
+  readonly sparing: boolean;
+}
+
+/**
+ * Every shard once, in this order; clusters that are to be avoided are spared as long as another shard may have others, so
+ * those that may have one of them are asked again at the end. [ALLOC-12]
+ */
+export function askingOrder(
+  shards: readonly string[],
+  avoid: readonly string[],
+  map: ShardMap,
+): readonly ShardQuestion[] {
+  const sparing = shards.length > 1 && avoid.length > 0;
+  const first = shards.map((shard) => ({ shard, sparing }));
+  if (!sparing) return first;
+  const homes = new Set(avoid.flatMap((clusterId) => shardsForCluster(map, clusterId)));
+  return [...first, ...shards.filter((shard) => homes.has(shard)).map((shard) => ({ shard, sparing: false }))];
 }

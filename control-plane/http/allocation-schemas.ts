@@ -5,7 +5,7 @@ import type {
   AllocationSelector,
   ExplainedCandidate,
 } from "../../protocol/index.ts";
-import { allocationPolicies, candidateReasons, shardOutcomes } from "../../protocol/index.ts";
+import { allocationPolicies, candidateReasons, maxAvoidedClusters, shardOutcomes } from "../../protocol/index.ts";
 import { maxLatencies, maxLatencyMs } from "../domain/latency.ts";
 import { factName } from "../domain/report-schema.ts";
 import { maxFacts } from "../domain/selector.ts";
@@ -70,6 +70,14 @@ export const allocateSchema = z
     policy: z.enum(allocationPolicies).optional(),
     latencies: latenciesSchema.optional(),
     selector: selectorSchema.optional(),
+    avoid: z
+      .array(z.string().min(1).max(64))
+      .max(maxAvoidedClusters)
+      .optional()
+      .openapi({
+        description: `Clusters that could not be reached a moment ago, by id; at most ${maxAvoidedClusters}. They are given only where no other can be. Without effect where clusterId is given.`,
+        example: ["default.Zm9vYmFyYmF6cXV4MTIzNA"],
+      }),
     explain: z.boolean().optional().openapi({ description: "For operators: say why each candidate won or lost." }),
   } satisfies Record<keyof AllocateRequest, z.ZodType>)
   .refine(({ policy, latencies = {} }) => policy !== "latency" || Object.keys(latencies).length > 0, {

@@ -25,7 +25,9 @@ export class AllocationAccount {
 
   note(shard: string, answer: SeatAnswer): void {
     this.#outcomes.set(shard, answer.ok ? "gave" : "refused");
-    this.#candidates = [...this.#candidates, ...(answer.candidates ?? [])].slice(-maxCandidates);
+    // A shard may be asked twice; what it says last is what counts.
+    const others = this.#candidates.filter((candidate) => candidate.shard !== shard);
+    this.#candidates = [...others, ...(answer.candidates ?? [])].slice(-maxCandidates);
   }
 
   /** `undefined` unless the request wants one. */

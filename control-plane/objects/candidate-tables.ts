@@ -16,6 +16,8 @@ const offeredById = "+clusters.state = 'ready' AND +clusters.locked = 0 AND +clu
 export interface CandidateQuery {
   readonly policy: AllocationPolicy;
   readonly selector: AllocationSelector;
+  /** Those that do not come into question, by id. */
+  readonly without: readonly string[];
   readonly limit: number;
 }
 
@@ -45,19 +47,19 @@ export class CandidateTables {
    * Those of the clusters with room that come into question first. Those without a limit that have more than enough to do are
    * among them only where there are no others.
    */
-  promising({ policy, selector, limit }: CandidateQuery): ClusterRow[] {
-    const found = this.#source(selector, offered);
+  promising({ policy, selector, without, limit }: CandidateQuery): ClusterRow[] {
+    const found = withoutThese(this.#source(selector, offered), without);
     const byLoad = policy === "packed" ? "clusters.load DESC" : "clusters.load";
     // Of one more than that, some are drawn.
     const most = policy === "distributed" ? limit + 1 : limit;
     const rows = this.#select(found, `clusters.load < 1 ORDER BY ${byLoad} LIMIT ?`, most);
     if (rows.length === 0) return this.#select(found, "clusters.capacity = 0 ORDER BY clusters.load LIMIT ?", limit);
-    return rows.length > limit ? this.#drawn(selector, limit) : rows;
+    return rows.length > limit ? this.#drawn(selector, without, limit) : rows;
   }
 
   /** Some clusters with room, drawn by chance: ids are digests, so those that follow a random one are as good as random. */
-  #drawn(selector: AllocationSelector, limit: number): ClusterRow[] {
-    const found = this.#source(selector, offeredById);
+  #drawn(selector: AllocationSelector, without: readonly string[], limit: number): ClusterRow[] {
+    const found = withoutThese(this.#source(selector, offeredById), without);
     const region = this.#sql.exec<{ region: string }>("SELECT region FROM clusters LIMIT 1").one().region;
     const start = `${region}.${toBase64Url(crypto.getRandomValues(new Uint8Array(16)))}`;
     const page = (side: string, most: number) =>
@@ -90,7 +92,8 @@ export class CandidateTables {
 
   /** What this shard has to offer. */
   digest(shard: string): ShardDigest {
-    const best = (policy: AllocationPolicy, limit: number) => this.promising({ policy, selector: {}, limit });
+    const best = (policy: AllocationPolicy, limit: number) =>
+      this.promising({ policy, selector: {}, without: [], limit });
     const { clusters } = this.#sql
       .exec<{ clusters: number }>(`SELECT count(*) AS clusters FROM clusters WHERE ${offered}`)
       .one();
@@ -142,4 +145,12 @@ export class CandidateTables {
       .one();
     return found <= rareFacet;
   }
+}
+
+function withoutThese(source: Clause, clusterIds: readonly string[]): Clause {
+  if (clusterIds.length === 0) return source;
+  return {
+    sql: `${source.sql} AND clusters.cluster_id NOT IN (SELECT value FROM json_each(?))`,
+    bindings: [...source.bindings, JSON.stringify(clusterIds)],
+  };
 }

@@ -16,6 +16,12 @@ interface RowCandidate extends Candidate {
   readonly facts: ClusterFacts;
 }
 
+/** The cluster to give, if there is one, and those that were compared. */
+interface Choice {
+  readonly row: ClusterRow | undefined;
+  readonly drawn: readonly string[];
+}
+
 /** Chooses a cluster of a shard for an allocation, and says why. */
 export class ClusterCandidates {
   readonly #parts: ShardParts;
@@ -26,18 +32,25 @@ export class ClusterCandidates {
     this.#leases = leases;
   }
 
-  /** The cluster to give, and those that it was compared with. */
-  pick(
-    wish: AllocateRequest,
-    nowMs: number,
-  ): { readonly row: ClusterRow | undefined; readonly drawn: readonly string[] } {
+  /**
+   * The cluster to give, and those that it was compared with. Clusters that the wish wants avoided come into question only where
+   * there is no other, and with `sparing` not even then. [ALLOC-12]
+   */
+  pick(wish: AllocateRequest, nowMs: number, sparing: boolean): Choice {
+    const avoid = wish.avoid ?? [];
+    const choice = this.#pickWithout(avoid, wish, nowMs);
+    return choice.row !== undefined || avoid.length === 0 || sparing ? choice : this.#pickWithout([], wish, nowMs);
+  }
+
+  #pickWithout(without: readonly string[], wish: AllocateRequest, nowMs: number): Choice {
     const policy = policyOf(wish);
     const selector = wish.selector ?? {};
     let drawn: readonly string[] = [];
     // A dead lease among the candidates makes all leases be looked at, which takes the dead ones out: twice is enough.
     for (let attempt = 0; attempt < 2; attempt += 1) {
-      const rows = this.#parts.candidates.promising({ policy, selector, limit: candidatePage });
-      const measured = policy === "latency" ? measuredClusters(wish.latencies ?? {}) : [];
+      const rows = this.#parts.candidates.promising({ policy, selector, without, limit: candidatePage });
+      const measured =
+        policy === "latency" ? measuredClusters(wish.latencies ?? {}).filter((id) => !without.includes(id)) : [];
       const byId = new Map(
         [...rows, ...this.#parts.candidates.named(measured, selector)].map((row) => [row.cluster_id, row]),
       );
@@ -82,6 +95,7 @@ export class ClusterCandidates {
         policy: policyOf(wish),
         selector: wish.selector ?? {},
         clusterId: wish.clusterId,
+        avoid: wish.avoid ?? [],
         drawn: new Set(drawn),
         winner: winner === undefined ? undefined : candidateOf(winner, true, wish),
       },

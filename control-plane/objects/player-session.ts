@@ -10,6 +10,7 @@ import {
   type Operation,
   supersededBy,
 } from "../domain/operations.ts";
+import { askingOrder } from "../domain/shard-choice.ts";
 import { toBase64Url } from "../domain/sharding.ts";
 import { createTicketClaims } from "../domain/ticket-claims.ts";
 import { failpoint } from "../failpoint.ts";
@@ -171,7 +172,7 @@ export class PlayerSession extends DurableObject<Env> {
   async #reserve(operation: Operation, order: AllocationOrder, attempt: Attempt): Promise<ExplainedSeat> {
     const { request: wish, playerId } = order;
     const { reservationId, generation } = operation;
-    const { ticketLifetimeSeconds: lifetimeSeconds } = readMasterSettings(this.env);
+    const { ticketLifetimeSeconds: lifetimeSeconds, shards: map } = readMasterSettings(this.env);
     const names = await shardsToAsk(this.env, wish);
     const shards = [...new Set(operation.shard === undefined ? names : [operation.shard, ...names])];
     const account = new AllocationAccount(wish, shards);
@@ -179,12 +180,20 @@ export class PlayerSession extends DurableObject<Env> {
       wish.clusterId === undefined
         ? refuse("NO_CLUSTER_AVAILABLE", "No cluster has room now. Try again shortly.", 5)
         : refuse("CLUSTER_NOT_FOUND", "There is no such cluster. GET /v1/clusters lists those that there are.");
-    for (const shard of shards) {
+    for (const { shard, sparing } of askingOrder(shards, wish.avoid ?? [], map)) {
       if (this.#attempt !== attempt) return refuse("ALLOCATION_IN_PROGRESS", "Another call has taken over.", 1);
       this.#tables.setOperationShard(operation.key, shard);
       failpoint("allocate.asking");
       const seat = await withDeadline<SeatAnswer>(
-        registryShard(this.env, shard).reserve({ reservationId, playerId, generation, lifetimeSeconds, shard, wish }),
+        registryShard(this.env, shard).reserve({
+          reservationId,
+          playerId,
+          generation,
+          lifetimeSeconds,
+          shard,
+          wish,
+          sparing,
+        }),
         objectCallTimeoutMs,
         "a registry shard",
       );

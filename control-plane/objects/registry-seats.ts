@@ -59,7 +59,7 @@ export class RegistrySeats {
   }
 
   #reserveAnywhere(request: SeatRequest, nowMs: number): SeatAnswer {
-    const { row, drawn } = this.#candidates.pick(request.wish, nowMs);
+    const { row, drawn } = this.#candidates.pick(request.wish, nowMs, request.sparing);
     if (row !== undefined) return this.#seatAt(row, drawn, request, nowMs);
     const candidates = this.#explain(request, { winner: undefined, drawn });
     return { ...refuse("NO_CLUSTER_AVAILABLE", "No cluster has room now. Try again shortly.", 5), candidates };

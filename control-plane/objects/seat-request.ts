@@ -13,6 +13,8 @@ export interface SeatRequest {
   readonly shard: string;
   /** What the player asks for. */
   readonly wish: AllocateRequest;
+  /** Whether clusters that the player wants avoided are out of the question, since another shard may have others. */
+  readonly sparing: boolean;
 }
 
 /** The cluster of a seat: what the player is told, and what goes into the ticket. */

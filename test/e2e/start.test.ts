@@ -4,9 +4,17 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { z } from "zod";
 import { killGroup } from "../../dev/process.ts";
 import { type RunningCommand, startCommand } from "../support/command.ts";
 import { processesWith } from "../support/processes.ts";
+
+const summarySchema = z.looseObject({
+  sent: z.number(),
+  received: z.number(),
+  lost: z.number(),
+  rejoined: z.number(),
+});
 
 const runVariable = "SUSTENET_TEST_RUN";
 let stateDir: string;
@@ -86,9 +94,30 @@ describe("npm start", () => {
     expect(leftovers()).toEqual([]);
   });
 
+  it("[ALLOC-12] brings everybody to another cluster within seconds when one is killed, and counts honestly", async () => {
+    const start = npmStart("--players", "8", "--clusters", "2", "--seconds", "12", "--json");
+    const [, pid] = await start.line(/cluster-1 +process (\d+)/);
+    await start.line(/8 of 8 connected/);
+    process.kill(Number(pid), "SIGKILL");
+    await start.line(/cluster-1 +ended \(SIGKILL\)/);
+    const code = await start.ended;
+    const progress = start.stderr.flatMap((line) => line.match(/(\d) of 8 connected/)?.[1] ?? []);
+    // The line says who is in the game now: it falls when the cluster dies, and all are back before the end.
+    expect(
+      progress.some((connected) => Number(connected) < 8),
+      start.stderr.join("\n"),
+    ).toBe(true);
+    expect(progress.at(-1)).toBe("8");
+    const summary = summarySchema.parse(JSON.parse(start.stdout.at(-1) ?? ""));
+    expect(summary).toMatchObject({ players: 8, joined: 8, connected: 8, duplicated: 0 });
+    expect(summary.rejoined).toBeGreaterThanOrEqual(1);
+    expect(summary.lost).toBe(summary.sent - summary.received);
+    expect(code).toBe(summary.lost === 0 ? 0 : 1);
+  });
+
   it("runs until Ctrl-C and then stops everything", async () => {
     const start = npmStart("--players", "4", "--clusters", "1");
-    await start.line(/4 joined, \d+ sent, [1-9]/);
+    await start.line(/4 of 4 connected, \d+ sent, [1-9]/);
     start.child.kill("SIGINT");
     expect(await start.ended).toBe(0);
     expect(start.stdout.at(-1)).toMatch(/everything is stopped/);

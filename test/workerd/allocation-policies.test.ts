@@ -83,6 +83,46 @@ describe("a crowd", () => {
   );
 });
 
+describe("clusters to be avoided", () => {
+  it.each(["load", "packed", "distributed", "latency"] as const)(
+    "[ALLOC-12] are given only where no other can be, by %s",
+    async (policy) => {
+      const tag = `avoid-${policy}`;
+      const selector = { tags: [tag] };
+      const [first, second] = [
+        await startOn("eu.0", { capacity: 8, tags: [tag] }),
+        await startOn("eu.1", { capacity: 2, tags: [tag] }),
+      ];
+      const latencies = policy === "latency" ? { latencies: { [first.id]: 1, [second.id]: 100 } } : {};
+      const request = { policy, selector, avoid: [first.id], ...latencies };
+      // Then the other is full.
+      expect(await placesOf(request, 3)).toEqual([second.id, second.id, first.id]);
+    },
+  );
+
+  it("[ALLOC-12] are told in an explanation", async () => {
+    const tag = "avoid-explained";
+    const dead = await startOn("default.0", { tags: [tag] });
+    const alive = await startOn("default.0", { tags: [tag] });
+    const request: AllocateRequest = { region: "default", selector: { tags: [tag] }, avoid: [dead.id], explain: true };
+    const { cluster, explanation } = await allocate(await logInOperator(), request);
+    expect(cluster.id).toBe(alive.id);
+    const reasons = new Map(explanation?.candidates.map(({ clusterId, reason }) => [clusterId, reason]));
+    expect([reasons.get(alive.id), reasons.get(dead.id)]).toEqual(["won", "avoided"]);
+  });
+
+  it("[ALLOC-12] do not matter where one cluster is asked for; nine are too many", async () => {
+    const cluster = await startOn("eu.0");
+    const player = await logIn();
+    const given = await allocate(player, { clusterId: cluster.id, avoid: [cluster.id] });
+    expect(given.cluster.id).toBe(cluster.id);
+    const avoid = Array.from({ length: 9 }, (_, index) => `eu.${index}`);
+    await allocate(player, { avoid: avoid.slice(1), region: "eu" });
+    const problem = await expectProblem(await requestAllocation(player, { avoid }), "INVALID_FIELD");
+    expect(problem.errors).toMatchObject([{ field: "avoid" }]);
+  });
+});
+
 describe("the policy", () => {
   it("[ALLOC-3] load goes by tick time where there is no limit", async () => {
     const tag = "ticks";
