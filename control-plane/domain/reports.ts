@@ -9,6 +9,8 @@ export interface ReportEffects {
   readonly freed: readonly string[];
   /** Tickets that have been used, as far as this is news. */
   readonly used: readonly SeatRef[];
+  /** Sessions that have ended, as far as this is news: of who left, and of who was replaced by a newer one. */
+  readonly ended: readonly Pick<SeatRef, "playerId" | "reservationId">[];
   /** By how much the cluster's number of seats changes. */
   readonly seatsDelta: number;
   /** By how much its number of seats that are in the game changes. */
@@ -73,10 +75,15 @@ function compare(
 ): ReportEffects {
   const changed: Seat[] = [];
   const freed: string[] = [];
+  const sits = ({ playerId, reservationId }: Pick<SeatRef, "playerId" | "reservationId">) =>
+    after.get(playerId)?.joined?.reservationId === reservationId;
+  const ended: Pick<SeatRef, "playerId" | "reservationId">[] = used.filter((ref) => !sits(ref));
   let seatsDelta = 0;
   let joinedDelta = 0;
   for (const [playerId, seat] of after) {
     const old = before.get(playerId);
+    const sat = old?.joined === undefined ? undefined : { playerId, reservationId: old.joined.reservationId };
+    if (sat !== undefined && !sits(sat)) ended.push(sat);
     const vacant = isVacant(seat, accountedAtMs);
     seatsDelta += (vacant ? 0 : 1) - (old === undefined ? 0 : 1);
     joinedDelta += (seat.joined === undefined ? 0 : 1) - (old?.joined === undefined ? 0 : 1);
@@ -86,7 +93,7 @@ function compare(
       freed.push(playerId);
     }
   }
-  return { changed, freed, used, seatsDelta, joinedDelta };
+  return { changed, freed, used, ended, seatsDelta, joinedDelta };
 }
 
 /** What is known about when a cluster last gave account of its players. Times in ms; 0: never. */

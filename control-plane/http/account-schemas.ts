@@ -85,6 +85,20 @@ export const exportSchema = z
       appMetadata: facts,
     }),
     record: z.object({ displayName: z.string(), firstSeenAt: time, lastSeenAt: time }).nullable(),
+    history: z
+      .array(
+        z.object({
+          reservationId: z.string(),
+          clusterId: z.string(),
+          clusterName: z.string(),
+          region: z.string(),
+          outcome: z.enum(["joined", "left", "unused", "open"]),
+          allocatedAt: time,
+          joinedAt: time.nullable(),
+          leftAt: time.nullable(),
+        }),
+      )
+      .openapi({ description: "Seats that the player was given, the newest first; at most 10,000." }),
     session: z.object({
       allocations: z.array(
         z.object({

@@ -7,7 +7,8 @@ import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
 import { playerSession } from "../objects/remote.ts";
 import { readIdentitySettings, readStoreSettings } from "../settings.ts";
 import { DatabaseError } from "../store/database.ts";
-import { deletePlayer, findPlayer } from "../store/players.ts";
+import { type AllocationEntry, listAllocations } from "../store/history.ts";
+import { erasePlayer, findPlayer } from "../store/players.ts";
 import { exportSchema, upgradedSchema, upgradeSchema } from "./account-schemas.ts";
 import { askIdentity, requirePlayer } from "./identity.ts";
 import { limitAccountChange, limitAttempt } from "./limits.ts";
@@ -86,7 +87,13 @@ export function addAccountRoutes(app: OpenAPIHono<MasterHono>): void {
     const { playerId, token } = await requirePlayer(context);
     await limitAccountChange(context, playerId);
     const account = await askIdentity(context, (project) => createSupabaseIdentity(project).exportAccount(token));
-    const record = await askDatabase(() => findPlayer(readStoreSettings(context.env), playerId));
+    const address = readStoreSettings(context.env);
+    const [record, history] = await askDatabase(() =>
+      Promise.all([
+        findPlayer(address, playerId),
+        listAllocations(address, { playerId, limit: maxExportedHistory, nowMs: Date.now() }),
+      ]),
+    );
     const session = await withDeadline(
       playerSession(context.env, playerId).exportData(),
       objectCallTimeoutMs,
@@ -105,6 +112,7 @@ export function addAccountRoutes(app: OpenAPIHono<MasterHono>): void {
                 firstSeenAt: new Date(record.createdAtMs).toISOString(),
                 lastSeenAt: new Date(record.lastSeenAtMs).toISOString(),
               },
+        history: history.map(exportedAllocation),
         session: { ...session, allocations: [...session.allocations] },
       },
       200,
@@ -122,10 +130,27 @@ export function addAccountRoutes(app: OpenAPIHono<MasterHono>): void {
     if (state === "lives") {
       await askIdentity(context, (project) => deleteAccount({ ...project, secretKey }, playerId));
     }
-    await askDatabase(() => deletePlayer(readStoreSettings(context.env), playerId));
+    await askDatabase(() => erasePlayer(readStoreSettings(context.env), playerId, Date.now()));
     logEvent("info", "players.deleted", { requestId: context.get("requestId"), playerId });
     return context.body(null, 204);
   });
+}
+
+/** The newest; a player who has more than that in 90 days has allocated every quarter of an hour, day and night. */
+const maxExportedHistory = 10_000;
+
+function exportedAllocation(entry: AllocationEntry) {
+  const { reservationId, clusterId, clusterName, region, outcome } = entry;
+  return {
+    reservationId,
+    clusterId,
+    clusterName,
+    region,
+    outcome,
+    allocatedAt: new Date(entry.allocatedAtMs).toISOString(),
+    joinedAt: entry.joinedAtMs === undefined ? null : new Date(entry.joinedAtMs).toISOString(),
+    leftAt: entry.leftAtMs === undefined ? null : new Date(entry.leftAtMs).toISOString(),
+  };
 }
 
 function requireSecretKey(context: Context<MasterHono>): string {

@@ -2,19 +2,25 @@ import { waitUntil } from "cloudflare:workers";
 import type { Context } from "hono";
 import type { PlayerIdentity } from "../../protocol/index.ts";
 import { logEvent } from "../log.ts";
-import { readStoreSettings } from "../settings.ts";
-import { recordPlayer } from "../store/players.ts";
+import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
+import { recordKeeper } from "../objects/remote.ts";
 import type { MasterHono } from "./route-parts.ts";
 
-/** Keeps the record behind the answer: nobody waits for the database to play. */
+const attempts = 2;
+
+/** Keeps the record behind the answer: nobody waits for it to play. */
 export function notePlayer(context: Context<MasterHono>, player: PlayerIdentity): void {
   const requestId = context.get("requestId");
-  const { id, displayName } = player;
+  const { id: playerId, displayName } = player;
+  const record = { kind: "player" as const, playerId, displayName, atMs: Date.now() };
   const note = async (): Promise<void> => {
-    try {
-      await recordPlayer(readStoreSettings(context.env), { id, displayName, nowMs: Date.now() });
-    } catch (error) {
-      logEvent("warn", "players.not_recorded", { requestId, playerId: id, error });
+    for (let attempt = 1; attempt <= attempts; attempt += 1) {
+      try {
+        const kept = recordKeeper(context.env, playerId).keep([record]);
+        return await withDeadline(kept, objectCallTimeoutMs, "a record keeper");
+      } catch (error) {
+        logEvent("warn", "players.not_recorded", { requestId, playerId, attempt, error });
+      }
     }
   };
   waitUntil(note());

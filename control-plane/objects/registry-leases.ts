@@ -3,6 +3,7 @@ import { accountedAtMs } from "../domain/reports.ts";
 import { isVacant } from "../domain/seats.ts";
 import { logEvent } from "../log.ts";
 import type { ClusterRow } from "./registry-rows.ts";
+import { recordedCluster } from "./shard-records.ts";
 import type { ShardParts } from "./shard-parts.ts";
 
 /** A sweep that is this late means that nobody was here to hear signs of life. */
@@ -44,7 +45,7 @@ export class RegistryLeases {
 
   /** Brings every cluster's state up to date, and frees the seats that nobody can claim any more. */
   sweep(nowMs: number): void {
-    const { storage, tables, registrations, links, settings } = this.#parts;
+    const { storage, tables, registrations, records, links, settings } = this.#parts;
     const policy = createLeasePolicy(settings().leaseMs);
     const rows = tables.presentClusters();
     const holders = rows.map((row) => ({
@@ -59,6 +60,10 @@ export class RegistryLeases {
       for (const [clusterId, state] of changes) {
         if (state === "gone") tables.setGone(clusterId);
         else tables.setState(clusterId, state);
+      }
+      for (const row of rows) {
+        const state = changes.get(row.cluster_id);
+        if (state !== undefined) records.cluster(state, recordedCluster(row), nowMs);
       }
       for (const row of rows) if (changes.get(row.cluster_id) !== "gone") this.#freeSeats(row);
       tables.forget(nowMs - forgetAfterMs);

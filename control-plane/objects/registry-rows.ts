@@ -1,6 +1,7 @@
 import type { ClusterState } from "../domain/leases.ts";
 import type { Seat } from "../domain/seats.ts";
 import { outboxSchema, outboxSourceSchema } from "./outbox.ts";
+import { recordOutboxSchema } from "./record-outbox.ts";
 
 /** Append-only: see `migrateStorage`. Times are milliseconds since 1970. */
 export const registryMigrations: readonly string[] = [
@@ -90,6 +91,7 @@ export const registryMigrations: readonly string[] = [
   ALTER TABLE regions ADD COLUMN key_id TEXT NOT NULL DEFAULT '';
   `,
   outboxSourceSchema,
+  recordOutboxSchema,
 ];
 
 export interface ClusterRow extends Record<string, SqlStorageValue> {

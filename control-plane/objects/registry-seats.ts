@@ -66,7 +66,7 @@ export class RegistrySeats {
   }
 
   #seatAt(row: ClusterRow, drawn: readonly string[], request: SeatRequest, nowMs: number): SeatAnswer {
-    const { storage, tables } = this.#parts;
+    const { storage, tables, records } = this.#parts;
     const lifetimeSeconds = row.ticket_lifetime ?? request.lifetimeSeconds;
     const expiresAt = Math.floor(nowMs / 1_000) + lifetimeSeconds;
     const before = tables.seat(row.cluster_id, request.playerId);
@@ -91,6 +91,7 @@ export class RegistrySeats {
     failpoint("allocate.chosen");
     storage.transactionSync(() => {
       tables.putSeat(row.cluster_id, outcome.seat);
+      records.reserved(row, before, request, { nowMs, expiresAt });
       if (before === undefined) tables.addOccupancy(row.cluster_id, 1, 0);
     });
     failpoint("allocate.reserved");
@@ -203,13 +204,18 @@ export class RegistrySeats {
   }
 
   #store(row: ClusterRow, report: LinkReport, effects: ReportEffects, nowMs: number): void {
-    const { tables, outbox } = this.#parts;
+    const { tables, outbox, records } = this.#parts;
     const { cluster_id: clusterId, shard } = row;
     for (const seat of effects.changed) tables.putSeat(clusterId, seat);
     for (const playerId of effects.freed) tables.deleteSeat(clusterId, playerId);
+    const ended = new Map(effects.ended.map((ref) => [ref.reservationId, ref]));
     for (const { playerId, reservationId, generation } of effects.used) {
-      outbox.put(playerId, { kind: "used", reservationId, generation, clusterId, shard }, clusterId);
+      // Whether it was this player's ticket at all is for the session to say: until then nothing of it is put on record.
+      const endedAtMs = ended.delete(reservationId) ? nowMs : undefined;
+      const use = { reservationId, generation, clusterId, shard, atMs: nowMs, endedAtMs };
+      outbox.put(playerId, { kind: "used", ...use }, clusterId);
     }
+    for (const ref of ended.values()) records.left(clusterId, ref, nowMs);
     tables.noteReport(clusterId, report, nowMs);
     tables.addOccupancy(clusterId, effects.seatsDelta, effects.joinedDelta);
     tables.renew(clusterId, nowMs);

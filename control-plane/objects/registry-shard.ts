@@ -1,18 +1,20 @@
 import { DurableObject } from "cloudflare:workers";
-import type { ClusterListing, HeartbeatResponse, LinkReport } from "../../protocol/index.ts";
+import type { ClusterListing, HeartbeatResponse, LinkReport, SeatRef } from "../../protocol/index.ts";
 import { parseLinkReport } from "../domain/report-schema.ts";
 import type { FenceOrder } from "../domain/authority.ts";
 import type { ShardDigest } from "../domain/shard-choice.ts";
 import { admitsRegion, maxBroughtRegions, maxRegionsPerKey } from "../domain/region-cap.ts";
-import { homeShard, shardsForCluster, shardsOfRegion } from "../domain/sharding.ts";
+import { homeShard, regionOfCluster, shardsForCluster, shardsOfRegion } from "../domain/sharding.ts";
 import { logEvent } from "../log.ts";
 import { readLimits } from "../limit-settings.ts";
-import { readMasterSettings } from "../settings.ts";
+import { readMasterSettings, readStoreSettings } from "../settings.ts";
+import { writeRecords } from "../store/records.ts";
 import { retryAlarm, wakeAt } from "./alarm.ts";
 import { CandidateTables } from "./candidate-tables.ts";
 import { ClusterLinks } from "./cluster-links.ts";
 import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
 import { Outbox, type OutboxMessage } from "./outbox.ts";
+import { RecordOutbox } from "./record-outbox.ts";
 import { refuse, type Refusal } from "./refusal.ts";
 import {
   type AssertionUse,
@@ -32,6 +34,7 @@ import { migrateStorage } from "./schema.ts";
 import type { SeatAnswer, SeatRequest } from "./seat-request.ts";
 import { createSessionToken, hashToken } from "./session-token.ts";
 import type { ShardMessage, ShardParts } from "./shard-parts.ts";
+import { recordedCluster, ShardRecords } from "./shard-records.ts";
 import { playerSession, registryShard } from "./remote.ts";
 
 /** Least time between two looks at whether a region has clusters; longer than a registration takes. */
@@ -44,6 +47,7 @@ const regionCheckTimeoutMs = 1_000;
  */
 export class RegistryShard extends DurableObject<Env> {
   readonly #parts: ShardParts;
+  readonly #records: RecordOutbox;
   readonly #leases: RegistryLeases;
   readonly #seats: RegistrySeats;
 
@@ -51,6 +55,12 @@ export class RegistryShard extends DurableObject<Env> {
     super(context, env);
     const { storage } = context;
     migrateStorage(storage, registryMigrations);
+    this.#records = new RecordOutbox({
+      sql: storage.sql,
+      now: Date.now,
+      write: async (records) => writeRecords(readStoreSettings(env), records),
+      schedule: () => this.#schedule(),
+    });
     this.#parts = {
       storage,
       tables: new RegistryTables(storage.sql),
@@ -58,6 +68,7 @@ export class RegistryShard extends DurableObject<Env> {
       registrations: new RegistrationTables(storage.sql),
       links: new ClusterLinks(context),
       outbox: new Outbox<ShardMessage>(storage.sql, Date.now, (message) => this.#deliver(message)),
+      records: new ShardRecords(this.#records),
       settings: () => readMasterSettings(env),
     };
     this.#leases = new RegistryLeases(this.#parts);
@@ -86,7 +97,7 @@ export class RegistryShard extends DurableObject<Env> {
   }
 
   #install(request: RegistrationRequest, tokenHash: string, nowMs: number): number {
-    const { storage, tables, candidates, registrations, links, outbox, settings } = this.#parts;
+    const { storage, tables, candidates, registrations, links, outbox, records, settings } = this.#parts;
     const { clusterId, shard, details } = request;
     const previous = tables.cluster(clusterId);
     const boot = Math.max((previous?.boot ?? 0) + 1, nowMs);
@@ -94,6 +105,7 @@ export class RegistryShard extends DurableObject<Env> {
       if (previous !== undefined) registrations.noteFencedToken(previous.token_hash, nowMs);
       tables.putCluster({ clusterId, shard, boot, tokenHash, nowMs }, details);
       candidates.putFacts(clusterId, details);
+      records.cluster("registered", { clusterId, name: details.name, shard, boot }, nowMs);
       for (const other of shardsForCluster(settings().shards, clusterId)) {
         if (other !== shard) outbox.put(other, { kind: "displace", clusterId, boot });
       }
@@ -123,10 +135,11 @@ export class RegistryShard extends DurableObject<Env> {
 
   /** A cluster has registered at another shard: an older process of it that is still here has to stop. */
   displace(clusterId: string, boot: number): void {
-    const { storage, tables, registrations, links } = this.#parts;
+    const { storage, tables, registrations, records, links } = this.#parts;
     const row = tables.cluster(clusterId);
     if (row === undefined || row.state === "gone" || row.boot >= boot) return;
     storage.transactionSync(() => {
+      records.cluster("displaced", recordedCluster(row), Date.now());
       registrations.noteFencedToken(row.token_hash, Date.now());
       tables.removeCluster(clusterId);
     });
@@ -217,10 +230,16 @@ export class RegistryShard extends DurableObject<Env> {
 
   /** The cluster stops: it is offered to nobody and its seats are gone. */
   async deregister(clusterId: string, token: string): Promise<{ readonly ok: true } | Refusal> {
-    const { tables, links } = this.#parts;
+    const { storage, tables, records, links } = this.#parts;
     const found = this.#authenticate(clusterId, await hashToken(token));
     if (!found.ok) return found;
-    tables.removeCluster(clusterId);
+    const nowMs = Date.now();
+    storage.transactionSync(() => {
+      for (const ref of tables.joinedAt(clusterId)) records.left(clusterId, ref, nowMs);
+      records.cluster("deregistered", recordedCluster(found.row), nowMs);
+      tables.removeCluster(clusterId);
+    });
+    await this.#schedule();
     links.close(clusterId, "NORMAL");
     logEvent("info", "registry.deregistered", { clusterId });
     return { ok: true };
@@ -286,7 +305,8 @@ export class RegistryShard extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     try {
       this.#leases.sweep(Date.now());
-      await this.#send();
+      await Promise.all([this.#records.writeDue(), this.#send()]);
+      await this.#schedule();
     } catch (error) {
       await retryAlarm(this.#parts.storage, error);
     }
@@ -306,7 +326,18 @@ export class RegistryShard extends DurableObject<Env> {
 
   async #schedule(): Promise<void> {
     const { outbox, storage } = this.#parts;
-    await wakeAt(storage, [outbox.nextDueAtMs(), this.#leases.nextSweepAtMs(Date.now())]);
+    // While there are clusters, the next look at leases comes soon enough for records whose timer was lost.
+    const sweepAtMs = this.#leases.nextSweepAtMs(Date.now()) ?? this.#records.nextDueAtMs();
+    await wakeAt(storage, [outbox.nextDueAtMs(), this.#records.nextRetryAtMs(), sweepAtMs]);
+  }
+
+  #recordUse(use: SeatRef & Pick<Extract<ShardMessage, { kind: "used" }>, "clusterId" | "atMs" | "endedAtMs">): void {
+    const { records, storage } = this.#parts;
+    const { clusterId, atMs = Date.now(), endedAtMs } = use;
+    storage.transactionSync(() => {
+      records.joined(clusterId, regionOfCluster(clusterId) ?? "", use, atMs);
+      if (endedAtMs !== undefined) records.left(clusterId, use, endedAtMs);
+    });
   }
 
   async #deliver({ target, payload }: OutboxMessage<ShardMessage>): Promise<void> {
@@ -315,7 +346,8 @@ export class RegistryShard extends DurableObject<Env> {
         const { kind: _, ...use } = payload;
         const told = playerSession(this.env, target).ticketUsed({ playerId: target, ...use });
         const known = await withDeadline(told, objectCallTimeoutMs, "a player's session");
-        if (!known) this.#seats.forgetJoin({ playerId: target, ...use }, Date.now());
+        if (known) this.#recordUse({ playerId: target, ...use });
+        else this.#seats.forgetJoin({ playerId: target, ...use }, Date.now());
         return;
       }
       case "displace": {

@@ -190,6 +190,17 @@ export class RegistryTables {
     return row === undefined ? undefined : { clusterId: row.cluster_id, playerId: row.player_id };
   }
 
+  /** Who is in the game at a cluster, by the reservations that they joined with. */
+  joinedAt(clusterId: string): { playerId: string; reservationId: string }[] {
+    return this.#sql
+      .exec<{ playerId: string; reservationId: string }>(
+        `SELECT player_id AS playerId, joined_reservation AS reservationId FROM seats
+         WHERE cluster_id = ? AND joined_reservation IS NOT NULL`,
+        clusterId,
+      )
+      .toArray();
+  }
+
   seatsOf(clusterId: string): Seat[] {
     return this.#sql.exec<SeatRow>("SELECT * FROM seats WHERE cluster_id = ?", clusterId).toArray().map(seatFromRow);
   }

@@ -2,6 +2,7 @@ import type { AuditLog } from "./audit-log.ts";
 import type { KeyRing } from "./key-ring.ts";
 import type { PlayerSession } from "./player-session.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
+import type { RecordKeeper } from "./record-keeper.ts";
 import type { RegistryShard } from "./registry-shard.ts";
 
 /** An object's methods as they are seen from outside: every one takes a while. Answers are plain data. */
@@ -44,6 +45,24 @@ export function playerSession(env: Env, playerId: string): RemoteSession {
 /** The limiter of one subject; `name` is a hash of who that is. */
 export function rateLimiter(env: Env, name: string): Remote<RateLimiter, "attempt"> {
   return env.RATE_LIMITER.getByName(name);
+}
+
+const recordKeepers = 4;
+
+/** The record keeper of a player. Few, so that each has much to write at once; more than one, so that none is everybody's. */
+export function recordKeeper(env: Env, playerId: string): Remote<RecordKeeper, "keep" | "backlog"> {
+  return env.RECORD_KEEPER.getByName(
+    recordKeeperName(new TextEncoder().encode(playerId).reduce((sum, byte) => sum + byte, 0)),
+  );
+}
+
+/** All of them. */
+export function allRecordKeepers(env: Env): readonly Remote<RecordKeeper, "keep" | "backlog">[] {
+  return Array.from({ length: recordKeepers }, (_, index) => env.RECORD_KEEPER.getByName(recordKeeperName(index)));
+}
+
+function recordKeeperName(number: number): string {
+  return `keeper.${number % recordKeepers}`;
 }
 
 /** The one key ring of this master. */

@@ -2,6 +2,7 @@ import type { MasterSettings } from "../settings.ts";
 import type { CandidateTables } from "./candidate-tables.ts";
 import type { ClusterLinks } from "./cluster-links.ts";
 import type { Outbox } from "./outbox.ts";
+import type { ShardRecords } from "./shard-records.ts";
 import type { RegistrationTables } from "./registration-tables.ts";
 import type { RegistryTables } from "./registry-tables.ts";
 
@@ -13,6 +14,9 @@ export type ShardMessage =
       readonly generation: number;
       readonly clusterId: string;
       readonly shard: string;
+      /** When the cluster reported it; `endedAtMs`, if it reported the end with it. Messages of the first release have neither. */
+      readonly atMs?: number;
+      readonly endedAtMs?: number | undefined;
     }
   | { readonly kind: "displace"; readonly clusterId: string; readonly boot: number };
 
@@ -24,6 +28,7 @@ export interface ShardParts {
   readonly registrations: RegistrationTables;
   readonly links: ClusterLinks;
   readonly outbox: Outbox<ShardMessage>;
+  readonly records: ShardRecords;
   /** @throws SettingError */
   readonly settings: () => MasterSettings;
 }

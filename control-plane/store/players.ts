@@ -1,20 +1,6 @@
 import { eq } from "drizzle-orm";
 import { type DatabaseAddress, withDatabase } from "./database.ts";
-import { players } from "./schema.ts";
-
-/** Notes that a player was here. @throws DatabaseError */
-export async function recordPlayer(
-  address: DatabaseAddress,
-  player: { readonly id: string; readonly displayName: string; readonly nowMs: number },
-): Promise<void> {
-  const { id, displayName, nowMs } = player;
-  await withDatabase(address, async (database) =>
-    database
-      .insert(players)
-      .values({ id, displayName, createdAtMs: nowMs, lastSeenAtMs: nowMs })
-      .onConflictDoUpdate({ target: players.id, set: { displayName, lastSeenAtMs: nowMs } }),
-  );
-}
+import { allocations, erasedPlayers, players } from "./schema.ts";
 
 /** What is recorded of a player. Times are milliseconds since 1970. */
 export interface PlayerRecord {
@@ -38,7 +24,21 @@ export async function findPlayer(address: DatabaseAddress, id: string): Promise<
   return rows[0];
 }
 
-/** Removes the record of a player; one that is not there is removed already. @throws DatabaseError */
-export async function deletePlayer(address: DatabaseAddress, id: string): Promise<void> {
-  await withDatabase(address, async (database) => database.delete(players).where(eq(players.id, id)));
+/**
+ * Removes all that is recorded of a player, now and when what is on its way arrives; one of whom nothing is recorded is removed
+ * already. Who comes back under the same id, as players of Steam may, is recorded anew.
+ *
+ * @throws DatabaseError
+ */
+export async function erasePlayer(address: DatabaseAddress, id: string, nowMs: number): Promise<void> {
+  await withDatabase(address, async (database) =>
+    database.batch([
+      database
+        .insert(erasedPlayers)
+        .values({ id, erasedAtMs: nowMs })
+        .onConflictDoUpdate({ target: erasedPlayers.id, set: { erasedAtMs: nowMs } }),
+      database.delete(players).where(eq(players.id, id)),
+      database.delete(allocations).where(eq(allocations.playerId, id)),
+    ]),
+  );
 }

@@ -46,3 +46,50 @@ export const auditLog = sqliteTable(
     index("audit_log_by_target").on(table.target, table.sequence),
   ],
 );
+/** Who was given a seat where, and what came of it. Kept for as long as RECORDS_RETENTION_DAYS says. */
+export const allocations = sqliteTable(
+  "allocations",
+  {
+    reservationId: text("reservation_id").primaryKey(),
+    playerId: text("player_id").notNull(),
+    clusterId: text("cluster_id").notNull(),
+    /** Empty until the record of the allocation itself has come. */
+    clusterName: text("cluster_name").notNull(),
+    region: text("region").notNull(),
+    generation: integer("generation").notNull(),
+    /** When the seat was given; as long as only its use is known, when that was reported. */
+    allocatedAtMs: integer("allocated_at").notNull(),
+    expiresAtMs: integer("expires_at"),
+    joinedAtMs: integer("joined_at"),
+    leftAtMs: integer("left_at"),
+  },
+  (table) => [
+    index("allocations_by_player").on(table.playerId, table.allocatedAtMs),
+    index("allocations_by_cluster").on(table.clusterId, table.allocatedAtMs),
+    index("allocations_by_time").on(table.allocatedAtMs),
+  ],
+);
+
+/** What became of clusters, and when. Kept for as long as RECORDS_RETENTION_DAYS says. */
+export const clusterEvents = sqliteTable(
+  "cluster_events",
+  {
+    eventId: text("event_id").primaryKey(),
+    clusterId: text("cluster_id").notNull(),
+    event: text("event").notNull(),
+    clusterName: text("cluster_name").notNull(),
+    shard: text("shard").notNull(),
+    boot: integer("boot").notNull(),
+    atMs: integer("at").notNull(),
+  },
+  (table) => [
+    index("cluster_events_by_cluster").on(table.clusterId, table.atMs),
+    index("cluster_events_by_time").on(table.atMs),
+  ],
+);
+
+/** Players who have deleted their account: records of them that were still on their way when they did are not kept. */
+export const erasedPlayers = sqliteTable("erased_players", {
+  id: text("id").primaryKey(),
+  erasedAtMs: integer("erased_at").notNull(),
+});

@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createClient } from "@libsql/client/web";
 import { exportJWK, generateKeyPair } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ClusterPublicKey, clusterKeyId, parseClusterPublicKey } from "../../auth/cluster-assertion.ts";
@@ -9,7 +8,6 @@ import { type LibsqlServer, startLibsqlServer } from "../../dev/libsql/server.ts
 import { enrolClusterKey, findClusterKey, listClusterKeys, revokeClusterKey } from "./cluster-keys.ts";
 import { DatabaseError } from "./database.ts";
 import { migrate } from "./migrate.ts";
-import { deletePlayer, findPlayer, recordPlayer } from "./players.ts";
 
 const authToken = "a-token-for-tests";
 let folder: string;
@@ -70,30 +68,6 @@ describe("cluster keys", () => {
 
   it("that nobody knows cannot be revoked", async () => {
     expect(await revokeClusterKey(address, "nobody")).toBe(false);
-  });
-});
-
-describe("players", () => {
-  it("are recorded once, with their latest name", async () => {
-    await recordPlayer(address, { id: "p1", displayName: "Ada", nowMs: 1 });
-    await recordPlayer(address, { id: "p1", displayName: "Grace", nowMs: 2 });
-    const client = createClient(address);
-    const { rows } = await client.execute("SELECT * FROM players WHERE id = 'p1'");
-    client.close();
-    expect(rows).toHaveLength(1);
-    expect(rows[0]).toMatchObject({ id: "p1", display_name: "Grace", created_at: 1, last_seen_at: 2 });
-  });
-});
-
-describe("a player's record", () => {
-  it("is found, and gone once it is deleted, however often", async () => {
-    await recordPlayer(address, { id: "p2", displayName: "Ada", nowMs: 3 });
-    await recordPlayer(address, { id: "p3", displayName: "Grace", nowMs: 4 });
-    expect(await findPlayer(address, "p2")).toEqual({ displayName: "Ada", createdAtMs: 3, lastSeenAtMs: 3 });
-    await deletePlayer(address, "p2");
-    await deletePlayer(address, "p2");
-    expect(await findPlayer(address, "p2")).toBeUndefined();
-    expect(await findPlayer(address, "p3")).toBeDefined();
   });
 });
 

@@ -9,6 +9,7 @@ import { seatOf, startCluster } from "./support/clusters.ts";
 import { newSteamId, steamTicket } from "./support/identities.ts";
 import { call, expectJson, expectProblem, masterUrl } from "./support/master.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
+import { writeRecordsNow } from "./support/records.ts";
 
 const password = "correct horse battery";
 
@@ -56,6 +57,7 @@ describe("an upgrade", () => {
     const answer = await expectJson<{ player: unknown }>(await upgrade(guest.accessToken, body), 200);
     expect(answer.player).toMatchObject({ displayName: "Renard" });
     await vi.waitFor(async () => {
+      await writeRecordsNow();
       expect((await findPlayer(readStoreSettings(env), guest.player.id))?.displayName).toBe("Renard");
     });
   });
@@ -95,9 +97,14 @@ describe("an export", () => {
     const { ticket, reservationId } = await allocate(player, { clusterId: cluster.id });
     await cluster.report({ full: true, players: 1, joined: [seatOf(player.player, ticket)] });
     await vi.waitFor(async () => {
+      await writeRecordsNow();
       expect(await findPlayer(readStoreSettings(env), player.player.id)).toBeDefined();
+    });
+    await vi.waitFor(async () => {
+      await writeRecordsNow();
       const text = await (await exportOf(player.accessToken)).text();
       expect(text).toContain("consumed");
+      expect(text).toContain('"outcome":"joined"');
     });
     const response = await exportOf(player.accessToken);
     const text = await response.clone().text();
@@ -116,6 +123,18 @@ describe("an export", () => {
         appMetadata: { provider: "email", providers: ["email"] },
       },
       record: { displayName: "Ada", firstSeenAt: time, lastSeenAt: time },
+      history: [
+        {
+          reservationId,
+          clusterId: cluster.id,
+          clusterName: "Test cluster",
+          region: "default",
+          outcome: "joined",
+          allocatedAt: time,
+          joinedAt: time,
+          leftAt: null,
+        },
+      ],
       session: {
         allocations: [{ reservationId, state: "consumed", clusterId: cluster.id, requestedAt: time, expiresAt: time }],
         playingOn: cluster.id,
@@ -157,6 +176,7 @@ describe("a deletion", () => {
     const key = crypto.randomUUID();
     await allocate(player, { clusterId: cluster.id }, key);
     await vi.waitFor(async () => {
+      await writeRecordsNow();
       expect(await findPlayer(readStoreSettings(env), player.player.id)).toBeDefined();
     });
     expect((await remove(player.accessToken)).status).toBe(204);

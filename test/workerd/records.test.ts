@@ -1,0 +1,252 @@
+import { env } from "cloudflare:workers";
+import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { RecordOutbox } from "../../control-plane/objects/record-outbox.ts";
+import { readStoreSettings } from "../../control-plane/settings.ts";
+import { listClusterEvents } from "../../control-plane/store/history.ts";
+import { findPlayer } from "../../control-plane/store/players.ts";
+import type { RecordKeeper, RegistryShard } from "../../control-plane/worker.ts";
+import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
+import { call, expectProblem } from "./support/master.ts";
+import { allocate, logIn, requestAllocation } from "./support/players.ts";
+import { historyOf, writeRecordsNow } from "./support/records.ts";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** From here on the database cannot be reached. */
+function cutOffDatabase(): void {
+  const { url } = readStoreSettings(env);
+  const real = globalThis.fetch;
+  vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
+    const address = input instanceof Request ? input.url : String(input);
+    return address.startsWith(url) ? Promise.reject(new TypeError("cut off by the test")) : real(input, init);
+  });
+}
+
+/** The pause after a failure is over. */
+async function forgetPauses(): Promise<void> {
+  for (const name of ["default.0", "eu.0", "eu.1"]) {
+    await runInDurableObject(env.REGISTRY_SHARD.getByName(name), (_: RegistryShard, { storage }) => {
+      storage.sql.exec("UPDATE record_state SET not_before = 1 WHERE not_before > 0");
+    });
+  }
+  for (const name of ["keeper.0", "keeper.1", "keeper.2", "keeper.3"]) {
+    await runInDurableObject(env.RECORD_KEEPER.getByName(name), (_: RecordKeeper, { storage }) => {
+      storage.sql.exec("UPDATE record_state SET not_before = 1 WHERE not_before > 0");
+    });
+  }
+}
+
+async function eventsOf(cluster: TestCluster): Promise<readonly string[]> {
+  const events = await listClusterEvents(readStoreSettings(env), { clusterId: cluster.id, limit: 100 });
+  return events.map(({ event }) => event);
+}
+
+describe("on record", () => {
+  it("is who was where, from when to when", async () => {
+    const cluster = await startCluster();
+    const [player, other] = [await logIn(), await logIn()];
+    const { ticket, reservationId } = await allocate(player, { clusterId: cluster.id });
+    await allocate(other, { clusterId: cluster.id });
+    await writeRecordsNow();
+    expect(await historyOf(player.player)).toMatchObject([{ reservationId, clusterId: cluster.id, outcome: "open" }]);
+    const seat = seatOf(player.player, ticket);
+    await cluster.report({ full: true, players: 1, joined: [seat] });
+    await vi.waitFor(async () => {
+      await writeRecordsNow();
+      expect(await historyOf(player.player)).toMatchObject([{ reservationId, outcome: "joined" }]);
+    });
+    await cluster.report({ players: 0, left: [seat] });
+    await writeRecordsNow();
+    const [entry, ...more] = await historyOf(player.player);
+    expect(more).toEqual([]);
+    expect(entry).toMatchObject({ reservationId, clusterName: "Test cluster", region: "default", outcome: "left" });
+    expect(entry?.joinedAtMs).toBeGreaterThanOrEqual(entry?.allocatedAtMs ?? Infinity);
+    expect(entry?.leftAtMs).toBeGreaterThanOrEqual(entry?.joinedAtMs ?? Infinity);
+    expect(await historyOf(other.player)).toMatchObject([{ outcome: "open", joinedAtMs: undefined }]);
+  });
+
+  it("is a session that came and went within one report", async () => {
+    const cluster = await startCluster();
+    const player = await logIn();
+    const seat = seatOf(player.player, (await allocate(player, { clusterId: cluster.id })).ticket);
+    await cluster.report({ full: true, joined: [seat], left: [seat] });
+    await vi.waitFor(async () => {
+      await writeRecordsNow();
+      expect(await historyOf(player.player)).toMatchObject([{ outcome: "left", joinedAtMs: expect.any(Number) }]);
+    });
+  });
+
+  it("is the end of all who played on a cluster that stops", async () => {
+    const cluster = await startCluster();
+    const player = await logIn();
+    const seat = seatOf(player.player, (await allocate(player, { clusterId: cluster.id })).ticket);
+    await cluster.report({ full: true, players: 1, joined: [seat] });
+    expect((await call("DELETE", `/v1/clusters/${cluster.id}`, { token: cluster.token })).status).toBe(204);
+    await vi.waitFor(async () => {
+      await writeRecordsNow();
+      expect(await historyOf(player.player)).toMatchObject([{ outcome: "left", joinedAtMs: expect.any(Number) }]);
+    });
+    expect(await eventsOf(cluster)).toEqual(["deregistered", "registered"]);
+  });
+
+  it("[REC-5] is nothing that a cluster says of a player whom it was not given", async () => {
+    const cluster = await startCluster();
+    const { player } = await logIn();
+    const reservationId = "AAAAAAAAAAAAAAAAAAAAAA";
+    await cluster.report({ full: true, players: 1, joined: [{ playerId: player.id, reservationId, generation: 5 }] });
+    await cluster.report({ players: 0, left: [{ playerId: player.id, reservationId, generation: 5 }] });
+    await vi.waitFor(async () => {
+      const waiting = await runInDurableObject(
+        env.REGISTRY_SHARD.getByName("default.0"),
+        (_: RegistryShard, { storage }) =>
+          storage.sql.exec<{ count: number }>("SELECT count(*) AS count FROM outbox").one().count,
+      );
+      expect(waiting).toBe(0);
+    });
+    await writeRecordsNow();
+    expect(await historyOf(player)).toEqual([]);
+  });
+
+  it("comes by itself, without anybody asking", async () => {
+    const { player } = await logIn();
+    await vi.waitFor(
+      async () => expect(await findPlayer(readStoreSettings(env), player.id)).toMatchObject({ displayName: "Ada" }),
+      { timeout: 15_000, interval: 250 },
+    );
+  });
+});
+
+describe("while the database is away", () => {
+  it("[REC-1] [REC-2] players log in, allocate and join, known clusters register again, and all of it is on record afterwards, once", async () => {
+    const cluster = await startCluster();
+    await writeRecordsNow();
+    cutOffDatabase();
+    const players = await Promise.all(Array.from({ length: 8 }, async () => logIn("Grace")));
+    const again = await startCluster({}, cluster.key);
+    const seats = await Promise.all(
+      players.map(async (player) => seatOf(player.player, (await allocate(player, { clusterId: again.id })).ticket)),
+    );
+    await again.report({ full: true, players: 8, joined: seats });
+    await writeRecordsNow();
+    // The memory of all objects goes as well.
+    await abortAllDurableObjects();
+    await again.report({ players: 0, left: seats });
+    await expectProblem(await call("GET", "/v1/me/export", { token: players[0]?.accessToken }), "DATABASE_UNAVAILABLE");
+    vi.restoreAllMocks();
+    await vi.waitFor(
+      async () => {
+        await forgetPauses();
+        await writeRecordsNow();
+        for (const { player } of players) {
+          expect(await historyOf(player)).toMatchObject([
+            { clusterId: again.id, outcome: "left", joinedAtMs: expect.any(Number) },
+          ]);
+          expect(await findPlayer(readStoreSettings(env), player.id)).toMatchObject({ displayName: "Grace" });
+        }
+      },
+      { timeout: 15_000, interval: 250 },
+    );
+    expect(await eventsOf(cluster)).toEqual(["registered", "registered"]);
+  });
+
+  it("an allocation with a token from before is given at once", async () => {
+    const cluster = await startCluster();
+    const player = await logIn();
+    cutOffDatabase();
+    expect((await requestAllocation(player, { clusterId: cluster.id })).status).toBe(200);
+  });
+});
+
+describe("an outbox of records", () => {
+  const keeper = env.RECORD_KEEPER.getByName("of this test alone");
+
+  /** An outbox in an object's own storage, written to by `write`. */
+  async function withOutbox(
+    write: (records: readonly number[]) => Promise<void>,
+    run: (outbox: RecordOutbox<number>, passMs: (ms: number) => void) => Promise<void>,
+    maxWaiting?: number,
+  ): Promise<void> {
+    await runInDurableObject(keeper, async (_: RecordKeeper, { storage }) => {
+      storage.sql.exec("DELETE FROM records");
+      storage.sql.exec("UPDATE record_state SET attempts = 0, not_before = 0, lost = 0, refused = 0");
+      let nowMs = 1_000_000;
+      const parts = { sql: storage.sql, now: () => nowMs, write, schedule: async () => undefined };
+      const outbox = new RecordOutbox<number>(maxWaiting === undefined ? parts : { ...parts, maxWaiting });
+      await run(outbox, (ms) => {
+        nowMs += ms;
+      });
+    });
+  }
+
+  it("writes in batches, in order", async () => {
+    const batches: (readonly number[])[] = [];
+    const write = async (records: readonly number[]) => void batches.push(records);
+    await withOutbox(write, async (outbox) => {
+      for (let record = 0; record < 450; record += 1) outbox.put(record);
+      await outbox.writeDue();
+      expect(outbox.backlog()).toEqual({ waiting: 0, oldestAtMs: undefined, lost: 0, refused: 0 });
+    });
+    expect(batches.map(({ length }) => length)).toEqual([200, 200, 50]);
+    expect(batches.flat()).toEqual(Array.from({ length: 450 }, (_, record) => record));
+  });
+
+  it("waits longer and longer for a database that is away, up to a minute", async () => {
+    let calls = 0;
+    const write = async () => {
+      calls += 1;
+      throw new Error("away");
+    };
+    await withOutbox(write, async (outbox, passMs) => {
+      outbox.put(1);
+      const pauses: number[] = [];
+      for (let attempt = 1; attempt <= 12; attempt += 1) {
+        await outbox.writeDue();
+        await outbox.writeDue();
+        expect(calls).toBe(attempt);
+        const pauseMs = (outbox.nextRetryAtMs() ?? 0) - 1_000_000 - pauses.reduce((sum, ms) => sum + ms, 0);
+        pauses.push(pauseMs);
+        passMs(pauseMs);
+      }
+      expect(pauses[0]).toBeLessThanOrEqual(1_000);
+      expect(pauses[4]).toBeGreaterThanOrEqual(8_000);
+      expect(Math.max(...pauses)).toBeLessThanOrEqual(60_000);
+      expect(pauses.at(-1)).toBeGreaterThanOrEqual(30_000);
+      expect(outbox.backlog()).toMatchObject({ waiting: 1, oldestAtMs: 1_000_000, lost: 0 });
+    });
+  });
+
+  it("[REC-4] takes no more than its bound, and counts what it did not take", async () => {
+    const written: number[] = [];
+    const write = async (records: readonly number[]) => void written.push(...records);
+    await withOutbox(
+      write,
+      async (outbox) => {
+        for (let record = 1; record <= 5; record += 1) outbox.put(record);
+        expect(outbox.backlog()).toMatchObject({ waiting: 3, lost: 2 });
+        await outbox.writeDue();
+        outbox.put(6);
+        expect(outbox.backlog()).toMatchObject({ waiting: 1, lost: 2 });
+        await outbox.writeDue();
+      },
+      3,
+    );
+    expect(written).toEqual([1, 2, 3, 6]);
+  });
+
+  it("gives up only the record that the database will not have", async () => {
+    const written: number[] = [];
+    const write = async (records: readonly number[]) => {
+      if (records.includes(77)) throw Object.assign(new Error("no"), { code: "SQLITE_CONSTRAINT" });
+      written.push(...records);
+    };
+    await withOutbox(write, async (outbox) => {
+      for (let record = 0; record < 100; record += 1) outbox.put(record);
+      await outbox.writeDue();
+      expect(outbox.backlog()).toMatchObject({ waiting: 0, lost: 0, refused: 1 });
+    });
+    expect(written).toEqual(Array.from({ length: 100 }, (_, record) => record).filter((record) => record !== 77));
+  });
+});
