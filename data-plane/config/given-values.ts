@@ -2,6 +2,7 @@ import { parse, TomlError } from "smol-toml";
 import { ConfigError } from "./config-error.ts";
 import { keyPath, locateKeys } from "./key-lines.ts";
 import { nearest } from "./nearest.ts";
+import type { WorldTables } from "./world-settings.ts";
 import { type Section, settingRows, type SettingRow } from "./setting-table.ts";
 
 /** A value somebody wrote, and where: `Config.toml:7`, or the name of an environment variable or a flag. */
@@ -17,10 +18,14 @@ export interface GivenValues {
   readonly problems: readonly string[];
   /** Line of each section's header, for what is missing in it. */
   readonly sectionPlaces: ReadonlyMap<string, string>;
+  /** What a file says of the world. */
+  readonly world?: WorldTables;
 }
 
 const shortLevelName = "SUSTENET_LOG_LEVEL";
 const sectionNames: readonly Section[] = ["all", "cluster"];
+/** Tables that world-settings.ts reads. */
+const worldTables: ReadonlySet<string> = new Set(["world", "fragment"]);
 
 /**
  * Reads the text of a Config.toml.
@@ -35,6 +40,7 @@ export function readConfigText(name: string, toml: string): GivenValues {
   const values = new Map<string, GivenValue>();
   const problems: string[] = [];
   for (const [section, table] of Object.entries(document)) {
+    if (worldTables.has(section)) continue;
     if (!isSection(section)) {
       problems.push(`${placeOf(section)}: ${unknownTopLevel(section, isTable(table))}`);
     } else if (!isTable(table)) {
@@ -48,7 +54,8 @@ export function readConfigText(name: string, toml: string): GivenValues {
     }
   }
   const sectionPlaces = new Map(sectionNames.map((section) => [section, placeOf(section)]));
-  return { values, problems, sectionPlaces };
+  const tables = { world: document["world"], fragment: document["fragment"] };
+  return { values, problems, sectionPlaces, world: { file: name, tables, lines } };
 }
 
 /** Reads `SUSTENET_<SECTION>_<KEY>` variables; an empty one counts as not set. */
@@ -102,8 +109,8 @@ function parseToml(name: string, toml: string): Record<string, unknown> {
 
 function unknownTopLevel(name: string, isSectionHeader: boolean): string {
   if (isSectionHeader) {
-    const near = nearest(name, sectionNames);
-    const hint = near === undefined ? "" : `; did you mean [${near}]?`;
+    const near = nearest(name, [...sectionNames, ...worldTables]);
+    const hint = near === undefined ? "" : `; did you mean ${near === "fragment" ? "[[fragment]]" : `[${near}]`}?`;
     return `[${name}]: unknown section, expected [all] or [cluster]${hint}`;
   }
   const home = settingRows.find((row) => row.key === name);

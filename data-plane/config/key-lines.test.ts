@@ -52,6 +52,46 @@ describe("locateKeys", () => {
     ).toEqual([1, 1, 2, 2, 4]);
   });
 
+  it("tells the tables of an array apart, nested ones too, and items of lists", () => {
+    const toml = [
+      "[[fragment]]",
+      'name = "a"',
+      "[[fragment]]",
+      'name = "b"',
+      "[[fragment.threshold]]",
+      "players = 1",
+      "[[fragment.threshold]]",
+      "players = 2",
+      "[fragment.more]",
+      "x = 1",
+      "[[fragment]]",
+      'name = "c"',
+      "[[fragment.threshold]]",
+      "players = 3",
+      "[world]",
+      "tier = [",
+      "  { within = 0.5 },",
+      "  { within = 1 } ]",
+      "min = [",
+      "  1,",
+      "  2 ]",
+    ].join("\n");
+    const paths = [
+      "fragment",
+      "fragment.name",
+      "fragment.0",
+      "fragment.1.name",
+      "fragment.1.threshold.0.players",
+      "fragment.1.threshold.1.players",
+      "fragment.1.more.x",
+      "fragment.2",
+      "fragment.2.threshold.0.players",
+      "world.tier.1.within",
+      "world.min.1",
+    ];
+    expect(lines(toml, ...paths.map((path) => path.split(".")))).toEqual([1, 2, 1, 4, 6, 8, 10, 11, 14, 18, 21]);
+  });
+
   it("ends on anything", () => {
     for (const text of ["[", "[[", "a", "a =", 'a = "', "a = [", "a = {", "= = =", "]", '"""', "a = [{]", "\0"]) {
       expect(locateKeys(text)).toBeInstanceOf(Map);

@@ -4,8 +4,8 @@ export function keyPath(...parts: readonly string[]): string {
 }
 
 /**
- * The line (from 1) of every table header and key in a TOML document, by {@link keyPath}; the first mention counts. The
- * parser gives no positions. Only for documents that it has accepted: of others it may tell less, but it ends.
+ * The line (from 1) of every table header and key in a TOML document, by {@link keyPath}; the first mention counts. An item
+ * of an array of tables is named by its index as well, as in `fragment`, `2`, `name`. The parser gives no positions. Only for documents that it has accepted: of others it may tell less, but it ends.
  */
 export function locateKeys(toml: string): ReadonlyMap<string, number> {
   const scanner = new KeyScanner(toml);
@@ -13,9 +13,17 @@ export function locateKeys(toml: string): ReadonlyMap<string, number> {
   return scanner.lines;
 }
 
+/** A path as it is written, and with the indices of the items that it goes through. */
+interface Place {
+  readonly path: readonly string[];
+  readonly indexed: readonly string[];
+}
+
 class KeyScanner {
   readonly lines = new Map<string, number>();
   readonly #text: string;
+  /** How many tables each array of tables has so far, by its path with indices. */
+  readonly #counts = new Map<string, number>();
   #offset = 0;
   #line = 1;
 
@@ -24,13 +32,15 @@ class KeyScanner {
   }
 
   document(): void {
-    let table: readonly string[] = [];
+    let table: Place = { path: [], indexed: [] };
     while (this.#skipBlank()) {
       if (this.#peek() === "[") {
         const line = this.#line;
-        while (this.#peek() === "[") this.#advance();
-        table = this.#dottedKey("]");
+        let brackets = 0;
+        for (; this.#peek() === "["; brackets += 1) this.#advance();
+        const path = this.#dottedKey("]");
         while (this.#peek() === "]") this.#advance();
+        table = { path, indexed: this.#resolve(path, brackets > 1) };
         this.#record(table, line);
       } else {
         this.#pair(table);
@@ -38,19 +48,36 @@ class KeyScanner {
     }
   }
 
-  #pair(table: readonly string[]): void {
+  #pair(table: Place): void {
     const line = this.#line;
-    const path = [...table, ...this.#dottedKey("=")];
+    const key = this.#dottedKey("=");
+    const place = { path: [...table.path, ...key], indexed: [...table.indexed, ...key] };
     this.#advance();
-    this.#record(path, line);
-    this.#value(path);
+    this.#record(place, line);
+    this.#value(place);
+  }
+
+  /** A header's path with the index of the latest table wherever it goes through an array of tables. */
+  #resolve(path: readonly string[], isItem: boolean): string[] {
+    const indexed: string[] = [];
+    for (const [position, part] of path.entries()) {
+      indexed.push(part);
+      const name = keyPath(...indexed);
+      const count = this.#counts.get(name) ?? 0;
+      const isNext = isItem && position === path.length - 1;
+      if (isNext) this.#counts.set(name, count + 1);
+      if (isNext || count > 0) indexed.push(String(isNext ? count : count - 1));
+    }
+    return indexed;
   }
 
   /** Every prefix too: `a.b = 1` also says where `a` is. */
-  #record(path: readonly string[], line: number): void {
-    for (let length = 1; length <= path.length; length += 1) {
-      const name = keyPath(...path.slice(0, length));
-      if (!this.lines.has(name)) this.lines.set(name, line);
+  #record({ path, indexed }: Place, line: number): void {
+    for (const parts of [path, indexed]) {
+      for (let length = 1; length <= parts.length; length += 1) {
+        const name = keyPath(...parts.slice(0, length));
+        if (!this.lines.has(name)) this.lines.set(name, line);
+      }
     }
   }
 
@@ -76,16 +103,23 @@ class KeyScanner {
     return parts;
   }
 
-  #value(path: readonly string[]): void {
+  #value(place: Place): void {
     this.#skipSpace();
     const first = this.#peek();
     if (first === '"' || first === "'") this.#string();
-    else if (first === "[") this.#list("]", () => this.#value(path));
-    else if (first === "{") this.#list("}", () => this.#pair(path));
+    else if (first === "[") this.#list("]", (index) => this.#item(place, index));
+    else if (first === "{") this.#list("}", () => this.#pair(place));
     else while (this.#offset < this.#text.length && !/[\n#,\]}]/.test(this.#peek())) this.#advance();
   }
 
-  #list(end: string, item: () => void): void {
+  #item({ path, indexed }: Place, index: number): void {
+    const place = { path, indexed: [...indexed, String(index)] };
+    this.#record(place, this.#line);
+    this.#value(place);
+  }
+
+  #list(end: string, item: (index: number) => void): void {
+    let count = 0;
     this.#advance();
     while (this.#skipBlank()) {
       if (this.#peek() === end) {
@@ -95,7 +129,7 @@ class KeyScanner {
       if (this.#peek() === ",") this.#advance();
       else {
         const before = this.#offset;
-        item();
+        item(count++);
         if (this.#offset === before) this.#advance();
       }
     }

@@ -50,6 +50,15 @@ domain_pub_key = "https://example.com/key"
     expect(text).toContain("# ws_port is not used (Config.toml:4)\n");
   });
 
+  it("have the world's fragments as the file has them", () => {
+    const world =
+      '[world]\nswap_margin = 3\n[[fragment]]\nname = "a"\nmin = [0, 0]\nmax = [9, 9]\n[[fragment.threshold]]\nplayers = 5\nupdate_hz = 5\n';
+    const loaded = load(`[cluster]\nmaster_url = "http://127.0.0.1:1"\n${world}`);
+    const again = load(printSettings(loaded));
+    expect(again.settings.world?.fragments).toEqual(loaded.settings.world?.fragments);
+    expect(again.settings.world?.rules).toMatchObject({ swapMargin: 3 });
+  });
+
   it("say where a value comes from that nobody gave", () => {
     const master = '[cluster]\nmaster_url = "http://127.0.0.1:1"\n';
     expect(printed(master)).toContain('advertised_host = "127.0.0.1"  # default\n');

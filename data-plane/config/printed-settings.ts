@@ -1,11 +1,13 @@
+import { stringify } from "smol-toml";
 import { type LoadedSettings } from "./settings.ts";
 import { settingTable } from "./setting-table.ts";
+import type { WorldTables } from "./world-settings.ts";
 
 /**
  * The settings as a Config.toml that would give the same, each with where its value came from: a place in the file, a
  * variable, a flag, `default`, or what it was derived from.
  */
-export function printSettings({ settings, given }: LoadedSettings): string {
+export function printSettings({ settings, given, world }: LoadedSettings): string {
   const effective = new Map<string, unknown>(Object.entries(settings));
   const lines: string[] = [];
   let section = "";
@@ -20,7 +22,13 @@ export function printSettings({ settings, given }: LoadedSettings): string {
       lines.push(`${row.key} = ${toToml(name, value)}  # ${place ?? originOf(name, settings.host !== undefined)}`);
     else lines.push(`# ${row.key} is ${place === undefined ? "not set" : `${unusedAs(name)} (${place})`}`);
   }
+  if (settings.world !== undefined && world !== undefined) lines.push("", `# ${world.file}`, stringify(written(world)));
   return `${lines.join("\n")}\n`;
+}
+
+/** The tables of the world that the file has. */
+function written({ tables }: WorldTables): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(tables).filter(([, table]) => table !== undefined));
 }
 
 /** Where a value came from that nobody gave. */

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, resolve } from "node:path";
+import type { Layout } from "../fragments/layout.ts";
 import type { LogLevel } from "../log.ts";
 import { ConfigError } from "./config-error.ts";
 import {
@@ -13,6 +14,7 @@ import {
 import { isLoopback, masterOrigin, parseMasterUrl } from "./master-address.ts";
 import type { Spot } from "./setting-kinds.ts";
 import { defaultPort, type SettingRow, settingTable } from "./setting-table.ts";
+import { readWorldSettings, type WorldSettings, type WorldTables } from "./world-settings.ts";
 
 /** How a cluster runs: what Config.toml, the environment and the flags come to. */
 export interface ClusterSettings {
@@ -79,7 +81,11 @@ export interface ClusterSettings {
   readonly opsPort: number | undefined;
   readonly opsHost: string;
   readonly logLevel: LogLevel;
+  /** The world's fragments; `undefined` where none are laid out: then there is one, and nothing is shown of it. */
+  readonly world: Layout | undefined;
 }
+
+const noWorld: WorldSettings = { layout: undefined, problems: [] };
 
 /** By file and line. */
 const byPlace = new Intl.Collator("en", { numeric: true });
@@ -90,6 +96,8 @@ export interface LoadedSettings {
   readonly remarks: readonly string[];
   /** What was given, and where, by `section.key`. */
   readonly given: ReadonlyMap<string, GivenValue>;
+  /** What the file says of the world. */
+  readonly world?: WorldTables;
 }
 
 /** Where settings come from. */
@@ -114,13 +122,15 @@ export function loadSettings(sources: SettingSources): LoadedSettings {
   const overridden = overlay(fromFile, readEnvironment(environment));
   const given = flags === undefined ? overridden : overlay(overridden, flags);
   const reader = new SettingReader(given, text === undefined ? "settings" : file);
-  const settings = readSettings(reader, dirname(resolve(file)));
+  const world = given.world === undefined ? noWorld : readWorldSettings(given.world);
+  const settings = { ...readSettings(reader, dirname(resolve(file))), world: world.layout };
+  reader.problems.push(...world.problems);
   if (reader.problems.length > 0) throw new ConfigError(reader.problems.toSorted(byPlace.compare));
   const remarks = [...strangeVariables(environment)];
   if (reader.read(settingTable.domainPubKey) !== undefined) {
     remarks.push("[cluster] domain_pub_key is not used: the master publishes keys and pins certificates by itself");
   }
-  return { settings, remarks, given: given.values };
+  return { settings, remarks, given: given.values, ...(given.world === undefined ? {} : { world: given.world }) };
 }
 
 function readText({ file, fileMustExist }: SettingSources): string | undefined {
@@ -177,7 +187,7 @@ class SettingReader {
   }
 }
 
-function readSettings(reader: SettingReader, folder: string): ClusterSettings {
+function readSettings(reader: SettingReader, folder: string): Omit<ClusterSettings, "world"> {
   const port = reader.read(settingTable.port);
   const masterUrl = readMaster(reader);
   const host = reader.read(settingTable.host);

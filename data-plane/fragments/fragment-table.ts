@@ -27,7 +27,7 @@ export function readFragment(reader: TableReader): ReadFragment | undefined {
   return { fragment: { name, box: box.box, ...rest }, path: reader.path, dimensions: box.dimensions };
 }
 
-/** Reads a `[fragment_grid]`: `columns` × `rows` (× `layers`) fragments of one `size`, named `name-column-row(-layer)`. */
+/** Reads a `[world.grid]`: `columns` × `rows` (× `layers`) fragments of one `size`, named `name-column-row(-layer)`. */
 export function readGrid(reader: TableReader, most: number): ReadFragment[] {
   const name = reader.name("name");
   const origin = reader.numbers("origin", coordinate);
@@ -108,7 +108,7 @@ function createPoint(numbers: readonly number[], height: number): Point {
 function readSettings(reader: TableReader): Omit<Fragment, "name" | "box"> {
   const capacity = reader.number("capacity", { min: 0, max: 1e6, integer: true }, 0);
   const speedLimit = reader.number("speed_limit", { min: 0, max: 1e9 }, 0);
-  return { capacity, speedLimit, levels: readLevels(reader, capacity) };
+  return { capacity, speedLimit, carried: true, levels: readLevels(reader, capacity) };
 }
 
 function assertPrecision(reader: TableReader, { min, max }: Box, { levels }: Omit<Fragment, "name" | "box">): void {

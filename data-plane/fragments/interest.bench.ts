@@ -88,15 +88,17 @@ function cpuUs(): number {
 function createWorld(players: number, side: number, tier: readonly object[]): World {
   const quarter = [side / 2, side / 2];
   const { layout, problems } = parseLayout({
-    world: { tier },
-    fragment_grid: {
-      name: "part",
-      origin: [0, 0],
-      size: quarter,
-      columns: 2,
-      rows: 2,
-      update_hz: tickHz,
-      view_range: viewRange,
+    world: {
+      tier,
+      grid: {
+        name: "part",
+        origin: [0, 0],
+        size: quarter,
+        columns: 2,
+        rows: 2,
+        update_hz: tickHz,
+        view_range: viewRange,
+      },
     },
   });
   if (layout === undefined) throw new Error(JSON.stringify(problems));

@@ -49,8 +49,7 @@ describe("parseLayout", () => {
   it("makes a grid, whose size is that of one fragment, with borders that meet exactly", () => {
     const grid = { name: "cell", origin: [-0.3, 0.1], size: [0.1, 0.7], columns: 30, rows: 20, view_range: 5 };
     const { layout, problems } = parseLayout({
-      fragment_grid: grid,
-      world: { min: [-0.3, 0.1], max: [-0.3 + 30 * 0.1, 0.1 + 20 * 0.7], require_cover: true },
+      world: { grid, min: [-0.3, 0.1], max: [-0.3 + 30 * 0.1, 0.1 + 20 * 0.7], require_cover: true },
     });
     expect(problems).toBeUndefined();
     expect(layout?.fragments).toHaveLength(600);
@@ -61,7 +60,7 @@ describe("parseLayout", () => {
     const grid = { name: "tower", origin: [0, 0, 0], size: [10, 4, 10], columns: 2, rows: 1, layers: 3 };
     const { layout } = parseLayout({
       fragment: [{ name: "sky", min: [0, 12, 0], max: [20, 99, 10] }],
-      fragment_grid: [grid, { ...grid, name: "mine", origin: [0, -12, 0] }],
+      world: { grid: [grid, { ...grid, name: "mine", origin: [0, -12, 0] }] },
     });
     expect(layout?.fragments).toHaveLength(13);
     const found = layout?.fragments.find(({ name }) => name === "tower-1-0-2");
@@ -113,14 +112,18 @@ describe("parseLayout", () => {
       const lost = fragment[index] ?? north;
       const wider = lost.max.map((value, axis) => value + (value - (lost.min[axis] ?? 0)) * 0.01);
       const touchesEdge = lost.max.every((value) => value === 500);
-      const overlaps = problemsOf({ fragment: fragment.with(index, { ...lost, max: wider }) });
+      const overlaps = problemsOf({
+        fragment: fragment.with(index, { ...lost, max: wider }),
+        world: { require_cover: false },
+      });
       expect(overlaps.length > 0 || touchesEdge).toBe(true);
       expect(overlaps.every((problem) => problem.includes(`"part-`) && problem.includes(" overlaps "))).toBe(true);
     }
   });
 
-  it("allows gaps unless cover is required", () => {
-    expect(problemsOf({ fragment: [north], world: { min: [0, 0], max: [100, 100] } })).toEqual([]);
+  it("allows gaps where the operator says so", () => {
+    const world = { min: [0, 0], max: [100, 100], require_cover: false };
+    expect(problemsOf({ fragment: [north], world })).toEqual([]);
   });
 
   it.each([
@@ -131,8 +134,8 @@ describe("parseLayout", () => {
     ],
     [
       "an overlap with a grid",
-      { fragment: [north], fragment_grid: { name: "g", origin: [90, 0], size: [20, 20], columns: 1, rows: 1 } },
-      `fragment_grid: "g-0-0" (fragment_grid) overlaps "north" (fragment[0]) from [90, 0] to [100, 20]`,
+      { fragment: [north], world: { grid: { name: "g", origin: [90, 0], size: [20, 20], columns: 1, rows: 1 } } },
+      `world.grid: "g-0-0" (world.grid) overlaps "north" (fragment[0]) from [90, 0] to [100, 20]`,
     ],
     [
       "a gap, naming both sides",
@@ -145,9 +148,19 @@ describe("parseLayout", () => {
       `world.require_cover: no fragment covers the part from [100, 0] to [101, 50], beside "north" (fragment[0])`,
     ],
     [
-      "cover without bounds",
-      { world: { require_cover: true } },
-      "world.min: missing, expected it because of world.require_cover",
+      "a gap within the box around all, where there are no bounds",
+      { fragment: [north, { ...south, min: [0, 51] }] },
+      `world.require_cover: no fragment covers the part from [0, 50] to [100, 51], between "north" (fragment[0]) and "south" (fragment[1])`,
+    ],
+    [
+      "carrying what is not there",
+      { fragment: [north], world: { carries: ["south"] } },
+      'world.carries: there is no fragment "south"',
+    ],
+    [
+      "carrying nothing",
+      { fragment: [north], world: { carries: [] } },
+      "world.carries: expected a list of 1 to 2048 names",
     ],
     [
       "a name twice",
@@ -209,18 +222,18 @@ describe("parseLayout", () => {
     ["fragments that are no list", { fragment: north }, "fragment: expected tables, each under [[fragment]]"],
     [
       "a grid without a size",
-      { fragment_grid: { name: "g", origin: [0, 0], columns: 1, rows: 1 } },
-      "fragment_grid.size: missing",
+      { world: { grid: { name: "g", origin: [0, 0], columns: 1, rows: 1 } } },
+      "world.grid.size: missing",
     ],
     [
       "a grid with layers in two dimensions",
-      { fragment_grid: { name: "g", origin: [0, 0], size: [1, 1], columns: 1, rows: 1, layers: 2 } },
-      "fragment_grid.layers: expected fragment_grid.origin and fragment_grid.size with 3 numbers, x, y, z",
+      { world: { grid: { name: "g", origin: [0, 0], size: [1, 1], columns: 1, rows: 1, layers: 2 } } },
+      "world.grid.layers: expected world.grid.origin and world.grid.size with 3 numbers, x, y, z",
     ],
     [
       "a grid of too many",
-      { fragment_grid: { name: "g", origin: [0, 0], size: [1, 1], columns: 64, rows: 33 } },
-      `fragment_grid.columns: 2112 fragments in all, expected at most ${maxFragments}`,
+      { world: { grid: { name: "g", origin: [0, 0], size: [1, 1], columns: 64, rows: 33 } } },
+      `world.grid.columns: 2112 fragments in all, expected at most ${maxFragments}`,
     ],
     [
       "tiers that do not rise",
@@ -343,7 +356,7 @@ describe("parseLayout", () => {
       return Object.fromEntries(keys.filter(() => random() < 0.5).map((key) => [key, any(depth + 1)]));
     };
     for (let round = 0; round < 2_000; round++) {
-      const { layout, problems } = parseLayout({ fragment: any(0), fragment_grid: any(0), world: any(0) });
+      const { layout, problems } = parseLayout({ fragment: any(0), world: any(0) });
       expect(layout === undefined).toBe(problems !== undefined);
     }
   });

@@ -18,11 +18,10 @@ export type ParsedLayout =
 export interface LayoutTables {
   readonly world?: unknown;
   readonly fragment?: unknown;
-  readonly fragment_grid?: unknown;
 }
 
 /**
- * Reads `[world]`, `[[fragment]]` and `[fragment_grid]` (or several, as `[[fragment_grid]]`), and checks everything. Where
+ * Reads `[world]`, `[[fragment]]` and `[world.grid]` (or several, as `[[world.grid]]`), and checks everything. Where
  * there is no fragment, the layout is one fragment, `world`, that is everywhere.
  */
 export function parseLayout(tables: LayoutTables): ParsedLayout {
@@ -34,14 +33,17 @@ export function parseLayout(tables: LayoutTables): ParsedLayout {
     const part = readFragment(reader);
     if (part !== undefined) parts.push(part);
   }
-  for (const reader of root.tables("fragment_grid", maxFragments, true)) {
-    parts.push(...readGrid(reader, maxFragments - parts.length));
-  }
+  for (const reader of world.grids) parts.push(...readGrid(reader, maxFragments - parts.length));
   assertNames(parts, problems);
+  const carried = new Set(world.carries);
+  assertCarries(parts, world.carries, problems);
   const dimensions = assertDimensions(parts, world.bounds, problems);
   if (problems.length === 0) assertBoxes(parts, world, problems);
   if (problems.length > 0) return { problems };
-  const fragments = parts.map(({ fragment }) => fragment);
+  const fragments = parts.map(({ fragment }) => ({
+    ...fragment,
+    carried: carried.size === 0 || carried.has(fragment.name),
+  }));
   return {
     layout: createLayout(
       { ...world.rules, dimensions },
@@ -54,6 +56,9 @@ interface ReadWorld {
   readonly rules: Omit<WorldRules, "dimensions">;
   readonly bounds: { readonly box: Box; readonly dimensions: 2 | 3 } | undefined;
   readonly requireCover: boolean;
+  readonly grids: readonly TableReader[];
+  /** Names of the fragments that this cluster carries; empty for all. */
+  readonly carries: readonly string[];
 }
 
 const defaultTiers: readonly Tier[] = [
@@ -64,11 +69,9 @@ const defaultTiers: readonly Tier[] = [
 
 function readWorld(reader: TableReader): ReadWorld {
   const bounds = readBox(reader, false);
-  const requireCover = reader.flag("require_cover", false);
-  for (const key of ["min", "max"]) {
-    if (requireCover && !reader.has(key))
-      reader.complain(key, `missing, expected it because of ${reader.at("require_cover")}`);
-  }
+  const requireCover = reader.flag("require_cover", true);
+  const grids = reader.tables("grid", maxFragments, true);
+  const carries = reader.names("carries", maxFragments);
   const rules = {
     swapMargin: reader.number("swap_margin", { min: 0, max: coordinate.max }, 1),
     swapDwellTicks: reader.number("swap_dwell_ticks", { min: 1, max: 10_000, integer: true }, 5),
@@ -77,9 +80,10 @@ function readWorld(reader: TableReader): ReadWorld {
     maxExamined: reader.number("max_examined", { min: 16, max: 1e6, integer: true }, 512),
     starveTicks: reader.number("starve_ticks", { min: 1, max: 10_000, integer: true }, 40),
     tiers: readTiers(reader),
+    maxEntities: reader.number("max_entities", { min: 1, max: 100_000, integer: true }, 4_096),
   };
   reader.end();
-  return { rules, bounds, requireCover };
+  return { rules, bounds, requireCover, grids, carries };
 }
 
 function readTiers(world: TableReader): readonly Tier[] {
@@ -110,6 +114,13 @@ function assertNames(parts: readonly ReadFragment[], problems: LayoutProblem[]):
     else if (fragment.name !== "") {
       problems.push({ path: `${path}.name`, message: `"${fragment.name}" is the name of a fragment of ${other} too` });
     }
+  }
+}
+
+function assertCarries(parts: readonly ReadFragment[], carries: readonly string[], problems: LayoutProblem[]): void {
+  const known = new Set(parts.map(({ fragment }) => fragment.name));
+  for (const name of carries) {
+    if (!known.has(name)) problems.push({ path: "world.carries", message: `there is no fragment "${name}"` });
   }
 }
 
@@ -146,12 +157,23 @@ function assertBoxes(
     const message = `${name(second)} overlaps ${name(first)} ${describe(shared)}`;
     problems.push({ path: parts[second]?.path ?? "fragment", message });
   }
-  if (bounds === undefined || !requireCover || parts.length === 0) return;
-  for (const gap of findGaps(boxes, bounds.box, maxBoxProblems)) {
+  if (!requireCover || parts.length === 0 || problems.length > 0) return;
+  for (const gap of findGaps(boxes, bounds?.box ?? around(boxes), maxBoxProblems)) {
     const [first, second] = findTouching(boxes, gap);
     const between = second === undefined ? `beside ${name(first)}` : `between ${name(first)} and ${name(second)}`;
-    problems.push({ path: "world.require_cover", message: `no fragment covers the part ${describe(gap)}, ${between}` });
+    const message = `no fragment covers the part ${describe(gap)}, ${between}`;
+    problems.push({ path: "world.require_cover", message });
   }
+}
+
+/** The box around all. */
+function around(boxes: readonly Box[]): Box {
+  const corner = (of: "min" | "max", pick: (...values: number[]) => number): Box["min"] => ({
+    x: pick(...boxes.map((box) => box[of].x)),
+    y: pick(...boxes.map((box) => box[of].y)),
+    z: pick(...boxes.map((box) => box[of].z)),
+  });
+  return { min: corner("min", Math.min), max: corner("max", Math.max) };
 }
 
 function describe({ min, max }: Box): string {

@@ -42,6 +42,8 @@ export interface Fragment {
   readonly capacity: number;
   /** World units a second; 0 means unchecked. */
   readonly speedLimit: number;
+  /** Whether this cluster carries it; what it does not carry is another cluster's, and no player here may be in it. */
+  readonly carried: boolean;
   /** Its own settings, then its thresholds by rising population. */
   readonly levels: readonly [Level, ...Level[]];
 }
@@ -69,6 +71,8 @@ export interface WorldRules {
   /** An entity whose changes have waited for so many ticks goes before all others. */
   readonly starveTicks: number;
   readonly tiers: readonly Tier[];
+  /** Most entities of the world, players included. A running world keeps the number that it was made with. */
+  readonly maxEntities: number;
 }
 
 /** The fragments of a world, and where they are. */

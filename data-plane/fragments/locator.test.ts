@@ -10,7 +10,7 @@ describe("createLocator", () => {
       const random = createRandom(seed);
       const dimensions = seed % 2 === 0 ? 2 : 3;
       const fragment = createRandomFragments(random, randomInteger(random, 1, 60), 100, dimensions);
-      const { fragments, locator } = assertLayout({ fragment });
+      const { fragments, locator } = assertLayout({ fragment, world: { require_cover: false } });
       const boxes = fragments.map(({ box }) => box);
       for (let round = 0; round < 500; round++) {
         const point = randomPoint(random, boxes, 50);
@@ -30,7 +30,7 @@ describe("createLocator", () => {
       const all = createRandomFragments(random, 40, 100, dimensions);
       const fragment = all.filter(() => random() < 0.4);
       if (fragment.length === 0) continue;
-      const { fragments, locator } = assertLayout({ fragment });
+      const { fragments, locator } = assertLayout({ fragment, world: { require_cover: false } });
       const boxes = fragments.map(({ box }) => box);
       for (let round = 0; round < 500; round++) {
         const point = randomPoint(random, boxes, 80);
@@ -68,7 +68,7 @@ describe("createLocator", () => {
       const size = [randomBelow(random, 1) + 1e-3, 1 / randomInteger(random, 3, 30)];
       const origin = [-randomBelow(random, 1), randomInteger(random, -9, 9) / 10];
       const { fragments, locator } = assertLayout({
-        fragment_grid: { name: "g", origin, size, columns: 40, rows: 25, precision: 1e-4 },
+        world: { grid: { name: "g", origin, size, columns: 40, rows: 25, precision: 1e-4 } },
       });
       const missed = fragments.filter(({ box: { min, max } }, index) => {
         const end = { x: max.x - Math.abs(max.x) * 1e-15, z: max.z - Math.abs(max.z) * 1e-15 };
@@ -86,7 +86,7 @@ describe("createLocator", () => {
 
   it("looks at few boxes for each point of a large grid", () => {
     const { locator } = assertLayout({
-      fragment_grid: { name: "g", origin: [0, 0], size: [10, 10], columns: 64, rows: 32 },
+      world: { grid: { name: "g", origin: [0, 0], size: [10, 10], columns: 64, rows: 32 } },
     });
     expect(locator.longestList).toBeLessThanOrEqual(9);
   });

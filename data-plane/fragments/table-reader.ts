@@ -64,6 +64,19 @@ export class TableReader {
     return "";
   }
 
+  /** A list of names; missing is an empty one. */
+  names(key: string, most: number): readonly string[] {
+    const value = this.#take(key);
+    if (value === undefined) return [];
+    if (Array.isArray(value) && value.length > 0 && value.length <= most) {
+      const items: readonly unknown[] = value;
+      const names = items.filter((item): item is string => typeof item === "string");
+      if (names.length === items.length) return names;
+    }
+    this.complain(key, `expected a list of 1 to ${most} names`);
+    return [];
+  }
+
   /** A list of 2 or 3 numbers, or `undefined`. */
   numbers(key: string, range: NumberRange): readonly number[] | undefined {
     const value = this.#take(key);

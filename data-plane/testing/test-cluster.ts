@@ -100,6 +100,7 @@ export function testSettings(overrides: Partial<ClusterSettings> = {}): ClusterS
     opsPort: undefined,
     opsHost: "127.0.0.1",
     logLevel: "debug",
+    world: undefined,
     ...overrides,
   };
 }
