@@ -40,10 +40,10 @@ export function parseLayout(tables: LayoutTables): ParsedLayout {
   const dimensions = assertDimensions(parts, world.bounds, problems);
   if (problems.length === 0) assertBoxes(parts, world, problems);
   if (problems.length > 0) return { problems };
-  const fragments = parts.map(({ fragment }) => ({
-    ...fragment,
-    carried: carried.size === 0 || carried.has(fragment.name),
-  }));
+  const fragments = parts.map(({ fragment }): Fragment => {
+    const { name, box, capacity, speedLimit, levels } = fragment;
+    return { name, box, capacity, speedLimit, levels, carried: carried.size === 0 || carried.has(name) };
+  });
   return {
     layout: createLayout(
       { ...world.rules, dimensions },
