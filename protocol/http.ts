@@ -58,6 +58,8 @@ export interface AllocateRequest {
   /** This cluster and no other. */
   readonly clusterId?: string | undefined;
   readonly region?: string | undefined;
+  /** A cluster that carries this fragment of the world. */
+  readonly fragment?: string | undefined;
   /** Without it `latency` where `latencies` has entries, else `load`. */
   readonly policy?: AllocationPolicy | undefined;
   /** What the client has measured, in ms, by cluster id or by region. A cluster's own entry counts before its region's. */
@@ -146,6 +148,10 @@ export const candidateReasons = [
   "game-build",
   /** The request wants it avoided, and another could be given. */
   "avoided",
+  /** It does not carry the fragment. */
+  "fragment",
+  /** It belongs to a world in which others carry all that it could. */
+  "standby",
 ] as const;
 export type CandidateReason = (typeof candidateReasons)[number];
 
@@ -194,6 +200,42 @@ export interface RegisterRequest {
   readonly gameBuild?: string | undefined;
   /** How long tickets for this cluster can be used; the master's own setting unless given. */
   readonly ticketLifetimeSeconds?: number | undefined;
+  /** The parts of a world that it can carry. */
+  readonly world?: WorldAnnouncement | undefined;
+}
+
+/** What a cluster says of the world when it registers. Decision: docs/adr/0008-world-map.md. */
+export interface WorldAnnouncement {
+  /** Several clusters that name one world share it: each fragment has one carrier. Without a name the cluster is a world of its own. */
+  readonly name?: string | undefined;
+  readonly fragments: readonly FragmentArea[];
+  /** Where other clusters of the world reach it; its TLS certificate is the one that it registers with. */
+  readonly peer?: { readonly host: string; readonly port: number } | undefined;
+}
+
+/** A fragment and its box: `min` belongs to it, `max` does not. World units, x, y, z. */
+export interface FragmentArea {
+  readonly name: string;
+  readonly min: readonly [number, number, number];
+  readonly max: readonly [number, number, number];
+}
+
+export const maxFragmentsPerCluster = 256;
+
+/** `GET /v1/clusters/:id/world`: who carries what in the cluster's world. */
+export interface WorldMapView {
+  readonly world: string;
+  readonly version: number;
+  readonly fragments: readonly (FragmentArea & { readonly clusterId: string })[];
+  /** Every cluster of the world that carries something. */
+  readonly clusters: readonly WorldCluster[];
+}
+
+export interface WorldCluster {
+  readonly clusterId: string;
+  readonly boot: number;
+  /** Where its peers reach it; absent where it takes none. */
+  readonly peer?: { readonly host: string; readonly port: number; readonly tls: ClusterTls } | undefined;
 }
 
 /** Answer to a registration. */

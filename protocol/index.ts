@@ -53,6 +53,7 @@ export {
   candidateReasons,
   maxAvoidedClusters,
   maxExplainedCandidates,
+  maxFragmentsPerCluster,
   shardOutcomes,
 } from "./http.ts";
 export type * from "./http.ts";
@@ -63,6 +64,7 @@ export {
   type LinkCommand,
   type LinkFence,
   type LinkReport,
+  type LinkWorld,
   maxReportSeats,
   type SeatRef,
 } from "./link.ts";

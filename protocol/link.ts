@@ -37,6 +37,14 @@ export interface LinkAck {
   readonly type: "ack";
   readonly sequence: number;
   readonly reportIntervalMs: number;
+  /** Version of the map of the cluster's world; absent where it has none. */
+  readonly worldVersion?: number | undefined;
+}
+
+/** From the master: the map of the cluster's world has this version; an older one is to be fetched anew. */
+export interface LinkWorld {
+  readonly type: "world";
+  readonly version: number;
 }
 
 /** From the master: a newer session of this player has authority; close every one with a generation below. */
@@ -46,7 +54,7 @@ export interface LinkFence {
   readonly generation: number;
 }
 
-export type LinkCommand = LinkAck | LinkFence;
+export type LinkCommand = LinkAck | LinkFence | LinkWorld;
 
 /** Answer of the heartbeat: the acknowledgement and the commands that are due. */
 export interface HeartbeatResponse {

@@ -10,13 +10,14 @@ const plain = {
   latencyMs: undefined,
   locked: false,
   draining: false,
+  standby: false,
   live: true,
-  facts: { labels: {}, tags: ["pvp"], counters: {}, gameBuild: "" },
+  facts: { labels: {}, tags: ["pvp"], counters: {}, gameBuild: "", fragments: ["north"] },
 };
 const decision = {
   shard: "eu.0",
   policy: "load",
-  selector: { tags: ["pvp"] },
+  selector: { tags: ["pvp"], fragment: "north" },
   clusterId: undefined,
   avoid: [] as string[],
 } as const;
@@ -29,6 +30,8 @@ it("[ALLOC-10] says of each candidate why it won or lost", () => {
     { ...plain, clusterId: "outscored", seats: 2 },
     { ...plain, clusterId: "locked", locked: true },
     { ...plain, clusterId: "draining", draining: true },
+    { ...plain, clusterId: "standby", standby: true },
+    { ...plain, clusterId: "fragment", facts: { ...plain.facts, fragments: ["south"] } },
     { ...plain, clusterId: "silent", live: false },
     { ...plain, clusterId: "full", seats: 10 },
     { ...plain, clusterId: "tag", facts: { ...plain.facts, tags: [] } },

@@ -1,18 +1,13 @@
-import type {
-  AllocationPolicy,
-  AllocationSelector,
-  CandidateReason,
-  ExplainedCandidate,
-} from "../../protocol/index.ts";
+import type { AllocationPolicy, CandidateReason, ExplainedCandidate } from "../../protocol/index.ts";
 import { type Candidate, exclusionOf, loadOf, scoreOf } from "./pick.ts";
 import { occupiedPlaces } from "./seats.ts";
-import { type ClusterFacts, unmetBy } from "./selector.ts";
+import { type ClusterFacts, unmetBy, type Wants } from "./selector.ts";
 
 /** What was asked for, and what came of it. */
 export interface Decision {
   readonly shard: string;
   readonly policy: AllocationPolicy;
-  readonly selector: AllocationSelector;
+  readonly selector: Wants;
   readonly clusterId: string | undefined;
   /** Those that the request wants avoided, by id. */
   readonly avoid: readonly string[];

@@ -12,6 +12,7 @@ function candidate(clusterId: string, changes: Partial<Candidate> = {}): Candida
     latencyMs: undefined,
     locked: false,
     draining: false,
+    standby: false,
     live: true,
     ...changes,
   };

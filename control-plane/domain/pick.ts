@@ -24,6 +24,8 @@ export interface Candidate extends LoadSigns {
   readonly locked: boolean;
   /** Emptying before it stops. */
   readonly draining: boolean;
+  /** Of a world in which others carry all that it could. */
+  readonly standby: boolean;
   /** Whether it has given signs of life lately enough to be offered. */
   readonly live: boolean;
   /** What the client measured to it. */
@@ -69,10 +71,11 @@ export function latencyScore(latencyMs: number | undefined, load: number): numbe
 
 /** Why a cluster cannot be given, or `undefined` when it can. */
 export function exclusionOf(
-  candidate: Pick<Candidate, "locked" | "draining" | "live"> & Occupancy,
-): "locked" | "draining" | "silent" | "full" | undefined {
+  candidate: Pick<Candidate, "locked" | "draining" | "standby" | "live"> & Occupancy,
+): "locked" | "draining" | "standby" | "silent" | "full" | undefined {
   if (candidate.locked) return "locked";
   if (candidate.draining) return "draining";
+  if (candidate.standby) return "standby";
   if (!candidate.live) return "silent";
   return hasRoom(candidate) ? undefined : "full";
 }

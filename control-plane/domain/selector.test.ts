@@ -6,6 +6,7 @@ const facts: ClusterFacts = {
   tags: ["pvp", "ranked"],
   counters: { rooms: 3 },
   gameBuild: "1.4.2",
+  fragments: ["north"],
 };
 
 describe("a selector", () => {
@@ -25,12 +26,14 @@ describe("a selector", () => {
     ["counter", { counters: { rooms: { max: 2 } } }],
     ["counter", { counters: { seats: {} } }],
     ["counter", { counters: { constructor: {} } }],
+    [undefined, { fragment: "north" }],
+    ["fragment", { fragment: "south" }],
   ] as const)("[ALLOC-9] finds %s missing for %j", (missing, selector) => {
     expect(unmetBy(selector, facts)).toBe(missing);
   });
 
   it("wants nothing of a cluster that says nothing of itself when it asks for nothing", () => {
-    const silent: ClusterFacts = { labels: {}, tags: [], counters: {}, gameBuild: "" };
+    const silent: ClusterFacts = { labels: {}, tags: [], counters: {}, gameBuild: "", fragments: [] };
     expect(unmetBy({}, silent)).toBeUndefined();
     expect(unmetBy({ gameBuild: "1" }, silent)).toBe("game-build");
     expect(facetsOf(silent)).toEqual([]);

@@ -11,6 +11,8 @@ export interface TicketParts {
     readonly boot: number;
     readonly protocol: { readonly min: number; readonly max: number };
   };
+  /** Where the player is to start; empty for wherever the cluster likes. */
+  readonly fragment: string;
   readonly player: { readonly id: string; readonly displayName: string };
   readonly reservation: { readonly id: string; readonly generation: number; readonly expiresAt: number };
   /** 128 random bits. */
@@ -37,7 +39,7 @@ export function createTicketClaims(parts: TicketParts): TicketClaims {
     boot: cluster.boot,
     gen: reservation.generation,
     rsv: reservation.id,
-    frag: "",
+    frag: parts.fragment,
     name: player.displayName,
   };
 }

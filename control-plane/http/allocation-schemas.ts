@@ -26,6 +26,12 @@ export const labelsSchema = few(
   maxFacts,
 ).openapi({ example: { mode: "ctf" } });
 
+/** The name of a part of a world. */
+export const fragmentName = z
+  .string()
+  .regex(/^[^\p{C}]{1,64}$/u, "Expected 1 to 64 printable characters.")
+  .openapi({ example: "north" });
+
 const bound = z.number();
 
 const selectorSchema = z
@@ -67,6 +73,7 @@ export const allocateSchema = z
       .refine(isRegion, 'Expected 1 to 32 of a-z, 0-9 and inner "-".')
       .optional()
       .openapi({ example: "default" }),
+    fragment: fragmentName.optional(),
     policy: z.enum(allocationPolicies).optional(),
     latencies: latenciesSchema.optional(),
     selector: selectorSchema.optional(),

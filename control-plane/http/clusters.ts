@@ -25,8 +25,9 @@ import {
   heartbeatSchema,
   registeredSchema,
   registerSchema,
+  worldMapSchema,
 } from "./schemas.ts";
-import { keyRing, registryShard } from "../objects/remote.ts";
+import { keyRing, registryShard, worldMap } from "../objects/remote.ts";
 
 const tags = ["Clusters"];
 const params = z.object({ id: z.string().min(1).max(64) });
@@ -110,6 +111,21 @@ const deregister = createRoute({
   responses: { 204: { description: "Done." }, ...problemAnswers(...sessionProblems) },
 });
 
+const world = createRoute({
+  method: "get",
+  path: "/v1/clusters/{id}/world",
+  tags,
+  summary: "The map of the cluster's world: who carries which fragment",
+  description: "Say the version that you have in If-None-Match, as the ETag had it, and nothing is sent again.",
+  security: clusterSessionSecurity,
+  request: { params, headers: z.object({ "if-none-match": z.string().max(64).optional() }) },
+  responses: {
+    200: jsonAnswer("The map.", worldMapSchema),
+    304: { description: "Nothing has changed." },
+    ...problemAnswers("NOT_FOUND", ...sessionProblems),
+  },
+});
+
 export function addClusterRoutes(app: OpenAPIHono<MasterHono>): void {
   app.openapi(list, async (context) => {
     const { region } = context.req.valid("query");
@@ -183,6 +199,24 @@ export function addClusterRoutes(app: OpenAPIHono<MasterHono>): void {
     });
     if (response.status === 101) return response;
     throw problemOfRefusal(refusalSchema.parse(await response.json()));
+  });
+
+  app.openapi(world, async (context) => {
+    const { id } = context.req.valid("param");
+    const { token, shard } = await clusterSession(context.env, id, bearerOf(context));
+    const found = await withDeadline(shard.worldOf(id, token), objectCallTimeoutMs, "a registry shard");
+    if (!found.ok) throw problemOfRefusal(found);
+    if (found.world === "")
+      throw new ProblemError("NOT_FOUND", "This cluster has not named a world in its registration.");
+    const map = await withDeadline(
+      worldMap(context.env, found.world).map(found.world),
+      objectCallTimeoutMs,
+      "the map of a world",
+    );
+    const etag = `"${map.version}"`;
+    context.header("etag", etag);
+    if (context.req.valid("header")["if-none-match"] === etag) return context.body(null, 304);
+    return context.json(map, 200);
   });
 
   app.openapi(heartbeat, async (context) => {

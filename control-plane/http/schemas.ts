@@ -3,6 +3,7 @@ import type {
   Allocation,
   ClusterListing,
   ClusterTls,
+  FragmentArea,
   HeartbeatResponse,
   JsonWebKeySet,
   LinkCommand,
@@ -12,12 +13,14 @@ import type {
   ProblemCode,
   RegisterRequest,
   RegisterResponse,
+  WorldAnnouncement,
+  WorldMapView,
 } from "../../protocol/index.ts";
-import { problems } from "../../protocol/index.ts";
+import { maxFragmentsPerCluster, problems } from "../../protocol/index.ts";
 import { countersSchema } from "../domain/report-schema.ts";
 import { isRegion } from "../domain/sharding.ts";
 import { maxTicketLifetimeSeconds, minTicketLifetimeSeconds } from "../settings.ts";
-import { explanationSchema, gameBuild, labelsSchema, tag } from "./allocation-schemas.ts";
+import { explanationSchema, fragmentName, gameBuild, labelsSchema, tag } from "./allocation-schemas.ts";
 
 /*
  * Schemas of everything that crosses HTTP, each held to its type in protocol/. Requests are strict: a field that is not known
@@ -115,6 +118,49 @@ export const allocationSchema = z
   })
   .openapi("Allocation") satisfies z.ZodType<Allocation>;
 
+const corner = z
+  .tuple([z.number(), z.number(), z.number()])
+  .readonly()
+  .openapi({ example: [0, 0, 0] });
+
+const fragmentAreaSchema = z
+  .strictObject({ name: fragmentName, min: corner, max: corner } satisfies Fields<FragmentArea>)
+  .refine(({ min, max }) => min.every((low, axis) => low < (max[axis] ?? low)), "Expected min below max on each axis.")
+  .openapi("FragmentArea") satisfies z.ZodType<FragmentArea>;
+
+const worldAnnouncementSchema = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(/^[\w.-]{1,64}$/, 'Expected 1 to 64 letters, digits, "_", "." and "-".')
+      .optional()
+      .openapi({ description: "Without it, the cluster is a world of its own." }),
+    fragments: z
+      .array(fragmentAreaSchema)
+      .max(maxFragmentsPerCluster)
+      .readonly()
+      .refine((areas) => new Set(areas.map(({ name }) => name)).size === areas.length, "Expected each name once."),
+    peer: z.strictObject({ host, port }).optional(),
+  } satisfies Fields<WorldAnnouncement>)
+  .openapi("WorldAnnouncement") satisfies z.ZodType<WorldAnnouncement>;
+
+export const worldMapSchema = z
+  .object({
+    world: z.string(),
+    version: z.number(),
+    fragments: z.array(z.object({ name: z.string(), min: corner, max: corner, clusterId })).readonly(),
+    clusters: z
+      .array(
+        z.object({
+          clusterId,
+          boot: z.number(),
+          peer: z.object({ host, port, tls: tlsSchema }).optional(),
+        }),
+      )
+      .readonly(),
+  } satisfies Fields<WorldMapView>)
+  .openapi("WorldMap") satisfies z.ZodType<WorldMapView>;
+
 export const registerSchema = z
   .strictObject({
     instance: z.string().regex(/^[\w.-]{1,64}$/, 'Expected 1 to 64 letters, digits, "_", "." and "-".'),
@@ -132,6 +178,7 @@ export const registerSchema = z
     counters: countersSchema.optional(),
     gameBuild: gameBuild.optional(),
     ticketLifetimeSeconds: z.int().min(minTicketLifetimeSeconds).max(maxTicketLifetimeSeconds).optional(),
+    world: worldAnnouncementSchema.optional(),
   } satisfies Fields<RegisterRequest>)
   .openapi("RegisterRequest") satisfies z.ZodType<RegisterRequest>;
 
@@ -166,7 +213,13 @@ export const registeredSchema = z
   .openapi("RegisterResponse") satisfies z.ZodType<RegisterResponse>;
 
 const commandSchema = z.union([
-  z.object({ type: z.literal("ack"), sequence: z.number(), reportIntervalMs: z.number() }),
+  z.object({
+    type: z.literal("ack"),
+    sequence: z.number(),
+    reportIntervalMs: z.number(),
+    worldVersion: z.number().optional(),
+  }),
+  z.object({ type: z.literal("world"), version: z.number() }),
   z.object({ type: z.literal("fence"), playerId: z.string(), generation: z.number() }),
 ]) satisfies z.ZodType<LinkCommand>;
 

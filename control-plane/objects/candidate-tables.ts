@@ -1,21 +1,29 @@
-import type { AllocationPolicy, AllocationSelector, RegisterRequest } from "../../protocol/index.ts";
+import type { AllocationPolicy, RegisterRequest } from "../../protocol/index.ts";
 import type { ShardDigest } from "../domain/shard-choice.ts";
 import { occupiedPlaces } from "../domain/seats.ts";
-import { countersWanted, facetsOf, facetsWanted } from "../domain/selector.ts";
+import {
+  countersWanted,
+  facetsOf,
+  facetsWanted,
+  fragmentFacet,
+  fragmentPrefix,
+  type Wants,
+} from "../domain/selector.ts";
 import { toBase64Url } from "../domain/sharding.ts";
 import type { ClusterRow } from "./registry-rows.ts";
 
 /** Up to this many clusters with some facet are looked at one by one; with more, those that lack it are passed over. */
 const rareFacet = 64;
 
-const offered = "clusters.state = 'ready' AND clusters.locked = 0 AND clusters.draining = 0";
+const offered = "clusters.state = 'ready' AND clusters.locked = 0 AND clusters.draining = 0 AND clusters.standby = 0";
 /** The same, for clusters that are found by their ids: the plus keeps SQLite from reading all that can be offered instead. */
-const offeredById = "+clusters.state = 'ready' AND +clusters.locked = 0 AND +clusters.draining = 0";
+const offeredById =
+  "+clusters.state = 'ready' AND +clusters.locked = 0 AND +clusters.draining = 0 AND +clusters.standby = 0";
 
 /** Which clusters are wanted. */
 export interface CandidateQuery {
   readonly policy: AllocationPolicy;
-  readonly selector: AllocationSelector;
+  readonly selector: Wants;
   /** Those that do not come into question, by id. */
   readonly without: readonly string[];
   readonly limit: number;
@@ -34,12 +42,41 @@ export class CandidateTables {
     this.#sql = sql;
   }
 
-  /** Notes by what a cluster can be selected. Its row has to be there. */
+  /** Notes by what a cluster can be selected, but for its fragments. Its row has to be there. */
   putFacts(clusterId: string, details: Pick<RegisterRequest, "labels" | "tags" | "gameBuild">): void {
-    this.#sql.exec("DELETE FROM facets WHERE cluster_id = ?", clusterId);
+    this.#sql.exec(
+      "DELETE FROM facets WHERE cluster_id = ? AND substr(facet, 1, ?) <> ?",
+      clusterId,
+      fragmentPrefix.length,
+      fragmentPrefix,
+    );
     const { labels = {}, tags, gameBuild = "" } = details;
-    for (const facet of new Set(facetsOf({ labels, tags, gameBuild }))) {
+    for (const facet of new Set(facetsOf({ labels, tags, gameBuild, fragments: [] }))) {
       this.#sql.exec("INSERT INTO facets (facet, cluster_id) VALUES (?, ?)", facet, clusterId);
+    }
+  }
+
+  /** The fragments that a cluster carries. */
+  fragmentsOf(clusterId: string): string[] {
+    return this.#sql
+      .exec<{ facet: string }>(
+        "SELECT facet FROM facets WHERE cluster_id = ? AND substr(facet, 1, ?) = ?",
+        clusterId,
+        fragmentPrefix.length,
+        fragmentPrefix,
+      )
+      .toArray()
+      .map(({ facet }) => facet.slice(fragmentPrefix.length));
+  }
+
+  /** Notes which fragments a cluster carries; all others it does not. */
+  putFragments(clusterId: string, fragments: readonly string[]): void {
+    for (const name of this.fragmentsOf(clusterId)) {
+      if (fragments.includes(name)) continue;
+      this.#sql.exec("DELETE FROM facets WHERE cluster_id = ? AND facet = ?", clusterId, fragmentFacet(name));
+    }
+    for (const name of fragments) {
+      this.#sql.exec("INSERT OR IGNORE INTO facets (facet, cluster_id) VALUES (?, ?)", fragmentFacet(name), clusterId);
     }
   }
 
@@ -58,7 +95,7 @@ export class CandidateTables {
   }
 
   /** Some clusters with room, drawn by chance: ids are digests, so those that follow a random one are as good as random. */
-  #drawn(selector: AllocationSelector, without: readonly string[], limit: number): ClusterRow[] {
+  #drawn(selector: Wants, without: readonly string[], limit: number): ClusterRow[] {
     const found = withoutThese(this.#source(selector, offeredById), without);
     const region = this.#sql.exec<{ region: string }>("SELECT region FROM clusters LIMIT 1").one().region;
     const start = `${region}.${toBase64Url(crypto.getRandomValues(new Uint8Array(16)))}`;
@@ -74,7 +111,7 @@ export class CandidateTables {
   }
 
   /** Of these clusters, those that can be offered and have what is wanted. */
-  named(clusterIds: readonly string[], selector: AllocationSelector): ClusterRow[] {
+  named(clusterIds: readonly string[], selector: Wants): ClusterRow[] {
     if (clusterIds.length === 0) return [];
     const condition = "clusters.cluster_id IN (SELECT value FROM json_each(?))";
     return this.#select(this.#source(selector, offeredById), condition, JSON.stringify(clusterIds));
@@ -112,7 +149,7 @@ export class CandidateTables {
   }
 
   /** The clusters that can be offered and have what is wanted, by the shorter way to them. */
-  #source(selector: AllocationSelector, condition: string): Clause {
+  #source(selector: Wants, condition: string): Clause {
     const facets = facetsWanted(selector);
     const rare = facets.find((facet) => this.#isRare(facet));
     const others = facets.filter((facet) => facet !== rare);

@@ -3,7 +3,7 @@ import { maxExplainedCandidates } from "../../protocol/index.ts";
 import { explainCandidates } from "../domain/explanation.ts";
 import { latencyToCluster, measuredClusters } from "../domain/latency.ts";
 import { type Candidate, exclusionOf, pickCluster, policyOf } from "../domain/pick.ts";
-import { type ClusterFacts, unmetBy } from "../domain/selector.ts";
+import { type ClusterFacts, unmetBy, wantsOf } from "../domain/selector.ts";
 import type { RegistryLeases } from "./registry-leases.ts";
 import type { ClusterRow } from "./registry-rows.ts";
 import type { ShardParts } from "./shard-parts.ts";
@@ -13,7 +13,6 @@ const candidatePage = 16;
 
 interface RowCandidate extends Candidate {
   readonly row: ClusterRow;
-  readonly facts: ClusterFacts;
 }
 
 /** The cluster to give, if there is one, and those that were compared. */
@@ -44,7 +43,7 @@ export class ClusterCandidates {
 
   #pickWithout(without: readonly string[], wish: AllocateRequest, nowMs: number): Choice {
     const policy = policyOf(wish);
-    const selector = wish.selector ?? {};
+    const selector = wantsOf(wish);
     let drawn: readonly string[] = [];
     // A dead lease among the candidates makes all leases be looked at, which takes the dead ones out: twice is enough.
     for (let attempt = 0; attempt < 2; attempt += 1) {
@@ -70,8 +69,8 @@ export class ClusterCandidates {
   refusalOf(row: ClusterRow, wish: AllocateRequest, nowMs: number): string | undefined {
     const why = exclusionOf(candidateOf(row, this.#leases.isLive(row, nowMs), wish));
     if (why !== undefined && why !== "full") return `is ${why} now`;
-    const unmet = unmetBy(wish.selector ?? {}, factsOf(row));
-    return unmet === undefined ? undefined : `does not have the ${unmet.replace("-", " ")} that the selector wants`;
+    const unmet = unmetBy(wantsOf(wish), this.#factsOf(row));
+    return unmet === undefined ? undefined : `does not have the ${unmet.replace("-", " ")} that is asked for`;
   }
 
   /** Why each of the shard's clusters won or lost, going by the last look at all leases. Nothing, unless the request wants to know. */
@@ -89,17 +88,25 @@ export class ClusterCandidates {
     const rows = row === undefined ? [...shown.values()] : [row, ...[...shown.values()].slice(1)];
     const { winner, drawn } = choice;
     return explainCandidates(
-      rows.map((each) => candidateOf(each, each.state === "ready", wish)),
+      rows.map((each) => ({ ...candidateOf(each, each.state === "ready", wish), facts: this.#factsOf(each) })),
       {
         shard,
         policy: policyOf(wish),
-        selector: wish.selector ?? {},
+        selector: wantsOf(wish),
         clusterId: wish.clusterId,
         avoid: wish.avoid ?? [],
         drawn: new Set(drawn),
         winner: winner === undefined ? undefined : candidateOf(winner, true, wish),
       },
     );
+  }
+
+  #factsOf(row: ClusterRow): ClusterFacts {
+    const labels: ClusterFacts["labels"] = JSON.parse(row.labels);
+    const tags: ClusterFacts["tags"] = JSON.parse(row.tags);
+    const counters: ClusterFacts["counters"] = JSON.parse(row.counters);
+    const fragments = this.#parts.candidates.fragmentsOf(row.cluster_id);
+    return { labels, tags, counters, gameBuild: row.game_build, fragments };
   }
 }
 
@@ -115,16 +122,7 @@ function candidateOf(row: ClusterRow, live: boolean, wish: AllocateRequest): Row
     tickMs: row.tick_ms,
     locked: row.locked === 1,
     draining: row.draining === 1,
+    standby: row.standby === 1,
     latencyMs: latencyToCluster(wish.latencies ?? {}, row.cluster_id),
-    get facts() {
-      return factsOf(row);
-    },
   };
-}
-
-function factsOf(row: ClusterRow): ClusterFacts {
-  const labels: ClusterFacts["labels"] = JSON.parse(row.labels);
-  const tags: ClusterFacts["tags"] = JSON.parse(row.tags);
-  const counters: ClusterFacts["counters"] = JSON.parse(row.counters);
-  return { labels, tags, counters, gameBuild: row.game_build };
 }

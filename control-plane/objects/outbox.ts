@@ -70,6 +70,12 @@ export class Outbox<Payload> {
     );
   }
 
+  /** The same, where a message makes all earlier ones to this target needless. */
+  putLatest(target: string, payload: Payload): void {
+    this.#sql.exec("DELETE FROM outbox WHERE target = ?", target);
+    this.put(target, payload);
+  }
+
   /** How many messages of a source have not arrived yet. */
   pending(source: string): number {
     return this.#sql.exec<{ count: number }>("SELECT count(*) AS count FROM outbox WHERE source = ?", source).one()

@@ -157,6 +157,7 @@ export class PlayerSession extends DurableObject<Env> {
       game: settings.gameId,
       lifetimeSeconds,
       cluster: { id: cluster.id, boot, protocol },
+      fragment: order.request.fragment ?? "",
       player: { id: order.playerId, displayName: order.displayName },
       reservation: { id: reservationId, generation, expiresAt },
       ticketId: toBase64Url(crypto.getRandomValues(new Uint8Array(16))),

@@ -3,6 +3,7 @@ import { accountedAtMs } from "../domain/reports.ts";
 import { isVacant } from "../domain/seats.ts";
 import { logEvent } from "../log.ts";
 import type { ClusterRow } from "./registry-rows.ts";
+import type { RegistryWorlds } from "./registry-worlds.ts";
 import { recordedCluster } from "./shard-records.ts";
 import type { ShardParts } from "./shard-parts.ts";
 
@@ -13,11 +14,13 @@ const forgetAfterMs = 7 * 24 * 60 * 60 * 1_000;
 /** The leases of a shard's clusters, and the seats that end with them or with their tickets. */
 export class RegistryLeases {
   readonly #parts: ShardParts;
+  readonly #worlds: RegistryWorlds;
   /** True while so many are silent that the master suspects itself. After a restart the next sweep finds out again. */
   #frozen = false;
 
-  constructor(parts: ShardParts) {
+  constructor(parts: ShardParts, worlds: RegistryWorlds) {
     this.#parts = parts;
+    this.#worlds = worlds;
   }
 
   /**
@@ -64,8 +67,9 @@ export class RegistryLeases {
       for (const row of rows) {
         const state = changes.get(row.cluster_id);
         if (state !== undefined) records.cluster(state, recordedCluster(row), nowMs);
+        if (state === "gone") this.#worlds.noteEnd(row);
+        else this.#freeSeats(row);
       }
-      for (const row of rows) if (changes.get(row.cluster_id) !== "gone") this.#freeSeats(row);
       tables.forget(nowMs - forgetAfterMs);
       registrations.forget(nowMs - forgetAfterMs);
     });

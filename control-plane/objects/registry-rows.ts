@@ -92,6 +92,12 @@ export const registryMigrations: readonly string[] = [
   `,
   outboxSourceSchema,
   recordOutboxSchema,
+  // Which world a cluster is in, what of it it can carry, and which version of the map was last heard. What it does carry is in `facets`.
+  `
+  ALTER TABLE clusters ADD COLUMN world TEXT NOT NULL DEFAULT '';
+  ALTER TABLE clusters ADD COLUMN world_version INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE clusters ADD COLUMN standby INTEGER NOT NULL DEFAULT 0;
+  `,
 ];
 
 export interface ClusterRow extends Record<string, SqlStorageValue> {
@@ -117,6 +123,9 @@ export interface ClusterRow extends Record<string, SqlStorageValue> {
   counters: string;
   game_build: string;
   ticket_lifetime: number | null;
+  world: string;
+  world_version: number;
+  standby: number;
   tick_ms: number | null;
   seats: number;
   joined: number;

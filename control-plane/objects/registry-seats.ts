@@ -151,6 +151,7 @@ export class RegistrySeats {
       type: "ack",
       sequence: Math.max(report.sequence, row.report_sequence),
       reportIntervalMs: settings().reportIntervalMs,
+      ...(row.world === "" ? {} : { worldVersion: row.world_version }),
     };
     // Fences go out with every acknowledgement until the cluster reports the old sessions gone.
     return { ok: true, commands: [ack, ...tables.fencesOf(row.cluster_id)] };

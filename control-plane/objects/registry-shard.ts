@@ -30,12 +30,14 @@ import { type ClusterRow, registryMigrations } from "./registry-rows.ts";
 import { RegistrySeats } from "./registry-seats.ts";
 import { RegistrationTables } from "./registration-tables.ts";
 import { RegistryTables } from "./registry-tables.ts";
+import { RegistryWorlds } from "./registry-worlds.ts";
 import { migrateStorage } from "./schema.ts";
 import type { SeatAnswer, SeatRequest } from "./seat-request.ts";
 import { createSessionToken, hashToken } from "./session-token.ts";
 import type { ShardMessage, ShardParts } from "./shard-parts.ts";
 import { recordedCluster, ShardRecords } from "./shard-records.ts";
-import { playerSession, registryShard } from "./remote.ts";
+import { playerSession, registryShard, worldMap } from "./remote.ts";
+import type { WorldNotice } from "./world-map.ts";
 
 /** Least time between two looks at whether a region has clusters; longer than a registration takes. */
 const regionCheckMs = 60_000;
@@ -50,6 +52,7 @@ export class RegistryShard extends DurableObject<Env> {
   readonly #records: RecordOutbox;
   readonly #leases: RegistryLeases;
   readonly #seats: RegistrySeats;
+  readonly #worlds: RegistryWorlds;
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
@@ -71,7 +74,8 @@ export class RegistryShard extends DurableObject<Env> {
       records: new ShardRecords(this.#records),
       settings: () => readMasterSettings(env),
     };
-    this.#leases = new RegistryLeases(this.#parts);
+    this.#worlds = new RegistryWorlds(this.#parts);
+    this.#leases = new RegistryLeases(this.#parts, this.#worlds);
     this.#seats = new RegistrySeats(this.#parts, this.#leases);
     this.#leases.giveGrace(Date.now());
   }
@@ -106,6 +110,7 @@ export class RegistryShard extends DurableObject<Env> {
       tables.putCluster({ clusterId, shard, boot, tokenHash, nowMs }, details);
       candidates.putFacts(clusterId, details);
       records.cluster("registered", { clusterId, name: details.name, shard, boot }, nowMs);
+      this.#worlds.noteRegistration({ clusterId, shard, boot }, details, previous);
       for (const other of shardsForCluster(settings().shards, clusterId)) {
         if (other !== shard) outbox.put(other, { kind: "displace", clusterId, boot });
       }
@@ -134,7 +139,7 @@ export class RegistryShard extends DurableObject<Env> {
   }
 
   /** A cluster has registered at another shard: an older process of it that is still here has to stop. */
-  displace(clusterId: string, boot: number): void {
+  async displace(clusterId: string, boot: number): Promise<void> {
     const { storage, tables, registrations, records, links } = this.#parts;
     const row = tables.cluster(clusterId);
     if (row === undefined || row.state === "gone" || row.boot >= boot) return;
@@ -142,8 +147,21 @@ export class RegistryShard extends DurableObject<Env> {
       records.cluster("displaced", recordedCluster(row), Date.now());
       registrations.noteFencedToken(row.token_hash, Date.now());
       tables.removeCluster(clusterId);
+      this.#worlds.noteEnd(row);
     });
     links.close(clusterId, "FENCED");
+    await this.#settle();
+  }
+
+  /** The world of some of these clusters has decided anew. */
+  worldChanged(notice: WorldNotice): void {
+    this.#worlds.apply(notice);
+  }
+
+  /** The world that a cluster is in; empty when it shares none. */
+  async worldOf(clusterId: string, token: string): Promise<{ readonly ok: true; readonly world: string } | Refusal> {
+    const found = this.#authenticate(clusterId, await hashToken(token));
+    return found.ok ? { ok: true, world: found.row.world } : found;
   }
 
   reserve(request: SeatRequest): SeatAnswer {
@@ -238,10 +256,11 @@ export class RegistryShard extends DurableObject<Env> {
       for (const ref of tables.joinedAt(clusterId)) records.left(clusterId, ref, nowMs);
       records.cluster("deregistered", recordedCluster(found.row), nowMs);
       tables.removeCluster(clusterId);
+      this.#worlds.noteEnd(found.row);
     });
-    await this.#schedule();
     links.close(clusterId, "NORMAL");
     logEvent("info", "registry.deregistered", { clusterId });
+    await this.#settle();
     return { ok: true };
   }
 
@@ -353,6 +372,14 @@ export class RegistryShard extends DurableObject<Env> {
       case "displace": {
         const told = registryShard(this.env, target).displace(payload.clusterId, payload.boot);
         return withDeadline(told, objectCallTimeoutMs, "another shard");
+      }
+      case "announce": {
+        const told = worldMap(this.env, target).announce(target, payload.announcement);
+        return withDeadline(told, objectCallTimeoutMs, "the map of a world");
+      }
+      case "withdraw": {
+        const told = worldMap(this.env, target).withdraw(target, payload.clusterId, payload.boot);
+        return withDeadline(told, objectCallTimeoutMs, "the map of a world");
       }
     }
   }

@@ -26,7 +26,7 @@ export class RegistryTables {
   listings(): ClusterListing[] {
     return this.#sql
       .exec<ClusterRow>(
-        "SELECT * FROM clusters WHERE state = 'ready' AND draining = 0 ORDER BY name, cluster_id LIMIT ?",
+        "SELECT * FROM clusters WHERE state = 'ready' AND draining = 0 AND standby = 0 ORDER BY name, cluster_id LIMIT ?",
         maxListed,
       )
       .toArray()
@@ -95,6 +95,21 @@ export class RegistryTables {
       nowMs,
     );
     this.addOccupancy(clusterId, 0, 0);
+  }
+
+  /** Which world a cluster is in, and whether it has nothing to carry there. */
+  setWorld(
+    clusterId: string,
+    place: { readonly world: string; readonly version: number; readonly standby: boolean },
+  ): void {
+    const { world, version, standby } = place;
+    this.#sql.exec(
+      "UPDATE clusters SET world = ?, world_version = ?, standby = ? WHERE cluster_id = ?",
+      world,
+      version,
+      standby ? 1 : 0,
+      clusterId,
+    );
   }
 
   setState(clusterId: string, state: ClusterState): void {

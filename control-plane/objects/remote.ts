@@ -4,6 +4,7 @@ import type { PlayerSession } from "./player-session.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
 import type { RecordKeeper } from "./record-keeper.ts";
 import type { RegistryShard } from "./registry-shard.ts";
+import type { WorldMap } from "./world-map.ts";
 
 /** An object's methods as they are seen from outside: every one takes a while. Answers are plain data. */
 type Remote<T, Names extends keyof T> = {
@@ -26,6 +27,8 @@ type RemoteShard = Remote<
   | "hasClusters"
   | "heartbeat"
   | "deregister"
+  | "worldChanged"
+  | "worldOf"
 > & { readonly fetch: (address: string, init: RequestInit) => Promise<Response> };
 
 type RemoteSession = Remote<PlayerSession, "allocate" | "cancel" | "ticketUsed" | "exportData" | "erase">;
@@ -63,6 +66,11 @@ export function allRecordKeepers(env: Env): readonly Remote<RecordKeeper, "keep"
 
 function recordKeeperName(number: number): string {
   return `keeper.${number % recordKeepers}`;
+}
+
+/** The map of a world. */
+export function worldMap(env: Env, name: string): Remote<WorldMap, "announce" | "withdraw" | "assign" | "map"> {
+  return env.WORLD_MAP.getByName(name);
 }
 
 /** The one key ring of this master. */

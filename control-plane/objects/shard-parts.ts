@@ -1,3 +1,4 @@
+import type { Announcement } from "../domain/world-map.ts";
 import type { MasterSettings } from "../settings.ts";
 import type { CandidateTables } from "./candidate-tables.ts";
 import type { ClusterLinks } from "./cluster-links.ts";
@@ -6,7 +7,7 @@ import type { ShardRecords } from "./shard-records.ts";
 import type { RegistrationTables } from "./registration-tables.ts";
 import type { RegistryTables } from "./registry-tables.ts";
 
-/** What a shard tells other objects, and must not lose. The target is a player's session, or another shard. */
+/** What a shard tells other objects, and must not lose. The target is a player's session, another shard, or a world. */
 export type ShardMessage =
   | {
       readonly kind: "used";
@@ -18,7 +19,9 @@ export type ShardMessage =
       readonly atMs?: number;
       readonly endedAtMs?: number | undefined;
     }
-  | { readonly kind: "displace"; readonly clusterId: string; readonly boot: number };
+  | { readonly kind: "displace"; readonly clusterId: string; readonly boot: number }
+  | { readonly kind: "announce"; readonly announcement: Announcement }
+  | { readonly kind: "withdraw"; readonly clusterId: string; readonly boot: number };
 
 /** What the parts of a registry shard share. */
 export interface ShardParts {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
-import { linkCloseCodes, type LinkCommand } from "../../protocol/index.ts";
-import { parseLinkCommand, parseProblemCode } from "./master-answers.ts";
+import { linkCloseCodes } from "../../protocol/index.ts";
+import { type KnownCommand, parseLinkCommand, parseProblemCode } from "./master-answers.ts";
 
 /** Why a link is over. */
 export type LinkEnd = "fenced" | "register-again" | "lost" | "closed";
@@ -12,7 +12,7 @@ export interface LinkOptions {
   readonly pingIntervalMs: number;
   readonly connectTimeoutMs: number;
   readonly onOpen: (link: Link) => void;
-  readonly onCommand: (command: LinkCommand) => void;
+  readonly onCommand: (command: KnownCommand) => void;
 }
 
 const maxMessageBytes = 1_048_576;

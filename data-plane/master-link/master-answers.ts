@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { HeartbeatResponse, LinkCommand, RegisterResponse } from "../../protocol/index.ts";
+import type { LinkCommand, RegisterResponse } from "../../protocol/index.ts";
 
 // What the master answers, as far as a cluster reads it. Unknown fields are passed over: a later master may add some.
 
@@ -26,6 +26,9 @@ const commandSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("fence"), playerId: z.string().min(1), generation: z.int().min(0) }),
 ]) satisfies z.ZodType<LinkCommand>;
 
+/** A command that this version knows. */
+export type KnownCommand = z.infer<typeof commandSchema>;
+
 const heartbeatSchema = z.object({
   commands: z.array(z.unknown()).max(100_000),
 });
@@ -38,13 +41,13 @@ export function parseRegisterResponse(value: unknown): Registration {
 }
 
 /** Commands of a kind that this version does not know are passed over. */
-export function parseHeartbeatResponse(value: unknown): HeartbeatResponse {
+export function parseHeartbeatResponse(value: unknown): { readonly commands: readonly KnownCommand[] } {
   const { commands } = parse(heartbeatSchema, value, "heartbeat");
   return { commands: commands.map(parseLinkCommand).filter((command) => command !== undefined) };
 }
 
 /** `undefined` for what is no command that this version knows. */
-export function parseLinkCommand(value: unknown): LinkCommand | undefined {
+export function parseLinkCommand(value: unknown): KnownCommand | undefined {
   return commandSchema.safeParse(value).data;
 }
 

@@ -1,6 +1,7 @@
 import { fetchBounded } from "../../auth/bounded-fetch.ts";
-import type { HeartbeatResponse, LinkReport, RegisterRequest } from "../../protocol/index.ts";
+import type { LinkReport, RegisterRequest } from "../../protocol/index.ts";
 import {
+  type KnownCommand,
   parseHeartbeatResponse,
   parseProblemCode,
   parseRegisterResponse,
@@ -46,7 +47,10 @@ export class MasterClient {
     return parseRegisterResponse(await this.#call("POST", "/v1/clusters/register", assertion, body));
   }
 
-  async heartbeat(session: ClusterSession, report: LinkReport): Promise<HeartbeatResponse> {
+  async heartbeat(
+    session: ClusterSession,
+    report: LinkReport,
+  ): Promise<{ readonly commands: readonly KnownCommand[] }> {
     const path = `${clusterPath(session)}/heartbeat`;
     return parseHeartbeatResponse(await this.#call("POST", path, session.sessionToken, report));
   }

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { signClusterAssertion } from "../../auth/cluster-assertion.ts";
-import type { LinkCommand, RegisterRequest, SeatRef } from "../../protocol/index.ts";
+import type { RegisterRequest, SeatRef } from "../../protocol/index.ts";
 import type { Clock } from "../clock.ts";
 import type { ClusterKey } from "../keys/cluster-key.ts";
 import type { Logger } from "../log.ts";
 import { Backoff } from "./backoff.ts";
 import { endForProblem, Link, type LinkEnd } from "./link.ts";
-import type { Registration } from "./master-answers.ts";
+import type { KnownCommand, Registration } from "./master-answers.ts";
 import { type MasterClient, MasterError } from "./master-client.ts";
 import { explainRefusal } from "./register-refusal.ts";
 import { Reporter } from "./reporter.ts";
@@ -254,7 +254,7 @@ export class MasterLink {
     }
   }
 
-  #obey(command: LinkCommand): void {
+  #obey(command: KnownCommand): void {
     switch (command.type) {
       case "ack":
         this.#journal.acknowledge(command.sequence);

@@ -1,0 +1,127 @@
+import type { ClusterTls, FragmentArea, WorldMapView } from "../../protocol/index.ts";
+
+/** A cluster and what it can carry of a world. Decision: docs/adr/0008-world-map.md. */
+export interface Announcement {
+  readonly clusterId: string;
+  readonly boot: number;
+  /** The registry shard that the cluster is on. */
+  readonly shard: string;
+  readonly fragments: readonly FragmentArea[];
+  readonly peer: { readonly host: string; readonly port: number; readonly tls: ClusterTls } | undefined;
+}
+
+/** Who may carry what in one world, and who does. Announcements are in the order in which the clusters came. */
+export interface WorldState {
+  readonly name: string;
+  /** Rises whenever {@link viewOf} changes. */
+  readonly version: number;
+  readonly announcements: readonly Announcement[];
+  /** Cluster id by fragment. [WORLD-1] */
+  readonly carriers: ReadonlyMap<string, string>;
+  /** What operators have decided: cluster id by fragment. */
+  readonly assignments: ReadonlyMap<string, string>;
+}
+
+/** The greatest number of clusters of a world. Bounds the map. */
+export const maxWorldClusters = 1_024;
+/** The greatest number of fragments that all clusters of a world may announce together. Bounds the work of a change. */
+export const maxAnnouncedFragments = 16_384;
+/** The greatest number of fragments that operators may assign. */
+export const maxAssignments = 4_096;
+
+export function openWorld(name: string): WorldState {
+  return { name, version: 0, announcements: [], carriers: new Map(), assignments: new Map() };
+}
+
+/** A cluster has registered. One that is known keeps its place in the order; an older boot changes nothing. [WORLD-4] */
+export function announce(state: WorldState, announcement: Announcement): WorldState {
+  const { announcements } = state;
+  const others = announcements.filter(({ clusterId }) => clusterId !== announcement.clusterId);
+  const fragments = others.reduce((sum, one) => sum + one.fragments.length, announcement.fragments.length);
+  if (fragments > maxAnnouncedFragments) return state;
+  const known = announcements.findIndex(({ clusterId }) => clusterId === announcement.clusterId);
+  const before = announcements[known];
+  if (before === undefined) {
+    if (announcements.length >= maxWorldClusters) return state;
+    return decide(state, { ...state, announcements: [...announcements, announcement] });
+  }
+  if (before.boot > announcement.boot) return state;
+  return decide(state, { ...state, announcements: announcements.with(known, announcement) });
+}
+
+/** A cluster is gone, or no longer of this world. A later boot of it stays. [WORLD-4] */
+export function withdraw(state: WorldState, clusterId: string, boot: number): WorldState {
+  const announcements = state.announcements.filter((one) => one.clusterId !== clusterId || one.boot > boot);
+  return announcements.length === state.announcements.length ? state : decide(state, { ...state, announcements });
+}
+
+/** An operator decides who carries a fragment; `undefined` leaves it to the rules again. [WORLD-2] */
+export function assign(state: WorldState, fragment: string, clusterId: string | undefined): WorldState {
+  const assignments = new Map(state.assignments);
+  if (clusterId === undefined) assignments.delete(fragment);
+  else assignments.set(fragment, clusterId);
+  return assignments.size > maxAssignments ? state : decide(state, { ...state, assignments });
+}
+
+/** The fragments that a cluster carries. */
+export function carriedBy(state: WorldState, clusterId: string): readonly string[] {
+  return [...state.carriers].filter(([, carrier]) => carrier === clusterId).map(([fragment]) => fragment);
+}
+
+/** The map as clusters see it. */
+export function viewOf(state: WorldState): WorldMapView {
+  const carrying = state.announcements.filter(({ clusterId, fragments }) =>
+    fragments.some(({ name }) => state.carriers.get(name) === clusterId),
+  );
+  return {
+    world: state.name,
+    version: state.version,
+    fragments: carrying.flatMap(({ clusterId, fragments }) =>
+      fragments.filter(({ name }) => state.carriers.get(name) === clusterId).map((area) => ({ ...area, clusterId })),
+    ),
+    clusters: carrying.map(({ clusterId, boot, peer }) => ({
+      clusterId,
+      boot,
+      ...(peer === undefined ? {} : { peer }),
+    })),
+  };
+}
+
+/** Pairs of fragments, of different clusters, that have a place in common: a mistake in someone's configuration. */
+export function overlapsOf(view: WorldMapView): readonly (readonly [string, string])[] {
+  return view.fragments.flatMap((a, index) =>
+    view.fragments
+      .slice(index + 1)
+      .filter((b) => a.clusterId !== b.clusterId && isOverlap(a, b))
+      .map((b) => [a.name, b.name] as const),
+  );
+}
+
+function isOverlap(a: FragmentArea, b: FragmentArea): boolean {
+  return [0, 1, 2].every((axis) => (a.min[axis] ?? 0) < (b.max[axis] ?? 0) && (b.min[axis] ?? 0) < (a.max[axis] ?? 0));
+}
+
+/** Settles who carries what, and raises the version if anything that shows has changed. [WORLD-1] [WORLD-2] */
+function decide(before: WorldState, after: WorldState): WorldState {
+  const carriers = new Map<string, string>();
+  for (const { clusterId, fragments } of after.announcements) {
+    for (const { name } of fragments) {
+      const present = carriers.get(name);
+      const wanted = [after.assignments.get(name), after.carriers.get(name)];
+      if (present === undefined || rank(wanted, clusterId) < rank(wanted, present)) carriers.set(name, clusterId);
+    }
+  }
+  const decided = { ...after, carriers };
+  return shown(decided) === shown(before) ? decided : { ...decided, version: before.version + 1 };
+}
+
+/** Who was decided for comes first, then who carries it now, then, by their order, all others. */
+function rank(wanted: readonly (string | undefined)[], clusterId: string): number {
+  const at = wanted.indexOf(clusterId);
+  return at < 0 ? wanted.length : at;
+}
+
+function shown(state: WorldState): string {
+  const { fragments, clusters } = viewOf(state);
+  return JSON.stringify([fragments, clusters]);
+}

@@ -1,0 +1,127 @@
+import { DurableObject } from "cloudflare:workers";
+import type { WorldMapView } from "../../protocol/index.ts";
+import {
+  announce,
+  type Announcement,
+  assign,
+  carriedBy,
+  openWorld,
+  overlapsOf,
+  viewOf,
+  withdraw,
+  type WorldState,
+} from "../domain/world-map.ts";
+import { failpoint } from "../failpoint.ts";
+import { logEvent } from "../log.ts";
+import { retryAlarm, wakeAt } from "./alarm.ts";
+import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
+import { Outbox, type OutboxMessage } from "./outbox.ts";
+import { registryShard } from "./remote.ts";
+import { hasSchema, migrateStorage } from "./schema.ts";
+import { WorldTables, worldMigrations } from "./world-tables.ts";
+
+/** What a shard is told about those of its clusters that are in a world. */
+export interface WorldNotice {
+  readonly world: string;
+  readonly version: number;
+  /** Every cluster of the shard that has announced itself, with what it carries. */
+  readonly clusters: readonly {
+    readonly clusterId: string;
+    readonly boot: number;
+    readonly carried: readonly string[];
+  }[];
+}
+
+/** Who carries what in one world: the only one who decides. Decision: docs/adr/0008-world-map.md. */
+export class WorldMap extends DurableObject<Env> {
+  readonly #tables: WorldTables;
+  readonly #outbox: Outbox<WorldNotice>;
+  #isKnown: boolean;
+
+  constructor(context: DurableObjectState, env: Env) {
+    super(context, env);
+    // A world of which nobody has spoken stores nothing, whoever asks.
+    this.#isKnown = hasSchema(context.storage);
+    if (this.#isKnown) migrateStorage(context.storage, worldMigrations);
+    this.#tables = new WorldTables(context.storage.sql);
+    this.#outbox = new Outbox<WorldNotice>(context.storage.sql, Date.now, (message) => this.#deliver(message));
+  }
+
+  /** A cluster has registered. Its shard hears what it carries, also if nothing has changed. */
+  async announce(world: string, announcement: Announcement): Promise<void> {
+    this.#makeKnown();
+    await this.#change(world, (state) => announce(state, announcement), announcement.shard);
+  }
+
+  /** A cluster is gone, or no longer of this world. */
+  async withdraw(world: string, clusterId: string, boot: number): Promise<void> {
+    if (this.#isKnown) await this.#change(world, (state) => withdraw(state, clusterId, boot));
+  }
+
+  /** An operator decides who carries a fragment, or (`undefined`) leaves it to the rules. Answers the map that results. */
+  async assign(world: string, fragment: string, clusterId: string | undefined): Promise<WorldMapView> {
+    this.#makeKnown();
+    await this.#change(world, (state) => assign(state, fragment, clusterId));
+    return this.map(world);
+  }
+
+  map(world: string): WorldMapView {
+    return viewOf(this.#read(world));
+  }
+
+  override async alarm(): Promise<void> {
+    try {
+      await this.#outbox.deliverDue();
+      await this.#schedule();
+    } catch (error) {
+      await retryAlarm(this.ctx.storage, error);
+    }
+  }
+
+  #makeKnown(): void {
+    if (!this.#isKnown) migrateStorage(this.ctx.storage, worldMigrations);
+    this.#isKnown = true;
+  }
+
+  #read(world: string): WorldState {
+    return (this.#isKnown ? this.#tables.read() : undefined) ?? openWorld(world);
+  }
+
+  async #change(world: string, step: (state: WorldState) => WorldState, asker?: string): Promise<void> {
+    const before = this.#read(world);
+    const after = step(before);
+    const shards = new Set(asker === undefined ? [] : [asker]);
+    if (after.version !== before.version) {
+      // A shard whose last cluster has just left has nobody to tell.
+      for (const { shard } of after.announcements) shards.add(shard);
+      logEvent("info", "world.changed", { world, version: after.version, carriers: after.carriers.size });
+      const overlaps = overlapsOf(viewOf(after));
+      if (overlaps.length > 0) logEvent("warn", "world.overlaps", { world, overlaps: overlaps.slice(0, 8) });
+    }
+    this.ctx.storage.transactionSync(() => {
+      if (after !== before) this.#tables.write(before, after);
+      for (const shard of shards) this.#outbox.putLatest(shard, noticeFor(after, shard));
+    });
+    failpoint("world.decided");
+    await this.#schedule();
+    if (shards.size > 0) this.ctx.waitUntil(this.#outbox.deliverDue().then(() => this.#schedule()));
+  }
+
+  async #schedule(): Promise<void> {
+    await wakeAt(this.ctx.storage, [this.#outbox.nextDueAtMs()]);
+  }
+
+  async #deliver({ target, payload }: OutboxMessage<WorldNotice>): Promise<void> {
+    await withDeadline(registryShard(this.env, target).worldChanged(payload), objectCallTimeoutMs, "a registry shard");
+  }
+}
+
+function noticeFor(state: WorldState, shard: string): WorldNotice {
+  return {
+    world: state.name,
+    version: state.version,
+    clusters: state.announcements
+      .filter((one) => one.shard === shard)
+      .map(({ clusterId, boot }) => ({ clusterId, boot, carried: carriedBy(state, clusterId) })),
+  };
+}

@@ -1,0 +1,172 @@
+import { abortAllDurableObjects } from "cloudflare:test";
+import { decodeJwt } from "jose";
+import { describe, expect, it, vi } from "vitest";
+import type { AllocateRequest, FragmentArea, RegisterRequest, WorldMapView } from "../../protocol/index.ts";
+import { enrolledKey, registration, requestRegistration, assertionOf, startCluster } from "./support/clusters.ts";
+import type { TestCluster } from "./support/clusters.ts";
+import { call, expectJson, expectProblem } from "./support/master.ts";
+import { logInOperator } from "./support/operators.ts";
+import { allocate, logIn, requestAllocation } from "./support/players.ts";
+
+const area = (name: string, x = 0): FragmentArea => ({ name, min: [x, 0, 0], max: [x + 10, 10, 10] });
+
+/** The same in each region: the cluster's shard follows from its region and key. */
+async function startIn(world: string | undefined, names: readonly string[], changes: Partial<RegisterRequest> = {}) {
+  const fragments = names.map((name, index) => area(name, index * 10));
+  const peer = { host: "127.0.0.1", port: 6300 };
+  return startCluster({ ...changes, world: world === undefined ? { fragments } : { name: world, fragments, peer } });
+}
+
+async function mapOf(cluster: TestCluster): Promise<WorldMapView> {
+  return expectJson(await call("GET", `/v1/clusters/${cluster.id}/world`, { token: cluster.token }), 200);
+}
+
+async function carriersOf(cluster: TestCluster): Promise<Record<string, string>> {
+  const { fragments } = await mapOf(cluster);
+  return Object.fromEntries(fragments.map(({ name, clusterId }) => [name, clusterId]));
+}
+
+// Short enough for a tag.
+const newWorld = () => `w-${crypto.randomUUID().slice(0, 18)}`;
+
+/** Asks until the world's word has come to the shard, which is a moment after the registration. */
+async function allocatedIn(request: AllocateRequest): Promise<string> {
+  return vi.waitFor(async () => (await allocate(await logIn(), request)).cluster.id, { timeout: 10_000, interval: 50 });
+}
+
+describe("a world on several clusters", () => {
+  it("[WORLD-5] [ALLOC-13] gives the cluster that carries the fragment, on whatever shard, and says so in the ticket", async () => {
+    const world = newWorld();
+    const [north, south, east] = [`${world}-n`, `${world}-s`, `${world}-e`];
+    const a = await startIn(world, [north], { region: "eu" });
+    const b = await startIn(world, [south, east], { region: "eu" });
+    const c = await startIn(world, [`${world}-w`]);
+    for (const [fragment, cluster] of [
+      [north, a],
+      [south, b],
+      [east, b],
+      [`${world}-w`, c],
+    ] as const) {
+      expect(await allocatedIn({ fragment })).toBe(cluster.id);
+      const { ticket } = await allocate(await logIn(), { fragment });
+      expect(decodeJwt(ticket)["frag"]).toBe(fragment);
+    }
+    await expectProblem(
+      await requestAllocation(await logIn(), { fragment: `${world}-nowhere` }),
+      "NO_CLUSTER_AVAILABLE",
+    );
+    await expectProblem(
+      await requestAllocation(await logIn(), { fragment: north, clusterId: b.id }),
+      "NO_CLUSTER_AVAILABLE",
+    );
+  });
+
+  it("[WORLD-1] [WORLD-2] lets a standby wait, and take over when the carrier goes", async () => {
+    const world = newWorld();
+    const fragment = `${world}-n`;
+    const carrier = await startIn(world, [fragment], { region: "eu", tags: [world] });
+    await vi.waitFor(async () => expect(await carriersOf(carrier)).toEqual({ [fragment]: carrier.id }));
+    const standby = await startIn(world, [fragment], { tags: [world] });
+    const link = await standby.openLink();
+    expect(await allocatedIn({ fragment })).toBe(carrier.id);
+    const operator = await logInOperator();
+    const { explanation } = await allocate(operator, { selector: { tags: [world] }, explain: true });
+    expect(explanation?.candidates.find(({ clusterId }) => clusterId === standby.id)?.reason).toBe("standby");
+    const { status } = await call("DELETE", `/v1/clusters/${carrier.id}`, { token: carrier.token });
+    expect(status).toBe(204);
+    await vi.waitFor(async () => expect(await carriersOf(standby)).toEqual({ [fragment]: standby.id }));
+    expect(await allocatedIn({ fragment })).toBe(standby.id);
+    await vi.waitFor(async () => {
+      const command = await link.nextCommand();
+      expect(command).toEqual({ type: "world", version: (await mapOf(standby)).version });
+    });
+    link.close();
+  });
+
+  it("[WORLD-3] gives nobody to a cluster before its world has answered, and keeps what it carried when it registers again", async () => {
+    const world = newWorld();
+    const fragment = `${world}-n`;
+    const first = await startIn(world, [fragment]);
+    await allocatedIn({ fragment });
+    const details = registration({ world: { name: world, fragments: [area(fragment), area(`${world}-s`, 10)] } });
+    const again = await startCluster(details, first.key);
+    expect((await allocate(await logIn(), { fragment })).cluster.id).toBe(again.id);
+    expect(await allocatedIn({ fragment: `${world}-s` })).toBe(again.id);
+    const left = await startCluster(
+      registration({ world: { name: world, fragments: [area(`${world}-s`)] } }),
+      first.key,
+    );
+    await expectProblem(await requestAllocation(await logIn(), { fragment }), "NO_CLUSTER_AVAILABLE");
+    expect((await allocate(await logIn(), { fragment: `${world}-s` })).cluster.id).toBe(left.id);
+  });
+
+  it("[WORLD-4] says the map's version with every acknowledgement, and sends the map once a version", async () => {
+    const world = newWorld();
+    const cluster = await startIn(world, [`${world}-n`]);
+    await vi.waitFor(async () => expect((await mapOf(cluster)).fragments).toHaveLength(1));
+    const path = `/v1/clusters/${cluster.id}/world`;
+    const { headers } = await call("GET", path, { token: cluster.token });
+    const known = await call("GET", path, {
+      token: cluster.token,
+      headers: { "if-none-match": headers.get("etag") ?? "" },
+    });
+    expect(known.status).toBe(304);
+    await vi.waitFor(async () => {
+      const [ack] = await cluster.report({ full: true });
+      expect(ack).toMatchObject({ type: "ack", worldVersion: (await mapOf(cluster)).version });
+    });
+    const map = await mapOf(cluster);
+    expect(map.clusters).toEqual([
+      {
+        clusterId: cluster.id,
+        boot: cluster.registered.boot,
+        peer: { host: "127.0.0.1", port: 6300, tls: cluster.details.tls },
+      },
+    ]);
+  });
+
+  it("loses nothing with the memory of all objects", async () => {
+    const world = newWorld();
+    const a = await startIn(world, [`${world}-n`], { region: "eu" });
+    const b = await startIn(world, [`${world}-s`]);
+    await abortAllDurableObjects();
+    await vi.waitFor(async () => expect(await carriersOf(a)).toEqual({ [`${world}-n`]: a.id, [`${world}-s`]: b.id }), {
+      timeout: 10_000,
+      interval: 100,
+    });
+    await abortAllDurableObjects();
+    expect(await allocatedIn({ fragment: `${world}-s` })).toBe(b.id);
+  });
+});
+
+describe("a cluster without a shared world", () => {
+  it("carries all its fragments, has no map, and may be one of many that do", async () => {
+    const fragment = `f-${crypto.randomUUID()}`;
+    const clusters = [await startIn(undefined, [fragment]), await startIn(undefined, [fragment], { region: "eu" })];
+    expect(clusters.map(({ id }) => id)).toContain((await allocate(await logIn(), { fragment })).cluster.id);
+    const response = await call("GET", `/v1/clusters/${clusters[0]?.id ?? ""}/world`, { token: clusters[0]?.token });
+    await expectProblem(response, "NOT_FOUND");
+  });
+});
+
+describe("an announcement", () => {
+  it.each([
+    ["a fragment twice", { fragments: [area("n"), area("n")] }],
+    ["an empty box", { fragments: [{ name: "n", min: [0, 0, 0], max: [0, 1, 1] }] }],
+    ["too many", { fragments: Array.from({ length: 257 }, (_, index) => area(`f${index}`)) }],
+    ["a name that is none", { name: "a/b", fragments: [] }],
+    ["a field that is not known", { fragments: [], owner: "me" }],
+  ])("with %s is refused", async (_, world) => {
+    const key = await enrolledKey();
+    const body = { ...registration(), world };
+    await expectProblem(await requestRegistration(body, await assertionOf(key, "main")), "INVALID_FIELD");
+  });
+
+  it("is for the cluster's own session to see", async () => {
+    const cluster = await startIn(newWorld(), ["n"]);
+    const other = await startCluster();
+    const path = `/v1/clusters/${cluster.id}/world`;
+    await expectProblem(await call("GET", path, { token: other.token }), "CLUSTER_SESSION_INVALID");
+    await expectProblem(await call("GET", path), "CLUSTER_SESSION_INVALID");
+  });
+});
