@@ -70,21 +70,15 @@ export function carriedBy(state: WorldState, clusterId: string): readonly string
 
 /** The map as clusters see it. */
 export function viewOf(state: WorldState): WorldMapView {
-  const carrying = state.announcements.filter(({ clusterId, fragments }) =>
-    fragments.some(({ name }) => state.carriers.get(name) === clusterId),
-  );
-  return {
-    world: state.name,
-    version: state.version,
-    fragments: carrying.flatMap(({ clusterId, fragments }) =>
-      fragments.filter(({ name }) => state.carriers.get(name) === clusterId).map((area) => ({ ...area, clusterId })),
-    ),
-    clusters: carrying.map(({ clusterId, boot, peer }) => ({
-      clusterId,
-      boot,
-      ...(peer === undefined ? {} : { peer }),
-    })),
-  };
+  const fragments: WorldMapView["fragments"][number][] = [];
+  const clusters: WorldMapView["clusters"][number][] = [];
+  for (const { clusterId, boot, peer, fragments: areas } of state.announcements) {
+    const carried = areas.filter(({ name }) => state.carriers.get(name) === clusterId);
+    if (carried.length === 0) continue;
+    for (const { name, min, max } of carried) fragments.push({ name, min, max, clusterId });
+    clusters.push(peer === undefined ? { clusterId, boot } : { clusterId, boot, peer });
+  }
+  return { world: state.name, version: state.version, fragments, clusters };
 }
 
 /** Pairs of fragments, of different clusters, that have a place in common: a mistake in someone's configuration. */

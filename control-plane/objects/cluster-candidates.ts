@@ -88,7 +88,9 @@ export class ClusterCandidates {
     const rows = row === undefined ? [...shown.values()] : [row, ...[...shown.values()].slice(1)];
     const { winner, drawn } = choice;
     return explainCandidates(
-      rows.map((each) => ({ ...candidateOf(each, each.state === "ready", wish), facts: this.#factsOf(each) })),
+      rows.map((each) =>
+        Object.assign(candidateOf(each, each.state === "ready", wish), { facts: this.#factsOf(each) }),
+      ),
       {
         shard,
         policy: policyOf(wish),
