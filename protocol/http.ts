@@ -204,7 +204,7 @@ export interface RegisterRequest {
   readonly world?: WorldAnnouncement | undefined;
 }
 
-/** What a cluster says of the world when it registers. Decision: docs/adr/0008-world-map.md. */
+/** What a cluster says of the world when it registers. Decision: docs/adr/0012-world-map.md. */
 export interface WorldAnnouncement {
   /** Several clusters that name one world share it: each fragment has one carrier. Without a name the cluster is a world of its own. */
   readonly name?: string | undefined;

@@ -1,6 +1,6 @@
 import type { ClusterTls, FragmentArea, WorldMapView } from "../../protocol/index.ts";
 
-/** A cluster and what it can carry of a world. Decision: docs/adr/0008-world-map.md. */
+/** A cluster and what it can carry of a world. Decision: docs/adr/0012-world-map.md. */
 export interface Announcement {
   readonly clusterId: string;
   readonly boot: number;

@@ -3,7 +3,7 @@ import type { ClusterRow } from "./registry-rows.ts";
 import type { ShardParts } from "./shard-parts.ts";
 import type { WorldNotice } from "./world-map.ts";
 
-/** What a shard knows of its clusters' worlds: who of them carries what. Decision: docs/adr/0008-world-map.md. */
+/** What a shard knows of its clusters' worlds: who of them carries what. Decision: docs/adr/0012-world-map.md. */
 export class RegistryWorlds {
   readonly #parts: ShardParts;
 

@@ -32,7 +32,7 @@ export interface WorldNotice {
   }[];
 }
 
-/** Who carries what in one world: the only one who decides. Decision: docs/adr/0008-world-map.md. */
+/** Who carries what in one world: the only one who decides. Decision: docs/adr/0012-world-map.md. */
 export class WorldMap extends DurableObject<Env> {
   readonly #tables: WorldTables;
   readonly #outbox: Outbox<WorldNotice>;

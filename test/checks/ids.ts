@@ -6,7 +6,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, sep } from "node:path";
 
-const documents = ["docs/PROTOCOL.md", "docs/SECURITY.md", "docs/HANDOVER.md", "docs/adr/0008-world-map.md"];
+const documents = ["docs/PROTOCOL.md", "docs/SECURITY.md", "docs/HANDOVER.md", "docs/adr/0012-world-map.md"];
 const skippedFolders = new Set(["node_modules", "dist", ".git", ".wrangler", ".sustenet", "migrations"]);
 const sourceFile = /\.(ts|gd|cs|md)$/;
 
