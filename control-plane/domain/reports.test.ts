@@ -39,6 +39,7 @@ describe("a report", () => {
       changed: [joined("a", 1)],
       freed: [],
       used: [ref("a", 1)],
+      ended: [],
       seatsDelta: 0,
       joinedDelta: 1,
     });

@@ -64,7 +64,8 @@ describe("a world on several clusters", () => {
   it("[WORLD-1] [WORLD-2] lets a standby wait, and take over when the carrier goes", async () => {
     const world = newWorld();
     const fragment = `${world}-n`;
-    const carrier = await startIn(world, [fragment], { region: "eu", tags: [world] });
+    // On one shard, so that an explanation shows both.
+    const carrier = await startIn(world, [fragment], { tags: [world] });
     await vi.waitFor(async () => expect(await carriersOf(carrier)).toEqual({ [fragment]: carrier.id }));
     const standby = await startIn(world, [fragment], { tags: [world] });
     const link = await standby.openLink();
