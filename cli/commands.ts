@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
+import { parseArgs, parseEnv } from "node:util";
 import { clusterKeyId, type ClusterPublicKey, parseClusterPublicKey } from "../auth/cluster-assertion.ts";
 import { enrolClusterKey, listClusterKeys, revokeClusterKey } from "../control-plane/store/cluster-keys.ts";
 import { migrate } from "../control-plane/store/migrate.ts";
@@ -14,6 +14,9 @@ interface Command {
   run(args: readonly string[]): Promise<void>;
 }
 
+/** Flags of every command that needs the master's database. */
+const databaseFlags = { "env-file": "" };
+
 /** Every command of `sustenet`, by name. */
 export const commands: Readonly<Record<string, Command>> = {
   keygen: {
@@ -27,45 +30,44 @@ export const commands: Readonly<Record<string, Command>> = {
     },
   },
   enrol: {
-    usage: "enrol --public-key FILE --name NAME",
+    usage: "enrol --public-key FILE --name NAME [--env-file FILE]",
     does: "lets clusters with this key register at the master",
     run: async (args) => {
-      const values = parse(args, { "public-key": "", name: "" });
+      const values = parse(args, { "public-key": "", name: "", ...databaseFlags });
       if (values["public-key"] === "" || values.name === "")
         throw new UsageError("enrol needs --public-key and --name");
       const publicKey = readPublicKey(values["public-key"]);
-      const keyId = await enrolClusterKey(database(), { name: values.name, publicKey });
+      const keyId = await enrolClusterKey(database(values), { name: values.name, publicKey });
       console.log(`enrolled ${keyId} as ${values.name}`);
     },
   },
   revoke: {
-    usage: "revoke --key-id ID",
+    usage: "revoke --key-id ID [--env-file FILE]",
     does: "withdraws a cluster key: nobody can register with it any more",
     run: async (args) => {
-      const values = parse(args, { "key-id": "" });
+      const values = parse(args, { "key-id": "", ...databaseFlags });
       if (values["key-id"] === "") throw new UsageError("revoke needs --key-id");
-      const revoked = await revokeClusterKey(database(), values["key-id"]);
+      const revoked = await revokeClusterKey(database(values), values["key-id"]);
       if (!revoked) throw new UsageError(`no key ${values["key-id"]} is enrolled: npx sustenet keys lists them`);
       console.log(`revoked ${values["key-id"]}`);
     },
   },
   keys: {
-    usage: "keys",
+    usage: "keys [--env-file FILE]",
     does: "lists the enrolled cluster keys",
     run: async (args) => {
-      parse(args, {});
-      for (const key of await listClusterKeys(database())) {
+      const values = parse(args, databaseFlags);
+      for (const key of await listClusterKeys(database(values))) {
         const state = key.revokedAtMs === undefined ? "enrolled" : `revoked ${new Date(key.revokedAtMs).toISOString()}`;
         console.log(`${key.keyId}  ${key.name}  ${state}`);
       }
     },
   },
   migrate: {
-    usage: "migrate",
+    usage: "migrate [--env-file FILE]",
     does: "brings the database at TURSO_DATABASE_URL up to date",
     run: async (args) => {
-      parse(args, {});
-      await migrate(database());
+      await migrate(database(parse(args, databaseFlags)));
       console.log("the database is up to date");
     },
   },
@@ -75,8 +77,8 @@ export const commandNames: readonly string[] = Object.keys(commands);
 
 /** All commands with what they do. */
 export function helpText(): string {
-  const lines = Object.values(commands).map(({ usage, does }) => `  ${usage.padEnd(44)} ${does}`);
-  return `sustenet COMMAND\n\n${lines.join("\n")}\n\nTURSO_DATABASE_URL and TURSO_AUTH_TOKEN name the master's database.`;
+  const lines = Object.values(commands).map(({ usage, does }) => `  ${usage.padEnd(54)} ${does}`);
+  return `sustenet COMMAND\n\n${lines.join("\n")}\n\nTURSO_DATABASE_URL and TURSO_AUTH_TOKEN, in the environment or in the file of --env-file, name the master's database.`;
 }
 
 function parse<T extends Record<string, string>>(args: readonly string[], defaults: T): T {
@@ -91,10 +93,27 @@ function parse<T extends Record<string, string>>(args: readonly string[], defaul
   }
 }
 
-function database(): { url: string; authToken: string } {
-  const url = process.env["TURSO_DATABASE_URL"];
-  if (url === undefined || url === "") throw new UsageError("TURSO_DATABASE_URL is not set");
-  return { url, authToken: process.env["TURSO_AUTH_TOKEN"] ?? "" };
+/** Where the master's database is: from the file that was named, or else from the environment. */
+function database(flags: typeof databaseFlags): { url: string; authToken: string } {
+  const file = flags["env-file"];
+  const environment = file === "" ? process.env : readEnvironmentFile(file);
+  const url = environment["TURSO_DATABASE_URL"];
+  if (url === undefined || url === "") {
+    throw new UsageError(
+      file === ""
+        ? "TURSO_DATABASE_URL is not set: set it and TURSO_AUTH_TOKEN, or name a file with both by --env-file (a local master prints which)"
+        : `${file} has no TURSO_DATABASE_URL in it`,
+    );
+  }
+  return { url, authToken: environment["TURSO_AUTH_TOKEN"] ?? "" };
+}
+
+function readEnvironmentFile(file: string): Readonly<Record<string, string | undefined>> {
+  try {
+    return parseEnv(readFileSync(file, "utf8"));
+  } catch {
+    throw new UsageError(`${file} cannot be read: a local master writes such a file, and removes it when it stops`);
+  }
 }
 
 function readPublicKey(file: string): ClusterPublicKey {

@@ -242,6 +242,12 @@ x = 1
     expect(settings).toMatchObject({ masterUrl: "http://localhost:1", serverName: "Cluster" });
   });
 
+  it("says that there is no file, rather than that something is missing in it", () => {
+    const name = "no-such-Config.toml";
+    const message = `${name} (there is none in ${process.cwd()}): [cluster] master_url: missing`;
+    expect(() => loadSettings({ file: name, fileMustExist: false, environment: {} })).toThrow(message);
+  });
+
   it("remarks that domain_pub_key is not used", () => {
     writeFileSync(file(), `${master}domain_pub_key = "https://x"`);
     const { remarks } = loadSettings({ file: file(), fileMustExist: true, environment: {} });

@@ -118,10 +118,12 @@ export interface SettingSources {
 export function loadSettings(sources: SettingSources): LoadedSettings {
   const { file, environment, flags } = sources;
   const text = readText(sources);
-  const fromFile = readConfigText(file, text ?? "");
+  const read = readConfigText(file, text ?? "");
+  // What is not there has no lines.
+  const fromFile = text === undefined ? { ...read, sectionPlaces: new Map<string, string>() } : read;
   const overridden = overlay(fromFile, readEnvironment(environment));
   const given = flags === undefined ? overridden : overlay(overridden, flags);
-  const reader = new SettingReader(given, text === undefined ? "settings" : file);
+  const reader = new SettingReader(given, text === undefined ? `${file} (there is none in ${process.cwd()})` : file);
   const world = given.world === undefined ? noWorld : readWorldSettings(given.world);
   const settings = { ...readSettings(reader, dirname(resolve(file))), world: world.layout };
   reader.problems.push(...world.problems);

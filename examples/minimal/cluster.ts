@@ -1,21 +1,13 @@
-import { type ByteReader, type Cluster, type Player, type ServerPlugin, start } from "../../data-plane/index.ts";
+import { start, type ServerPlugin } from "sustenet/cluster";
 
-/** The original's minimal example: receive a command, reply `20`, read a length-prefixed passphrase. */
-class Reia implements ServerPlugin {
-  readonly name = "reia";
-  #cluster: Cluster | undefined;
-
-  onStart(cluster: Cluster): void {
-    this.#cluster = cluster;
-  }
-
-  onMessage(player: Player, command: number, reader: ByteReader): void {
-    this.#cluster?.log.info({ command }, "received a new command");
+const reia: ServerPlugin = {
+  name: "reia",
+  onMessage(player, command, reader) {
+    console.log(`Received new command: ${command}`);
     player.send(20);
-    const length = reader.u8();
-    const passphrase = reader.bytes(length);
-    this.#cluster?.log.info({ bytes: passphrase.length }, "received a passphrase");
-  }
-}
+    const passphrase = reader.str8();
+    console.log(`The passphrase has ${passphrase.length} characters`);
+  },
+};
 
-await start(new Reia());
+await start(reia);

@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { join } from "node:path";
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
+import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -15,17 +16,39 @@ export interface RunningCommand {
   line(pattern: RegExp, timeoutMs?: number): Promise<RegExpMatchArray>;
 }
 
+interface CommandOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** Starts a TypeScript file of this package in a process of its own. */
-export function startCommand(
-  file: string,
-  args: readonly string[],
-  options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
-): RunningCommand {
-  const child = spawn(process.execPath, [join(root, file), ...args], {
-    cwd: options.cwd ?? root,
-    env: { ...process.env, ...options.env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+export function startCommand(file: string, args: readonly string[], options: CommandOptions = {}): RunningCommand {
+  return watch(
+    spawn(process.execPath, [join(root, file), ...args], {
+      cwd: options.cwd ?? root,
+      env: { ...process.env, ...options.env },
+      stdio: ["ignore", "pipe", "pipe"],
+    }),
+  );
+}
+
+/**
+ * Runs lines of shell as a person would type them, stopping at the first that fails: without the programs that this test's
+ * own runner has put on the path. The process leads a group, which has all that it starts.
+ */
+export function startShell(script: string, options: CommandOptions = {}): RunningCommand {
+  const path = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => !folder.includes("node_modules"));
+  return watch(
+    spawn("bash", ["-e", "-c", script], {
+      cwd: options.cwd ?? root,
+      env: { ...process.env, PATH: path.join(delimiter), ...options.env },
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
+    }),
+  );
+}
+
+function watch(child: ChildProcessByStdio<null, Readable, Readable>): RunningCommand {
   const stdout: string[] = [];
   const stderr: string[] = [];
   const watchers = new Set<() => void>();
