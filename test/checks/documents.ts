@@ -62,8 +62,10 @@ function checkCommands(file: string, text: string): void {
   for (const [, script = ""] of text.matchAll(/npm run (?:-s )?([\w:-]+)/g)) {
     if (scripts[script] === undefined) faults.push(`${file}: npm run ${script} does not exist`);
   }
+  // A document may say to go somewhere first.
+  const folders = [".", dirname(file), ...[...text.matchAll(/^ *cd (\S+)$/gm)].map(([, folder = "."]) => folder)];
   for (const [, script = ""] of text.matchAll(/\bnode ((?:\w|[-./])+\.ts)\b/g)) {
-    if (!existsSync(join(root, script)) && !existsSync(join(root, dirname(file), script))) {
+    if (!folders.some((folder) => existsSync(join(root, folder, script)))) {
       faults.push(`${file}: node ${script} does not exist`);
     }
   }
