@@ -218,6 +218,8 @@ export interface FragmentArea {
   readonly name: string;
   readonly min: readonly [number, number, number];
   readonly max: readonly [number, number, number];
+  /** How long tickets that start there can be used; as for the whole cluster unless given. */
+  readonly ticketLifetimeSeconds?: number | undefined;
 }
 
 export const maxFragmentsPerCluster = 256;

@@ -118,23 +118,32 @@ export const allocationSchema = z
   })
   .openapi("Allocation") satisfies z.ZodType<Allocation>;
 
+/** The name of a world that several clusters share. */
+export const worldName = z
+  .string()
+  .regex(/^[\w.-]{1,64}$/, 'Expected 1 to 64 letters, digits, "_", "." and "-".')
+  .openapi({ example: "main" });
+
+const ticketLifetime = z.int().min(minTicketLifetimeSeconds).max(maxTicketLifetimeSeconds);
+
 const corner = z
   .tuple([z.number(), z.number(), z.number()])
   .readonly()
   .openapi({ example: [0, 0, 0] });
 
 const fragmentAreaSchema = z
-  .strictObject({ name: fragmentName, min: corner, max: corner } satisfies Fields<FragmentArea>)
+  .strictObject({
+    name: fragmentName,
+    min: corner,
+    max: corner,
+    ticketLifetimeSeconds: ticketLifetime.optional(),
+  } satisfies Fields<FragmentArea>)
   .refine(({ min, max }) => min.every((low, axis) => low < (max[axis] ?? low)), "Expected min below max on each axis.")
   .openapi("FragmentArea") satisfies z.ZodType<FragmentArea>;
 
 const worldAnnouncementSchema = z
   .strictObject({
-    name: z
-      .string()
-      .regex(/^[\w.-]{1,64}$/, 'Expected 1 to 64 letters, digits, "_", "." and "-".')
-      .optional()
-      .openapi({ description: "Without it, the cluster is a world of its own." }),
+    name: worldName.optional().openapi({ description: "Without it, the cluster is a world of its own." }),
     fragments: z
       .array(fragmentAreaSchema)
       .max(maxFragmentsPerCluster)
@@ -177,7 +186,7 @@ export const registerSchema = z
     labels: labelsSchema.optional(),
     counters: countersSchema.optional(),
     gameBuild: gameBuild.optional(),
-    ticketLifetimeSeconds: z.int().min(minTicketLifetimeSeconds).max(maxTicketLifetimeSeconds).optional(),
+    ticketLifetimeSeconds: ticketLifetime.optional(),
     world: worldAnnouncementSchema.optional(),
   } satisfies Fields<RegisterRequest>)
   .openapi("RegisterRequest") satisfies z.ZodType<RegisterRequest>;

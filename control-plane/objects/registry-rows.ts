@@ -98,6 +98,8 @@ export const registryMigrations: readonly string[] = [
   ALTER TABLE clusters ADD COLUMN world_version INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE clusters ADD COLUMN standby INTEGER NOT NULL DEFAULT 0;
   `,
+  // Seconds by fragment, where a ticket's lifetime is not the cluster's own.
+  "ALTER TABLE clusters ADD COLUMN fragment_lifetimes TEXT NOT NULL DEFAULT '{}';",
 ];
 
 export interface ClusterRow extends Record<string, SqlStorageValue> {
@@ -126,6 +128,7 @@ export interface ClusterRow extends Record<string, SqlStorageValue> {
   world: string;
   world_version: number;
   standby: number;
+  fragment_lifetimes: string;
   tick_ms: number | null;
   seats: number;
   joined: number;

@@ -67,7 +67,7 @@ export class RegistrySeats {
 
   #seatAt(row: ClusterRow, drawn: readonly string[], request: SeatRequest, nowMs: number): SeatAnswer {
     const { storage, tables, records } = this.#parts;
-    const lifetimeSeconds = row.ticket_lifetime ?? request.lifetimeSeconds;
+    const lifetimeSeconds = lifetimeIn(row, request.wish.fragment) ?? row.ticket_lifetime ?? request.lifetimeSeconds;
     const expiresAt = Math.floor(nowMs / 1_000) + lifetimeSeconds;
     const before = tables.seat(row.cluster_id, request.playerId);
     const outcome = reserveSeat(row, before, { ...request, expiresAt });
@@ -231,6 +231,13 @@ export class RegistrySeats {
     tables.putSeat(clusterId, { ...seat, fence: Math.max(seat.fence ?? 0, generation) });
     links.send(clusterId, [{ type: "fence", playerId, generation }]);
   }
+}
+
+/** What the cluster has said of tickets that start in this fragment, in seconds. */
+function lifetimeIn(row: ClusterRow, fragment: string | undefined): number | undefined {
+  if (fragment === undefined) return undefined;
+  const lifetimes: Record<string, number> = JSON.parse(row.fragment_lifetimes);
+  return Object.hasOwn(lifetimes, fragment) ? lifetimes[fragment] : undefined;
 }
 
 function allocatedCluster(row: ClusterRow): AllocatedCluster {

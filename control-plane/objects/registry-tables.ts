@@ -112,6 +112,12 @@ export class RegistryTables {
     );
   }
 
+  /** How long tickets that start in a fragment can be used, in seconds by name. */
+  setFragmentLifetimes(clusterId: string, lifetimes: ReadonlyMap<string, number>): void {
+    const text = JSON.stringify(Object.fromEntries(lifetimes));
+    this.#sql.exec("UPDATE clusters SET fragment_lifetimes = ? WHERE cluster_id = ?", text, clusterId);
+  }
+
   setState(clusterId: string, state: ClusterState): void {
     this.#sql.exec("UPDATE clusters SET state = ? WHERE cluster_id = ?", state, clusterId);
   }

@@ -21,6 +21,11 @@ export class RegistryWorlds {
     const { clusterId, shard, boot } = registration;
     const name = world?.name ?? "";
     if (previous !== undefined && previous.world !== "" && previous.world !== name) this.noteEnd(previous);
+    const lifetimes = new Map<string, number>();
+    for (const { name: fragment, ticketLifetimeSeconds } of world?.fragments ?? []) {
+      if (ticketLifetimeSeconds !== undefined) lifetimes.set(fragment, ticketLifetimeSeconds);
+    }
+    tables.setFragmentLifetimes(clusterId, lifetimes);
     const announced = (world?.fragments ?? []).map((area) => area.name);
     if (name === "") {
       candidates.putFragments(clusterId, announced);

@@ -16,6 +16,7 @@ import { logEvent } from "../log.ts";
 import { retryAlarm, wakeAt } from "./alarm.ts";
 import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
 import { Outbox, type OutboxMessage } from "./outbox.ts";
+import { refuse, type Refusal } from "./refusal.ts";
 import { registryShard } from "./remote.ts";
 import { hasSchema, migrateStorage } from "./schema.ts";
 import { WorldTables, worldMigrations } from "./world-tables.ts";
@@ -59,10 +60,21 @@ export class WorldMap extends DurableObject<Env> {
   }
 
   /** An operator decides who carries a fragment, or (`undefined`) leaves it to the rules. Answers the map that results. */
-  async assign(world: string, fragment: string, clusterId: string | undefined): Promise<WorldMapView> {
-    this.#makeKnown();
-    await this.#change(world, (state) => assign(state, fragment, clusterId));
-    return this.map(world);
+  async assign(
+    world: string,
+    fragment: string,
+    clusterId: string | undefined,
+  ): Promise<{ readonly ok: true; readonly map: WorldMapView } | Refusal> {
+    const known = this.#read(world).announcements.find((one) => one.clusterId === clusterId);
+    if (clusterId !== undefined && known?.fragments.some(({ name }) => name === fragment) !== true) {
+      return refuse(
+        "CLUSTER_NOT_FOUND",
+        `No cluster ${clusterId} has announced ${fragment} in the world ${world}. Let it announce the fragment first.`,
+      );
+    }
+    // Of a world that nobody has named there is nothing to leave to the rules.
+    if (this.#isKnown) await this.#change(world, (state) => assign(state, fragment, clusterId));
+    return { ok: true, map: this.map(world) };
   }
 
   map(world: string): WorldMapView {

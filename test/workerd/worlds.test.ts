@@ -140,6 +140,56 @@ describe("a world on several clusters", () => {
   });
 });
 
+it("[ALLOC-11] a ticket's lifetime is the fragment's own, else the cluster's", async () => {
+  const [brief, usual] = [`b-${crypto.randomUUID()}`, `u-${crypto.randomUUID()}`];
+  const fragments = [{ ...area(brief), ticketLifetimeSeconds: 7 }, area(usual, 10)];
+  await startCluster({ ticketLifetimeSeconds: 20, world: { fragments } });
+  for (const [fragment, seconds] of [
+    [brief, 7],
+    [usual, 20],
+  ] as const) {
+    const { iat = 0, exp = 0 } = decodeJwt((await allocate(await logIn(), { fragment })).ticket);
+    expect(exp - iat).toBe(seconds);
+  }
+});
+
+describe("an operator", () => {
+  it("[WORLD-2] decides who carries a fragment, and what clusters are told follows", async () => {
+    const world = newWorld();
+    const [first, second] = [await startIn(world, ["n"]), await startIn(world, ["n"], { region: "eu" })];
+    await vi.waitFor(async () => expect(await carriersOf(first)).toEqual({ n: first.id }));
+    const { accessToken: token } = await logInOperator();
+    const path = `/v1/admin/worlds/${world}/fragments/n`;
+    const assigned = await expectJson<WorldMapView>(
+      await call("PUT", path, { token, body: { clusterId: second.id } }),
+      200,
+    );
+    expect(assigned.fragments.map(({ clusterId }) => clusterId)).toEqual([second.id]);
+    await vi.waitFor(async () =>
+      expect((await allocate(await logIn(), { region: "eu", fragment: "n" })).cluster.id).toBe(second.id),
+    );
+    const left = await expectJson<WorldMapView>(await call("PUT", path, { token, body: { clusterId: null } }), 200);
+    expect(left).toEqual(assigned);
+    const shown = await call("GET", `/v1/admin/worlds/${world}`, { token });
+    expect(await expectJson(shown, 200)).toEqual(assigned);
+  });
+
+  it("is told of fragments that overlap, and of clusters that cannot carry what they are given", async () => {
+    const world = newWorld();
+    const [a] = [await startIn(world, ["n"]), await startIn(world, ["m"])];
+    const { accessToken: token } = await logInOperator();
+    await vi.waitFor(async () => {
+      const shown = await call("GET", `/v1/admin/worlds/${world}`, { token });
+      expect(await expectJson(shown, 200)).toMatchObject({ overlaps: [["n", "m"]] });
+    });
+    const path = `/v1/admin/worlds/${world}/fragments/m`;
+    await expectProblem(await call("PUT", path, { token, body: { clusterId: a?.id } }), "CLUSTER_NOT_FOUND");
+    await expectProblem(await call("PUT", path, { token, body: {} }), "INVALID_FIELD");
+    const { accessToken } = await logIn();
+    await expectProblem(await call("PUT", path, { token: accessToken, body: { clusterId: null } }), "FORBIDDEN");
+  });
+});
+
 describe("a cluster without a shared world", () => {
   it("carries all its fragments, has no map, and may be one of many that do", async () => {
     const fragment = `f-${crypto.randomUUID()}`;

@@ -1,0 +1,89 @@
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { overlapsOf } from "../../domain/world-map.ts";
+import type { WorldMapView } from "../../../protocol/index.ts";
+import { objectCallTimeoutMs, withDeadline } from "../../objects/deadline.ts";
+import { worldMap } from "../../objects/remote.ts";
+import { fragmentName } from "../allocation-schemas.ts";
+import { ProblemError } from "../problem.ts";
+import {
+  bodyProblems,
+  jsonAnswer,
+  jsonBody,
+  type MasterHono,
+  operatorSecurity,
+  problemAnswers,
+} from "../route-parts.ts";
+import { worldMapSchema, worldName } from "../schemas.ts";
+import { audited, auditProblems } from "./audited.ts";
+import { operatorProblems, requireOperator } from "./operator.ts";
+
+const tags = ["Operators"];
+
+const answerSchema = worldMapSchema
+  .extend({
+    overlaps: z.array(z.tuple([z.string(), z.string()])).openapi({
+      description: "Pairs of fragments of different clusters that have a place in common: somebody's mistake.",
+    }),
+  })
+  .openapi("WorldMapForOperators");
+
+const show = createRoute({
+  method: "get",
+  path: "/v1/admin/worlds/{world}",
+  tags,
+  summary: "Who carries which fragment of a world",
+  security: operatorSecurity,
+  request: { params: z.object({ world: worldName }) },
+  responses: {
+    200: jsonAnswer("The map; empty for a world that no cluster has named.", answerSchema),
+    ...problemAnswers("INVALID_FIELD", ...operatorProblems),
+  },
+});
+
+const assign = createRoute({
+  method: "put",
+  path: "/v1/admin/worlds/{world}/fragments/{fragment}",
+  tags,
+  summary: "Decide which cluster carries a fragment",
+  description:
+    "It does for as long as it announces the fragment. `null` leaves it to the rules again, which moves nothing by itself.",
+  security: operatorSecurity,
+  request: {
+    params: z.object({ world: worldName, fragment: fragmentName }),
+    ...jsonBody(z.strictObject({ clusterId: z.string().min(1).max(64).nullable() }).openapi("FragmentAssignment")),
+  },
+  responses: {
+    200: jsonAnswer("The map that results.", answerSchema),
+    ...problemAnswers(...bodyProblems, "CLUSTER_NOT_FOUND", ...auditProblems, ...operatorProblems),
+  },
+});
+
+export function addWorldRoutes(app: OpenAPIHono<MasterHono>): void {
+  app.openapi(show, async (context) => {
+    await requireOperator(context, "read");
+    const { world } = context.req.valid("param");
+    const map = await withDeadline(worldMap(context.env, world).map(world), objectCallTimeoutMs, "the map of a world");
+    return context.json(answerOf(map), 200);
+  });
+
+  app.openapi(assign, async (context) => {
+    const operator = await requireOperator(context, "change");
+    const { world, fragment } = context.req.valid("param");
+    const { clusterId } = context.req.valid("json");
+    const action = { action: "world.assign", target: `world:${world}`, details: { fragment, clusterId } };
+    const map = await audited(context, operator, action, async () => {
+      const answer = await withDeadline(
+        worldMap(context.env, world).assign(world, fragment, clusterId ?? undefined),
+        objectCallTimeoutMs,
+        "the map of a world",
+      );
+      if (!answer.ok) throw new ProblemError(answer.code, answer.detail);
+      return answer.map;
+    });
+    return context.json(answerOf(map), 200);
+  });
+}
+
+function answerOf(map: WorldMapView) {
+  return { ...map, overlaps: overlapsOf(map).map(([a, b]): [string, string] => [a, b]) };
+}
