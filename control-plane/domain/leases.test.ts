@@ -1,11 +1,17 @@
 import { describe, expect, it } from "vitest";
-import { type ClusterState, createLeasePolicy, isLeaseLive, isMassSilence, sweepLeases } from "./leases.ts";
+import type { KeptState } from "./cluster-states.ts";
+import { createLeasePolicy, isLeaseLive, isMassSilence, sweepLeases } from "./leases.ts";
 
 const policy = createLeasePolicy(30_000);
 const now = 10_000_000;
 
-function holder(clusterId: string, silentMs: number, state: ClusterState = "ready") {
-  return { clusterId, state, renewedAtMs: now - silentMs };
+function holder(clusterId: string, silentMs: number, state: KeptState = "ready") {
+  return { clusterId, state, renewedAtMs: now - silentMs, linkLostAtMs: 0, isReached: true };
+}
+
+/** One whose link broke a moment ago, within its lease. */
+function broken(clusterId: string) {
+  return { ...holder(clusterId, 100), linkLostAtMs: now - 100 };
 }
 
 /** Enough live clusters that a few silent ones are not a mass. */
@@ -30,6 +36,19 @@ describe("a sweep", () => {
     const { changes, frozen } = sweepLeases(holders, now, policy);
     expect(frozen).toBe(false);
     expect(Object.fromEntries(changes)).toEqual({ silent: "suspect", lost: "gone", back: "ready" });
+  });
+
+  it("suspects one whose link broke, within its lease, and many of them not at all", () => {
+    const one = sweepLeases([...crowd, broken("a"), holder("b", 40_000)], now, policy);
+    expect(Object.fromEntries(one.changes)).toEqual({ a: "suspect", b: "suspect" });
+    const many = sweepLeases([...crowd, ...Array.from({ length: 10 }, (_, index) => broken(`b${index}`))], now, policy);
+    expect([many.frozen, many.changes.size]).toEqual([true, 0]);
+  });
+
+  it("takes one whose address was never reached back to where it was", () => {
+    const unreached = { ...holder("a", 0, "suspect"), isReached: false };
+    expect(Object.fromEntries(sweepLeases([...crowd, unreached], now, policy).changes)).toEqual({ a: "starting" });
+    expect(sweepLeases([...crowd, { ...unreached, state: "starting" }], now, policy).changes.size).toBe(0);
   });
 
   it("changes nothing the second time", () => {

@@ -117,6 +117,13 @@ export class CandidateTables {
     return this.#select(this.#source(selector, offeredById), condition, JSON.stringify(clusterIds));
   }
 
+  /** Suspects whose links broke after `sinceMs`, and which have room and what is wanted: for want of better ones. */
+  lastResorts(selector: AllocationSelector, sinceMs: number, limit: number): ClusterRow[] {
+    const lately = `clusters.state = 'suspect' AND clusters.link_lost_at > ${Math.floor(sinceMs)}`;
+    const found = this.#source(selector, `${lately} AND clusters.locked = 0 AND clusters.draining = 0`);
+    return this.#select(found, "1 ORDER BY clusters.load LIMIT ?", limit);
+  }
+
   /** Any clusters, for an explanation: those that can be offered first. */
   any(limit: number): ClusterRow[] {
     return this.#sql

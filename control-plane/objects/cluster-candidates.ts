@@ -62,7 +62,14 @@ export class ClusterCandidates {
       if (picked === undefined) break;
       if (this.#leases.isLive(picked.row, nowMs)) return { row: picked.row, drawn };
     }
-    return { row: undefined, drawn };
+    const since = this.#leases.lastResortSinceMs(nowMs);
+    const rows = this.#parts.candidates.lastResorts(selector, since, candidatePage);
+    const last = pickCluster(
+      rows.map((row) => candidateOf(row, true, wish)),
+      policy,
+      Math.random,
+    );
+    return { row: last?.row, drawn: [...drawn, ...rows.map((row) => row.cluster_id)] };
   }
 
   /** Why a cluster that was asked for by its id cannot be given; that it is full is for its seats to say. */

@@ -71,3 +71,8 @@ export class ClusterLinks {
     }
   }
 }
+
+/** Whether one of the two sides has ended a link on purpose. A process that is killed leaves without a word. */
+export function isOrderlyEnd(code: number, wasClean: boolean): boolean {
+  return wasClean && (code === 1000 || Object.values<number>(linkCloseCodes).includes(code));
+}

@@ -1,4 +1,4 @@
-import type { ClusterState } from "../domain/leases.ts";
+import type { KeptState } from "../domain/cluster-states.ts";
 import type { Seat } from "../domain/seats.ts";
 import { outboxSchema, outboxSourceSchema } from "./outbox.ts";
 import { recordOutboxSchema } from "./record-outbox.ts";
@@ -100,6 +100,12 @@ export const registryMigrations: readonly string[] = [
   `,
   // Seconds by fragment, where a ticket's lifetime is not the cluster's own.
   "ALTER TABLE clusters ADD COLUMN fragment_lifetimes TEXT NOT NULL DEFAULT '{}';",
+  // Whether a cluster's link broke, and whether its address was reached: see `stateAfter`.
+  `
+  ALTER TABLE clusters ADD COLUMN link_lost_at INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE clusters ADD COLUMN reached INTEGER NOT NULL DEFAULT 1;
+  CREATE INDEX clusters_by_lost_link ON clusters (link_lost_at) WHERE link_lost_at > 0;
+  `,
 ];
 
 export interface ClusterRow extends Record<string, SqlStorageValue> {
@@ -107,7 +113,7 @@ export interface ClusterRow extends Record<string, SqlStorageValue> {
   shard: string;
   boot: number;
   token_hash: string;
-  state: ClusterState;
+  state: KeptState;
   locked: number;
   draining: number;
   name: string;
@@ -141,6 +147,8 @@ export interface ClusterRow extends Record<string, SqlStorageValue> {
   reported_at: number;
   previous_report_at: number;
   registered_at: number;
+  link_lost_at: number;
+  reached: number;
 }
 
 export interface SeatRow extends Record<string, SqlStorageValue> {

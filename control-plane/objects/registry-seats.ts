@@ -145,7 +145,7 @@ export class RegistrySeats {
         if (overLink && report.full) tables.setLinkAccounted(row.cluster_id);
       });
     } else {
-      tables.renew(row.cluster_id, nowMs);
+      this.#leases.sign(row, nowMs);
     }
     const ack: LinkAck = {
       type: "ack",
@@ -163,10 +163,10 @@ export class RegistrySeats {
    */
   #mayJoin(row: ClusterRow, unbacked: number, nowMs: number): boolean {
     const { cluster_id: clusterId } = row;
-    const { tables, outbox } = this.#parts;
+    const { outbox } = this.#parts;
     const waiting = unbacked === 0 ? 0 : outbox.pending(clusterId);
     if (waiting + unbacked <= maxPendingJoins && this.#joinBudget.take(clusterId, unbacked, nowMs)) return true;
-    tables.renew(clusterId, nowMs);
+    this.#leases.sign(row, nowMs);
     const count = this.#unbacked.add(clusterId, unbacked, nowMs);
     if (count !== undefined) logEvent("warn", "registry.joins_put_off", { clusterId, count });
     return false;
@@ -219,7 +219,7 @@ export class RegistrySeats {
     for (const ref of ended.values()) records.left(clusterId, ref, nowMs);
     tables.noteReport(clusterId, report, nowMs);
     tables.addOccupancy(clusterId, effects.seatsDelta, effects.joinedDelta);
-    tables.renew(clusterId, nowMs);
+    this.#leases.sign(row, nowMs);
   }
 
   /** A newer session of the player has authority: the cluster is to close its older one, and is told until it has. */

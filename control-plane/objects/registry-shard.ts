@@ -11,7 +11,7 @@ import { readMasterSettings, readStoreSettings } from "../settings.ts";
 import { writeRecords } from "../store/records.ts";
 import { retryAlarm, wakeAt } from "./alarm.ts";
 import { CandidateTables } from "./candidate-tables.ts";
-import { ClusterLinks } from "./cluster-links.ts";
+import { ClusterLinks, isOrderlyEnd } from "./cluster-links.ts";
 import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
 import { Outbox, type OutboxMessage } from "./outbox.ts";
 import { RecordOutbox } from "./record-outbox.ts";
@@ -273,7 +273,7 @@ export class RegistryShard extends DurableObject<Env> {
     const { tables, links } = this.#parts;
     const response = links.accept({ clusterId, boot: found.row.boot });
     tables.setLinked(clusterId, true);
-    tables.renew(clusterId, Date.now());
+    this.#leases.sign(found.row, Date.now());
     await this.#settle();
     logEvent("info", "registry.linked", { clusterId });
     return response;
@@ -305,7 +305,15 @@ export class RegistryShard extends DurableObject<Env> {
     await this.#settle();
   }
 
-  override webSocketClose(socket: WebSocket): void {
+  override webSocketClose(socket: WebSocket, code: number, _reason: string, wasClean: boolean): void {
+    this.#linkEnded(socket, isOrderlyEnd(code, wasClean));
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    this.#linkEnded(socket, false);
+  }
+
+  #linkEnded(socket: WebSocket, orderly: boolean): void {
     const { tables, links } = this.#parts;
     // Unanswered, the cluster would wait for the end of the connection until its own patience ends.
     links.closeSocket(socket, "NORMAL");
@@ -314,11 +322,9 @@ export class RegistryShard extends DurableObject<Env> {
     const row = tables.cluster(identity.clusterId);
     if (row === undefined || row.boot !== identity.boot) return;
     tables.noteSign(identity.clusterId, links.pingAtMs(socket));
-    if (!links.isOpen(identity.clusterId)) tables.setLinked(identity.clusterId, false);
-  }
-
-  override webSocketError(socket: WebSocket): void {
-    this.webSocketClose(socket);
+    if (links.isOpen(identity.clusterId)) return;
+    tables.setLinked(identity.clusterId, false);
+    if (!orderly) this.#leases.linkLost(row, Date.now());
   }
 
   override async alarm(): Promise<void> {

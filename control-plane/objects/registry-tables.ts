@@ -1,5 +1,5 @@
 import type { ClusterListing, LinkFence, LinkReport, RegisterRequest } from "../../protocol/index.ts";
-import type { ClusterState } from "../domain/leases.ts";
+import type { KeptState } from "../domain/cluster-states.ts";
 import { loadOf } from "../domain/pick.ts";
 import { type Seat, ticketsUntilMs } from "../domain/seats.ts";
 import { type ClusterRow, seatFromRow, type SeatRow } from "./registry-rows.ts";
@@ -71,7 +71,7 @@ export class RegistryTables {
          labels = excluded.labels, counters = excluded.counters, game_build = excluded.game_build,
          ticket_lifetime = excluded.ticket_lifetime, tick_ms = NULL,
          renewed_at = excluded.renewed_at, registered_at = excluded.registered_at,
-         linked = 0, link_accounted = 0, report_sequence = 0, reported_at = 0, previous_report_at = 0`,
+         link_lost_at = 0, linked = 0, link_accounted = 0, report_sequence = 0, reported_at = 0, previous_report_at = 0`,
       clusterId,
       shard,
       boot,
@@ -118,14 +118,14 @@ export class RegistryTables {
     this.#sql.exec("UPDATE clusters SET fragment_lifetimes = ? WHERE cluster_id = ?", text, clusterId);
   }
 
-  setState(clusterId: string, state: ClusterState): void {
+  setState(clusterId: string, state: KeptState): void {
     this.#sql.exec("UPDATE clusters SET state = ? WHERE cluster_id = ?", state, clusterId);
   }
 
   /** A cluster has been silent for so long that it has to register again. Who was in the game there may still be. */
   setGone(clusterId: string): void {
     this.#sql.exec(
-      "UPDATE clusters SET state = 'gone', linked = 0, link_accounted = 0 WHERE cluster_id = ?",
+      "UPDATE clusters SET state = 'gone', linked = 0, link_accounted = 0, link_lost_at = 0 WHERE cluster_id = ?",
       clusterId,
     );
   }
@@ -142,13 +142,30 @@ export class RegistryTables {
     this.#sql.exec("UPDATE clusters SET renewed_at = max(renewed_at, ?) WHERE cluster_id = ?", atMs, clusterId);
   }
 
-  /** A sign of life now: the cluster can be offered. */
+  /** A sign of life now. */
   renew(clusterId: string, atMs: number): void {
     this.#sql.exec(
-      "UPDATE clusters SET renewed_at = max(renewed_at, ?), state = 'ready' WHERE cluster_id = ? AND state <> 'gone'",
+      "UPDATE clusters SET renewed_at = max(renewed_at, ?), link_lost_at = 0 WHERE cluster_id = ? AND state <> 'gone'",
       atMs,
       clusterId,
     );
+  }
+
+  setLinkLost(clusterId: string, atMs: number): void {
+    this.#sql.exec("UPDATE clusters SET link_lost_at = ? WHERE cluster_id = ?", atMs, clusterId);
+  }
+
+  /** How many clusters there are that are not gone, and how many of them seem to be away. */
+  silence(): { present: number; silent: number } {
+    const { present } = this.#sql
+      .exec<{ present: number }>("SELECT count(*) AS present FROM clusters WHERE state <> 'gone'")
+      .one();
+    const { silent } = this.#sql
+      .exec<{ silent: number }>(
+        "SELECT count(*) AS silent FROM clusters WHERE state = 'suspect' OR (link_lost_at > 0 AND state <> 'gone')",
+      )
+      .one();
+    return { present, silent };
   }
 
   setLinked(clusterId: string, linked: boolean): void {

@@ -148,6 +148,11 @@ export class TestLink {
     this.#socket.close(1000, "done");
   }
 
+  /** Ends as a process does that is killed, as far as that can be done from here: without the words of a goodbye. */
+  break(): void {
+    this.#socket.close(3000);
+  }
+
   /** The next thing that the master sends, or that the link has been closed. */
   async next(): Promise<LinkEvent> {
     for (;;) {

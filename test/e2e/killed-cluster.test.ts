@@ -1,0 +1,46 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { createClient } from "../../clients/typescript/index.ts";
+import { type ClusterProcess, type MasterProcess, startCluster, startMaster } from "../../dev/stack.ts";
+
+/** A real master, two real clusters, one of which is killed. */
+let stateDir: string;
+let master: MasterProcess;
+let clusters: ClusterProcess[];
+const log: string[] = [];
+const say = (who: string, what: string): void => void log.push(`${who} ${what}`);
+
+beforeAll(async () => {
+  stateDir = mkdtempSync(join(tmpdir(), "sustenet-killed-"));
+  master = await startMaster({ stateDir, port: 0, say });
+  clusters = await Promise.all([1, 2].map((number) => startCluster({ stateDir, number, master, say })));
+});
+
+afterAll(async () => {
+  await Promise.all(clusters.map((cluster) => cluster.stop()));
+  await master.stop();
+  rmSync(stateDir, { recursive: true, force: true });
+});
+
+async function allocatedPort(): Promise<number> {
+  const client = createClient({ masterUrl: master.url });
+  await client.login({ anonymous: true });
+  return (await client.allocate({})).cluster.port;
+}
+
+it("a cluster that is killed is given to nobody a second later, and again once it is back", async () => {
+  const [killed, other] = clusters;
+  if (killed === undefined || other === undefined) throw new Error("two clusters were started");
+  await expect.poll(() => log.filter((line) => line.includes("the link to the master is up")).length).toBe(2);
+  killed.child.kill("SIGKILL");
+  await killed.ended;
+  // The promise that is made: within a second.
+  await sleep(1_000);
+  for (let index = 0; index < 12; index += 1) expect(await allocatedPort()).toBe(other.port);
+  const again = await startCluster({ stateDir, number: 1, master, say });
+  clusters = [again, other];
+  await expect.poll(allocatedPort, { timeout: 20_000 }).toBe(again.port);
+});
