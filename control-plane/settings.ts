@@ -26,6 +26,8 @@ export interface MasterSettings {
   readonly leaseMs: number;
   readonly pingIntervalMs: number;
   readonly reportIntervalMs: number;
+  /** Whether a cluster's address is tried before the cluster is offered. */
+  readonly probeClusters: boolean;
 }
 
 /** Bounds of how long a ticket can be used, whoever says how long. A cluster takes none that lives longer. */
@@ -52,6 +54,7 @@ export function readMasterSettings(source: SettingSource): MasterSettings {
     leaseMs,
     pingIntervalMs: readInteger(source, "PING_INTERVAL_MS", 100, Math.floor(leaseMs / 3)),
     reportIntervalMs: readInteger(source, "REPORT_INTERVAL_MS", 50, 60_000),
+    probeClusters: readText(source, "PROBE_CLUSTERS", /^(?:on|off)$/, "on or off") === "on",
   };
   known.set(source, settings);
   return settings;

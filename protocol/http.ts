@@ -140,6 +140,8 @@ export const candidateReasons = [
   "other-cluster",
   "locked",
   "draining",
+  /** Its address has not been reached yet. */
+  "starting",
   "silent",
   "full",
   "label",

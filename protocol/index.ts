@@ -63,9 +63,12 @@ export {
   linkCloseCodes,
   type LinkCommand,
   type LinkFence,
+  type LinkReach,
   type LinkReport,
   type LinkWorld,
   maxReportSeats,
+  reachFaults,
+  type ReachFault,
   type SeatRef,
 } from "./link.ts";
 export { type Problem, type ProblemAdvice, type ProblemCode, problems } from "./problems.ts";

@@ -54,7 +54,20 @@ export interface LinkFence {
   readonly generation: number;
 }
 
-export type LinkCommand = LinkAck | LinkFence | LinkWorld;
+/** Why the master cannot reach a cluster's address: it belongs to a private network, or nothing answers, or nobody is there. */
+export const reachFaults = ["private", "timeout", "refused"] as const;
+export type ReachFault = (typeof reachFaults)[number];
+
+/** From the master: whether it has reached the address at which players are to be sent here. Until then it offers the cluster to nobody. */
+export interface LinkReach {
+  readonly type: "reach";
+  readonly host: string;
+  readonly port: number;
+  /** Without it: reached. */
+  readonly fault?: ReachFault | undefined;
+}
+
+export type LinkCommand = LinkAck | LinkFence | LinkWorld | LinkReach;
 
 /** Answer of the heartbeat: the acknowledgement and the commands that are due. */
 export interface HeartbeatResponse {

@@ -11,6 +11,7 @@ const plain = {
   locked: false,
   draining: false,
   standby: false,
+  starting: false,
   live: true,
   facts: { labels: {}, tags: ["pvp"], counters: {}, gameBuild: "", fragments: ["north"] },
 };

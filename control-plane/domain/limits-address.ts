@@ -23,13 +23,15 @@ function ipv4Key(bytes: readonly number[]): string | undefined {
   return bytes[0] === 127 ? undefined : bytes.join(".");
 }
 
-function parseIpv4(text: string): readonly number[] | undefined {
+/** The four bytes, or `undefined`. */
+export function parseIpv4(text: string): readonly number[] | undefined {
   if (!/^\d{1,3}(?:\.\d{1,3}){3}$/.test(text)) return undefined;
   const bytes = text.split(".").map(Number);
   return bytes.every((byte) => byte <= 255) ? bytes : undefined;
 }
 
-function parseIpv6(text: string): Groups | undefined {
+/** The eight groups, or `undefined`. */
+export function parseIpv6(text: string): Groups | undefined {
   if (text.length > 45 || !/^[\da-f:.]+$/i.test(text)) return undefined;
   const plain = text.replace(/(?<=:)[\d.]+$/, (tail) => (tail.includes(".") ? ipv4Groups(tail) : tail));
   const halves = plain.split("::");

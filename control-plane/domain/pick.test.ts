@@ -13,6 +13,7 @@ function candidate(clusterId: string, changes: Partial<Candidate> = {}): Candida
     locked: false,
     draining: false,
     standby: false,
+    starting: false,
     live: true,
     ...changes,
   };
@@ -47,6 +48,7 @@ describe("picking a cluster", () => {
       candidate("locked", { locked: true }),
       candidate("draining", { draining: true }),
       candidate("silent", { live: false }),
+      candidate("starting", { starting: true }),
       candidate("full", { seats: 10 }),
     ];
     for (const one of excluded) expect(exclusionOf(one)).toBe(one.clusterId);

@@ -26,6 +26,8 @@ export interface Candidate extends LoadSigns {
   readonly draining: boolean;
   /** Of a world in which others carry all that it could. */
   readonly standby: boolean;
+  /** Its address has not been reached yet. */
+  readonly starting: boolean;
   /** Whether it has given signs of life lately enough to be offered. */
   readonly live: boolean;
   /** What the client measured to it. */
@@ -71,11 +73,12 @@ export function latencyScore(latencyMs: number | undefined, load: number): numbe
 
 /** Why a cluster cannot be given, or `undefined` when it can. */
 export function exclusionOf(
-  candidate: Pick<Candidate, "locked" | "draining" | "standby" | "live"> & Occupancy,
-): "locked" | "draining" | "standby" | "silent" | "full" | undefined {
+  candidate: Pick<Candidate, "locked" | "draining" | "standby" | "starting" | "live"> & Occupancy,
+): "locked" | "draining" | "standby" | "starting" | "silent" | "full" | undefined {
   if (candidate.locked) return "locked";
   if (candidate.draining) return "draining";
   if (candidate.standby) return "standby";
+  if (candidate.starting) return "starting";
   if (!candidate.live) return "silent";
   return hasRoom(candidate) ? undefined : "full";
 }

@@ -32,7 +32,15 @@ export interface LeaveRecord {
   readonly atMs: number;
 }
 
-export const clusterEventNames = ["registered", "ready", "suspect", "gone", "deregistered", "displaced"] as const;
+export const clusterEventNames = [
+  "registered",
+  "starting",
+  "ready",
+  "suspect",
+  "gone",
+  "deregistered",
+  "displaced",
+] as const;
 export type ClusterEventName = (typeof clusterEventNames)[number];
 
 /** Something became of a cluster. */

@@ -3,6 +3,7 @@ import type { MiddlewareHandler } from "hono";
 import { claimedClusterIdentity } from "../../auth/cluster-assertion.ts";
 import { versions } from "../../protocol/index.ts";
 import { linkReportSchema } from "../domain/report-schema.ts";
+import { failpoint } from "../failpoint.ts";
 import { createClusterId, homeShard, shardOfCluster } from "../domain/sharding.ts";
 import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
 import { shardOfToken } from "../objects/session-token.ts";
@@ -162,6 +163,7 @@ export function addClusterRoutes(app: OpenAPIHono<MasterHono>): void {
       const home = registryShard(context.env, homeShard(settings.shards));
       const admitted = await withDeadline(home.admitRegion(registration), objectCallTimeoutMs, "the home shard");
       if (!admitted.ok) throw problemOfRefusal(admitted);
+      failpoint("register.admitted");
     }
     const answer = await withDeadline(
       registryShard(context.env, shard).register({ ...registration, admitted: isBrought }),

@@ -16,7 +16,7 @@ import type {
   WorldAnnouncement,
   WorldMapView,
 } from "../../protocol/index.ts";
-import { maxFragmentsPerCluster, problems } from "../../protocol/index.ts";
+import { maxFragmentsPerCluster, problems, reachFaults } from "../../protocol/index.ts";
 import { countersSchema } from "../domain/report-schema.ts";
 import { isRegion } from "../domain/sharding.ts";
 import { maxTicketLifetimeSeconds, minTicketLifetimeSeconds } from "../settings.ts";
@@ -230,6 +230,7 @@ const commandSchema = z.union([
   }),
   z.object({ type: z.literal("world"), version: z.number() }),
   z.object({ type: z.literal("fence"), playerId: z.string(), generation: z.number() }),
+  z.object({ type: z.literal("reach"), host, port, fault: z.enum(reachFaults).optional() }),
 ]) satisfies z.ZodType<LinkCommand>;
 
 export const heartbeatSchema = z

@@ -132,6 +132,7 @@ function candidateOf(row: ClusterRow, live: boolean, wish: AllocateRequest): Row
     locked: row.locked === 1,
     draining: row.draining === 1,
     standby: row.standby === 1,
+    starting: row.state === "starting",
     latencyMs: latencyToCluster(wish.latencies ?? {}, row.cluster_id),
   };
 }

@@ -104,7 +104,12 @@ export const registryMigrations: readonly string[] = [
   `
   ALTER TABLE clusters ADD COLUMN link_lost_at INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE clusters ADD COLUMN reached INTEGER NOT NULL DEFAULT 1;
+  ALTER TABLE clusters ADD COLUMN probed_at INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE clusters ADD COLUMN probe_at INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE clusters ADD COLUMN probe_failures INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE clusters ADD COLUMN probe_fault TEXT NOT NULL DEFAULT '';
   CREATE INDEX clusters_by_lost_link ON clusters (link_lost_at) WHERE link_lost_at > 0;
+  CREATE INDEX clusters_by_probe ON clusters (probe_at) WHERE probe_at > 0;
   `,
 ];
 

@@ -1,16 +1,19 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ClusterListing, HeartbeatResponse, LinkReport, SeatRef } from "../../protocol/index.ts";
+import { stateAfter } from "../domain/cluster-states.ts";
 import { parseLinkReport } from "../domain/report-schema.ts";
 import type { FenceOrder } from "../domain/authority.ts";
 import type { ShardDigest } from "../domain/shard-choice.ts";
 import { admitsRegion, maxBroughtRegions, maxRegionsPerKey } from "../domain/region-cap.ts";
 import { homeShard, regionOfCluster, shardsForCluster, shardsOfRegion } from "../domain/sharding.ts";
+import { failpoint } from "../failpoint.ts";
 import { logEvent } from "../log.ts";
 import { readLimits } from "../limit-settings.ts";
 import { readMasterSettings, readStoreSettings } from "../settings.ts";
 import { writeRecords } from "../store/records.ts";
 import { retryAlarm, wakeAt } from "./alarm.ts";
 import { CandidateTables } from "./candidate-tables.ts";
+import { logMove } from "./cluster-standing.ts";
 import { ClusterLinks, isOrderlyEnd } from "./cluster-links.ts";
 import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
 import { Outbox, type OutboxMessage } from "./outbox.ts";
@@ -25,8 +28,10 @@ import {
   type RegistrationRequest,
   useAssertion,
 } from "./registration.ts";
+import { ReachTables } from "./reach-tables.ts";
 import { RegistryLeases } from "./registry-leases.ts";
 import { type ClusterRow, registryMigrations } from "./registry-rows.ts";
+import { RegistryReach } from "./registry-reach.ts";
 import { RegistrySeats } from "./registry-seats.ts";
 import { RegistrationTables } from "./registration-tables.ts";
 import { RegistryTables } from "./registry-tables.ts";
@@ -53,6 +58,7 @@ export class RegistryShard extends DurableObject<Env> {
   readonly #leases: RegistryLeases;
   readonly #seats: RegistrySeats;
   readonly #worlds: RegistryWorlds;
+  readonly #reach: RegistryReach;
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
@@ -77,6 +83,7 @@ export class RegistryShard extends DurableObject<Env> {
     this.#worlds = new RegistryWorlds(this.#parts);
     this.#leases = new RegistryLeases(this.#parts, this.#worlds);
     this.#seats = new RegistrySeats(this.#parts, this.#leases);
+    this.#reach = new RegistryReach(this.#parts, new ReachTables(storage.sql));
     this.#leases.giveGrace(Date.now());
   }
 
@@ -84,12 +91,15 @@ export class RegistryShard extends DurableObject<Env> {
   async register(request: RegistrationRequest): Promise<RegistrationAnswer> {
     const assertion = await this.#checkRegistration(request);
     if (!assertion.ok) return assertion;
+    failpoint("register.checked");
     const use = request.admitted === true ? assertion : await this.#useOnce(request, assertion);
     if (!use.ok) return use;
+    failpoint("register.used");
     const sessionToken = await createSessionToken(this.env, request.shard, request.clusterId);
     const tokenHash = await hashToken(sessionToken);
     // From here to the answer nothing waits: the epoch, the fence and the row change together.
     const boot = this.#install(request, tokenHash, Date.now());
+    failpoint("register.installed");
     await this.#settle();
     return { ok: true, boot, sessionToken };
   }
@@ -105,9 +115,12 @@ export class RegistryShard extends DurableObject<Env> {
     const { clusterId, shard, details } = request;
     const previous = tables.cluster(clusterId);
     const boot = Math.max((previous?.boot ?? 0) + 1, nowMs);
+    const reached = this.#reach.isReached(previous, details);
+    const state = stateAfter(previous?.state ?? "gone", "registered", reached);
     storage.transactionSync(() => {
       if (previous !== undefined) registrations.noteFencedToken(previous.token_hash, nowMs);
-      tables.putCluster({ clusterId, shard, boot, tokenHash, nowMs }, details);
+      tables.putCluster({ clusterId, shard, boot, tokenHash, state, nowMs }, details);
+      this.#reach.begin(clusterId, reached, nowMs);
       candidates.putFacts(clusterId, details);
       records.cluster("registered", { clusterId, name: details.name, shard, boot }, nowMs);
       this.#worlds.noteRegistration({ clusterId, shard, boot }, details, previous);
@@ -117,6 +130,9 @@ export class RegistryShard extends DurableObject<Env> {
     });
     links.close(clusterId, "FENCED");
     logEvent("info", "registry.registered", { clusterId, shard, boot, fenced: previous !== undefined });
+    if (previous?.state !== state) {
+      logMove(previous ?? { cluster_id: clusterId, draining: 0, state: "" }, state, "registered");
+    }
     return boot;
   }
 
@@ -243,7 +259,7 @@ export class RegistryShard extends DurableObject<Env> {
     const applied = this.#seats.report(found.row, report, { overLink: false, nowMs: Date.now() });
     if (!applied.ok) return applied;
     await this.#settle();
-    return { ok: true, response: { commands: applied.commands } };
+    return { ok: true, response: { commands: [...applied.commands, ...this.#reach.commandsFor(clusterId)] } };
   }
 
   /** The cluster stops: it is offered to nobody and its seats are gone. */
@@ -274,6 +290,7 @@ export class RegistryShard extends DurableObject<Env> {
     const response = links.accept({ clusterId, boot: found.row.boot });
     tables.setLinked(clusterId, true);
     this.#leases.sign(found.row, Date.now());
+    links.send(clusterId, this.#reach.commandsFor(clusterId));
     await this.#settle();
     logEvent("info", "registry.linked", { clusterId });
     return response;
@@ -330,7 +347,7 @@ export class RegistryShard extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     try {
       this.#leases.sweep(Date.now());
-      await Promise.all([this.#records.writeDue(), this.#send()]);
+      await Promise.all([this.#records.writeDue(), this.#send(), this.#reach.run()]);
       await this.#schedule();
     } catch (error) {
       await retryAlarm(this.#parts.storage, error);
@@ -342,6 +359,7 @@ export class RegistryShard extends DurableObject<Env> {
     // Set before anything is sent: should this object die in between, it comes back and sends it.
     await this.#schedule();
     if (this.#parts.outbox.nextDueAtMs() !== undefined) this.ctx.waitUntil(this.#send());
+    if ((this.#reach.nextDueAtMs() ?? Number.POSITIVE_INFINITY) <= Date.now()) this.ctx.waitUntil(this.#probe());
   }
 
   async #send(): Promise<void> {
@@ -349,11 +367,16 @@ export class RegistryShard extends DurableObject<Env> {
     await this.#schedule();
   }
 
+  async #probe(): Promise<void> {
+    await this.#reach.run();
+    await this.#schedule();
+  }
+
   async #schedule(): Promise<void> {
     const { outbox, storage } = this.#parts;
     // While there are clusters, the next look at leases comes soon enough for records whose timer was lost.
     const sweepAtMs = this.#leases.nextSweepAtMs(Date.now()) ?? this.#records.nextDueAtMs();
-    await wakeAt(storage, [outbox.nextDueAtMs(), this.#records.nextRetryAtMs(), sweepAtMs]);
+    await wakeAt(storage, [outbox.nextDueAtMs(), this.#records.nextRetryAtMs(), this.#reach.nextDueAtMs(), sweepAtMs]);
   }
 
   #recordUse(use: SeatRef & Pick<Extract<ShardMessage, { kind: "used" }>, "clusterId" | "atMs" | "endedAtMs">): void {
@@ -376,6 +399,7 @@ export class RegistryShard extends DurableObject<Env> {
         return;
       }
       case "displace": {
+        failpoint("register.displacing");
         const told = registryShard(this.env, target).displace(payload.clusterId, payload.boot);
         return withDeadline(told, objectCallTimeoutMs, "another shard");
       }

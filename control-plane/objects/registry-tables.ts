@@ -55,17 +55,18 @@ export class RegistryTables {
       readonly shard: string;
       readonly boot: number;
       readonly tokenHash: string;
+      readonly state: KeptState;
       readonly nowMs: number;
     },
     details: RegisterRequest,
   ): void {
-    const { clusterId, shard, boot, tokenHash, nowMs } = registration;
+    const { clusterId, shard, boot, tokenHash, state, nowMs } = registration;
     this.#sql.exec(
       `INSERT INTO clusters (cluster_id, shard, boot, token_hash, state, name, region, host, port, wss_url, tls,
          tags, software, proto_min, proto_max, capacity, labels, counters, game_build, ticket_lifetime, renewed_at, registered_at)
-       VALUES (?, ?, ?, ?, 'ready', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (cluster_id) DO UPDATE SET shard = excluded.shard, boot = excluded.boot, token_hash = excluded.token_hash,
-         state = 'ready', draining = 0, name = excluded.name, host = excluded.host, port = excluded.port,
+         state = excluded.state, draining = 0, name = excluded.name, host = excluded.host, port = excluded.port,
          wss_url = excluded.wss_url, tls = excluded.tls, tags = excluded.tags, software = excluded.software,
          proto_min = excluded.proto_min, proto_max = excluded.proto_max, capacity = excluded.capacity,
          labels = excluded.labels, counters = excluded.counters, game_build = excluded.game_build,
@@ -76,6 +77,7 @@ export class RegistryTables {
       shard,
       boot,
       tokenHash,
+      state,
       details.name,
       details.region,
       details.host,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { LinkCommand, RegisterResponse } from "../../protocol/index.ts";
+import { type LinkCommand, reachFaults, type RegisterResponse } from "../../protocol/index.ts";
 
 // What the master answers, as far as a cluster reads it. Unknown fields are passed over: a later master may add some.
 
@@ -24,6 +24,12 @@ const registerSchema = z.object({
 const commandSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("ack"), sequence: z.int().min(0), reportIntervalMs: intervalSchema }),
   z.object({ type: z.literal("fence"), playerId: z.string().min(1), generation: z.int().min(0) }),
+  z.object({
+    type: z.literal("reach"),
+    host: z.string().max(253),
+    port: z.int().min(0).max(65_535),
+    fault: z.enum(reachFaults).optional(),
+  }),
 ]) satisfies z.ZodType<LinkCommand>;
 
 /** A command that this version knows. */

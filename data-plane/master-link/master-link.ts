@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { signClusterAssertion } from "../../auth/cluster-assertion.ts";
-import type { RegisterRequest, SeatRef } from "../../protocol/index.ts";
+import type { LinkReach, RegisterRequest, SeatRef } from "../../protocol/index.ts";
 import type { Clock } from "../clock.ts";
 import type { ClusterKey } from "../keys/cluster-key.ts";
 import type { Logger } from "../log.ts";
@@ -8,6 +8,7 @@ import { Backoff } from "./backoff.ts";
 import { endForProblem, Link, type LinkEnd } from "./link.ts";
 import type { KnownCommand, Registration } from "./master-answers.ts";
 import { type MasterClient, MasterError } from "./master-client.ts";
+import { explainReach } from "./reach-notice.ts";
 import { explainRefusal } from "./register-refusal.ts";
 import { Reporter } from "./reporter.ts";
 import { SeatJournal } from "./seat-journal.ts";
@@ -64,6 +65,7 @@ export class MasterLink {
   #link: Link | undefined;
   #superseded = false;
   #outdated = false;
+  #reachNotice = "";
   #reporter: Reporter | undefined;
   #running: Promise<void> = Promise.resolve();
 
@@ -263,7 +265,21 @@ export class MasterLink {
       case "fence":
         this.#options.onFence(command.playerId, command.generation);
         return;
+      case "reach":
+        this.#noteReach(command);
+        return;
     }
+  }
+
+  /** The master repeats itself with every link and heartbeat. */
+  #noteReach(reach: LinkReach): void {
+    const { log, masterUrl } = this.#options;
+    const text = explainReach(reach, masterUrl);
+    if (text === this.#reachNotice) return;
+    this.#reachNotice = text;
+    const { host, port, fault } = reach;
+    if (fault === undefined) log.info({ event: "reached", host, port }, text);
+    else log.error({ event: "unreachable", host, port, fault }, text);
   }
 
   #createBackoff([leastMs, greatestMs]: readonly [number, number]): Backoff {

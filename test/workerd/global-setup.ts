@@ -34,6 +34,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const bindings: Provided["workerBindings"] = {
     MASTER_URL: masterUrl,
     SHARDS: JSON.stringify({ version: 1, regions: { default: 1, eu: 2 } }),
+    // The clusters of most tests listen nowhere.
+    PROBE_CLUSTERS: "off",
     TURSO_DATABASE_URL: database.url,
     TURSO_AUTH_TOKEN: databaseToken,
     SUPABASE_URL: identity.url,

@@ -108,10 +108,14 @@ export class TestCluster {
 }
 
 /** Registers a process; with a new enrolled key unless given one. */
-export async function startCluster(changes: Partial<RegisterRequest> = {}, key?: TestKey): Promise<TestCluster> {
+export async function startCluster(
+  changes: Partial<RegisterRequest> = {},
+  key?: TestKey,
+  audience = masterUrl,
+): Promise<TestCluster> {
   const used = key ?? (await enrolledKey());
   const details = registration(changes);
-  const response = await requestRegistration(details, await assertionOf(used, details.instance));
+  const response = await requestRegistration(details, await assertionOf(used, details.instance, audience));
   return new TestCluster(used, details, await expectJson(response, 200));
 }
 

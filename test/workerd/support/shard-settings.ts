@@ -1,0 +1,17 @@
+import { env } from "cloudflare:workers";
+import { runInDurableObject } from "cloudflare:test";
+import { readMasterSettings } from "../../../control-plane/settings.ts";
+import type { RegistryShard } from "../../../control-plane/worker.ts";
+import { masterUrl } from "./master.ts";
+
+/** Where a master is that runs on this machine. */
+export const localMasterUrl = "http://127.0.0.1";
+
+/** Has the objects of the master try the addresses of clusters, as a master does at `at`; or not, as in most tests. */
+export async function setProbing(probeClusters: boolean, at = masterUrl): Promise<void> {
+  await runInDurableObject(env.REGISTRY_SHARD.getByName("default.0"), (instance: RegistryShard) => {
+    const source: unknown = Reflect.get(instance, "env");
+    if (typeof source !== "object" || source === null) throw new Error("an object has its settings");
+    Object.assign(readMasterSettings(source), { masterUrl: at, probeClusters });
+  });
+}
