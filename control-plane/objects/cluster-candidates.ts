@@ -38,7 +38,9 @@ export class ClusterCandidates {
   pick(wish: AllocateRequest, nowMs: number, sparing: boolean): Choice {
     const avoid = wish.avoid ?? [];
     const choice = this.#pickWithout(avoid, wish, nowMs);
-    return choice.row !== undefined || avoid.length === 0 || sparing ? choice : this.#pickWithout([], wish, nowMs);
+    if (choice.row !== undefined || sparing) return choice;
+    const any = avoid.length === 0 ? choice : this.#pickWithout([], wish, nowMs);
+    return any.row === undefined ? this.#lastResort(any.drawn, wish, nowMs) : any;
   }
 
   #pickWithout(without: readonly string[], wish: AllocateRequest, nowMs: number): Choice {
@@ -62,11 +64,15 @@ export class ClusterCandidates {
       if (picked === undefined) break;
       if (this.#leases.isLive(picked.row, nowMs)) return { row: picked.row, drawn };
     }
+    return { row: undefined, drawn };
+  }
+
+  #lastResort(drawn: readonly string[], wish: AllocateRequest, nowMs: number): Choice {
     const since = this.#leases.lastResortSinceMs(nowMs);
-    const rows = this.#parts.candidates.lastResorts(selector, since, candidatePage);
+    const rows = this.#parts.candidates.lastResorts(wish.selector ?? {}, since, candidatePage);
     const last = pickCluster(
       rows.map((row) => candidateOf(row, true, wish)),
-      policy,
+      policyOf(wish),
       Math.random,
     );
     return { row: last?.row, drawn: [...drawn, ...rows.map((row) => row.cluster_id)] };
