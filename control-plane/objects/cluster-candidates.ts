@@ -69,7 +69,7 @@ export class ClusterCandidates {
 
   #lastResort(drawn: readonly string[], wish: AllocateRequest, nowMs: number): Choice {
     const since = this.#leases.lastResortSinceMs(nowMs);
-    const rows = this.#parts.candidates.lastResorts(wish.selector ?? {}, since, candidatePage);
+    const rows = this.#parts.candidates.lastResorts(wantsOf(wish), since, candidatePage);
     const last = pickCluster(
       rows.map((row) => candidateOf(row, true, wish)),
       policyOf(wish),
