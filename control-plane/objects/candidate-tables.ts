@@ -118,9 +118,9 @@ export class CandidateTables {
   }
 
   /** Suspects whose links broke after `sinceMs`, and which have room and what is wanted: for want of better ones. */
-  lastResorts(selector: AllocationSelector, sinceMs: number, limit: number): ClusterRow[] {
+  lastResorts(selector: Wants, sinceMs: number, limit: number): ClusterRow[] {
     const lately = `clusters.state = 'suspect' AND clusters.link_lost_at > ${Math.floor(sinceMs)}`;
-    const found = this.#source(selector, `${lately} AND clusters.locked = 0 AND clusters.draining = 0`);
+    const found = this.#source(selector, offered.replace("clusters.state = 'ready'", lately));
     return this.#select(found, "1 ORDER BY clusters.load LIMIT ?", limit);
   }
 
