@@ -53,7 +53,7 @@ describe("a cluster whose address the master tries", () => {
     expect(await link.next()).toEqual({ text: "pong" });
   });
 
-  it("is not given while nobody answers there, is told so, and tried again", async () => {
+  it("[SEC-62] is not given while nobody answers there, is told that and no more, and tried again", async () => {
     await setProbing(true, localMasterUrl);
     const cluster = await startCluster({ port: 1 }, undefined, localMasterUrl);
     await vi.waitFor(async () => expect((await stateOf(cluster)).fault).toBe("refused"), 5_000);
