@@ -17,6 +17,12 @@ export const beatCell = 0;
 /** Which hook runs. */
 export const markCell = 1;
 
+/** Beside this file, in the sources and in a built package. */
+const threadFile = new URL(
+  import.meta.url.endsWith(".ts") ? "./watchdog-thread.ts" : "./watchdog-thread.js",
+  import.meta.url,
+);
+
 /**
  * Watches the main thread from a thread of its own. When the main thread has not turned for too long, as in a hook that
  * loops for ever, it says where on standard error and kills the process with SIGKILL: nothing gentler reaches a thread that
@@ -40,7 +46,7 @@ export class Watchdog implements HookWatch {
     const lookEveryMs = Math.max(10, Math.min(1_000, timeoutMs / 10));
     const orders = { cells: this.#cells.buffer, plugins, timeoutMs, lookEveryMs };
     this.#beats = setInterval(() => Atomics.add(this.#cells, beatCell, 1), lookEveryMs / 2).unref();
-    this.#thread = new Worker(new URL("./watchdog-thread.ts", import.meta.url), { workerData: orders, execArgv: [] });
+    this.#thread = new Worker(threadFile, { workerData: orders, execArgv: [] });
     this.#thread.unref();
   }
 
