@@ -6,6 +6,7 @@ export { PlayerSession } from "./objects/player-session.ts";
 export { RateLimiter } from "./objects/rate-limiter.ts";
 export { RecordKeeper } from "./objects/record-keeper.ts";
 export { RegistryShard } from "./objects/registry-shard.ts";
+export { WaitingRoom } from "./objects/waiting-room.ts";
 export { WorldMap } from "./objects/world-map.ts";
 
 const app = createApp();

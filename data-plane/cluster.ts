@@ -401,7 +401,7 @@ class Server implements ClusterServer {
   }
 
   #createRequest(certificate: CertificateKeeper, address: ClusterAddress): RegisterRequest {
-    const { instance, serverName, region, maxConnections, tags } = this.#settings;
+    const { instance, serverName, region, maxConnections, tags, joinRatePerSecond } = this.#settings;
     const wssUrl = this.#webSocketUrl(address);
     return {
       instance,
@@ -414,6 +414,8 @@ class Server implements ClusterServer {
       capacity: maxConnections,
       protocol: versions,
       tags,
+      // Left out rather than sent as 0: a master of an earlier version refuses what it does not know.
+      ...(joinRatePerSecond === 0 ? {} : { joinRatePerSecond }),
       software,
     };
   }

@@ -69,6 +69,25 @@ export interface AllocateRequest {
   readonly avoid?: readonly string[] | undefined;
   /** For operators: say why each candidate won or lost. */
   readonly explain?: boolean | undefined;
+  /** Take a place in the waiting room where there is no seat now. Spec: docs/PROTOCOL.md, section 10. */
+  readonly wait?: boolean | undefined;
+  /** `place` of the 202 before, when the request is repeated. It is no part of what the `Idempotency-Key` stands for. */
+  readonly place?: string | undefined;
+}
+
+/** 202 of `POST /v1/allocate`, and of a party's: repeat the request, with the same key, after `retryAfterSeconds`. */
+export interface Waiting {
+  readonly status: "waiting";
+  /** Names what waits, for giving it up. */
+  readonly reservationId: string;
+  /** Signed; for this player, this queue and this key alone. Opaque. */
+  readonly place: string;
+  /** From 1: the first in line. */
+  readonly position: number;
+  /** How long it will take yet, by how fast others were served lately; `null` while that is not known. */
+  readonly estimateSeconds: number | null;
+  /** As the header `Retry-After`. The place is kept for four times as long, at least for 15 s. */
+  readonly retryAfterSeconds: number;
 }
 
 /** Most entries of `avoid`. */
@@ -144,6 +163,10 @@ export const candidateReasons = [
   "starting",
   "silent",
   "full",
+  /** Others wait for its seats. */
+  "awaited",
+  /** It takes no more joins for a moment. */
+  "join-rate",
   "label",
   "tag",
   "counter",
@@ -202,6 +225,8 @@ export interface RegisterRequest {
   readonly gameBuild?: string | undefined;
   /** How long tickets for this cluster can be used; the master's own setting unless given. */
   readonly ticketLifetimeSeconds?: number | undefined;
+  /** How many may join in a second, on average; any number unless given. Those who come faster wait. */
+  readonly joinRatePerSecond?: number | undefined;
   /** The parts of a world that it can carry. */
   readonly world?: WorldAnnouncement | undefined;
 }

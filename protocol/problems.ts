@@ -56,6 +56,8 @@ export const problems = {
   NO_CLUSTER_AVAILABLE: { status: 503, advice: "retry", title: "No cluster has room." },
   CLUSTER_NOT_FOUND: { status: 404, advice: "fix", title: "There is no such cluster." },
   CLUSTER_FULL: { status: 409, advice: "retry", title: "This cluster is full." },
+  PLACE_INVALID: { status: 422, advice: "fix", title: "This is not a place in the waiting room for this request." },
+  WAITING_ROOM_FULL: { status: 503, advice: "retry", title: "The waiting room is full." },
   TOO_MANY_REGIONS: { status: 409, advice: "fix", title: "There are too many regions that the master does not name." },
   ASSERTION_INVALID: { status: 401, advice: "fix", title: "The cluster's assertion is not valid." },
   ASSERTION_REPLAYED: { status: 401, advice: "fix", title: "The cluster's assertion was used before." },

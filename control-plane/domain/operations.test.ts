@@ -21,6 +21,7 @@ function operation(changes: Partial<Operation> = {}): Operation {
     generation: 1,
     state: "recorded",
     shard: undefined,
+    queue: undefined,
     clusterId: undefined,
     expiresAt: undefined,
     answer: undefined,

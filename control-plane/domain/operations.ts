@@ -17,6 +17,8 @@ export interface Operation {
   readonly state: OperationState;
   /** The shard that was asked last; it may hold a seat for this operation. */
   readonly shard: string | undefined;
+  /** The queue of the waiting room that it has been to. */
+  readonly queue: string | undefined;
   readonly clusterId: string | undefined;
   /** Expiry of the ticket, in seconds since 1970. */
   readonly expiresAt: number | undefined;
@@ -119,11 +121,11 @@ export function forgettableOperations(operations: readonly Operation[], nowMs: n
 }
 
 /**
- * A digest of all that is asked for, independent of the order of its fields. Requests of the first release hash as they did then:
+ * A digest of all that is asked for, independent of the order of its fields; a place that comes with it is no part of it. Requests of the first release hash as they did then:
  * an allocation that a deploy interrupts can be repeated.
  */
 export async function hashAllocateRequest(request: AllocateRequest): Promise<string> {
-  const { clusterId, region, ...more } = request;
+  const { clusterId, region, place: _, ...more } = request;
   const rest = canonical(more);
   const text = JSON.stringify([clusterId ?? null, region ?? null, ...(rest === "{}" ? [] : [rest])]);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
@@ -131,7 +133,7 @@ export async function hashAllocateRequest(request: AllocateRequest): Promise<str
 }
 
 /** JSON with the fields of every object in one order, and without those that are `undefined`. */
-function canonical(value: unknown): string {
+export function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
   const fields = Object.entries(value)

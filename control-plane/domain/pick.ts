@@ -32,6 +32,8 @@ export interface Candidate extends LoadSigns {
   readonly live: boolean;
   /** What the client measured to it. */
   readonly latencyMs: number | undefined;
+  /** Why its room is not for this request: others wait for it, or it may not be filled faster. */
+  readonly withheld?: "awaited" | "join-rate" | undefined;
 }
 
 /** The policy that a request asks for. */
@@ -73,27 +75,29 @@ export function latencyScore(latencyMs: number | undefined, load: number): numbe
 
 /** Why a cluster cannot be given, or `undefined` when it can. */
 export function exclusionOf(
-  candidate: Pick<Candidate, "locked" | "draining" | "standby" | "starting" | "live"> & Occupancy,
-): "locked" | "draining" | "standby" | "starting" | "silent" | "full" | undefined {
+  candidate: Pick<Candidate, "locked" | "draining" | "standby" | "starting" | "live" | "withheld"> & Occupancy,
+  places = 1,
+): "locked" | "draining" | "standby" | "starting" | "silent" | "full" | "awaited" | "join-rate" | undefined {
   if (candidate.locked) return "locked";
   if (candidate.draining) return "draining";
   if (candidate.standby) return "standby";
   if (candidate.starting) return "starting";
   if (!candidate.live) return "silent";
-  return hasRoom(candidate) ? undefined : "full";
+  return hasRoom(candidate, places) ? candidate.withheld : "full";
 }
 
-/** The best candidate that can be given; one of several equals by chance. `random` is from 0 to below 1. */
+/** The best candidate that has so many places to give; one of several equals by chance. `random` is from 0 to below 1. */
 export function pickCluster<C extends Candidate>(
   candidates: readonly C[],
   policy: AllocationPolicy,
   random: () => number,
+  places = 1,
 ): C | undefined {
   let best: C | undefined;
   let bestScore = Number.POSITIVE_INFINITY;
   let ties = 0;
   for (const candidate of candidates) {
-    if (exclusionOf(candidate) !== undefined) continue;
+    if (exclusionOf(candidate, places) !== undefined) continue;
     const score = scoreOf(candidate, policy);
     if (score > bestScore) continue;
     ties = score < bestScore ? 1 : ties + 1;

@@ -60,9 +60,14 @@ export function occupiedPlaces(cluster: Occupancy): number {
  */
 export const maxSeatsPerCluster = 100_000;
 
-export function hasRoom(cluster: Occupancy): boolean {
+export function hasRoom(cluster: Occupancy, places = 1): boolean {
+  return freePlaces(cluster) >= places;
+}
+
+/** How many more a cluster has room for. */
+export function freePlaces(cluster: Occupancy): number {
   const limit = cluster.capacity === 0 ? maxSeatsPerCluster : Math.min(cluster.capacity, maxSeatsPerCluster);
-  return occupiedPlaces(cluster) < limit;
+  return Math.max(0, limit - occupiedPlaces(cluster));
 }
 
 /** Gives `request` a seat, or the seat that it has already. `seat` is the player's seat on that cluster, if any. */

@@ -8,7 +8,7 @@ import { readMasterSettings } from "../settings.ts";
 import { requirePlayer } from "./identity.ts";
 import { ProblemError, problemOfRefusal } from "./problem.ts";
 import { bodyProblems, jsonAnswer, jsonBody, type MasterHono, playerSecurity, problemAnswers } from "./route-parts.ts";
-import { allocateSchema } from "./allocation-schemas.ts";
+import { allocateSchema, waitingSchema } from "./allocation-schemas.ts";
 import { allocationSchema } from "./schemas.ts";
 import { playerSession } from "../objects/remote.ts";
 
@@ -36,6 +36,10 @@ const allocate = createRoute({
   },
   responses: {
     200: jsonAnswer("A ticket. Join before it expires.", allocationSchema),
+    202: jsonAnswer(
+      "With `wait`, where there is no seat now: a place in the waiting room. Repeat the request, with the same key, after `Retry-After`.",
+      waitingSchema,
+    ),
     ...problemAnswers(
       ...bodyProblems,
       "UNAUTHENTICATED",
@@ -51,6 +55,8 @@ const allocate = createRoute({
       "NO_CLUSTER_AVAILABLE",
       "CLUSTER_NOT_FOUND",
       "CLUSTER_FULL",
+      "PLACE_INVALID",
+      "WAITING_ROOM_FULL",
     ),
   },
 });
@@ -59,7 +65,7 @@ const giveBack = createRoute({
   method: "delete",
   path: "/v1/allocate/{reservationId}",
   tags,
-  summary: "Give the seat back",
+  summary: "Give the seat back, or the place in the waiting room",
   description:
     "You can have it again at once. Others can have it as soon as its ticket cannot be used any more. Repeating this is harmless.",
   security: playerSecurity,
@@ -92,6 +98,10 @@ export function addAllocationRoutes(app: OpenAPIHono<MasterHono>): void {
       "the player's session",
     );
     if (!answer.ok) throw problemOfRefusal(answer);
+    if ("waiting" in answer) {
+      context.header("retry-after", String(answer.waiting.retryAfterSeconds));
+      return context.json(answer.waiting, 202);
+    }
     // Decoding and encoding what JSON.stringify made gives the same bytes.
     const allocation: Allocation = JSON.parse(answer.answer);
     return context.json(allocation, 200);
@@ -101,7 +111,7 @@ export function addAllocationRoutes(app: OpenAPIHono<MasterHono>): void {
     const { playerId } = await requirePlayer(context);
     const { reservationId } = context.req.valid("param");
     const answer = await withDeadline(
-      playerSession(context.env, playerId).cancel(reservationId),
+      playerSession(context.env, playerId).cancel(reservationId, playerId),
       objectCallTimeoutMs,
       "the player's session",
     );

@@ -4,12 +4,14 @@ import type {
   AllocationExplanation,
   AllocationSelector,
   ExplainedCandidate,
+  Waiting,
 } from "../../protocol/index.ts";
 import { allocationPolicies, candidateReasons, maxAvoidedClusters, shardOutcomes } from "../../protocol/index.ts";
 import { maxLatencies, maxLatencyMs } from "../domain/latency.ts";
 import { factName } from "../domain/report-schema.ts";
 import { maxFacts } from "../domain/selector.ts";
 import { isRegion, regionOfCluster } from "../domain/sharding.ts";
+import { maxPlaceChars } from "../objects/waiting-place.ts";
 
 /** A tag of a cluster. */
 export const tag = z.string().regex(/^[^\p{C}]{1,32}$/u, "Expected 1 to 32 printable characters.");
@@ -86,12 +88,35 @@ export const allocateSchema = z
         example: ["default.Zm9vYmFyYmF6cXV4MTIzNA"],
       }),
     explain: z.boolean().optional().openapi({ description: "For operators: say why each candidate won or lost." }),
+    wait: z
+      .boolean()
+      .optional()
+      .openapi({ description: "Take a place in the waiting room where there is no seat now." }),
+    place: z
+      .string()
+      .max(maxPlaceChars)
+      .optional()
+      .openapi({ description: "`place` of the 202 before, when the request is repeated." }),
   } satisfies Record<keyof AllocateRequest, z.ZodType>)
   .refine(({ policy, latencies = {} }) => policy !== "latency" || Object.keys(latencies).length > 0, {
     path: ["latencies"],
     error: "Expected measurements, since the policy is latency.",
   })
   .openapi("AllocateRequest") satisfies z.ZodType<AllocateRequest>;
+
+export const waitingSchema = z
+  .object({
+    status: z.literal("waiting"),
+    reservationId: z.string().openapi({ description: "`DELETE /v1/allocate/{reservationId}` gives the place up." }),
+    place: z.string().openapi({ description: "Signed, for this player, queue and key. Opaque." }),
+    position: z.number().openapi({ description: "From 1: the first in line.", example: 12 }),
+    estimateSeconds: z
+      .number()
+      .nullable()
+      .openapi({ description: "By how fast others were served lately; null while unknown." }),
+    retryAfterSeconds: z.number(),
+  } satisfies Record<keyof Waiting, z.ZodType>)
+  .openapi("Waiting") satisfies z.ZodType<Waiting>;
 
 const candidateSchema = z.object({
   clusterId: z.string(),

@@ -188,6 +188,7 @@ export const registerSchema = z
     gameBuild: gameBuild.optional(),
     ticketLifetimeSeconds: ticketLifetime.optional(),
     world: worldAnnouncementSchema.optional(),
+    joinRatePerSecond: z.number().min(0.01).max(10_000).optional(),
   } satisfies Fields<RegisterRequest>)
   .openapi("RegisterRequest") satisfies z.ZodType<RegisterRequest>;
 

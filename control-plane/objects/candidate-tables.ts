@@ -27,6 +27,9 @@ export interface CandidateQuery {
   /** Those that do not come into question, by id. */
   readonly without: readonly string[];
   readonly limit: number;
+  /** How many places one cluster has to have; 1 unless given. */
+  readonly places?: number | undefined;
+  readonly nowMs: number;
 }
 
 interface Clause {
@@ -84,19 +87,20 @@ export class CandidateTables {
    * Those of the clusters with room that come into question first. Those without a limit that have more than enough to do are
    * among them only where there are no others.
    */
-  promising({ policy, selector, without, limit }: CandidateQuery): ClusterRow[] {
-    const found = withoutThese(this.#source(selector, offered), without);
+  promising({ policy, selector, without, limit, places = 1, nowMs }: CandidateQuery): ClusterRow[] {
+    const open = (condition: string) =>
+      roomFor(withoutThese(this.#source(selector, condition), without), places, nowMs);
+    const found = open(offered);
     const byLoad = policy === "packed" ? "clusters.load DESC" : "clusters.load";
     // Of one more than that, some are drawn.
     const most = policy === "distributed" ? limit + 1 : limit;
     const rows = this.#select(found, `clusters.load < 1 ORDER BY ${byLoad} LIMIT ?`, most);
     if (rows.length === 0) return this.#select(found, "clusters.capacity = 0 ORDER BY clusters.load LIMIT ?", limit);
-    return rows.length > limit ? this.#drawn(selector, without, limit) : rows;
+    return rows.length > limit ? this.#drawn(open(offeredById), limit) : rows;
   }
 
   /** Some clusters with room, drawn by chance: ids are digests, so those that follow a random one are as good as random. */
-  #drawn(selector: Wants, without: readonly string[], limit: number): ClusterRow[] {
-    const found = withoutThese(this.#source(selector, offeredById), without);
+  #drawn(found: Clause, limit: number): ClusterRow[] {
     const region = this.#sql.exec<{ region: string }>("SELECT region FROM clusters LIMIT 1").one().region;
     const start = `${region}.${toBase64Url(crypto.getRandomValues(new Uint8Array(16)))}`;
     const page = (side: string, most: number) =>
@@ -134,10 +138,20 @@ export class CandidateTables {
       .toArray();
   }
 
+  /** The most players that one of the clusters that have what is wanted could take, were it empty. */
+  largest(selector: Wants): number {
+    const rows = this.#select(
+      this.#source(selector, offered),
+      "1 ORDER BY (CASE clusters.capacity WHEN 0 THEN 1e9 ELSE clusters.capacity END) DESC LIMIT 1",
+    );
+    const capacity = rows[0]?.capacity;
+    return capacity === 0 ? Number.POSITIVE_INFINITY : (capacity ?? 0);
+  }
+
   /** What this shard has to offer. */
-  digest(shard: string): ShardDigest {
+  digest(shard: string, nowMs: number): ShardDigest {
     const best = (policy: AllocationPolicy, limit: number) =>
-      this.promising({ policy, selector: {}, without: [], limit });
+      this.promising({ policy, selector: {}, without: [], limit, nowMs });
     const { clusters } = this.#sql
       .exec<{ clusters: number }>(`SELECT count(*) AS clusters FROM clusters WHERE ${offered}`)
       .one();
@@ -196,5 +210,17 @@ function withoutThese(source: Clause, clusterIds: readonly string[]): Clause {
   return {
     sql: `${source.sql} AND clusters.cluster_id NOT IN (SELECT value FROM json_each(?))`,
     bindings: [...source.bindings, JSON.stringify(clusterIds)],
+  };
+}
+
+/** Of those clusters, the ones that may be joined now, by so many at a time. */
+function roomFor(source: Clause, places: number, nowMs: number): Clause {
+  const several =
+    places === 1
+      ? ""
+      : " AND (clusters.capacity = 0 OR clusters.capacity - clusters.seats - max(0, clusters.players - clusters.joined) >= ?)";
+  return {
+    sql: `${source.sql} AND clusters.next_join_at <= ?${several}`,
+    bindings: [...source.bindings, nowMs, ...(places === 1 ? [] : [places])],
   };
 }

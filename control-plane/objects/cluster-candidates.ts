@@ -4,12 +4,25 @@ import { explainCandidates } from "../domain/explanation.ts";
 import { latencyToCluster, measuredClusters } from "../domain/latency.ts";
 import { type Candidate, exclusionOf, pickCluster, policyOf } from "../domain/pick.ts";
 import { type ClusterFacts, unmetBy, wantsOf } from "../domain/selector.ts";
+import type { QueuePass } from "../domain/waiting-gate.ts";
+import type { QueueWish } from "../domain/waiting-queue.ts";
 import type { RegistryLeases } from "./registry-leases.ts";
+import type { RegistryQueues } from "./registry-queues.ts";
 import type { ClusterRow } from "./registry-rows.ts";
+import type { SeatRequest } from "./seat-request.ts";
 import type { ShardParts } from "./shard-parts.ts";
 
 /** How many clusters are compared. */
 const candidatePage = 16;
+
+/** For whom a cluster is chosen. */
+export interface Seeker {
+  readonly pass?: QueuePass | undefined;
+  /** How many seats on one cluster; 1 unless given. */
+  readonly places?: number | undefined;
+  /** Whether clusters that are to be avoided are out of the question. */
+  readonly sparing?: boolean | undefined;
+}
 
 interface RowCandidate extends Candidate {
   readonly row: ClusterRow;
@@ -25,31 +38,41 @@ interface Choice {
 export class ClusterCandidates {
   readonly #parts: ShardParts;
   readonly #leases: RegistryLeases;
+  readonly #queues: RegistryQueues;
 
-  constructor(parts: ShardParts, leases: RegistryLeases) {
+  constructor(parts: ShardParts, leases: RegistryLeases, queues: RegistryQueues) {
     this.#parts = parts;
     this.#leases = leases;
+    this.#queues = queues;
   }
 
   /**
    * The cluster to give, and those that it was compared with. Clusters that the wish wants avoided come into question only where
    * there is no other, and with `sparing` not even then. [ALLOC-12]
    */
-  pick(wish: AllocateRequest, nowMs: number, sparing: boolean): Choice {
+  pick(wish: AllocateRequest, seeker: Seeker, nowMs: number): Choice {
     const avoid = wish.avoid ?? [];
-    const choice = this.#pickWithout(avoid, wish, nowMs);
-    if (choice.row !== undefined || sparing) return choice;
-    const any = avoid.length === 0 ? choice : this.#pickWithout([], wish, nowMs);
-    return any.row === undefined ? this.#lastResort(any.drawn, wish, nowMs) : any;
+    const choice = this.#pickWithout(avoid, wish, seeker, nowMs);
+    if (choice.row !== undefined || seeker.sparing === true) return choice;
+    const any = avoid.length === 0 ? choice : this.#pickWithout([], wish, seeker, nowMs);
+    return any.row === undefined ? this.#lastResort(any.drawn, wish, seeker, nowMs) : any;
   }
 
-  #pickWithout(without: readonly string[], wish: AllocateRequest, nowMs: number): Choice {
+  #pickWithout(without: readonly string[], wish: AllocateRequest, seeker: Seeker, nowMs: number): Choice {
     const policy = policyOf(wish);
     const selector = wantsOf(wish);
+    const { places } = seeker;
     let drawn: readonly string[] = [];
     // A dead lease among the candidates makes all leases be looked at, which takes the dead ones out: twice is enough.
     for (let attempt = 0; attempt < 2; attempt += 1) {
-      const rows = this.#parts.candidates.promising({ policy, selector, without, limit: candidatePage });
+      const rows = this.#parts.candidates.promising({
+        policy,
+        selector,
+        without,
+        limit: candidatePage,
+        places,
+        nowMs,
+      });
       const measured =
         policy === "latency" ? measuredClusters(wish.latencies ?? {}).filter((id) => !without.includes(id)) : [];
       const byId = new Map(
@@ -57,9 +80,10 @@ export class ClusterCandidates {
       );
       drawn = [...byId.keys()];
       const picked = pickCluster(
-        [...byId.values()].map((row) => candidateOf(row, true, wish)),
+        [...byId.values()].map((row) => candidateOf(row, true, wish, this.withheld(row, seeker, nowMs))),
         policy,
         Math.random,
+        places,
       );
       if (picked === undefined) break;
       if (this.#leases.isLive(picked.row, nowMs)) return { row: picked.row, drawn };
@@ -67,29 +91,46 @@ export class ClusterCandidates {
     return { row: undefined, drawn };
   }
 
-  #lastResort(drawn: readonly string[], wish: AllocateRequest, nowMs: number): Choice {
+  #lastResort(drawn: readonly string[], wish: AllocateRequest, seeker: Seeker, nowMs: number): Choice {
     const since = this.#leases.lastResortSinceMs(nowMs);
     const rows = this.#parts.candidates.lastResorts(wantsOf(wish), since, candidatePage);
     const last = pickCluster(
-      rows.map((row) => candidateOf(row, true, wish)),
+      rows.map((row) => candidateOf(row, true, wish, this.withheld(row, seeker, nowMs))),
       policyOf(wish),
       Math.random,
+      seeker.places,
     );
     return { row: last?.row, drawn: [...drawn, ...rows.map((row) => row.cluster_id)] };
+  }
+
+  /** Why a cluster's room is not for this one. */
+  withheld(row: ClusterRow, { pass }: Seeker, nowMs: number): "awaited" | "join-rate" | undefined {
+    return this.#queues.withheld(row, () => this.factsOf(row), pass, nowMs);
+  }
+
+  /** Clusters with room for those who wait for them, as they were seen last. */
+  roomy(wish: QueueWish, nowMs: number): readonly ClusterRow[] {
+    const { candidates } = this.#parts;
+    const { clusterId } = wish;
+    const selector = wantsOf(wish);
+    const rows =
+      clusterId === undefined
+        ? candidates.promising({ policy: "load", selector, without: [], limit: candidatePage, nowMs })
+        : candidates.named([clusterId], selector);
+    return rows.filter((row) => this.#leases.isLive(row, nowMs));
   }
 
   /** Why a cluster that was asked for by its id cannot be given; that it is full is for its seats to say. */
   refusalOf(row: ClusterRow, wish: AllocateRequest, nowMs: number): string | undefined {
     const why = exclusionOf(candidateOf(row, this.#leases.isLive(row, nowMs), wish));
     if (why !== undefined && why !== "full") return `is ${why} now`;
-    const unmet = unmetBy(wantsOf(wish), this.#factsOf(row));
+    const unmet = unmetBy(wantsOf(wish), this.factsOf(row));
     return unmet === undefined ? undefined : `does not have the ${unmet.replace("-", " ")} that is asked for`;
   }
 
   /** Why each of the shard's clusters won or lost, going by the last look at all leases. Nothing, unless the request wants to know. */
   explain(
-    shard: string,
-    wish: AllocateRequest,
+    { shard, wish, pass }: Pick<SeatRequest, "shard" | "wish" | "pass">,
     choice: { readonly winner: ClusterRow | undefined; readonly drawn: readonly string[] },
   ): readonly ExplainedCandidate[] {
     if (wish.explain !== true) return [];
@@ -101,9 +142,10 @@ export class ClusterCandidates {
     const rows = row === undefined ? [...shown.values()] : [row, ...[...shown.values()].slice(1)];
     const { winner, drawn } = choice;
     return explainCandidates(
-      rows.map((each) =>
-        Object.assign(candidateOf(each, each.state === "ready", wish), { facts: this.#factsOf(each) }),
-      ),
+      rows.map((each) => {
+        const withheld = this.withheld(each, { pass }, Date.now());
+        return Object.assign(candidateOf(each, each.state === "ready", wish, withheld), { facts: this.factsOf(each) });
+      }),
       {
         shard,
         policy: policyOf(wish),
@@ -116,7 +158,7 @@ export class ClusterCandidates {
     );
   }
 
-  #factsOf(row: ClusterRow): ClusterFacts {
+  factsOf(row: ClusterRow): ClusterFacts {
     const labels: ClusterFacts["labels"] = JSON.parse(row.labels);
     const tags: ClusterFacts["tags"] = JSON.parse(row.tags);
     const counters: ClusterFacts["counters"] = JSON.parse(row.counters);
@@ -125,10 +167,16 @@ export class ClusterCandidates {
   }
 }
 
-function candidateOf(row: ClusterRow, live: boolean, wish: AllocateRequest): RowCandidate {
+function candidateOf(
+  row: ClusterRow,
+  live: boolean,
+  wish: AllocateRequest,
+  withheld?: RowCandidate["withheld"],
+): RowCandidate {
   return {
     row,
     live,
+    withheld,
     clusterId: row.cluster_id,
     capacity: row.capacity,
     seats: row.seats,

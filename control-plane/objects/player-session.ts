@@ -1,6 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { signTicket } from "../../auth/ticket.ts";
-import type { Allocation, AllocateRequest } from "../../protocol/index.ts";
+import type { Allocation, AllocateRequest, Waiting } from "../../protocol/index.ts";
 import { authorityAfterUse, type FenceOrder } from "../domain/authority.ts";
 import {
   forgettableOperations,
@@ -13,6 +13,8 @@ import {
 import { askingOrder } from "../domain/shard-choice.ts";
 import { toBase64Url } from "../domain/sharding.ts";
 import { createTicketClaims } from "../domain/ticket-claims.ts";
+import type { QueuePass } from "../domain/waiting-gate.ts";
+import { queueOf } from "../domain/waiting-queue.ts";
 import { failpoint } from "../failpoint.ts";
 import { logEvent } from "../log.ts";
 import { readLimits } from "../limit-settings.ts";
@@ -29,7 +31,10 @@ import { AllocationAccount, type ExplainedSeat } from "./allocation-account.ts";
 import type { SeatAnswer } from "./seat-request.ts";
 import { shardsToAsk } from "./shard-directory.ts";
 import { currentSigningKey } from "./signing-key.ts";
-import { keyRing, registryShard } from "./remote.ts";
+import { keyRing, registryShard, waitingRoom } from "./remote.ts";
+import { isPlace } from "./waiting-place.ts";
+import type { Departure } from "./waiting-room.ts";
+import { visitQueue } from "./waiting-visit.ts";
 
 /** Who asks for what. The route has verified the player and the shapes. */
 export interface AllocationOrder {
@@ -40,11 +45,17 @@ export interface AllocationOrder {
 }
 
 /** The allocation as JSON text: the same bytes for every retry. */
-export type AllocationAnswer = { readonly ok: true; readonly answer: string } | Refusal;
+export type AllocationAnswer =
+  | { readonly ok: true; readonly answer: string }
+  | { readonly ok: true; readonly waiting: Waiting }
+  | Refusal;
 
 interface Fence extends FenceOrder {
   readonly playerId: string;
 }
+
+/** What a session tells other objects, and must not lose: an older session's shard, or a queue of the waiting room. */
+type SessionMessage = Fence | (Departure & { readonly kind: "leave" });
 
 /** A call that is being worked on. It lives in memory alone: when the object stops, so does the call. */
 interface Attempt {
@@ -64,7 +75,7 @@ const attemptTimeoutMs = 30_000;
  */
 export class PlayerSession extends DurableObject<Env> {
   readonly #tables: PlayerTables;
-  readonly #outbox: Outbox<Fence>;
+  readonly #outbox: Outbox<SessionMessage>;
   readonly #costs: PlayerCosts;
   #isKnown: boolean;
   #attempt: Attempt | undefined;
@@ -76,13 +87,19 @@ export class PlayerSession extends DurableObject<Env> {
     if (this.#isKnown) migrateStorage(context.storage, playerMigrations);
     this.#tables = new PlayerTables(context.storage.sql);
     this.#costs = new PlayerCosts(context.storage.sql);
-    this.#outbox = new Outbox<Fence>(context.storage.sql, Date.now, (message) => this.#deliver(message));
+    this.#outbox = new Outbox<SessionMessage>(context.storage.sql, Date.now, (message) => this.#deliver(message));
   }
 
   /** Allocates, or answers a retry with what its key has come to. */
   async allocate(order: AllocationOrder): Promise<AllocationAnswer> {
     const key = order.idempotencyKey;
     const bodyHash = await hashAllocateRequest(order.request);
+    if (!(await this.#holdsPlace(order))) {
+      return refuse(
+        "PLACE_INVALID",
+        "This place is not of this player, request and key. Send it with the request that it came for.",
+      );
+    }
     this.#makeKnown();
     const nowMs = Date.now();
     const known = this.#tables.operation(key);
@@ -96,12 +113,20 @@ export class PlayerSession extends DurableObject<Env> {
     const attempt: Attempt = { key, startedAtMs: nowMs };
     this.#attempt = attempt;
     try {
-      const operation = step.kind === "resume" ? step.operation : this.#record(key, bodyHash, nowMs);
+      const operation = step.kind === "resume" ? step.operation : this.#record(order, bodyHash, nowMs);
       failpoint("allocate.recorded");
       return await this.#carryOut(operation, order, attempt);
     } finally {
       if (this.#attempt === attempt) this.#attempt = undefined;
     }
+  }
+
+  /** Whether the place that comes with a request, if any, was given to this player, for this request, under this key. */
+  async #holdsPlace({ playerId, idempotencyKey, request }: AllocationOrder): Promise<boolean> {
+    if (request.place === undefined) return true;
+    if (!this.#isKnown || this.#tables.operation(idempotencyKey) === undefined) return false;
+    const { name: queue } = await queueOf(request);
+    return isPlace(this.env, { playerId, queue, idempotencyKey }, request.place);
   }
 
   #makeKnown(): void {
@@ -116,12 +141,17 @@ export class PlayerSession extends DurableObject<Env> {
   }
 
   /** Step 1: the operation, its generation, and the end of older ones that never came to a ticket. */
-  #record(key: string, bodyHash: string, nowMs: number): Operation {
+  #record({ playerId, idempotencyKey: key, request }: AllocationOrder, bodyHash: string, nowMs: number): Operation {
     const tables = this.#tables;
+    const waits = request.wait === true;
     const reservationId = toBase64Url(crypto.getRandomValues(new Uint8Array(16)));
     const abandoned = tables.operations().filter((operation) => operation.state === "recorded");
     const operation = this.ctx.storage.transactionSync((): Operation => {
-      for (const older of abandoned) tables.setOperationState(older.key, "cancelled");
+      for (const older of abandoned) {
+        tables.setOperationState(older.key, "cancelled");
+        // Who goes on waiting keeps the place, whatever the key.
+        if (!waits) this.#leaveQueue(older, playerId);
+      }
       const recorded: Operation = {
         key,
         bodyHash,
@@ -129,6 +159,7 @@ export class PlayerSession extends DurableObject<Env> {
         generation: tables.nextGeneration(),
         state: "recorded",
         shard: undefined,
+        queue: undefined,
         clusterId: undefined,
         expiresAt: undefined,
         answer: undefined,
@@ -143,8 +174,8 @@ export class PlayerSession extends DurableObject<Env> {
   }
 
   async #carryOut(operation: Operation, order: AllocationOrder, attempt: Attempt): Promise<AllocationAnswer> {
-    const seat = await this.#reserve(operation, order, attempt);
-    if (!seat.ok) return seat;
+    const seat = await this.#seat(operation, order, attempt);
+    if (!seat.ok || "waiting" in seat) return seat;
     failpoint("allocate.seated");
     const settings = readMasterSettings(this.env);
     const ring = keyRing(this.env);
@@ -166,23 +197,74 @@ export class PlayerSession extends DurableObject<Env> {
     failpoint("allocate.signed");
     const explained = explanation === undefined ? {} : { explanation };
     const allocation: Allocation = { ticket, reservationId, expiresAt, cluster, ...explained };
-    return this.#commit(operation, attempt, seat.cluster.id, allocation);
+    return this.#commit(operation, order, attempt, allocation);
+  }
+
+  /** A seat; or a place in the waiting room, for who wants to wait. */
+  async #seat(
+    operation: Operation,
+    order: AllocationOrder,
+    attempt: Attempt,
+  ): Promise<ExplainedSeat | { readonly ok: true; readonly waiting: Waiting }> {
+    // Who waits asks the queue, not the shards, unless one of them may have a seat for this operation already.
+    if (operation.queue === undefined || operation.shard !== undefined) {
+      const seat = await this.#reserve(operation, order, attempt);
+      if (seat.ok || seat.waitable !== true || order.request.wait !== true) return seat;
+    }
+    const queue = await queueOf(order.request);
+    const cost =
+      operation.queue === undefined
+        ? this.#costs.spend(["waitingPlacesPerHour"], readLimits(this.env), Date.now())
+        : undefined;
+    if (cost?.allowed === false) {
+      return refuse("RATE_LIMITED", "Too many places in the waiting room. Try again later.", cost.retryAfterSeconds);
+    }
+    if (!this.#queueUp(operation, attempt, queue.name)) return takenOver();
+    failpoint("waiting.recorded");
+    const { reservationId, key: idempotencyKey } = operation;
+    const { playerId } = order;
+    const visit = await visitQueue(this.env, { visitor: playerId, reservationId, size: 1 }, queue, idempotencyKey);
+    if (!visit.ok) return visit;
+    failpoint("waiting.visited");
+    if (visit.pass === undefined) return { ok: true, waiting: visit.waiting };
+    const seat = await this.#reserve({ ...operation, shard: undefined }, order, attempt, visit.pass);
+    if (seat.ok || seat.waitable !== true) return seat;
+    // Somebody from another queue was quicker: the place is still the same.
+    return this.#queueUp(operation, attempt, queue.name) ? { ok: true, waiting: visit.waiting } : takenOver();
+  }
+
+  /** Notes that no shard has a seat for the operation, and where it waits. */
+  #queueUp(operation: Operation, attempt: Attempt, queue: string): boolean {
+    if (this.#attempt !== attempt || this.#tables.operation(operation.key)?.state !== "recorded") return false;
+    this.#tables.setOperationQueue(operation.key, queue);
+    return true;
+  }
+
+  /** To be called in the transaction that ends an operation. */
+  #leaveQueue({ queue, reservationId }: Operation, playerId: string, clusterId?: string): void {
+    if (queue === undefined) return;
+    this.#outbox.put(queue, { kind: "leave", visitor: playerId, reservationId, clusterId });
   }
 
   /** Step 2: asks shard after shard; which one is recorded before it is asked, since it may have a seat for us ever after. */
-  async #reserve(operation: Operation, order: AllocationOrder, attempt: Attempt): Promise<ExplainedSeat> {
+  async #reserve(
+    operation: Operation,
+    order: AllocationOrder,
+    attempt: Attempt,
+    pass?: QueuePass,
+  ): Promise<ExplainedSeat> {
     const { request: wish, playerId } = order;
     const { reservationId, generation } = operation;
     const { ticketLifetimeSeconds: lifetimeSeconds, shards: map } = readMasterSettings(this.env);
     const names = await shardsToAsk(this.env, wish);
     const shards = [...new Set(operation.shard === undefined ? names : [operation.shard, ...names])];
     const account = new AllocationAccount(wish, shards);
-    let refusal =
+    let refusal: Refusal =
       wish.clusterId === undefined
         ? refuse("NO_CLUSTER_AVAILABLE", "No cluster has room now. Try again shortly.", 5)
         : refuse("CLUSTER_NOT_FOUND", "There is no such cluster. GET /v1/clusters lists those that there are.");
     for (const { shard, sparing } of askingOrder(shards, wish.avoid ?? [], map)) {
-      if (this.#attempt !== attempt) return refuse("ALLOCATION_IN_PROGRESS", "Another call has taken over.", 1);
+      if (this.#attempt !== attempt) return takenOver();
       this.#tables.setOperationShard(operation.key, shard);
       failpoint("allocate.asking");
       const seat = await withDeadline<SeatAnswer>(
@@ -194,6 +276,7 @@ export class PlayerSession extends DurableObject<Env> {
           shard,
           wish,
           sparing,
+          pass,
         }),
         objectCallTimeoutMs,
         "a registry shard",
@@ -204,21 +287,22 @@ export class PlayerSession extends DurableObject<Env> {
       // Any other answer is about the one cluster that was asked for, or about this operation: no other shard would say better.
       if (seat.code !== (wish.clusterId === undefined ? "NO_CLUSTER_AVAILABLE" : "CLUSTER_NOT_FOUND")) break;
     }
-    const { code, detail, retryAfterSeconds } = refusal;
-    return { ...refuse(code, detail, retryAfterSeconds), explanation: account.explanation() };
+    const { code, detail, retryAfterSeconds, waitable } = refusal;
+    return { ...refuse(code, detail, retryAfterSeconds), waitable, explanation: account.explanation() };
   }
 
   /** Step 3: the ticket is stored with its operation, and older tickets lose their seats. Only then may it leave. */
   async #commit(
     operation: Operation,
+    { playerId }: AllocationOrder,
     attempt: Attempt,
-    clusterId: string,
     allocation: Allocation,
   ): Promise<AllocationAnswer> {
     const tables = this.#tables;
+    const clusterId = allocation.cluster.id;
     const current = tables.operation(operation.key);
     if (this.#attempt !== attempt || current?.state !== "recorded") {
-      return refuse("ALLOCATION_IN_PROGRESS", "Another call has taken over. Repeat the request.", 1);
+      return takenOver();
     }
     const answer = JSON.stringify(allocation);
     const committed: Operation = {
@@ -230,24 +314,34 @@ export class PlayerSession extends DurableObject<Env> {
     };
     this.ctx.storage.transactionSync(() => {
       tables.putOperation(committed);
+      this.#leaveQueue(committed, playerId, clusterId);
       for (const older of supersededBy(tables.operations(), committed, Date.now())) {
         tables.setOperationState(older.key, "cancelled");
+        this.#leaveQueue(older, playerId);
       }
     });
     failpoint("allocate.committed");
     await this.#schedule();
+    if (this.#outbox.nextDueAtMs() !== undefined) this.ctx.waitUntil(this.#outbox.deliverDue());
     return { ok: true, answer };
   }
 
   /**
-   * Gives a seat back. Its ticket can still be shown to the cluster, so the seat is free for others once it cannot be used any
+   * Gives a seat back, or a place in the waiting room. Its ticket can still be shown to the cluster, so the seat is free for others once it cannot be used any
    * more; for this player at once.
    */
-  cancel(reservationId: string): { readonly ok: true } | Refusal {
+  async cancel(reservationId: string, playerId: string): Promise<{ readonly ok: true } | Refusal> {
     const operation = this.#isKnown ? this.#tables.operationOf(reservationId) : undefined;
     if (operation === undefined) return refuse("NOT_FOUND", "You have no such reservation.");
     if (operation.state === "consumed") return refuse("TICKET_CONSUMED", "The ticket of this reservation has joined.");
-    if (isUnused(operation, Date.now())) this.#tables.setOperationState(operation.key, "cancelled");
+    if (isUnused(operation, Date.now())) {
+      this.ctx.storage.transactionSync(() => {
+        this.#tables.setOperationState(operation.key, "cancelled");
+        this.#leaveQueue(operation, playerId);
+      });
+      await this.#schedule();
+      this.ctx.waitUntil(this.#outbox.deliverDue());
+    }
     return { ok: true };
   }
 
@@ -319,9 +413,19 @@ export class PlayerSession extends DurableObject<Env> {
     this.ctx.waitUntil(told.catch((error: unknown) => logEvent("warn", "session.withdraw_failed", { error })));
   }
 
-  async #deliver({ target, payload }: OutboxMessage<Fence>): Promise<void> {
+  async #deliver({ target, payload }: OutboxMessage<SessionMessage>): Promise<void> {
+    if ("kind" in payload) {
+      const { kind: _, ...departure } = payload;
+      failpoint("waiting.leaving");
+      await withDeadline(waitingRoom(this.env, target).leave(departure), objectCallTimeoutMs, "the waiting room");
+      return;
+    }
     const { clusterId, generation, playerId } = payload;
     const told = registryShard(this.env, target).fence({ clusterId, generation, playerId });
     await withDeadline(told, objectCallTimeoutMs, "a registry shard");
   }
+}
+
+function takenOver(): Refusal {
+  return refuse("ALLOCATION_IN_PROGRESS", "Another call has taken over. Repeat the request.", 1);
 }

@@ -31,6 +31,8 @@ export const playerMigrations: readonly string[] = [
   // What the player has asked for lately: see PlayerCosts.
   "ALTER TABLE session ADD COLUMN costs TEXT NOT NULL DEFAULT '';",
   outboxSourceSchema,
+  // The queue of the waiting room to which an operation has been.
+  "ALTER TABLE operations ADD COLUMN queue TEXT;",
 ];
 
 interface OperationRow extends Record<string, SqlStorageValue> {
@@ -40,6 +42,7 @@ interface OperationRow extends Record<string, SqlStorageValue> {
   generation: number;
   state: OperationState;
   shard: string | null;
+  queue: string | null;
   cluster_id: string | null;
   expires_at: number | null;
   answer: string | null;
@@ -77,6 +80,7 @@ export class PlayerTables {
         generation: row.generation,
         state: row.state,
         shard: row.shard ?? undefined,
+        queue: row.queue ?? undefined,
         clusterId: row.cluster_id ?? undefined,
         expiresAt: row.expires_at ?? undefined,
         answer: row.answer ?? undefined,
@@ -86,14 +90,15 @@ export class PlayerTables {
 
   putOperation(operation: Operation): void {
     this.#sql.exec(
-      `INSERT OR REPLACE INTO operations (key, body_hash, reservation_id, generation, state, shard, cluster_id, expires_at,
-         answer, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT OR REPLACE INTO operations (key, body_hash, reservation_id, generation, state, shard, queue, cluster_id,
+         expires_at, answer, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       operation.key,
       operation.bodyHash,
       operation.reservationId,
       operation.generation,
       operation.state,
       operation.shard ?? null,
+      operation.queue ?? null,
       operation.clusterId ?? null,
       operation.expiresAt ?? null,
       operation.answer ?? null,
@@ -107,6 +112,11 @@ export class PlayerTables {
 
   setOperationShard(key: string, shard: string): void {
     this.#sql.exec("UPDATE operations SET shard = ? WHERE key = ?", shard, key);
+  }
+
+  /** The operation waits in a queue: no shard has a seat for it. */
+  setOperationQueue(key: string, queue: string): void {
+    this.#sql.exec("UPDATE operations SET queue = ?, shard = NULL WHERE key = ?", queue, key);
   }
 
   deleteOperations(keys: readonly string[]): void {

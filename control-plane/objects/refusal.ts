@@ -9,6 +9,8 @@ export interface Refusal {
   readonly retryAfterSeconds?: number | undefined;
   /** Of an allocation that was to be explained. */
   readonly explanation?: AllocationExplanation | undefined;
+  /** Whether what is missing is a free seat, which may come: somebody may wait for it. */
+  readonly waitable?: boolean | undefined;
 }
 
 export function refuse(code: ProblemCode, detail: string, retryAfterSeconds?: number): Refusal {

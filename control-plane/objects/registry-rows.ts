@@ -111,6 +111,12 @@ export const registryMigrations: readonly string[] = [
   CREATE INDEX clusters_by_lost_link ON clusters (link_lost_at) WHERE link_lost_at > 0;
   CREATE INDEX clusters_by_probe ON clusters (probe_at) WHERE probe_at > 0;
   `,
+  // How fast a cluster may be filled (see `JoinRate`), and the queues that wait for seats of this shard (see `QueueGate`).
+  `
+  ALTER TABLE clusters ADD COLUMN join_rate REAL;
+  ALTER TABLE clusters ADD COLUMN next_join_at REAL NOT NULL DEFAULT 0;
+  CREATE TABLE queue_gates (queue TEXT PRIMARY KEY, gate TEXT NOT NULL, until_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 export interface ClusterRow extends Record<string, SqlStorageValue> {
@@ -141,6 +147,8 @@ export interface ClusterRow extends Record<string, SqlStorageValue> {
   standby: number;
   fragment_lifetimes: string;
   tick_ms: number | null;
+  join_rate: number | null;
+  next_join_at: number;
   seats: number;
   joined: number;
   players: number;

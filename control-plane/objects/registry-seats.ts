@@ -3,12 +3,17 @@ import { JoinBudget, maxReportsPerSecond, maxUnbackedJoins, ReportBudget } from 
 import { applyReport, countUnbackedJoins, type ReportEffects } from "../domain/reports.ts";
 import { isVacant, maxSeatsPerCluster, reserveSeat, type Seat, withdrawHold, withoutJoin } from "../domain/seats.ts";
 import { Tally } from "../domain/tally.ts";
+import { nextJoinAtMs } from "../domain/join-rate.ts";
+import { wantsOf } from "../domain/selector.ts";
+import type { CapacityNote } from "../domain/waiting-calls.ts";
+import type { QueueGate } from "../domain/waiting-gate.ts";
 import { failpoint } from "../failpoint.ts";
 import { logEvent } from "../log.ts";
 import { ClusterCandidates } from "./cluster-candidates.ts";
 import type { AllocatedCluster, SeatAnswer, SeatRequest } from "./seat-request.ts";
 import { refuse, type Refusal } from "./refusal.ts";
 import type { RegistryLeases } from "./registry-leases.ts";
+import { joinRateOf, RegistryQueues } from "./registry-queues.ts";
 import type { ClusterRow } from "./registry-rows.ts";
 import type { ShardParts } from "./shard-parts.ts";
 
@@ -19,6 +24,7 @@ const maxPendingJoins = 2 * maxUnbackedJoins;
 export class RegistrySeats {
   readonly #parts: ShardParts;
   readonly #leases: RegistryLeases;
+  readonly #queues: RegistryQueues;
   readonly #candidates: ClusterCandidates;
   readonly #budget = new ReportBudget();
   readonly #joinBudget = new JoinBudget();
@@ -28,7 +34,8 @@ export class RegistrySeats {
   constructor(parts: ShardParts, leases: RegistryLeases) {
     this.#parts = parts;
     this.#leases = leases;
-    this.#candidates = new ClusterCandidates(parts, leases);
+    this.#queues = new RegistryQueues(parts);
+    this.#candidates = new ClusterCandidates(parts, leases, this.#queues);
   }
 
   /** The seat that the operation has, or a new one. Asking again gives the same. */
@@ -52,17 +59,47 @@ export class RegistrySeats {
       );
     }
     const why = this.#candidates.refusalOf(row, request.wish, nowMs);
-    if (why === undefined) return this.#seatAt(row, [clusterId], request, nowMs);
+    const withheld = why === undefined ? this.#withheldFrom(row, request, nowMs) : undefined;
+    if (why === undefined && withheld === undefined) return this.#seatAt(row, [clusterId], request, nowMs);
     const candidates = this.#explain(request, { winner: undefined, drawn: [] });
+    if (withheld !== undefined) {
+      const detail = `The cluster ${clusterId} ${withheld}. Choose another one, or try again shortly.`;
+      return { ...refuse("CLUSTER_FULL", detail, 2), waitable: true, candidates };
+    }
     const detail = `The cluster ${clusterId} ${why}. Choose another one.`;
     return { ...refuse("NO_CLUSTER_AVAILABLE", detail, 5), candidates };
   }
 
+  /** Why somebody who has no seat on the cluster gets none now, although it has room. */
+  #withheldFrom(row: ClusterRow, { playerId, pass }: SeatRequest, nowMs: number): string | undefined {
+    const why = this.#candidates.withheld(row, { pass }, nowMs);
+    if (why === undefined || this.#parts.tables.seat(row.cluster_id, playerId) !== undefined) return undefined;
+    return why === "awaited" ? "has others waiting for its seats" : "takes no more players for a moment";
+  }
+
   #reserveAnywhere(request: SeatRequest, nowMs: number): SeatAnswer {
-    const { row, drawn } = this.#candidates.pick(request.wish, nowMs, request.sparing);
+    const { row, drawn } = this.#candidates.pick(request.wish, request, nowMs);
     if (row !== undefined) return this.#seatAt(row, drawn, request, nowMs);
     const candidates = this.#explain(request, { winner: undefined, drawn });
-    return { ...refuse("NO_CLUSTER_AVAILABLE", "No cluster has room now. Try again shortly.", 5), candidates };
+    const refusal = refuse("NO_CLUSTER_AVAILABLE", "No cluster has room now. Try again shortly.", 5);
+    return { ...refusal, waitable: true, candidates };
+  }
+
+  /** A queue says who waits, and learns where there is room for those who do. */
+  attend(gate: QueueGate, withLargest: boolean, nowMs: number): CapacityNote {
+    this.#queues.note(gate, nowMs);
+    const { clusterId } = gate.wish;
+    const rows = this.#candidates.roomy(gate.wish, nowMs);
+    const rooms = this.#queues.capacity(gate, rows, (row) => this.#candidates.factsOf(row), nowMs);
+    if (!withLargest) return { rooms, largest: 1 };
+    const named = clusterId === undefined ? undefined : this.#parts.tables.cluster(clusterId);
+    const largest =
+      clusterId === undefined
+        ? this.#parts.candidates.largest(wantsOf(gate.wish))
+        : named?.capacity === 0
+          ? Number.POSITIVE_INFINITY
+          : (named?.capacity ?? 0);
+    return { rooms, largest };
   }
 
   #seatAt(row: ClusterRow, drawn: readonly string[], request: SeatRequest, nowMs: number): SeatAnswer {
@@ -86,20 +123,28 @@ export class RegistrySeats {
               "RESERVATION_CANCELLED",
               "A newer allocation of this player took its place. Allocate with a new key.",
             );
-      return { ...refusal, candidates };
+      return { ...refusal, waitable: outcome.reason === "full", candidates };
     }
     failpoint("allocate.chosen");
     storage.transactionSync(() => {
       tables.putSeat(row.cluster_id, outcome.seat);
       records.reserved(row, before, request, { nowMs, expiresAt });
-      if (before === undefined) tables.addOccupancy(row.cluster_id, 1, 0);
+      if (before === undefined) {
+        tables.addOccupancy(row.cluster_id, 1, 0);
+        this.#countJoins(row, 1, nowMs);
+      }
     });
     failpoint("allocate.reserved");
     return { ok: true, expiresAt, lifetimeSeconds, cluster: allocatedCluster(row), candidates };
   }
 
-  #explain(request: SeatRequest, choice: Parameters<ClusterCandidates["explain"]>[2]) {
-    return this.#candidates.explain(request.shard, request.wish, choice);
+  #countJoins(row: ClusterRow, joins: number, nowMs: number): void {
+    const rate = joinRateOf(row);
+    if (rate !== undefined) this.#parts.tables.setNextJoin(row.cluster_id, nextJoinAtMs(rate, joins, nowMs));
+  }
+
+  #explain(request: SeatRequest, choice: Parameters<ClusterCandidates["explain"]>[1]) {
+    return this.#candidates.explain(request, choice);
   }
 
   /** Takes back a reservation for which no ticket was handed out. */

@@ -6,6 +6,8 @@ import type { FenceOrder } from "../domain/authority.ts";
 import type { ShardDigest } from "../domain/shard-choice.ts";
 import { admitsRegion, maxBroughtRegions, maxRegionsPerKey } from "../domain/region-cap.ts";
 import { homeShard, regionOfCluster, shardsForCluster, shardsOfRegion } from "../domain/sharding.ts";
+import type { CapacityNote } from "../domain/waiting-calls.ts";
+import type { QueueGate } from "../domain/waiting-gate.ts";
 import { failpoint } from "../failpoint.ts";
 import { logEvent } from "../log.ts";
 import { readLimits } from "../limit-settings.ts";
@@ -122,6 +124,7 @@ export class RegistryShard extends DurableObject<Env> {
       tables.putCluster({ clusterId, shard, boot, tokenHash, state, nowMs }, details);
       this.#reach.begin(clusterId, reached, nowMs);
       candidates.putFacts(clusterId, details);
+      tables.setJoinRate(clusterId, details.joinRatePerSecond);
       records.cluster("registered", { clusterId, name: details.name, shard, boot }, nowMs);
       this.#worlds.noteRegistration({ clusterId, shard, boot }, details, previous);
       for (const other of shardsForCluster(settings().shards, clusterId)) {
@@ -184,6 +187,11 @@ export class RegistryShard extends DurableObject<Env> {
     return this.#seats.reserve(request, Date.now());
   }
 
+  /** A queue of the waiting room says that it waits for seats of this shard; where there are some now. */
+  attend(gate: QueueGate, withLargest: boolean): CapacityNote {
+    return this.#seats.attend(gate, withLargest, Date.now());
+  }
+
   withdraw(reservationId: string): void {
     this.#seats.withdraw(reservationId);
   }
@@ -199,7 +207,7 @@ export class RegistryShard extends DurableObject<Env> {
   /** What this shard has to offer, and the regions that it was told of. */
   digest(shard: string): ShardDigest & { readonly regions: string[] } {
     const { candidates, registrations } = this.#parts;
-    return { ...candidates.digest(shard), regions: registrations.regions().map(({ region }) => region) };
+    return { ...candidates.digest(shard, Date.now()), regions: registrations.regions().map(({ region }) => region) };
   }
 
   /** Whether some cluster has not been given up here. */

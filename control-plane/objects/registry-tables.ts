@@ -212,6 +212,15 @@ export class RegistryTables {
     this.#sql.exec("UPDATE clusters SET load = ? WHERE cluster_id = ?", loadOf(row), clusterId);
   }
 
+  /** How fast a cluster wants to be filled; `undefined` for any rate. */
+  setJoinRate(clusterId: string, perSecond: number | undefined): void {
+    this.#sql.exec("UPDATE clusters SET join_rate = ? WHERE cluster_id = ?", perSecond ?? null, clusterId);
+  }
+
+  setNextJoin(clusterId: string, atMs: number): void {
+    this.#sql.exec("UPDATE clusters SET next_join_at = ? WHERE cluster_id = ?", atMs, clusterId);
+  }
+
   seat(clusterId: string, playerId: string): Seat | undefined {
     const row = this.#sql
       .exec<SeatRow>("SELECT * FROM seats WHERE cluster_id = ? AND player_id = ?", clusterId, playerId)

@@ -4,6 +4,7 @@ import type { PlayerSession } from "./player-session.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
 import type { RecordKeeper } from "./record-keeper.ts";
 import type { RegistryShard } from "./registry-shard.ts";
+import type { WaitingRoom } from "./waiting-room.ts";
 import type { WorldMap } from "./world-map.ts";
 
 /** An object's methods as they are seen from outside: every one takes a while. Answers are plain data. */
@@ -19,6 +20,7 @@ type RemoteShard = Remote<
   | "useAssertion"
   | "displace"
   | "reserve"
+  | "attend"
   | "withdraw"
   | "fence"
   | "listing"
@@ -71,6 +73,11 @@ function recordKeeperName(number: number): string {
 /** The map of a world. */
 export function worldMap(env: Env, name: string): Remote<WorldMap, "announce" | "withdraw" | "assign" | "map"> {
   return env.WORLD_MAP.getByName(name);
+}
+
+/** The waiting room of one queue, by its name. */
+export function waitingRoom(env: Env, queue: string): Remote<WaitingRoom, "visit" | "leave"> {
+  return env.WAITING_ROOM.getByName(queue);
 }
 
 /** The one key ring of this master. */

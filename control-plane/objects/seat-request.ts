@@ -1,4 +1,5 @@
 import type { AllocateRequest, Allocation, ExplainedCandidate } from "../../protocol/index.ts";
+import type { QueuePass } from "../domain/waiting-gate.ts";
 import type { Refusal } from "./refusal.ts";
 
 /** What a player's session asks a registry shard for. */
@@ -15,6 +16,8 @@ export interface SeatRequest {
   readonly wish: AllocateRequest;
   /** Whether clusters that the player wants avoided are out of the question, since another shard may have others. */
   readonly sparing: boolean;
+  /** The waiting room says that it is this player's turn. */
+  readonly pass?: QueuePass | undefined;
 }
 
 /** The cluster of a seat: what the player is told, and what goes into the ticket. */

@@ -41,7 +41,7 @@ function tagged(shard: string, clusterId: string, random: Uint8Array): Uint8Arra
 const keys = new Map<string, CryptoKey>();
 
 /** Another secret ends all sessions: clusters register again. */
-async function tagKey(env: object): Promise<CryptoKey> {
+export async function tagKey(env: object): Promise<CryptoKey> {
   const secret = readKeyEncryptionKey(env);
   const known = keys.get(secret);
   if (known !== undefined) return known;

@@ -66,6 +66,7 @@ export const settingTable = {
   advertisedHost: row("cluster", "advertised_host", host, undefined),
   advertisedPort: row("cluster", "advertised_port", integer(0, 65_535), 0),
   tags: row("cluster", "tags", words(16), []),
+  joinRatePerSecond: row("cluster", "join_rate_per_second", decimal(0, 10_000), 0),
   tickHz: row("cluster", "tick_hz", integer(1, 128), 30),
   maxFrameBytes: row(
     "cluster",

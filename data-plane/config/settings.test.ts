@@ -74,6 +74,7 @@ host = "0.0.0.0"
 advertised_host = "play.example.com"
 advertised_port = 443
 tags = ["pvp", "beta"]
+join_rate_per_second = 2.5
 tick_hz = 60
 max_frame_bytes = 1024
 ping_interval_ms = 1000
@@ -112,6 +113,7 @@ max_bytes_per_second = 4096
       advertisedHost: "play.example.com",
       advertisedPort: 443,
       tags: ["pvp", "beta"],
+      joinRatePerSecond: 2.5,
       tickHz: 60,
       maxFrameBytes: 1024,
       pingIntervalMs: 1000,

@@ -39,6 +39,8 @@ export interface ClusterSettings {
   readonly instance: string;
   readonly region: string;
   readonly tags: readonly string[];
+  /** How many players may join in a second, on average; those who come faster wait at the master. 0 means any number. */
+  readonly joinRatePerSecond: number;
   /** Simulation ticks a second. */
   readonly tickHz: number;
   /** Longest frame that a joined client may send. */
@@ -214,6 +216,7 @@ function readSettings(reader: SettingReader, folder: string): Omit<ClusterSettin
     masterUrl,
     region: reader.read(settingTable.region),
     tags: reader.read(settingTable.tags),
+    joinRatePerSecond: reader.read(settingTable.joinRatePerSecond),
     tickHz: reader.read(settingTable.tickHz),
     maxFrameBytes: reader.read(settingTable.maxFrameBytes),
     pingIntervalMs,

@@ -66,6 +66,7 @@ export function testSettings(overrides: Partial<ClusterSettings> = {}): ClusterS
   return {
     serverName: "Test",
     maxConnections: 0,
+    joinRatePerSecond: 0,
     port: 0,
     host: "127.0.0.1",
     advertisedHost: "127.0.0.1",

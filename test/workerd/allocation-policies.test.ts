@@ -1,29 +1,23 @@
 import { env, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { decodeJwt } from "jose";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { createClusterId, parseShardMap, shardOfCluster } from "../../control-plane/domain/sharding.ts";
 import { registryMigrations } from "../../control-plane/objects/registry-rows.ts";
 import { migrateStorage } from "../../control-plane/objects/schema.ts";
-import type { AllocateRequest, Allocation, PlayerSessionTokens, RegisterRequest } from "../../protocol/index.ts";
-import { assertionOf, enrolledKey, registration, requestRegistration, startCluster } from "./support/clusters.ts";
+import type { AllocateRequest, Allocation, PlayerSessionTokens } from "../../protocol/index.ts";
+import {
+  assertionOf,
+  enrolledKey,
+  registration,
+  requestRegistration,
+  startCluster,
+  startOn,
+  testShards,
+} from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 
-const shards = ["default.0", "eu.0", "eu.1"] as const;
-const map = parseShardMap(env.SHARDS);
-
-/** A cluster that registers at this very shard. */
-async function startOn(shard: (typeof shards)[number], changes: Partial<RegisterRequest> = {}) {
-  if (map === undefined) throw new Error("the tests have a shard map");
-  const region = shard.slice(0, shard.indexOf("."));
-  const key = await enrolledKey();
-  for (let index = 0; ; index += 1) {
-    const instance = `i${index}`;
-    const clusterId = await createClusterId(region, key.keyId, instance);
-    if (shardOfCluster(map, clusterId) === shard) return startCluster({ ...changes, region, instance }, key);
-  }
-}
+const shards = testShards;
 
 /** Which cluster each of `count` new players is given, one after the other. */
 async function placesOf(request: AllocateRequest, count: number): Promise<string[]> {

@@ -6,6 +6,7 @@ import {
   parseClusterPublicKey,
   signClusterAssertion,
 } from "../../../auth/cluster-assertion.ts";
+import { createClusterId, parseShardMap, shardOfCluster } from "../../../control-plane/domain/sharding.ts";
 import { withDeadline } from "../../../control-plane/objects/deadline.ts";
 import { readStoreSettings } from "../../../control-plane/settings.ts";
 import { enrolClusterKey } from "../../../control-plane/store/cluster-keys.ts";
@@ -117,6 +118,25 @@ export async function startCluster(
   const details = registration(changes);
   const response = await requestRegistration(details, await assertionOf(used, details.instance, audience));
   return new TestCluster(used, details, await expectJson(response, 200));
+}
+
+/** The shards of the tests' map, in two regions. */
+export const testShards = ["default.0", "eu.0", "eu.1"] as const;
+
+/** A cluster that registers at this very shard. */
+export async function startOn(
+  shard: (typeof testShards)[number],
+  changes: Partial<RegisterRequest> = {},
+): Promise<TestCluster> {
+  const map = parseShardMap(env.SHARDS);
+  if (map === undefined) throw new Error("the tests have a shard map");
+  const region = shard.slice(0, shard.indexOf("."));
+  const key = await enrolledKey();
+  for (let index = 0; ; index += 1) {
+    const instance = `i${index}`;
+    const clusterId = await createClusterId(region, key.keyId, instance);
+    if (shardOfCluster(map, clusterId) === shard) return startCluster({ ...changes, region, instance }, key);
+  }
 }
 
 export async function requestRegistration(body: unknown, assertion: string): Promise<Response> {

@@ -1,0 +1,71 @@
+import type { Place } from "./waiting-line.ts";
+
+/** A cluster with room, as its shard said a moment ago. */
+export interface ClusterRoom {
+  readonly clusterId: string;
+  /** How many more it takes now. */
+  readonly places: number;
+}
+
+/** What all shards together have for a queue. */
+export interface CapacityNote {
+  readonly rooms: readonly ClusterRoom[];
+  /** The most that any of the queue's clusters could ever take at a time, with nobody in it. */
+  readonly largest: number;
+}
+
+/** Whose turn it is. */
+export interface Calls {
+  /** Places that may reserve now, and where: one of several seats is held for on its cluster; others may go to any. */
+  readonly called: ReadonlyMap<number, string | undefined>;
+  /** Clusters whose seats are for parties, and for nobody else. */
+  readonly kept: ReadonlySet<string>;
+}
+
+/** For so long after it came, a party may be overtaken by those who fit where it does not. */
+export const overtakingMs = 30_000;
+
+/** How far down the line it is looked for somebody who can be served. */
+const maxConsidered = 1_000;
+
+/**
+ * Whose turn it is: the first in line, as many as there are seats. A party that fits nowhere lets others pass for a while; then
+ * the roomiest cluster is kept for it until it fits, while those behind are served from the others.
+ * Somebody who did not come again in time keeps the place, and nobody waits for it.
+ */
+export function callPlaces(places: readonly Place[], note: CapacityNote, nowMs: number): Calls {
+  const called = new Map<number, string | undefined>();
+  const kept = new Set<string>();
+  const rooms = note.rooms
+    .filter(({ places: free }) => free > 0)
+    .map(({ clusterId, places: free }) => ({ clusterId, places: free }));
+  let total = rooms.reduce((sum, room) => sum + room.places, 0);
+  for (const place of places.slice(0, maxConsidered)) {
+    if (total <= 0) break;
+    if (isAbsent(place, nowMs) || place.size > note.largest) continue;
+    const open = rooms.filter(({ clusterId }) => !kept.has(clusterId) || place.size > 1);
+    const fitting = open.filter((room) => room.places >= place.size);
+    // The tightest that fits: large gaps are for parties.
+    const room = fitting.reduce<(typeof rooms)[number] | undefined>(
+      (best, each) => (best === undefined || each.places < best.places ? each : best),
+      undefined,
+    );
+    if (room !== undefined) {
+      room.places -= place.size;
+      total -= place.size;
+      called.set(place.sequence, place.size > 1 ? room.clusterId : undefined);
+      if (place.size > 1) kept.add(room.clusterId);
+    } else if (place.size > 1 && nowMs - place.joinedAtMs >= overtakingMs) {
+      const roomiest = rooms.reduce((best, each) => (each.places > best.places ? each : best));
+      kept.add(roomiest.clusterId);
+      total -= roomiest.places;
+      roomiest.places = 0;
+    }
+  }
+  return { called, kept };
+}
+
+/** Whether the visitor of a place has not come again when it was told to. */
+export function isAbsent(place: Pick<Place, "dueAtMs">, nowMs: number): boolean {
+  return nowMs > place.dueAtMs;
+}

@@ -1,0 +1,74 @@
+import { describe, expect, it } from "vitest";
+import { isSpokenFor, type QueueGate } from "./waiting-gate.ts";
+import { queueOf } from "./waiting-queue.ts";
+
+const nowMs = 1_000_000;
+const clusterId = "eu.AAAAAAAAAAAAAAAAAAAAAA";
+const cluster = {
+  clusterId,
+  facts: { labels: { mode: "ctf" }, tags: ["pvp"], counters: { rooms: 3 }, gameBuild: "1", fragments: ["north"] },
+};
+
+function gate(changes: Partial<QueueGate> = {}): QueueGate {
+  return { queue: "q", wish: {}, sinceMs: nowMs - 5_000, untilMs: nowMs + 1, kept: [], saidAtMs: nowMs, ...changes };
+}
+
+describe("[WAIT-4] a cluster's seats are for those who wait", () => {
+  it.each([
+    ["for anything", {}],
+    ["for its region", { region: "eu" }],
+    ["for it alone", { clusterId }],
+    ["for what it has", { selector: { tags: ["pvp"], counters: { rooms: { min: 1 } } } }],
+  ])("%s", (_, wish) => {
+    expect(isSpokenFor(cluster, [gate({ wish })], undefined, nowMs)).toBe(true);
+  });
+
+  it.each([
+    ["for another region", { wish: { region: "us" } }],
+    ["for a region of a similar name", { wish: { region: "e" } }],
+    ["for another cluster", { wish: { clusterId: "eu.BBBBBBBBBBBBBBBBBBBBBB" } }],
+    ["for what it does not have", { wish: { selector: { tags: ["pve"] } } }],
+    ["no longer", { untilMs: nowMs }],
+  ])("but not if they wait %s", (_, changes) => {
+    expect(isSpokenFor(cluster, [gate(changes)], undefined, nowMs)).toBe(false);
+  });
+
+  it("but for their own queue, and for who waits for longer in another", () => {
+    const own = { queue: "q", sinceMs: nowMs };
+    expect(isSpokenFor(cluster, [gate()], own, nowMs)).toBe(false);
+    expect(isSpokenFor(cluster, [gate()], { queue: "other", sinceMs: nowMs - 5_000 }, nowMs)).toBe(false);
+    expect(isSpokenFor(cluster, [gate()], { queue: "other", sinceMs: nowMs - 4_999 }, nowMs)).toBe(true);
+    expect(isSpokenFor(cluster, [], undefined, nowMs)).toBe(false);
+  });
+
+  it("[WAIT-9] a cluster that is kept is for the party whose turn it is there", () => {
+    const gates = [gate({ kept: [clusterId] })];
+    expect(isSpokenFor(cluster, gates, { queue: "q", sinceMs: 0 }, nowMs)).toBe(true);
+    expect(isSpokenFor(cluster, gates, { queue: "q", sinceMs: 0, clusterId }, nowMs)).toBe(false);
+  });
+});
+
+describe("[WAIT-3] one queue", () => {
+  const name = async (request: Parameters<typeof queueOf>[0]) => (await queueOf(request)).name;
+
+  it("is for all who want the same, however they say it", async () => {
+    const selector = { tags: ["a", "b", "a"], labels: { x: "1", y: "2" } };
+    const same = { labels: { y: "2", x: "1" }, tags: ["b", "a"], counters: {} };
+    expect(await name({ region: "eu", selector, policy: "packed", wait: true })).toBe(
+      await name({ region: "eu", selector: same, latencies: { eu: 5 } }),
+    );
+    expect(await name({})).toBe(await name({ selector: { tags: [] } }));
+    expect(await name({ clusterId, region: "eu" })).toBe(await name({ clusterId }));
+  });
+
+  it("is not for those who want something else", async () => {
+    const requests = [
+      {},
+      { region: "eu" },
+      { clusterId },
+      { selector: { tags: ["a"] } },
+      { selector: { gameBuild: "a" } },
+    ];
+    expect(new Set(await Promise.all(requests.map(name))).size).toBe(requests.length);
+  });
+});

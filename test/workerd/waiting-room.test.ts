@@ -1,0 +1,360 @@
+import { env } from "cloudflare:workers";
+import { abortAllDurableObjects, evictAllDurableObjects, runInDurableObject } from "cloudflare:test";
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { queueOf } from "../../control-plane/domain/waiting-queue.ts";
+import type { WaitingRoom } from "../../control-plane/worker.ts";
+import type { AllocateRequest, Allocation, PlayerSessionTokens, SeatRef, Waiting } from "../../protocol/index.ts";
+import {
+  assertionOf,
+  enrolledKey,
+  registration,
+  requestRegistration,
+  seatOf,
+  startCluster,
+  startOn,
+  type TestCluster,
+  testShards,
+} from "./support/clusters.ts";
+import { call, expectJson, expectProblem } from "./support/master.ts";
+import { allocate, logIn, requestAllocation } from "./support/players.ts";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A player who waits: the same request under the same key, again and again. */
+class Waiter {
+  readonly player: PlayerSessionTokens;
+  readonly request: AllocateRequest;
+  readonly key = crypto.randomUUID();
+  waiting: Waiting | undefined;
+
+  constructor(player: PlayerSessionTokens, request: AllocateRequest) {
+    this.player = player;
+    this.request = { wait: true, ...request };
+  }
+
+  /** Asks once: the ticket, or `undefined` for a place. */
+  async ask(): Promise<Allocation | undefined> {
+    const place = this.waiting === undefined ? {} : { place: this.waiting.place };
+    const response = await requestAllocation(this.player, { ...this.request, ...place }, this.key);
+    if (response.status === 200) return response.json<Allocation>();
+    this.waiting = await expectJson<Waiting>(response, 202);
+    return undefined;
+  }
+
+  /** Asks until it has a ticket. */
+  async served(): Promise<Allocation> {
+    return vi.waitUntil(() => this.ask(), { timeout: 15_000, interval: 200 });
+  }
+}
+
+async function newWaiter(request: AllocateRequest): Promise<Waiter> {
+  const waiter = new Waiter(await logIn(), request);
+  expect(await waiter.ask()).toBeUndefined();
+  return waiter;
+}
+
+interface Guest {
+  readonly player: PlayerSessionTokens;
+  readonly allocation: Allocation;
+}
+
+/** Fills the cluster; who is in. */
+async function fill(cluster: TestCluster, count = cluster.details.capacity): Promise<Guest[]> {
+  const guests: Guest[] = [];
+  for (let index = 0; index < count; index += 1) {
+    const player = await logIn();
+    guests.push({ player, allocation: await allocate(player, { clusterId: cluster.id }) });
+  }
+  return guests;
+}
+
+function seatsOf(guests: readonly Guest[]): SeatRef[] {
+  return guests.map(({ player, allocation }) => seatOf(player.player, allocation.ticket));
+}
+
+/** The guests are in the game. */
+async function join(cluster: TestCluster, guests: readonly Guest[]): Promise<void> {
+  await cluster.report({ players: guests.length, joined: seatsOf(guests) });
+}
+
+/** The guests join and leave: their seats are free. */
+async function leave(cluster: TestCluster, guests: readonly Guest[]): Promise<void> {
+  await join(cluster, guests);
+  await cluster.report({ players: 0, left: seatsOf(guests) });
+}
+
+describe("a crowd that waits", () => {
+  let players: readonly PlayerSessionTokens[];
+
+  beforeAll(async () => {
+    players = await Promise.all(Array.from({ length: 200 }, () => logIn()));
+  });
+
+  it("[WAIT-1] [WAIT-3] of 200 gets 100 tickets and 100 places in order, and is served in that order", async () => {
+    const tag = "crowd-waits";
+    const sizes = testShards.flatMap((shard, index) =>
+      [10, index === 0 ? 24 : 23].map((capacity) => ({ shard, capacity })),
+    );
+    const clusters = await Promise.all(sizes.map(({ shard, capacity }) => startOn(shard, { capacity, tags: [tag] })));
+    const waiters = players.map((player) => new Waiter(player, { selector: { tags: [tag] } }));
+    const answers = await Promise.all(waiters.map((waiter) => waiter.ask()));
+    const inside = waiters.filter((_, index) => answers[index] !== undefined);
+    expect(inside).toHaveLength(100);
+    const line = waiters
+      .filter(({ waiting }) => waiting !== undefined)
+      .toSorted((a, b) => (a.waiting?.position ?? 0) - (b.waiting?.position ?? 0));
+    expect(line.map(({ waiting }) => waiting?.position)).toEqual(Array.from({ length: 100 }, (_, index) => index + 1));
+
+    const served: Waiter[] = [];
+    for (const count of [1, 7, 23]) {
+      const cluster = clusters.find(({ details }) => details.capacity >= count);
+      if (cluster === undefined) throw new Error("one is large enough");
+      const guests = waiters.flatMap((waiter, index): Guest[] => {
+        const allocation = answers[index];
+        return allocation?.cluster.id === cluster.id ? [{ player: waiter.player, allocation }] : [];
+      });
+      clusters.splice(clusters.indexOf(cluster), 1);
+      await leave(cluster, guests.slice(0, count));
+      const next = line.slice(served.length, served.length + count);
+      await vi.waitFor(
+        async () => {
+          // All at once, and the last in line first.
+          const left = line.filter((waiter) => !served.includes(waiter)).toReversed();
+          const asked = await Promise.all(left.map(async (waiter) => ({ waiter, got: await waiter.ask() })));
+          served.push(...asked.filter(({ got }) => got !== undefined).map(({ waiter }) => waiter));
+          expect(new Set(served)).toEqual(new Set([...served.slice(0, served.length), ...next]));
+        },
+        { timeout: 20_000, interval: 300 },
+      );
+      expect(new Set(served)).toEqual(new Set(line.slice(0, served.length)));
+    }
+    expect(served).toHaveLength(31);
+  }, 120_000);
+});
+
+describe("nobody overtakes", () => {
+  it("[WAIT-3] [WAIT-4] [SEC-51] a newcomer, however it asks, gets no seat for which others wait", async () => {
+    const tags = ["overtaking", "also"];
+    const cluster = await startOn("eu.1", { capacity: 2, tags, counters: { rooms: 3 } });
+    const guests = await fill(cluster);
+    const [first, second] = [
+      await newWaiter({ region: "eu", selector: { tags } }),
+      await newWaiter({ region: "eu", selector: { tags: tags.toReversed() } }),
+    ];
+    expect([first.waiting?.position, second.waiting?.position]).toEqual([1, 2]);
+    await leave(cluster, guests.slice(0, 1));
+    for (const request of [
+      { region: "eu", selector: { tags } },
+      { region: "eu", policy: "packed", selector: { tags: ["also"] } },
+      { selector: { tags, counters: { rooms: { min: 0 } } } },
+    ] as const) {
+      await expectProblem(await requestAllocation(await logIn(), request), "NO_CLUSTER_AVAILABLE");
+    }
+    await expectProblem(await requestAllocation(await logIn(), { clusterId: cluster.id }), "CLUSTER_FULL");
+    expect(await second.ask()).toBeUndefined();
+    expect((await first.served()).cluster.id).toBe(cluster.id);
+    // Somebody in another queue came later.
+    const third = await newWaiter({ clusterId: cluster.id });
+    await leave(cluster, guests.slice(1));
+    expect(await third.ask()).toBeUndefined();
+    expect((await second.served()).cluster.id).toBe(cluster.id);
+    expect(await third.ask()).toBeUndefined();
+  });
+
+  it("[WAIT-4] but who has a seat keeps it", async () => {
+    const cluster = await startCluster({ capacity: 1 });
+    const [guest] = await fill(cluster);
+    await newWaiter({ clusterId: cluster.id });
+    if (guest === undefined) throw new Error("one is in");
+    expect((await allocate(guest.player, { clusterId: cluster.id })).cluster.id).toBe(cluster.id);
+  });
+});
+
+describe("a place", () => {
+  it.each(Object.entries({ evicted: evictAllDurableObjects, aborted: abortAllDurableObjects }))(
+    "[WAIT-2] outlives that all objects are %s, and ends in one ticket, the same for every retry",
+    async (_, lose) => {
+      const cluster = await startCluster({ capacity: 1 });
+      const guests = await fill(cluster);
+      const waiters = [await newWaiter({ clusterId: cluster.id }), await newWaiter({ clusterId: cluster.id })];
+      await lose();
+      for (const [index, waiter] of waiters.toReversed().entries()) {
+        expect(await waiter.ask()).toBeUndefined();
+        expect(waiter.waiting?.position).toBe(2 - index);
+      }
+      await leave(cluster, guests);
+      await lose();
+      await expectProblem(await requestAllocation(await logIn(), { clusterId: cluster.id }), "CLUSTER_FULL");
+      const [first, second] = waiters;
+      const ticket = await first?.served();
+      await lose();
+      expect(await first?.ask()).toEqual(ticket);
+      expect(await second?.ask()).toBeUndefined();
+      await vi.waitFor(async () => {
+        await second?.ask();
+        expect(second?.waiting?.position).toBe(1);
+      }, 20_000);
+    },
+    60_000,
+  );
+
+  it("[WAIT-2] is kept by a player who comes with another key", async () => {
+    const cluster = await startCluster({ capacity: 1 });
+    await fill(cluster);
+    const first = await newWaiter({ clusterId: cluster.id });
+    const second = await newWaiter({ clusterId: cluster.id });
+    const again = new Waiter(first.player, { clusterId: cluster.id });
+    expect(await again.ask()).toBeUndefined();
+    await second.ask();
+    expect([again.waiting?.position, second.waiting?.position]).toEqual([1, 2]);
+    await expectProblem(await requestAllocation(first.player, first.request, first.key), "RESERVATION_CANCELLED");
+  });
+
+  it("[WAIT-5] is given up by DELETE, and those behind move up", async () => {
+    const cluster = await startCluster({ capacity: 1 });
+    await fill(cluster);
+    const [first, second] = [await newWaiter({ clusterId: cluster.id }), await newWaiter({ clusterId: cluster.id })];
+    const path = `/v1/allocate/${first.waiting?.reservationId}`;
+    await expectProblem(await call("DELETE", path, { token: second.player.accessToken }), "NOT_FOUND");
+    expect((await call("DELETE", path, { token: first.player.accessToken })).status).toBe(204);
+    expect((await call("DELETE", path, { token: first.player.accessToken })).status).toBe(204);
+    await vi.waitFor(async () => {
+      await second.ask();
+      expect(second.waiting?.position).toBe(1);
+    }, 5_000);
+    await expectProblem(await requestAllocation(first.player, first.request, first.key), "RESERVATION_CANCELLED");
+  });
+
+  it("[WAIT-5] is lost to who stays away for long, and the object goes when nobody waits", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const cluster = await startCluster({ capacity: 1 });
+    await fill(cluster);
+    const [first, second] = [await newWaiter({ clusterId: cluster.id }), await newWaiter({ clusterId: cluster.id })];
+    for (let index = 0; index < 5; index += 1) {
+      vi.setSystemTime(Date.now() + 4_000);
+      await cluster.report();
+      await second.ask();
+    }
+    expect(second.waiting?.position).toBe(1);
+    // Who comes back is at the end.
+    await first.ask();
+    expect(first.waiting?.position).toBe(2);
+    vi.setSystemTime(Date.now() + 20_000);
+    const { name } = await queueOf({ clusterId: cluster.id });
+    await runInDurableObject(env.WAITING_ROOM.getByName(name), async (room: WaitingRoom, { storage }) => {
+      await room.alarm();
+      expect(storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'places'").toArray()).toEqual([]);
+    });
+    await cluster.report();
+    expect(await second.ask()).toBeUndefined();
+    expect(second.waiting?.position).toBe(1);
+  });
+
+  it("[WAIT-6] [SEC-50] serves its own player, request and key alone", async () => {
+    const cluster = await startCluster({ capacity: 1 });
+    const other = await startCluster({ capacity: 1 });
+    for (const each of [cluster, other]) await fill(each);
+    const [mine, yours] = [await newWaiter({ clusterId: cluster.id }), await newWaiter({ clusterId: cluster.id })];
+    const place = mine.waiting?.place ?? "";
+    const elsewhere = await newWaiter({ clusterId: other.id });
+    const [sequence, tag = ""] = place.split("~");
+    const tries: readonly (readonly [Waiter, string, string])[] = [
+      [yours, yours.key, place],
+      [elsewhere, elsewhere.key, place],
+      [mine, crypto.randomUUID(), place],
+      [mine, mine.key, `${sequence}0~${tag}`],
+      [mine, mine.key, `${sequence}~${"A".repeat(22)}`],
+      [mine, mine.key, ""],
+      [mine, mine.key, "0~💥"],
+    ];
+    for (const [waiter, key, stolen] of tries) {
+      const response = await requestAllocation(waiter.player, { ...waiter.request, place: stolen }, key);
+      await expectProblem(response, "PLACE_INVALID");
+    }
+    const long = await requestAllocation(mine.player, { ...mine.request, place: "1".repeat(41) }, mine.key);
+    await expectProblem(long, "INVALID_FIELD");
+    expect(await mine.ask()).toBeUndefined();
+    expect(mine.waiting?.position).toBe(1);
+  });
+});
+
+describe("without a wish to wait", () => {
+  it("[WAIT-10] and with one, the answer says when to come again, as a header too", async () => {
+    const cluster = await startCluster({ capacity: 1 });
+    await fill(cluster);
+    const response = await requestAllocation(await logIn(), { clusterId: cluster.id, wait: true });
+    const waiting = await expectJson<Waiting>(response, 202);
+    expect(response.headers.get("retry-after")).toBe(String(waiting.retryAfterSeconds));
+    expect(waiting).toMatchObject({ status: "waiting", position: 1, estimateSeconds: null });
+    expect(waiting.retryAfterSeconds).toBeGreaterThanOrEqual(1);
+  });
+
+  it("[WAIT-1] the answers are as they were", async () => {
+    const cluster = await startCluster({ capacity: 1, tags: ["no-wait"] });
+    await fill(cluster);
+    const player = await logIn();
+    for (const wait of [undefined, false]) {
+      await expectProblem(await requestAllocation(player, { clusterId: cluster.id, wait }), "CLUSTER_FULL");
+      const anywhere = { selector: { tags: ["no-wait"] }, wait };
+      await expectProblem(await requestAllocation(player, anywhere), "NO_CLUSTER_AVAILABLE");
+    }
+  });
+
+  it("[WAIT-1] nor does anybody wait for what is not there or cannot be given", async () => {
+    const cluster = await startCluster({ capacity: 1, gameBuild: "1" });
+    const player = await logIn();
+    const missing = { clusterId: "default.AAAAAAAAAAAAAAAAAAAAAA", wait: true };
+    await expectProblem(await requestAllocation(player, missing), "CLUSTER_NOT_FOUND");
+    const build = { clusterId: cluster.id, selector: { gameBuild: "2" }, wait: true };
+    await expectProblem(await requestAllocation(player, build), "NO_CLUSTER_AVAILABLE");
+    await expectProblem(await requestAllocation(player, { region: "nowhere", wait: true }), "NO_CLUSTER_AVAILABLE");
+  });
+});
+
+describe("a declared join rate", () => {
+  it("[WAIT-7] lets so many in at a time, and the others wait their turn", async () => {
+    const cluster = await startCluster({ capacity: 100, joinRatePerSecond: 2 });
+    const waiters = await Promise.all(
+      Array.from({ length: 8 }, async () => new Waiter(await logIn(), { clusterId: cluster.id })),
+    );
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const served: Waiter[] = [];
+    for (let second = 0; second < 4; second += 1) {
+      const asked = [];
+      for (const waiter of waiters)
+        if (!served.includes(waiter) && (await waiter.ask()) !== undefined) asked.push(waiter);
+      served.push(...asked);
+      expect(asked).toHaveLength(2);
+      vi.setSystemTime(Date.now() + 1_001);
+    }
+    expect(served).toEqual(waiters);
+  });
+
+  it.each([0, -1, 10_001, "2"])("[WAIT-7] of %s is refused", async (joinRatePerSecond) => {
+    const details = { ...registration(), joinRatePerSecond };
+    const response = await requestRegistration(details, await assertionOf(await enrolledKey(), "main"));
+    expect((await expectProblem(response, "INVALID_FIELD")).errors?.[0]?.field).toBe("joinRatePerSecond");
+  });
+});
+
+describe("a flood", () => {
+  it("[WAIT-8] of places costs its account", async () => {
+    const clusters = await Promise.all(Array.from({ length: 2 }, () => startCluster({ capacity: 1 })));
+    for (const cluster of clusters) await join(cluster, await fill(cluster));
+    const player = await logIn();
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    let refused: Response | undefined;
+    for (let index = 0; index < 130 && refused === undefined; index += 1) {
+      // Slow enough for the limit on all allocations.
+      vi.setSystemTime(Date.now() + 2_000);
+      const clusterId = clusters[index % 2]?.id;
+      if (index % 8 === 0) for (const cluster of clusters) await cluster.report();
+      const response = await requestAllocation(player, { clusterId, wait: true });
+      if (response.status !== 202) refused = response;
+    }
+    if (refused === undefined) throw new Error("nothing was refused");
+    expect((await expectProblem(refused, "RATE_LIMITED")).detail).toContain("waiting room");
+  }, 60_000);
+});
