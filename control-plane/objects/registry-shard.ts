@@ -10,6 +10,7 @@ import type { CapacityNote } from "../domain/waiting-calls.ts";
 import type { QueueGate } from "../domain/waiting-gate.ts";
 import { failpoint } from "../failpoint.ts";
 import { logEvent } from "../log.ts";
+import { count } from "../metrics.ts";
 import { readLimits } from "../limit-settings.ts";
 import { readMasterSettings, readStoreSettings } from "../settings.ts";
 import { writeRecords } from "../store/records.ts";
@@ -42,6 +43,7 @@ import { migrateStorage } from "./schema.ts";
 import type { SeatAnswer, SeatRequest } from "./seat-request.ts";
 import { createSessionToken, hashToken } from "./session-token.ts";
 import type { ShardMessage, ShardParts } from "./shard-parts.ts";
+import { readShardGauges, type ShardGauges } from "./shard-gauges.ts";
 import { recordedCluster, ShardRecords } from "./shard-records.ts";
 import { playerSession, registryShard, worldMap } from "./remote.ts";
 import type { WorldNotice } from "./world-map.ts";
@@ -208,6 +210,10 @@ export class RegistryShard extends DurableObject<Env> {
   digest(shard: string): ShardDigest & { readonly regions: string[] } {
     const { candidates, registrations } = this.#parts;
     return { ...candidates.digest(shard, Date.now()), regions: registrations.regions().map(({ region }) => region) };
+  }
+
+  gauges(): ShardGauges {
+    return readShardGauges(this.ctx.storage.sql, this.#records.backlog());
   }
 
   /** Whether some cluster has not been given up here. */
@@ -390,6 +396,7 @@ export class RegistryShard extends DurableObject<Env> {
   #recordUse(use: SeatRef & Pick<Extract<ShardMessage, { kind: "used" }>, "clusterId" | "atMs" | "endedAtMs">): void {
     const { records, storage } = this.#parts;
     const { clusterId, atMs = Date.now(), endedAtMs } = use;
+    count("joins");
     storage.transactionSync(() => {
       records.joined(clusterId, regionOfCluster(clusterId) ?? "", use, atMs);
       if (endedAtMs !== undefined) records.left(clusterId, use, endedAtMs);

@@ -25,6 +25,7 @@ type RemoteShard = Remote<
   | "fence"
   | "listing"
   | "digest"
+  | "gauges"
   | "admitRegion"
   | "hasClusters"
   | "heartbeat"

@@ -131,6 +131,8 @@ function enter({ session, claims }: Joining): undefined {
   context.replays.consume(claims.jti, session);
   players.add(player);
   context.seats.joined(seat);
+  const { rsv: reservation, req: request } = claims;
+  context.log.info({ event: "joined", player: player.number, reservation, request }, `player ${player.number} joined`);
   session.welcome(player, () =>
     encodeWelcome({
       version: player.version,
