@@ -1,12 +1,6 @@
 import type { CommitClaims, MemberRef } from "../protocol/handover/parties.ts";
 import { maxMembers } from "../protocol/handover/parties.ts";
-import {
-  isRecord,
-  signStatement,
-  type StatementExpectations,
-  type StatementKind,
-  verifyStatement,
-} from "./master-statement.ts";
+import { signStatement, type StatementExpectations, type StatementKind, verifyStatement } from "./master-statement.ts";
 import type { SigningKey, TicketKeyResolver } from "./ticket.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { generateKeyPair, SignJWT } from "jose";
+import { type CryptoKey, generateKeyPair, SignJWT } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
 import { signHandoverToken, verifyHandoverToken } from "./handover-token.ts";
 import { type PeerTicket, signPeerTicket, verifyPeerTicket } from "./peer-ticket.ts";

@@ -96,7 +96,7 @@ function refused(detail: string): StatementVerdict {
   return { ok: false, detail };
 }
 
-export function isRecord(value: unknown): value is Record<string, unknown> {
+function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
