@@ -179,10 +179,13 @@ export class RegistryShard extends DurableObject<Env> {
     this.#worlds.apply(notice);
   }
 
-  /** The world that a cluster is in; empty when it shares none. */
-  async worldOf(clusterId: string, token: string): Promise<{ readonly ok: true; readonly world: string } | Refusal> {
+  /** The world that a cluster is in, empty when it shares none, and which process of it asks. */
+  async worldOf(
+    clusterId: string,
+    token: string,
+  ): Promise<{ readonly ok: true; readonly world: string; readonly boot: number } | Refusal> {
     const found = this.#authenticate(clusterId, await hashToken(token));
-    return found.ok ? { ok: true, world: found.row.world } : found;
+    return found.ok ? { ok: true, world: found.row.world, boot: found.row.boot } : found;
   }
 
   reserve(request: SeatRequest): SeatAnswer {
