@@ -10,6 +10,7 @@ import type { PlayerSessionTokens } from "../../protocol/index.ts";
 import { epicIdToken, newSteamId, steamTicket } from "./support/identities.ts";
 import { call, expectJson, expectProblem, masterUrl } from "./support/master.ts";
 import { logIn } from "./support/players.ts";
+import { writeRecordsNow } from "./support/records.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -25,8 +26,10 @@ async function logInWith(body: unknown): Promise<PlayerSessionTokens> {
 async function expectLoggedIn({ accessToken, player }: PlayerSessionTokens): Promise<void> {
   expect(await expectJson(await call("GET", "/v1/me", { token: accessToken }), 200)).toEqual(player);
   await vi.waitFor(async () => {
+    // On record a moment later, behind the answer.
+    await writeRecordsNow();
     expect((await findPlayer(readStoreSettings(env), player.id))?.displayName).toBe(player.displayName);
-  });
+  }, 10_000);
 }
 
 /** Supabase, spoken to as any client may: the publishable key is public. */
