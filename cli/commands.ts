@@ -4,15 +4,13 @@ import { clusterKeyId, type ClusterPublicKey, parseClusterPublicKey } from "../a
 import { enrolClusterKey, listClusterKeys, revokeClusterKey } from "../control-plane/store/cluster-keys.ts";
 import { migrate } from "../control-plane/store/migrate.ts";
 import { createClusterKey } from "../data-plane/index.ts";
-
-/** A mistake of whoever typed the command: shown without a stack, exit code 2. */
-export class UsageError extends Error {}
-
-interface Command {
-  readonly usage: string;
-  readonly does: string;
-  run(args: readonly string[]): Promise<void>;
-}
+import { namesMaster } from "./admin/arguments.ts";
+import { createAuditCommand } from "./admin/audit-commands.ts";
+import { clusterCommands } from "./admin/cluster-commands.ts";
+import { eventCommands } from "./admin/event-commands.ts";
+import { enrolKey, listKeys, revokeKey, rotateKey } from "./admin/key-commands.ts";
+import type { Command } from "./command.ts";
+import { UsageError } from "./usage-error.ts";
 
 /** Flags of every command that needs the master's database. */
 const databaseFlags = { "env-file": "" };
@@ -30,9 +28,10 @@ export const commands: Readonly<Record<string, Command>> = {
     },
   },
   enrol: {
-    usage: "enrol --public-key FILE --name NAME [--env-file FILE]",
+    usage: "enrol --public-key FILE --name NAME [--env-file FILE | --master URL --token-file FILE]",
     does: "lets clusters with this key register at the master",
     run: async (args) => {
+      if (namesMaster(args)) return enrolKey(args, readPublicKeyOf("enrol"));
       const values = parse(args, { "public-key": "", name: "", ...databaseFlags });
       if (values["public-key"] === "" || values.name === "")
         throw new UsageError("enrol needs --public-key and --name");
@@ -42,9 +41,10 @@ export const commands: Readonly<Record<string, Command>> = {
     },
   },
   revoke: {
-    usage: "revoke --key-id ID [--env-file FILE]",
-    does: "withdraws a cluster key: nobody can register with it any more",
+    usage: "revoke --key-id ID [--env-file FILE | --master URL --token-file FILE]",
+    does: "withdraws a cluster key; at a master, it cuts off what runs with it as well",
     run: async (args) => {
+      if (namesMaster(args)) return revokeKey(args);
       const values = parse(args, { "key-id": "", ...databaseFlags });
       if (values["key-id"] === "") throw new UsageError("revoke needs --key-id");
       const revoked = await revokeClusterKey(database(values), values["key-id"]);
@@ -53,9 +53,10 @@ export const commands: Readonly<Record<string, Command>> = {
     },
   },
   keys: {
-    usage: "keys [--env-file FILE]",
+    usage: "keys [--env-file FILE | --master URL --token-file FILE]",
     does: "lists the enrolled cluster keys",
     run: async (args) => {
+      if (namesMaster(args)) return listKeys(args);
       const values = parse(args, databaseFlags);
       for (const key of await listClusterKeys(database(values))) {
         const state = key.revokedAtMs === undefined ? "enrolled" : `revoked ${new Date(key.revokedAtMs).toISOString()}`;
@@ -63,6 +64,14 @@ export const commands: Readonly<Record<string, Command>> = {
       }
     },
   },
+  rotate: {
+    usage: "rotate --key-id OLD --public-key FILE [--overlap SECONDS] --master URL --token-file FILE",
+    does: "puts another key in the place of one, which ends after an overlap",
+    run: async (args) => rotateKey(args, readPublicKeyOf("rotate")),
+  },
+  ...clusterCommands,
+  ...eventCommands,
+  audit: createAuditCommand((file) => database({ "env-file": file })),
   migrate: {
     usage: "migrate [--env-file FILE]",
     does: "brings the database at TURSO_DATABASE_URL up to date",
@@ -77,8 +86,8 @@ export const commandNames: readonly string[] = Object.keys(commands);
 
 /** All commands with what they do. */
 export function helpText(): string {
-  const lines = Object.values(commands).map(({ usage, does }) => `  ${usage.padEnd(54)} ${does}`);
-  return `sustenet COMMAND\n\n${lines.join("\n")}\n\nTURSO_DATABASE_URL and TURSO_AUTH_TOKEN, in the environment or in the file of --env-file, name the master's database.`;
+  const lines = Object.values(commands).map(({ usage, does }) => `  ${usage}\n      ${does}`);
+  return `sustenet COMMAND\n\n${lines.join("\n")}\n\nTURSO_DATABASE_URL and TURSO_AUTH_TOKEN, in the environment or in the file of --env-file, name the master's database.\nSUSTENET_MASTER and SUSTENET_TOKEN, in the environment, stand for --master and what --token-file holds.`;
 }
 
 function parse<T extends Record<string, string>>(args: readonly string[], defaults: T): T {
@@ -114,6 +123,13 @@ function readEnvironmentFile(file: string): Readonly<Record<string, string | und
   } catch {
     throw new UsageError(`${file} cannot be read: a local master writes such a file, and removes it when it stops`);
   }
+}
+
+function readPublicKeyOf(command: string): (file: string | undefined) => ClusterPublicKey {
+  return (file) => {
+    if (file === undefined || file === "") throw new UsageError(`${command} needs --public-key`);
+    return readPublicKey(file);
+  };
 }
 
 function readPublicKey(file: string): ClusterPublicKey {

@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-import { commands, helpText, UsageError } from "./commands.ts";
+import { AdminError } from "./admin/admin-api.ts";
+import { commands, helpText } from "./commands.ts";
+import { exitCodes } from "./exit-codes.ts";
+import { UsageError } from "./usage-error.ts";
 
 const [name = "help", ...args] = process.argv.slice(2);
 const command = commands[name];
@@ -8,17 +11,17 @@ if (["help", "--help", "-h"].includes(name)) {
   console.log(helpText());
 } else if (command === undefined) {
   console.error(`there is no command "${name}"\n\n${helpText()}`);
-  process.exitCode = 2;
+  process.exitCode = exitCodes.USAGE;
 } else {
   try {
     await command.run(args);
   } catch (error) {
     if (error instanceof UsageError) {
       console.error(`${error.message}\nusage: sustenet ${command.usage}`);
-      process.exitCode = 2;
+      process.exitCode = exitCodes.USAGE;
     } else {
       console.error(`${name} failed: ${error instanceof Error ? error.message : String(error)}`);
-      process.exitCode = 1;
+      process.exitCode = error instanceof AdminError ? error.exitCode : exitCodes.FAILED;
     }
   }
 }

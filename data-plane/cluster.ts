@@ -1,6 +1,6 @@
 import { isIPv6 } from "node:net";
 import { join, relative } from "node:path";
-import { limits as protocolLimits, type RegisterRequest, versions } from "../protocol/index.ts";
+import { limits as protocolLimits, type LinkOrders, type RegisterRequest, versions } from "../protocol/index.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { ClusterSettings } from "./config/settings.ts";
 import { ensureCertificate } from "./keys/certificate.ts";
@@ -12,6 +12,7 @@ import type { Logger } from "./log.ts";
 import type { Registration } from "./master-link/master-answers.ts";
 import { MasterClient } from "./master-link/master-client.ts";
 import { defaultPace, type LinkPace, MasterLink } from "./master-link/master-link.ts";
+import { StandingOrders } from "./master-link/standing-orders.ts";
 import { TicketDesk } from "./master-link/ticket-desk.ts";
 import { Metrics, type MetricsSnapshot } from "./metrics.ts";
 import { Admission, type AdmissionPass } from "./net/admission.ts";
@@ -23,7 +24,6 @@ import { TurnEnd } from "./net/turn-end.ts";
 import { createWebSocketListener } from "./net/websocket-listener.ts";
 import { writeMetrics } from "./ops/cluster-metrics.ts";
 import { LoopLag } from "./ops/loop-lag.ts";
-import { describeWorld } from "./ops/world-metrics.ts";
 import { createOpsServer, type OpsServer, type Readiness } from "./ops/ops-server.ts";
 import { ClusterView } from "./plugin/cluster-view.ts";
 import { type HookWatch, unwatched } from "./plugin/hook-names.ts";
@@ -31,8 +31,7 @@ import { LogFeed } from "./plugin/log-feed.ts";
 import { PluginHost } from "./plugin/plugin-host.ts";
 import type { ServerPlugin } from "./plugin/server-plugin.ts";
 import { TickLoop } from "./plugin/tick-loop.ts";
-import type { Layout } from "./fragments/layout.ts";
-import { type ClusterWorld, createWorld, type WorldCounts } from "./world/cluster-world.ts";
+import type { JoinedPlayer } from "./session/joined-player.ts";
 import { PlayerTable } from "./session/player-table.ts";
 import { Pulse } from "./session/pulse.ts";
 import { RefusalLog } from "./session/refusal-log.ts";
@@ -70,21 +69,19 @@ export interface ClusterServer {
   stop(): Promise<void>;
   /** Looks at once whether there is another certificate. */
   reloadCertificate(): Promise<void>;
-  /** Takes over another layout of the world while players play; without effect where there is no world. */
-  changeLayout(layout: Layout): void;
   /** Where it listens, and where players are sent; `undefined` before it has started. */
   readonly address: ClusterAddress | undefined;
   readonly metrics: MetricsSnapshot;
   /** Whether players can join. */
   readonly readiness: Readiness;
-  /** What the world has done so far; `undefined` where there is none. */
-  readonly worldCounts: WorldCounts | undefined;
   /** Port of health and metrics, where they are served. */
   readonly opsPort: number | undefined;
   /** Resolves with the first registration. */
   readonly registered: Promise<Registration>;
   /** Resolves when a newer process with the same key and instance has taken over: then this one has to stop. */
   readonly superseded: Promise<void>;
+  /** Resolves when an operator's order to drain has been carried out, or its time is over: then this process has to stop. */
+  readonly drained: Promise<void>;
 }
 
 export interface ClusterAddress {
@@ -114,11 +111,12 @@ class Server implements ClusterServer {
   readonly #sessions = new Set<Session>();
   readonly #players: PlayerTable;
   readonly #host: PluginHost;
-  readonly #world: ClusterWorld | undefined;
   readonly #desk: TicketDesk;
   readonly #client: MasterClient;
   readonly #registered = Promise.withResolvers<Registration>();
   readonly #superseded = Promise.withResolvers<void>();
+  readonly #drained = Promise.withResolvers<void>();
+  readonly #orders: StandingOrders<JoinedPlayer>;
   readonly #ticks: TickLoop;
   readonly #pulse: Pulse;
   readonly #loopLag = new LoopLag();
@@ -153,7 +151,6 @@ class Server implements ClusterServer {
       playerCount: () => this.#players.size,
     });
     this.#log.attach(this.#host.slots);
-    this.#world = createWorld(settings, this.#host);
     this.#client = new MasterClient(settings.masterUrl);
     this.#desk = new TicketDesk({
       fetchKeys: () => this.#client.keySet(),
@@ -171,7 +168,6 @@ class Server implements ClusterServer {
       onTick: (tick, dtSeconds) => {
         const startedAtMs = monotonicMs();
         this.#host.tick(tick, dtSeconds);
-        this.#world?.tick(tick);
         for (const player of this.#players) player.releaseStates();
         const tookSeconds = (monotonicMs() - startedAtMs) / 1_000;
         this.#counters.tickTime.observe(tookSeconds);
@@ -183,6 +179,14 @@ class Server implements ClusterServer {
     });
     const pulseMs = Math.min(250, Math.max(10, settings.pingIntervalMs / 4));
     this.#pulse = new Pulse(pulseMs, monotonicMs);
+    this.#orders = new StandingOrders({
+      players: this.#players,
+      nowMs: monotonicMs,
+      beatMs: pulseMs,
+      leadMs: settings.drainSeconds * 1_000,
+      moveOn: (player) => player.close("SHUTTING_DOWN"),
+      onDrained: () => this.#drained.resolve(),
+    });
   }
 
   get address(): ClusterAddress | undefined {
@@ -194,14 +198,10 @@ class Server implements ClusterServer {
   }
 
   get readiness(): Readiness {
-    if (this.#stopping !== undefined) return { ready: false, state: "draining" };
+    if (this.#stopping !== undefined || this.#orders.draining) return { ready: false, state: "draining" };
     if (!this.#started) return { ready: false, state: "starting" };
     // A master that is away later does not matter: tickets that are out are good.
     return this.#everRegistered ? { ready: true, state: "ready" } : { ready: false, state: "not-registered" };
-  }
-
-  get worldCounts(): WorldCounts | undefined {
-    return this.#world?.counts;
   }
 
   get opsPort(): number | undefined {
@@ -214,6 +214,10 @@ class Server implements ClusterServer {
 
   get superseded(): Promise<void> {
     return this.#superseded.promise;
+  }
+
+  get drained(): Promise<void> {
+    return this.#drained.promise;
   }
 
   async start(): Promise<void> {
@@ -230,9 +234,7 @@ class Server implements ClusterServer {
     this.#address = address;
     try {
       await this.#openOps();
-      await this.#host.start(
-        (log, timers) => new ClusterView(this.#settings.serverName, this.#players, log, timers, this.#world),
-      );
+      await this.#host.start((log, timers) => new ClusterView(this.#settings.serverName, this.#players, log, timers));
     } catch (error) {
       this.#closeListeners();
       this.#closeOps();
@@ -255,6 +257,7 @@ class Server implements ClusterServer {
       pace: this.#pace,
       onRegistered: (registration) => this.#onRegistered(registration),
       onFence: (playerId, generation) => this.#players.fence(playerId, generation)?.close("REPLACED"),
+      onOrders: (orders) => this.#take(orders),
       onSuperseded: () => this.#superseded.resolve(),
     });
     this.#link.start();
@@ -268,10 +271,6 @@ class Server implements ClusterServer {
 
   async reloadCertificate(): Promise<void> {
     await this.#certificate?.reload();
-  }
-
-  changeLayout(layout: Layout): void {
-    this.#world?.changeLayout(layout);
   }
 
   async #stop(): Promise<void> {
@@ -377,12 +376,10 @@ class Server implements ClusterServer {
       host,
       port,
       readiness: () => this.readiness,
-      world: () => describeWorld(this.#world),
       metrics: () =>
         writeMetrics({
           metrics: this.#counters,
           players: this.#players.size,
-          world: this.#world,
           hooks: this.#host.records,
           queuedBytes: [...this.#sessions].map((session) => session.queuedBytes),
           loopLag: this.#loopLag.read(),
@@ -412,9 +409,9 @@ class Server implements ClusterServer {
       players: this.#players,
       replays: new ReplayTable(this.#limits.maxReplayEntries, protocolLimits.clockSkewMs / 1_000),
       host: this.#host,
-      world: this.#world,
       tick: () => this.#ticks.tick,
-      stopping: () => this.#stopping !== undefined,
+      stopping: () => this.#stopping !== undefined || this.#orders.moving,
+      maxPlayers: () => this.#orders.capacity ?? this.#settings.maxConnections,
       verifyTicket: (ticket, hello) => this.#desk.verify(ticket, hello),
       seats: {
         joined: (seat) => this.#link?.joined(seat),
@@ -462,8 +459,15 @@ class Server implements ClusterServer {
     this.#registered.resolve(registration);
   }
 
+  #take(orders: LinkOrders): void {
+    if (!this.#orders.take(orders)) return;
+    const { version, drain, settings } = orders;
+    this.#log.info({ event: "orders", version, drain, settings }, `took orders of the operators, version ${version}`);
+  }
+
   #beat(): void {
     this.#pulse.beat();
+    this.#orders.beat();
     for (const session of this.#sessions) session.check();
   }
 }

@@ -8,4 +8,6 @@ export const exitCodes = {
   UNUSABLE_SETTINGS: 2,
   /** A newer process with the same key and instance has taken over. */
   SUPERSEDED: 3,
+  /** An instance, to its supervisor: drained as an operator has ordered, and not to be started again. */
+  DRAINED: 4,
 } as const;

@@ -64,6 +64,7 @@ export {
   type LinkCommand,
   type LinkFence,
   type LinkReach,
+  type LinkOrders,
   type LinkReport,
   type LinkWorld,
   maxReportSeats,

@@ -30,6 +30,8 @@ export interface LinkReport {
   readonly tickMs?: number | undefined;
   /** Takes the place of all counters of the registration, or of an earlier report. */
   readonly counters?: Readonly<Record<string, number>> | undefined;
+  /** `version` of the {@link LinkOrders} in force. Left out until the master has sent some. */
+  readonly ordersVersion?: number | undefined;
 }
 
 /** From the master: everything up to this report is durable. */
@@ -67,7 +69,23 @@ export interface LinkReach {
   readonly fault?: ReachFault | undefined;
 }
 
-export type LinkCommand = LinkAck | LinkFence | LinkWorld | LinkReach;
+/**
+ * From the master: what operators have ordered of this cluster, all of it. The one with the highest `version` is in force, however
+ * often and in whatever order they come; what is not in it is not ordered any more.
+ */
+export interface LinkOrders {
+  readonly type: "orders";
+  readonly version: number;
+  /** To empty itself and end, within so many ms from now; `movePlayers`: by telling players to allocate again. */
+  readonly drain: { readonly deadlineMs: number; readonly movePlayers: boolean } | null;
+  /** In place of what the cluster has declared. */
+  readonly settings: {
+    /** 0: no limit. */
+    readonly capacity?: number | undefined;
+  };
+}
+
+export type LinkCommand = LinkAck | LinkFence | LinkWorld | LinkReach | LinkOrders;
 
 /** Answer of the heartbeat: the acknowledgement and the commands that are due. */
 export interface HeartbeatResponse {

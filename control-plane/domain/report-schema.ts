@@ -26,6 +26,7 @@ export const linkReportSchema = z.strictObject({
   left: z.array(seatRefSchema).max(maxReportSeats),
   tickMs: z.number().min(0).max(60_000).optional(),
   counters: countersSchema.optional(),
+  ordersVersion: z.int().min(0).optional(),
 }) satisfies z.ZodType<LinkReport>;
 
 /** The longest report, in characters of JSON. Fits the greatest number of seats; stops a cluster from filling the object. */

@@ -39,7 +39,6 @@ export async function logIn<M extends LoginMethod>(
   method: M,
   proof: LoginProofs[M],
 ): Promise<PlayerSessionTokens> {
-  context.set("loginMethod", method);
   requireMethod(context, method);
   return askIdentity(context, (project) => makers[method](context.env, project).login(proof));
 }

@@ -8,7 +8,6 @@ import type {
   JsonWebKeySet,
   LinkCommand,
   PlayerIdentity,
-  PeerTicketGrant,
   PlayerSessionTokens,
   Problem,
   ProblemCode,
@@ -171,10 +170,6 @@ export const worldMapSchema = z
   } satisfies Fields<WorldMapView>)
   .openapi("WorldMap") satisfies z.ZodType<WorldMapView>;
 
-export const peerTicketSchema = z
-  .object({ ticket: z.string(), expiresAt: z.number().openapi({ description: "Seconds since 1970." }) })
-  .openapi("PeerTicket") satisfies z.ZodType<PeerTicketGrant>;
-
 export const registerSchema = z
   .strictObject({
     instance: z.string().regex(/^[\w.-]{1,64}$/, 'Expected 1 to 64 letters, digits, "_", "." and "-".'),
@@ -237,6 +232,12 @@ const commandSchema = z.union([
   z.object({ type: z.literal("world"), version: z.number() }),
   z.object({ type: z.literal("fence"), playerId: z.string(), generation: z.number() }),
   z.object({ type: z.literal("reach"), host, port, fault: z.enum(reachFaults).optional() }),
+  z.object({
+    type: z.literal("orders"),
+    version: z.number(),
+    drain: z.object({ deadlineMs: z.number(), movePlayers: z.boolean() }).nullable(),
+    settings: z.object({ capacity: z.number().optional() }),
+  }),
 ]) satisfies z.ZodType<LinkCommand>;
 
 export const heartbeatSchema = z

@@ -6,9 +6,9 @@ import type { ShardParts } from "./shard-parts.ts";
 
 /** Changes the states of a shard's clusters; logs every change, and puts it on record. */
 export class ClusterStanding {
-  readonly #parts: Pick<ShardParts, "tables" | "records">;
+  readonly #parts: Pick<ShardParts, "tables" | "records" | "announce">;
 
-  constructor(parts: Pick<ShardParts, "tables" | "records">) {
+  constructor(parts: Pick<ShardParts, "tables" | "records" | "announce">) {
     this.#parts = parts;
   }
 
@@ -30,6 +30,9 @@ export class ClusterStanding {
     else tables.setState(row.cluster_id, to);
     records.cluster(to, recordedCluster(row), Date.now());
     logMove(row, to, because);
+    this.#parts.announce([
+      { type: "cluster.state", subject: `cluster:${row.cluster_id}`, data: { state: to, because } },
+    ]);
   }
 }
 

@@ -24,6 +24,7 @@ import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
 import { Outbox, type OutboxMessage } from "./outbox.ts";
 import { PlayerCosts } from "./player-costs.ts";
 import { erasePlayerData, exportPlayerData, type PlayerSessionExport } from "./player-data.ts";
+import { inspectPlayer, type PlayerInspection } from "./player-inspection.ts";
 import { playerMigrations, PlayerTables } from "./player-tables.ts";
 import { refuse, type Refusal } from "./refusal.ts";
 import { hasSchema, migrateStorage } from "./schema.ts";
@@ -42,8 +43,6 @@ export interface AllocationOrder {
   readonly displayName: string;
   readonly idempotencyKey: string;
   readonly request: AllocateRequest;
-  /** Names the request, in logs and in the ticket. */
-  readonly requestId?: string;
 }
 
 /** The allocation as JSON text: the same bytes for every retry. */
@@ -194,7 +193,6 @@ export class PlayerSession extends DurableObject<Env> {
       player: { id: order.playerId, displayName: order.displayName },
       reservation: { id: reservationId, generation, expiresAt },
       ticketId: toBase64Url(crypto.getRandomValues(new Uint8Array(16))),
-      requestId: order.requestId,
     });
     const ticket = await signTicket(claims, signingKey);
     failpoint("allocate.signed");
@@ -381,6 +379,11 @@ export class PlayerSession extends DurableObject<Env> {
   /** What is kept here about the player. */
   exportData(): PlayerSessionExport {
     return this.#isKnown ? exportPlayerData(this.#tables) : { allocations: [], playingOn: null };
+  }
+
+  /** What operators see of the player's session. */
+  inspect(): PlayerInspection {
+    return this.#isKnown ? inspectPlayer(this.#tables) : { generation: 0, playing: null, operations: [] };
   }
 
   /** The account is deleted: see `erasePlayerData`. Repeating it is harmless. */

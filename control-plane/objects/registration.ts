@@ -4,8 +4,10 @@ import { encodeLimitWindows, type Limits, memoryMs, parseLimitWindows, spendLimi
 import { logEvent } from "../log.ts";
 import { readStoreSettings } from "../settings.ts";
 import { findClusterKey } from "../store/cluster-keys.ts";
+import { withDeadline } from "./deadline.ts";
 import { refuse, type Refusal } from "./refusal.ts";
 import type { RegistrationTables } from "./registration-tables.ts";
+import { clusterKeyRecord } from "./remote.ts";
 
 /** A request to register, as the route hands it on. Nothing in it is verified yet. */
 export interface RegistrationRequest {
@@ -30,7 +32,7 @@ const lookupTimeoutMs = 3_000;
  */
 export async function enrolledKey(
   tables: RegistrationTables,
-  env: object,
+  env: Env,
   keyId: string,
 ): Promise<{ readonly ok: true; readonly key: ClusterPublicKey } | Refusal> {
   const cached = tables.clusterKey(keyId);
@@ -42,6 +44,11 @@ export async function enrolledKey(
   let found: ClusterPublicKey | undefined;
   try {
     found = await findClusterKey(readStoreSettings(env), keyId, lookupTimeoutMs);
+    // The database may not know of a revocation yet. Asked only for a key that it has: a stranger makes no objects.
+    if (found !== undefined) {
+      const record = clusterKeyRecord(env, keyId).isRevoked();
+      if (await withDeadline(record, lookupTimeoutMs, "a key's record")) return refuseRevokedKey(keyId);
+    }
   } catch (error) {
     logEvent("warn", "registry.key_lookup_failed", { keyId, cached: cachedKey !== undefined, error });
     if (cachedKey !== undefined) return { ok: true, key: cachedKey };
@@ -53,13 +60,18 @@ export async function enrolledKey(
   }
   if (found === undefined || (await clusterKeyId(found)) !== keyId) {
     tables.deleteClusterKey(keyId);
-    return refuse(
-      "CLUSTER_KEY_UNKNOWN",
-      `The key ${keyId} is not enrolled, or was revoked. Enrol it, then start the cluster again.`,
-    );
+    return refuseRevokedKey(keyId);
   }
   tables.putClusterKey(keyId, found.x, Date.now());
   return { ok: true, key: found };
+}
+
+/** How a key that is not enrolled any more is refused, and one that never was. */
+export function refuseRevokedKey(keyId: string): Refusal {
+  return refuse(
+    "CLUSTER_KEY_UNKNOWN",
+    `The key ${keyId} is not enrolled, or was revoked. Enrol it, then start the cluster again.`,
+  );
 }
 
 /** What has to be remembered of a good assertion. */

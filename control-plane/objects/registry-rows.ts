@@ -1,5 +1,6 @@
 import type { KeptState } from "../domain/cluster-states.ts";
 import type { Seat } from "../domain/seats.ts";
+import { orderSchema } from "./order-tables.ts";
 import { outboxSchema, outboxSourceSchema } from "./outbox.ts";
 import { recordOutboxSchema } from "./record-outbox.ts";
 
@@ -117,6 +118,7 @@ export const registryMigrations: readonly string[] = [
   ALTER TABLE clusters ADD COLUMN next_join_at REAL NOT NULL DEFAULT 0;
   CREATE TABLE queue_gates (queue TEXT PRIMARY KEY, gate TEXT NOT NULL, until_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   `,
+  orderSchema,
 ];
 
 export interface ClusterRow extends Record<string, SqlStorageValue> {
@@ -162,6 +164,9 @@ export interface ClusterRow extends Record<string, SqlStorageValue> {
   registered_at: number;
   link_lost_at: number;
   reached: number;
+  /** Of the key that it registered with; empty when that was at an earlier version of the master. */
+  key_id: string;
+  declared: string;
 }
 
 export interface SeatRow extends Record<string, SqlStorageValue> {

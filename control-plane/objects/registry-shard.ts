@@ -3,6 +3,7 @@ import type { ClusterListing, HeartbeatResponse, LinkReport, SeatRef } from "../
 import { stateAfter } from "../domain/cluster-states.ts";
 import { parseLinkReport } from "../domain/report-schema.ts";
 import type { FenceOrder } from "../domain/authority.ts";
+import type { ClusterOrders } from "../domain/cluster-orders.ts";
 import type { ShardDigest } from "../domain/shard-choice.ts";
 import { admitsRegion, maxBroughtRegions, maxRegionsPerKey } from "../domain/region-cap.ts";
 import { homeShard, regionOfCluster, shardsForCluster, shardsOfRegion } from "../domain/sharding.ts";
@@ -10,7 +11,6 @@ import type { CapacityNote } from "../domain/waiting-calls.ts";
 import type { QueueGate } from "../domain/waiting-gate.ts";
 import { failpoint } from "../failpoint.ts";
 import { logEvent } from "../log.ts";
-import { count } from "../metrics.ts";
 import { readLimits } from "../limit-settings.ts";
 import { readMasterSettings, readStoreSettings } from "../settings.ts";
 import { writeRecords } from "../store/records.ts";
@@ -19,6 +19,8 @@ import { CandidateTables } from "./candidate-tables.ts";
 import { logMove } from "./cluster-standing.ts";
 import { ClusterLinks, isOrderlyEnd } from "./cluster-links.ts";
 import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
+import { announce } from "./events.ts";
+import { OrderTables } from "./order-tables.ts";
 import { Outbox, type OutboxMessage } from "./outbox.ts";
 import { RecordOutbox } from "./record-outbox.ts";
 import { refuse, type Refusal } from "./refusal.ts";
@@ -27,6 +29,7 @@ import {
   checkAssertion,
   type CheckedAssertion,
   enrolledKey,
+  refuseRevokedKey,
   type RegistrationAnswer,
   type RegistrationRequest,
   useAssertion,
@@ -42,10 +45,11 @@ import { RegistryWorlds } from "./registry-worlds.ts";
 import { migrateStorage } from "./schema.ts";
 import type { SeatAnswer, SeatRequest } from "./seat-request.ts";
 import { createSessionToken, hashToken } from "./session-token.ts";
+import { type ClusterInspection, ShardInspector, type ShardSummary } from "./shard-inspector.ts";
+import { ShardOrders } from "./shard-orders.ts";
 import type { ShardMessage, ShardParts } from "./shard-parts.ts";
-import { readShardGauges, type ShardGauges } from "./shard-gauges.ts";
 import { recordedCluster, ShardRecords } from "./shard-records.ts";
-import { playerSession, registryShard, worldMap } from "./remote.ts";
+import { clusterOrderBook, playerSession, registryShard, worldMap } from "./remote.ts";
 import type { WorldNotice } from "./world-map.ts";
 
 /** Least time between two looks at whether a region has clusters; longer than a registration takes. */
@@ -63,6 +67,8 @@ export class RegistryShard extends DurableObject<Env> {
   readonly #seats: RegistrySeats;
   readonly #worlds: RegistryWorlds;
   readonly #reach: RegistryReach;
+  readonly #orders: ShardOrders;
+  readonly #inspector: ShardInspector;
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
@@ -79,12 +85,16 @@ export class RegistryShard extends DurableObject<Env> {
       tables: new RegistryTables(storage.sql),
       candidates: new CandidateTables(storage.sql),
       registrations: new RegistrationTables(storage.sql),
+      orders: new OrderTables(storage.sql),
       links: new ClusterLinks(context),
       outbox: new Outbox<ShardMessage>(storage.sql, Date.now, (message) => this.#deliver(message)),
       records: new ShardRecords(this.#records),
+      announce: (events) => announce(env, (work) => context.waitUntil(work), events),
       settings: () => readMasterSettings(env),
     };
     this.#worlds = new RegistryWorlds(this.#parts);
+    this.#orders = new ShardOrders(this.#parts);
+    this.#inspector = new ShardInspector(this.#parts);
     this.#leases = new RegistryLeases(this.#parts, this.#worlds);
     this.#seats = new RegistrySeats(this.#parts, this.#leases);
     this.#reach = new RegistryReach(this.#parts, new ReachTables(storage.sql));
@@ -101,6 +111,11 @@ export class RegistryShard extends DurableObject<Env> {
     failpoint("register.used");
     const sessionToken = await createSessionToken(this.env, request.shard, request.clusterId);
     const tokenHash = await hashToken(sessionToken);
+    const book = clusterOrderBook(this.env, request.clusterId).current();
+    const orders = await withDeadline(book, objectCallTimeoutMs, "a cluster's order book");
+    // It may have been revoked while this waited.
+    if (this.#orders.isRevoked(request.keyId)) return refuseRevokedKey(request.keyId);
+    this.#orders.take(request.clusterId, orders, Date.now());
     // From here to the answer nothing waits: the epoch, the fence and the row change together.
     const boot = this.#install(request, tokenHash, Date.now());
     failpoint("register.installed");
@@ -110,6 +125,7 @@ export class RegistryShard extends DurableObject<Env> {
 
   async #checkRegistration(request: RegistrationRequest) {
     const { registrations, settings } = this.#parts;
+    if (this.#orders.isRevoked(request.keyId)) return refuseRevokedKey(request.keyId);
     const enrolled = await enrolledKey(registrations, this.env, request.keyId);
     return enrolled.ok ? checkAssertion(request, enrolled.key, settings().masterUrl) : enrolled;
   }
@@ -129,6 +145,7 @@ export class RegistryShard extends DurableObject<Env> {
       tables.setJoinRate(clusterId, details.joinRatePerSecond);
       records.cluster("registered", { clusterId, name: details.name, shard, boot }, nowMs);
       this.#worlds.noteRegistration({ clusterId, shard, boot }, details, previous);
+      this.#orders.apply(clusterId, request, nowMs);
       for (const other of shardsForCluster(settings().shards, clusterId)) {
         if (other !== shard) outbox.put(other, { kind: "displace", clusterId, boot });
       }
@@ -138,6 +155,13 @@ export class RegistryShard extends DurableObject<Env> {
     if (previous?.state !== state) {
       logMove(previous ?? { cluster_id: clusterId, draining: 0, state: "" }, state, "registered");
     }
+    this.#parts.announce([
+      {
+        type: "cluster.registered",
+        subject: `cluster:${clusterId}`,
+        data: { shard, boot, name: details.name, replaces: previous !== undefined && previous.state !== "gone" },
+      },
+    ]);
     return boot;
   }
 
@@ -179,13 +203,10 @@ export class RegistryShard extends DurableObject<Env> {
     this.#worlds.apply(notice);
   }
 
-  /** The world that a cluster is in, empty when it shares none, and which process of it asks. */
-  async worldOf(
-    clusterId: string,
-    token: string,
-  ): Promise<{ readonly ok: true; readonly world: string; readonly boot: number } | Refusal> {
+  /** The world that a cluster is in; empty when it shares none. */
+  async worldOf(clusterId: string, token: string): Promise<{ readonly ok: true; readonly world: string } | Refusal> {
     const found = this.#authenticate(clusterId, await hashToken(token));
-    return found.ok ? { ok: true, world: found.row.world, boot: found.row.boot } : found;
+    return found.ok ? { ok: true, world: found.row.world } : found;
   }
 
   reserve(request: SeatRequest): SeatAnswer {
@@ -213,10 +234,6 @@ export class RegistryShard extends DurableObject<Env> {
   digest(shard: string): ShardDigest & { readonly regions: string[] } {
     const { candidates, registrations } = this.#parts;
     return { ...candidates.digest(shard, Date.now()), regions: registrations.regions().map(({ region }) => region) };
-  }
-
-  gauges(): ShardGauges {
-    return readShardGauges(this.ctx.storage.sql, this.#records.backlog());
   }
 
   /** Whether some cluster has not been given up here. */
@@ -275,26 +292,36 @@ export class RegistryShard extends DurableObject<Env> {
     if (!found.ok) return found;
     const applied = this.#seats.report(found.row, report, { overLink: false, nowMs: Date.now() });
     if (!applied.ok) return applied;
+    const ordered = this.#orders.commandsFor(found.row, report, Date.now());
     await this.#settle();
-    return { ok: true, response: { commands: [...applied.commands, ...this.#reach.commandsFor(clusterId)] } };
+    const commands = [...applied.commands, ...this.#reach.commandsFor(clusterId), ...ordered];
+    return { ok: true, response: { commands } };
   }
 
   /** The cluster stops: it is offered to nobody and its seats are gone. */
   async deregister(clusterId: string, token: string): Promise<{ readonly ok: true } | Refusal> {
-    const { storage, tables, records, links } = this.#parts;
+    const { storage, links } = this.#parts;
     const found = this.#authenticate(clusterId, await hashToken(token));
     if (!found.ok) return found;
     const nowMs = Date.now();
-    storage.transactionSync(() => {
-      for (const ref of tables.joinedAt(clusterId)) records.left(clusterId, ref, nowMs);
-      records.cluster("deregistered", recordedCluster(found.row), nowMs);
-      tables.removeCluster(clusterId);
-      this.#worlds.noteEnd(found.row);
+    const drained = storage.transactionSync(() => {
+      this.#end(found.row, nowMs);
+      return this.#orders.endDrain(clusterId);
     });
     links.close(clusterId, "NORMAL");
     logEvent("info", "registry.deregistered", { clusterId });
+    this.#parts.announce([{ type: "cluster.deregistered", subject: `cluster:${clusterId}`, data: { drained } }]);
     await this.#settle();
     return { ok: true };
+  }
+
+  /** A cluster is no more: it is offered to nobody and nobody is in the game there. To be called in a transaction. */
+  #end(row: ClusterRow, nowMs: number): void {
+    const { tables, records } = this.#parts;
+    for (const ref of tables.joinedAt(row.cluster_id)) records.left(row.cluster_id, ref, nowMs);
+    records.cluster("deregistered", recordedCluster(row), nowMs);
+    tables.removeCluster(row.cluster_id);
+    this.#worlds.noteEnd(row);
   }
 
   /** The upgrade request of a link; the route has checked that it is one. */
@@ -335,7 +362,8 @@ export class RegistryShard extends DurableObject<Env> {
     }
     const applied = this.#seats.report(row, parsed.report, { overLink: true, nowMs: Date.now() });
     if (!applied.ok) return links.closeSocket(socket, "BAD_MESSAGE", applied.detail);
-    for (const command of applied.commands) socket.send(JSON.stringify(command));
+    const ordered = this.#orders.commandsFor(row, parsed.report, Date.now());
+    for (const command of [...applied.commands, ...ordered]) socket.send(JSON.stringify(command));
     await this.#settle();
   }
 
@@ -359,6 +387,37 @@ export class RegistryShard extends DurableObject<Env> {
     if (links.isOpen(identity.clusterId)) return;
     tables.setLinked(identity.clusterId, false);
     if (!orderly) this.#leases.linkLost(row, Date.now());
+  }
+
+  /** What operators have ordered of a cluster. Older orders than those that are known change nothing. */
+  takeOrders(clusterId: string, orders: ClusterOrders): void {
+    this.#orders.take(clusterId, orders, Date.now());
+  }
+
+  /** A cluster key is withdrawn: see `ShardOrders.revokeKey`. */
+  revokeKey(keyId: string): void {
+    const nowMs = Date.now();
+    const stopped = this.#orders.revokeKey(keyId, nowMs, (row) => this.#end(row, nowMs));
+    this.#parts.announce(
+      stopped.map((clusterId) => ({
+        type: "cluster.deregistered",
+        subject: `cluster:${clusterId}`,
+        data: { keyRevoked: true },
+      })),
+    );
+  }
+
+  /** Clusters of this shard as operators see them, by id. */
+  inspect(after: string, limit: number): ClusterInspection[] {
+    return this.#inspector.page(after, limit, Date.now());
+  }
+
+  inspectOne(clusterId: string): ClusterInspection | undefined {
+    return this.#inspector.one(clusterId, Date.now());
+  }
+
+  summary(): ShardSummary {
+    return this.#inspector.summary();
   }
 
   override async alarm(): Promise<void> {
@@ -399,7 +458,6 @@ export class RegistryShard extends DurableObject<Env> {
   #recordUse(use: SeatRef & Pick<Extract<ShardMessage, { kind: "used" }>, "clusterId" | "atMs" | "endedAtMs">): void {
     const { records, storage } = this.#parts;
     const { clusterId, atMs = Date.now(), endedAtMs } = use;
-    count("joins");
     storage.transactionSync(() => {
       records.joined(clusterId, regionOfCluster(clusterId) ?? "", use, atMs);
       if (endedAtMs !== undefined) records.left(clusterId, use, endedAtMs);
@@ -415,6 +473,10 @@ export class RegistryShard extends DurableObject<Env> {
         if (known) this.#recordUse({ playerId: target, ...use });
         else this.#seats.forgetJoin({ playerId: target, ...use }, Date.now());
         return;
+      }
+      case "drain-ended": {
+        const told = clusterOrderBook(this.env, target).drainEnded(target, payload.orderedAtMs);
+        return withDeadline(told, objectCallTimeoutMs, "a cluster's order book");
       }
       case "displace": {
         failpoint("register.displacing");

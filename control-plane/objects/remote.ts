@@ -1,4 +1,7 @@
 import type { AuditLog } from "./audit-log.ts";
+import type { ClusterKeyRecord } from "./cluster-key-record.ts";
+import type { ClusterOrderBook } from "./cluster-order-book.ts";
+import type { EventHub } from "./event-hub.ts";
 import type { KeyRing } from "./key-ring.ts";
 import type { PlayerSession } from "./player-session.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
@@ -25,16 +28,20 @@ type RemoteShard = Remote<
   | "fence"
   | "listing"
   | "digest"
-  | "gauges"
   | "admitRegion"
   | "hasClusters"
   | "heartbeat"
   | "deregister"
   | "worldChanged"
   | "worldOf"
+  | "takeOrders"
+  | "revokeKey"
+  | "inspect"
+  | "inspectOne"
+  | "summary"
 > & { readonly fetch: (address: string, init: RequestInit) => Promise<Response> };
 
-type RemoteSession = Remote<PlayerSession, "allocate" | "cancel" | "ticketUsed" | "exportData" | "erase">;
+type RemoteSession = Remote<PlayerSession, "allocate" | "cancel" | "ticketUsed" | "exportData" | "erase" | "inspect">;
 
 type RemoteRing = Remote<KeyRing, "signingKey" | "publishedKeys">;
 
@@ -89,4 +96,22 @@ export function keyRing(env: Env): RemoteRing {
 /** The one audit log of this master. */
 export function auditLog(env: Env): Remote<AuditLog, "append" | "head" | "pending" | "page"> {
   return env.AUDIT_LOG.getByName("log");
+}
+
+/** What operators have ordered of a cluster. */
+export function clusterOrderBook(
+  env: Env,
+  clusterId: string,
+): Remote<ClusterOrderBook, "current" | "change" | "drainEnded"> {
+  return env.CLUSTER_ORDER_BOOK.getByName(clusterId);
+}
+
+/** Whether, and when, a cluster key ends. */
+export function clusterKeyRecord(env: Env, keyId: string): Remote<ClusterKeyRecord, "isRevoked" | "revoke" | "retire"> {
+  return env.CLUSTER_KEY_RECORD.getByName(keyId);
+}
+
+/** Where operators watch what happens. */
+export function eventHub(env: Env): Remote<EventHub, "publish"> & Pick<RemoteShard, "fetch"> {
+  return env.EVENT_HUB.getByName("hub");
 }

@@ -43,6 +43,12 @@ export async function shardsIn(env: Env, region: string | undefined): Promise<re
   return (await isKnownRegion(env, region)) ? shardsOfRegion(map, region) : [];
 }
 
+/** Whether there may be such a cluster, going by its region: then its shards may be asked. */
+export async function isKnownCluster(env: Env, clusterId: string): Promise<boolean> {
+  const region = regionOfCluster(clusterId);
+  return region !== undefined && isKnownRegion(env, region);
+}
+
 /** Whether there are shards for a region. Those of other names are never asked: every name that is asked becomes an object. */
 async function isKnownRegion(env: Env, region: string): Promise<boolean> {
   const { shards: map } = readMasterSettings(env);

@@ -1,7 +1,9 @@
 import type { Announcement } from "../domain/world-map.ts";
+import type { MasterEvent } from "../domain/master-event.ts";
 import type { MasterSettings } from "../settings.ts";
 import type { CandidateTables } from "./candidate-tables.ts";
 import type { ClusterLinks } from "./cluster-links.ts";
+import type { OrderTables } from "./order-tables.ts";
 import type { Outbox } from "./outbox.ts";
 import type { ShardRecords } from "./shard-records.ts";
 import type { RegistrationTables } from "./registration-tables.ts";
@@ -21,7 +23,9 @@ export type ShardMessage =
     }
   | { readonly kind: "displace"; readonly clusterId: string; readonly boot: number }
   | { readonly kind: "announce"; readonly announcement: Announcement }
-  | { readonly kind: "withdraw"; readonly clusterId: string; readonly boot: number };
+  | { readonly kind: "withdraw"; readonly clusterId: string; readonly boot: number }
+  /** The target is the cluster's order book. */
+  | { readonly kind: "drain-ended"; readonly orderedAtMs: number };
 
 /** What the parts of a registry shard share. */
 export interface ShardParts {
@@ -29,9 +33,12 @@ export interface ShardParts {
   readonly tables: RegistryTables;
   readonly candidates: CandidateTables;
   readonly registrations: RegistrationTables;
+  readonly orders: OrderTables;
   readonly links: ClusterLinks;
   readonly outbox: Outbox<ShardMessage>;
   readonly records: ShardRecords;
+  /** Tells operators who watch, behind the answer. */
+  readonly announce: (events: readonly MasterEvent[]) => void;
   /** @throws SettingError */
   readonly settings: () => MasterSettings;
 }

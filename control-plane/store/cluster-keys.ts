@@ -1,4 +1,4 @@
-import { desc, eq, isNull } from "drizzle-orm";
+import { and, desc, eq, gt, isNull, lt, or } from "drizzle-orm";
 import { clusterKeyId, type ClusterPublicKey, parseClusterPublicKey } from "../../auth/cluster-assertion.ts";
 import { type DatabaseAddress, withDatabase } from "./database.ts";
 import { clusterKeys } from "./schema.ts";
@@ -9,6 +9,8 @@ export interface ClusterKeyEntry {
   readonly name: string;
   readonly createdAtMs: number;
   readonly revokedAtMs: number | undefined;
+  /** When it ends by itself, as another has taken its place. */
+  readonly retiresAtMs: number | undefined;
 }
 
 /**
@@ -56,12 +58,50 @@ export async function listClusterKeys(address: DatabaseAddress): Promise<readonl
   const rows = await withDatabase(address, async (database) =>
     database.select().from(clusterKeys).orderBy(desc(clusterKeys.createdAtMs), clusterKeys.keyId),
   );
-  return rows.map(({ keyId, name, createdAtMs, revokedAtMs }) => ({
-    keyId,
-    name,
-    createdAtMs,
-    revokedAtMs: revokedAtMs ?? undefined,
-  }));
+  return rows.map(entryOf);
+}
+
+/** Where a page of keys begins: after this one. */
+export interface ClusterKeyPosition {
+  readonly createdAtMs: number;
+  readonly keyId: string;
+}
+
+/** A page of the keys, the newest first. @throws DatabaseError */
+export async function pageClusterKeys(
+  address: DatabaseAddress,
+  after: ClusterKeyPosition | undefined,
+  limit: number,
+): Promise<readonly ClusterKeyEntry[]> {
+  const { createdAtMs, keyId } = clusterKeys;
+  const later =
+    after === undefined
+      ? undefined
+      : or(lt(createdAtMs, after.createdAtMs), and(eq(createdAtMs, after.createdAtMs), gt(keyId, after.keyId)));
+  const rows = await withDatabase(address, async (database) =>
+    database.select().from(clusterKeys).where(later).orderBy(desc(createdAtMs), keyId).limit(limit),
+  );
+  return rows.map(entryOf);
+}
+
+/** A key, whatever has become of it. @throws DatabaseError */
+export async function clusterKeyEntry(address: DatabaseAddress, keyId: string): Promise<ClusterKeyEntry | undefined> {
+  const rows = await withDatabase(address, async (database) =>
+    database.select().from(clusterKeys).where(eq(clusterKeys.keyId, keyId)),
+  );
+  return rows.map(entryOf)[0];
+}
+
+/** Notes when a key ends by itself. @throws DatabaseError */
+export async function noteKeyRetirement(address: DatabaseAddress, keyId: string, atMs: number): Promise<void> {
+  await withDatabase(address, async (database) =>
+    database.update(clusterKeys).set({ retiresAtMs: atMs }).where(eq(clusterKeys.keyId, keyId)),
+  );
+}
+
+function entryOf(row: typeof clusterKeys.$inferSelect): ClusterKeyEntry {
+  const { keyId, name, createdAtMs, revokedAtMs, retiresAtMs } = row;
+  return { keyId, name, createdAtMs, revokedAtMs: revokedAtMs ?? undefined, retiresAtMs: retiresAtMs ?? undefined };
 }
 
 /** The public key of `keyId` if clusters may register with it. @throws DatabaseError */

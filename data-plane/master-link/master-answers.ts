@@ -30,6 +30,12 @@ const commandSchema = z.discriminatedUnion("type", [
     port: z.int().min(0).max(65_535),
     fault: z.enum(reachFaults).optional(),
   }),
+  z.object({
+    type: z.literal("orders"),
+    version: z.int().min(0),
+    drain: z.object({ deadlineMs: z.number().min(0), movePlayers: z.boolean() }).nullable(),
+    settings: z.object({ capacity: z.int().min(0).optional() }),
+  }),
 ]) satisfies z.ZodType<LinkCommand>;
 
 /** A command that this version knows. */

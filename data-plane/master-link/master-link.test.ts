@@ -245,6 +245,7 @@ it("tells a master that has forgotten of everyone, however many they are", async
     pace: { retryMs: [20, 100], refusedRetryMs: [20, 100], connectTimeoutMs: 5_000, ackTimeoutMs: 5_000 },
     onRegistered: () => undefined,
     onFence: () => undefined,
+    onOrders: () => undefined,
     onSuperseded: () => undefined,
   });
   for (let index = 0; index < 1_500; index += 1) {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { signClusterAssertion } from "../../auth/cluster-assertion.ts";
-import type { LinkReach, RegisterRequest, SeatRef } from "../../protocol/index.ts";
+import type { LinkOrders, LinkReach, LinkReport, RegisterRequest, SeatRef } from "../../protocol/index.ts";
 import type { Clock } from "../clock.ts";
 import type { ClusterKey } from "../keys/cluster-key.ts";
 import type { Logger } from "../log.ts";
@@ -32,6 +32,8 @@ export interface MasterLinkOptions {
   readonly onRegistered: (registration: Registration) => void;
   /** A newer session of this player has authority. */
   readonly onFence: (playerId: string, generation: number) => void;
+  /** What operators have ordered; older orders may follow newer ones. */
+  readonly onOrders: (orders: LinkOrders) => void;
   /** A newer process with our key and instance has taken over: this one has to stop. */
   readonly onSuperseded: () => void;
 }
@@ -63,6 +65,8 @@ export class MasterLink {
   readonly #stopping = new AbortController();
   #registration: Registration | undefined;
   #link: Link | undefined;
+  /** What the next report says of the orders that have come over this link. */
+  #ordersTold: Pick<LinkReport, "ordersVersion"> = {};
   #superseded = false;
   #outdated = false;
   #reachNotice = "";
@@ -217,10 +221,12 @@ export class MasterLink {
       connectTimeoutMs: pace.connectTimeoutMs,
       onOpen: () => {
         onOpen();
+        // A master that has sent no orders may be of an earlier version, which does not know the field.
+        this.#ordersTold = {};
         log.info({ event: "link-up" }, "the link to the master is up");
         this.#reporter = new Reporter({
           journal: this.#journal,
-          send: (report) => link.send(report),
+          send: (report) => link.send({ ...report, ...this.#ordersTold }),
           onStuck: () => link.abandon(),
           reportIntervalMs: registration.reportIntervalMs,
           ackTimeoutMs: pace.ackTimeoutMs,
@@ -267,6 +273,10 @@ export class MasterLink {
         return;
       case "reach":
         this.#noteReach(command);
+        return;
+      case "orders":
+        this.#ordersTold = { ordersVersion: command.version };
+        this.#options.onOrders(command);
         return;
     }
   }

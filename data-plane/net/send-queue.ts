@@ -19,7 +19,6 @@ export class SendQueue {
   /** State of this tick, and state that a tick has released. */
   #nextStates = new Map<StateKey, Uint8Array>();
   #states = new Map<StateKey, Uint8Array>();
-  #view: Uint8Array | undefined;
   #bytes = 0;
 
   /** Bytes that wait, without those that are sent again: these have been counted once. */
@@ -29,8 +28,7 @@ export class SendQueue {
 
   /** Frames that wait, without those that are sent again. */
   get frames(): number {
-    const states = this.#states.size + this.#nextStates.size + (this.#view === undefined ? 0 : 1);
-    return this.#control.length + this.#reliable.length + this.#bulk.length + states;
+    return this.#control.length + this.#reliable.length + this.#bulk.length + this.#states.size + this.#nextStates.size;
   }
 
   /** Whether there is something to write now. */
@@ -39,7 +37,6 @@ export class SendQueue {
       this.#control.length > 0 ||
       this.#again.length > 0 ||
       this.#reliable.length > 0 ||
-      this.#view !== undefined ||
       this.#states.size > 0 ||
       this.#bulk.length > 0
     );
@@ -53,17 +50,6 @@ export class SendQueue {
   /** Before everything that waits. */
   unshift(frame: Uint8Array): void {
     this.#control.unshift(frame);
-    this.#bytes += frame.length;
-  }
-
-  /** Whether a view waits. */
-  get viewWaits(): boolean {
-    return this.#view !== undefined;
-  }
-
-  /** Sets what the world shows, after {@link viewWaits} was false: a difference to the one before, so none takes another's place. */
-  setView(frame: Uint8Array): void {
-    this.#view = frame;
     this.#bytes += frame.length;
   }
 
@@ -102,10 +88,6 @@ export class SendQueue {
     this.#again = taken.from(this.#again);
     const again = taken.bytes - before;
     this.#reliable = taken.from(this.#reliable, onFirst);
-    if (this.#view !== undefined && taken.fits(this.#view)) {
-      taken.add(this.#view);
-      this.#view = undefined;
-    }
     this.#takeStates(taken);
     this.#bulk = taken.from(this.#bulk, onFirst);
     this.#bytes -= taken.bytes - again;
@@ -114,7 +96,7 @@ export class SendQueue {
 
   /**
    * Takes over what a connection that has gone left unsent. What was sent again is left to the caller, as are the words
-   * that were about the connection itself, and views: a new connection begins with an empty one.
+   * that were about the connection itself.
    */
   adopt(older: SendQueue): void {
     for (const frame of older.#reliable) this.push("reliable", frame);
@@ -132,7 +114,6 @@ export class SendQueue {
     this.#bulk = [];
     this.#states.clear();
     this.#nextStates.clear();
-    this.#view = undefined;
     this.#bytes = 0;
   }
 

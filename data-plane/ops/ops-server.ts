@@ -15,8 +15,6 @@ export interface OpsServerOptions {
   readonly readiness: () => Readiness;
   /** The metrics in the text format of Prometheus. */
   readonly metrics: () => string;
-  /** Who is where in the world. */
-  readonly world: () => object;
 }
 
 /** Health, readiness and metrics over plain HTTP, for the machine's own monitoring. */
@@ -31,7 +29,7 @@ const requestTimeoutMs = 5_000;
 
 /**
  * `GET /health` answers 200 for as long as the event loop turns, `GET /ready` 200 while players can join and else 503,
- * `GET /metrics` all counters, `GET /world` who is in which fragment.
+ * `GET /metrics` all counters.
  *
  * @throws ListenError
  */
@@ -61,7 +59,7 @@ export async function createOpsServer(options: OpsServerOptions): Promise<OpsSer
   };
 }
 
-function answerWith({ readiness, metrics, world }: OpsServerOptions): RequestListener {
+function answerWith({ readiness, metrics }: OpsServerOptions): RequestListener {
   return (request, response) => {
     if (request.method !== "GET" && request.method !== "HEAD") {
       response.setHeader("allow", "GET, HEAD");
@@ -77,10 +75,8 @@ function answerWith({ readiness, metrics, world }: OpsServerOptions): RequestLis
     } else if (path === "/metrics") {
       response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
       response.end(metrics());
-    } else if (path === "/world") {
-      sendJson(response, 200, world());
     } else {
-      sendJson(response, 404, { error: "expected /health, /ready, /metrics or /world" });
+      sendJson(response, 404, { error: "expected /health, /ready or /metrics" });
     }
   };
 }

@@ -14,9 +14,6 @@ export const hookNames = [
   "onStop",
   "onLog",
   "timer",
-  "onEnterFragment",
-  "onLeaveFragment",
-  "onThreshold",
 ] as const;
 
 export type HookName = (typeof hookNames)[number];

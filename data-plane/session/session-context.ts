@@ -6,7 +6,6 @@ import type { ClusterLimits } from "../limits.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { TurnEnd } from "../net/turn-end.ts";
-import type { ClusterWorld } from "../world/cluster-world.ts";
 import type { PluginHost } from "../plugin/plugin-host.ts";
 import type { PlayerTable } from "./player-table.ts";
 import type { Pulse } from "./pulse.ts";
@@ -26,12 +25,12 @@ export interface SessionContext {
   readonly players: PlayerTable;
   readonly replays: ReplayTable;
   readonly host: PluginHost;
-  /** `undefined` where there is none to show. */
-  readonly world: ClusterWorld | undefined;
   /** Number of the current tick. */
   readonly tick: () => number;
   /** True from the moment the cluster is told to stop. */
   readonly stopping: () => boolean;
+  /** Most players at a time; 0: no limit. */
+  readonly maxPlayers: () => number;
   /** The checks [TICKET-1] to [TICKET-7]; `undefined` while this cluster is not registered, and so cannot tell. */
   readonly verifyTicket: (ticket: string, hello: Hello) => Promise<TicketVerdict | undefined>;
   /** Told of each ticket that has been used, and of each player that has left. */

@@ -108,15 +108,6 @@ export class Session implements SocketListener, PlayerLine {
     this.#outbox.releaseStates();
   }
 
-  sendView(frame: Uint8Array): void {
-    this.context.metrics.framesOut += 1;
-    this.#outbox.sendView(frame);
-  }
-
-  get viewWaits(): boolean {
-    return this.#outbox.viewWaits;
-  }
-
   hold(held: boolean): void {
     if (this.#state !== "joined") return;
     if (held) this.#socket.pause();

@@ -85,6 +85,7 @@ export class Supervisor {
     let everServed = false;
     while (!this.#stopping.signal.aborted) {
       const { exitCode, signal, servedMs } = await this.#runOnce(index);
+      if (exitCode === exitCodes.DRAINED) return;
       if (this.#stopping.signal.aborted) {
         if (exitCode !== exitCodes.STOPPED && this.#exitCode === exitCodes.STOPPED) this.#exitCode = exitCodes.FAILED;
         return;

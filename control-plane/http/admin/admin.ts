@@ -2,9 +2,21 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { MasterHono } from "../route-parts.ts";
 import { addAuditRoutes } from "./audit.ts";
 import { addWorldRoutes } from "./worlds.ts";
+import { addCapacityRoutes } from "./capacity.ts";
+import { addAdminClusterRoutes } from "./clusters.ts";
+import { addEventRoutes } from "./events.ts";
+import { addKeyRoutes } from "./keys.ts";
+import { addOrderRoutes } from "./orders.ts";
+import { addPlayerStateRoutes } from "./player-state.ts";
 
 /** Everything under `/v1/admin`. */
 export function addAdminRoutes(app: OpenAPIHono<MasterHono>): void {
+  addAdminClusterRoutes(app);
+  addOrderRoutes(app);
+  addCapacityRoutes(app);
+  addKeyRoutes(app);
+  addPlayerStateRoutes(app);
+  addEventRoutes(app);
   addAuditRoutes(app);
   addWorldRoutes(app);
 }

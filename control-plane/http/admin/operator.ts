@@ -12,6 +12,8 @@ export const operatorRole = "operator";
 /** Who calls. */
 export interface Operator {
   readonly id: string;
+  /** When the access token expires, in seconds since 1970. */
+  readonly expiresAt: number;
 }
 
 /**
@@ -30,14 +32,14 @@ export const operatorProblems = ["UNAUTHENTICATED", "FORBIDDEN", "IDENTITY_UNAVA
  * @throws ProblemError one of {@link operatorProblems}
  */
 export async function requireOperator(context: Context<MasterHono>, call: OperatorCall): Promise<Operator> {
-  const { playerId, roles, token } = await requirePlayer(context);
+  const { playerId, roles, token, expiresAt } = await requirePlayer(context);
   if (!roles.includes(operatorRole)) throw forbidden(context, playerId);
   await limitOperator(context, playerId, call === "read" ? "read" : "change");
   if (call === "sensitive") {
     const now = await askIdentity(context, (project) => rolesOfSession(project, token));
     if (!now.includes(operatorRole)) throw forbidden(context, playerId);
   }
-  return { id: playerId };
+  return { id: playerId, expiresAt };
 }
 
 function forbidden(context: Context<MasterHono>, playerId: string): ProblemError {

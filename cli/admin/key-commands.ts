@@ -1,0 +1,78 @@
+import type { ClusterPublicKey } from "../../auth/cluster-assertion.ts";
+import { parseAdminArguments } from "./arguments.ts";
+import { everyPage } from "./pages.ts";
+import { formatTable, formatTime, show } from "./table.ts";
+
+interface Key {
+  readonly keyId: string;
+  readonly name: string;
+  readonly state: string;
+  readonly createdAtMs: number;
+  readonly retiresAtMs: number | null;
+  readonly revokedAtMs: number | null;
+}
+
+type ReadKey = (file: string | undefined) => ClusterPublicKey;
+
+const publicKeyOption = { "public-key": { type: "string" } } as const;
+
+/** `keys`, at a master. */
+export async function listKeys(args: readonly string[]): Promise<void> {
+  const given = parseAdminArguments(args, {}, 0);
+  const keys: Key[] = [];
+  for await (const page of everyPage<{ keys: Key[]; next: string | null }>(given.api(), "/keys", { limit: "500" })) {
+    keys.push(...page.keys);
+  }
+  show(given.json, keys, () =>
+    keys.length === 0
+      ? "no key is enrolled"
+      : formatTable(
+          ["KEY ID", "NAME", "STATE", "ENROLLED", "ENDS"],
+          keys.map((key) => [
+            key.keyId,
+            key.name,
+            key.state,
+            formatTime(key.createdAtMs),
+            formatTime(key.revokedAtMs ?? key.retiresAtMs),
+          ]),
+        ),
+  );
+}
+
+/** `enrol`, at a master. */
+export async function enrolKey(args: readonly string[], readKey: ReadKey): Promise<void> {
+  const given = parseAdminArguments(args, { ...publicKeyOption, name: { type: "string" } }, 0);
+  const publicKey = readKey(given.text("public-key"));
+  const key = await given.api().call<Key>("POST", "/keys", { name: given.text("name") ?? "", publicKey });
+  show(given.json, key, () => `enrolled ${key.keyId} as ${key.name}`);
+}
+
+/** `rotate`: there is none without a master. */
+export async function rotateKey(args: readonly string[], readKey: ReadKey): Promise<void> {
+  const options = { ...publicKeyOption, "key-id": { type: "string" }, overlap: { type: "string" } } as const;
+  const given = parseAdminArguments(args, options, 0);
+  const publicKey = readKey(given.text("public-key"));
+  const keyId = given.text("key-id") ?? "";
+  const body = { publicKey, overlapSeconds: given.count("overlap") ?? 86_400 };
+  const path = `/keys/${encodeURIComponent(keyId)}/rotate`;
+  const { added, retired } = await given.api().call<{ added: Key; retired: Key }>("POST", path, body);
+  show(
+    given.json,
+    { added, retired },
+    () => `enrolled ${added.keyId} as ${added.name}\n${retired.keyId} ends ${formatTime(retired.retiresAtMs)}`,
+  );
+}
+
+/** `revoke`, at a master. */
+export async function revokeKey(args: readonly string[]): Promise<void> {
+  const given = parseAdminArguments(args, { "key-id": { type: "string" } }, 0);
+  const keyId = given.text("key-id") ?? "";
+  const answer = await given
+    .api()
+    .call<{ keyId: string; pendingShards: number }>("DELETE", `/keys/${encodeURIComponent(keyId)}`);
+  show(given.json, answer, () =>
+    answer.pendingShards === 0
+      ? `revoked ${answer.keyId}: its processes are cut off`
+      : `revoked ${answer.keyId}; ${answer.pendingShards} shards could not be told yet, and will be`,
+  );
+}

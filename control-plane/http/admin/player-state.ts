@@ -1,0 +1,55 @@
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { objectCallTimeoutMs, withDeadline } from "../../objects/deadline.ts";
+import type { PlayerInspection } from "../../objects/player-inspection.ts";
+import { playerSession } from "../../objects/remote.ts";
+import { jsonAnswer, type MasterHono, operatorSecurity, problemAnswers } from "../route-parts.ts";
+import { operatorProblems, requireOperator } from "./operator.ts";
+
+const inspectionSchema = z
+  .object({
+    id: z.string(),
+    generation: z.number().openapi({ description: "The newest; 0 before the first allocation." }),
+    playing: z
+      .object({ generation: z.number(), clusterId: z.string() })
+      .nullable()
+      .openapi({ description: "The session that has authority: that of the last ticket that joined." }),
+    operations: z.array(
+      z.object({
+        reservationId: z.string(),
+        generation: z.number(),
+        state: z.string(),
+        clusterId: z.string().nullable(),
+        recordedAtMs: z.number(),
+        expiresAt: z.number().nullable().openapi({ description: "Seconds since 1970." }),
+      }),
+    ),
+  })
+  .openapi("PlayerState");
+
+const state = createRoute({
+  method: "get",
+  path: "/v1/admin/players/{id}",
+  tags: ["Operators"],
+  summary: "What the master knows of a player's session",
+  description: "A player that nobody knows looks like one who has never allocated.",
+  security: operatorSecurity,
+  request: { params: z.object({ id: z.string().regex(/^[\w-]{1,64}$/, "Expected a player's id.") }) },
+  responses: {
+    200: jsonAnswer("The session; no ticket is in it.", inspectionSchema),
+    ...problemAnswers("INVALID_FIELD", ...operatorProblems),
+  },
+});
+
+export function addPlayerStateRoutes(app: OpenAPIHono<MasterHono>): void {
+  app.openapi(state, async (context) => {
+    await requireOperator(context, "read");
+    const { id } = context.req.valid("param");
+    const asked = playerSession(context.env, id).inspect();
+    const { generation, playing, operations } = await withDeadline<PlayerInspection>(
+      asked,
+      objectCallTimeoutMs,
+      "a player's session",
+    );
+    return context.json({ id, generation, playing, operations: [...operations] }, 200);
+  });
+}
