@@ -6,43 +6,49 @@ const utf8Encoder = new TextEncoder();
 /**
  * Reads little-endian fields from untrusted bytes. Every read throws {@link ProtocolError} `TRUNCATED` when
  * too little is left. Views share memory with the input: copy what outlives the call that was given it.
+ *
+ * One is made for every message, so it makes nothing by itself: whole numbers are put together from bytes, and there is a
+ * `DataView` only where floats are read.
  */
 export class ByteReader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  readonly #end: number;
   #offset: number;
+  #view: DataView | undefined;
 
-  constructor(bytes: Uint8Array, offset = 0) {
+  /** Reads from `offset` up to, not including, `end`. */
+  constructor(bytes: Uint8Array, offset = 0, end: number = bytes.length) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#offset = offset;
+    this.#end = end;
   }
 
   /** Bytes not read yet. */
   get remaining(): number {
-    return this.#bytes.length - this.#offset;
+    return this.#end - this.#offset;
   }
 
   u8(): number {
-    return this.#view.getUint8(this.#take(1));
+    return byteAt(this.#bytes, this.#take(1));
   }
 
   u16(): number {
-    return this.#view.getUint16(this.#take(2), true);
+    return u16At(this.#bytes, this.#take(2));
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#take(4), true);
+    const start = this.#take(4);
+    return (u16At(this.#bytes, start) | (u16At(this.#bytes, start + 2) << 16)) >>> 0;
   }
 
   /** A finite `f32`; NaN and infinities throw `BAD_NUMBER`. [NUM-1] */
   f32(): number {
-    return finite(this.#view.getFloat32(this.#take(4), true));
+    return finite(this.#floats().getFloat32(this.#take(4), true));
   }
 
   /** A finite `f64`; NaN and infinities throw `BAD_NUMBER`. [NUM-1] */
   f64(): number {
-    return finite(this.#view.getFloat64(this.#take(8), true));
+    return finite(this.#floats().getFloat64(this.#take(8), true));
   }
 
   /** The next `length` bytes, as a view on the input. */
@@ -68,6 +74,12 @@ export class ByteReader {
     }
   }
 
+  #floats(): DataView {
+    const { buffer, byteOffset, byteLength } = this.#bytes;
+    this.#view ??= new DataView(buffer, byteOffset, byteLength);
+    return this.#view;
+  }
+
   #take(length: number): number {
     const start = this.#offset;
     if (length > this.remaining) {
@@ -81,36 +93,35 @@ export class ByteReader {
 /** Writes little-endian fields into a buffer of a size that is known beforehand. */
 export class ByteWriter {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly #view: DataView;
+  #view: DataView | undefined;
   #offset = 0;
 
   constructor(byteLength: number) {
     this.bytes = new Uint8Array(byteLength);
-    this.#view = new DataView(this.bytes.buffer);
   }
 
   u8(value: number): this {
-    this.#view.setUint8(this.#advance(1), integer(value, 0xff));
+    this.bytes[this.#advance(1)] = integer(value, 0xff);
     return this;
   }
 
   u16(value: number): this {
-    this.#view.setUint16(this.#advance(2), integer(value, 0xffff), true);
+    this.#whole(integer(value, 0xffff), 2);
     return this;
   }
 
   u32(value: number): this {
-    this.#view.setUint32(this.#advance(4), integer(value, 0xffff_ffff), true);
+    this.#whole(integer(value, 0xffff_ffff), 4);
     return this;
   }
 
   f32(value: number): this {
-    this.#view.setFloat32(this.#advance(4), finite(Math.fround(value)), true);
+    this.#floats().setFloat32(this.#advance(4), finite(Math.fround(value)), true);
     return this;
   }
 
   f64(value: number): this {
-    this.#view.setFloat64(this.#advance(8), finite(value), true);
+    this.#floats().setFloat64(this.#advance(8), finite(value), true);
     return this;
   }
 
@@ -119,11 +130,31 @@ export class ByteWriter {
     return this;
   }
 
+  #floats(): DataView {
+    this.#view ??= new DataView(this.bytes.buffer);
+    return this.#view;
+  }
+
+  #whole(value: number, byteLength: number): void {
+    const start = this.#advance(byteLength);
+    for (let index = 0; index < byteLength; index += 1) this.bytes[start + index] = value >>> (index * 8);
+  }
+
+  /** Throws RangeError past the end, as every write there would. */
   #advance(length: number): number {
     const start = this.#offset;
-    this.#offset += length;
+    if (start + length > this.bytes.length) throw new RangeError("written past the end");
+    this.#offset = start + length;
     return start;
   }
+}
+
+function byteAt(bytes: Uint8Array, offset: number): number {
+  return bytes[offset] ?? 0;
+}
+
+function u16At(bytes: Uint8Array, offset: number): number {
+  return byteAt(bytes, offset) | (byteAt(bytes, offset + 1) << 8);
 }
 
 /** Strict UTF-8; throws {@link ProtocolError} `BAD_UTF8`. A byte order mark is kept as a character. */

@@ -17,6 +17,9 @@ export function createFrame(type: number, bodyBytes: number): ByteWriter {
   return new ByteWriter(frameHeaderBytes + length).u16(length).u8(type);
 }
 
+/** Told that a frame (type and body) lies in `bytes` from `start` up to, not including, `end`; `false` to stop. */
+export type InPlaceHandler = (bytes: Uint8Array, start: number, end: number) => boolean;
+
 /**
  * Cuts a byte stream into frames, whatever the pieces it arrives in. [FRAME-1]
  *
@@ -44,9 +47,14 @@ export class FrameParser {
    * @throws ProtocolError `FRAME_EMPTY`, `FRAME_TOO_LARGE`; and what `onFrame` throws.
    */
   push(piece: Uint8Array, onFrame: (frame: Uint8Array) => boolean): number {
+    return this.pushInPlace(piece, (bytes, start, end) => onFrame(bytes.subarray(start, end)));
+  }
+
+  /** As {@link push}, without making a view for each frame: it says where in which bytes the frame lies. */
+  pushInPlace(piece: Uint8Array, onFrame: InPlaceHandler): number {
     let offset = 0;
     while (offset < piece.length) {
-      let frame: Uint8Array;
+      let goesOn: boolean;
       if (this.#pending === undefined) {
         const byte = piece[offset++] ?? 0;
         if (this.#lowByte === undefined) {
@@ -62,18 +70,19 @@ export class FrameParser {
           this.#filled = 0;
           continue;
         }
-        frame = piece.subarray(offset, offset + length);
         offset += length;
+        goesOn = onFrame(piece, offset - length, offset);
       } else {
         const part = piece.subarray(offset, offset + this.#pending.length - this.#filled);
         this.#pending.set(part, this.#filled);
         this.#filled += part.length;
         offset += part.length;
         if (this.#filled < this.#pending.length) return offset;
-        frame = this.#pending;
+        const frame = this.#pending;
         this.#pending = undefined;
+        goesOn = onFrame(frame, 0, frame.length);
       }
-      if (!onFrame(frame)) return offset;
+      if (!goesOn) return offset;
     }
     return offset;
   }

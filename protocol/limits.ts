@@ -26,11 +26,13 @@ export const limits = {
   /** Longest time that a request may be worked on, whatever its sender asks for. [REQUEST-3] */
   maxRequestMs: 60_000,
   /** Numbered frames received after which ACK is sent. [ACK-2] */
-  ackFrames: 32,
+  ackFrames: 512,
   /** Bytes of numbered frames received after which ACK is sent. [ACK-2] */
-  ackBytes: 16_384,
-  /** Time within which a numbered frame is acknowledged. [ACK-2] */
-  ackDelayMs: 250,
+  ackBytes: 49_152,
+  /** Time after which a numbered frame is acknowledged along with whatever is sent. [ACK-2] */
+  ackAlongMs: 250,
+  /** Time after which it is acknowledged by itself; leaves some of the second for a late timer. [ACK-2] */
+  ackDelayMs: 750,
   /** How far the clocks of master and cluster may differ. [TICKET-7] */
   clockSkewMs: 5_000,
 } as const;

@@ -1,5 +1,6 @@
 import { ProtocolError } from "./error.ts";
 import { limits } from "./limits.ts";
+import { SentFrames } from "./sent-frames.ts";
 import { messageTypes } from "./types.ts";
 
 /** How much of what has not been acknowledged is kept. */
@@ -18,18 +19,14 @@ export interface NumberedStreamsData {
   readonly unacknowledged: readonly Uint8Array[];
 }
 
-const numberedTypes: ReadonlySet<number> = new Set([
-  messageTypes.message,
-  messageTypes.request,
-  messageTypes.response,
-  messageTypes.cancel,
-]);
-
-const noBytes = new Uint8Array(0);
-
-/** Whether frames of this type are counted. Spec: docs/PROTOCOL.md, section 5.10. */
+/** Whether frames of this type are counted. Asked for every frame. Spec: docs/PROTOCOL.md, section 5.10. */
 export function isNumbered(type: number): boolean {
-  return numberedTypes.has(type);
+  return (
+    type === messageTypes.message ||
+    type === messageTypes.request ||
+    type === messageTypes.response ||
+    type === messageTypes.cancel
+  );
 }
 
 /**
@@ -38,10 +35,8 @@ export function isNumbered(type: number): boolean {
  */
 export class NumberedStreams {
   readonly #bounds: ReplayBounds;
-  /** Sent and not acknowledged, oldest first, from `#head`. */
-  #kept: Uint8Array[];
-  #head = 0;
-  #keptBytes = 0;
+  /** Sent and not acknowledged. */
+  readonly #kept = new SentFrames();
   #sent: number;
   #acknowledged: number;
   #received: number;
@@ -50,11 +45,10 @@ export class NumberedStreams {
 
   constructor(bounds: ReplayBounds, data: NumberedStreamsData = { lastInput: 0, lastOutput: 0, unacknowledged: [] }) {
     this.#bounds = bounds;
-    this.#kept = [...data.unacknowledged];
+    for (const frame of data.unacknowledged) this.#kept.add(frame, 1);
     this.#sent = data.lastOutput;
     this.#acknowledged = data.lastOutput - data.unacknowledged.length;
     this.#received = data.lastInput;
-    for (const frame of data.unacknowledged) this.#keptBytes += frame.length;
   }
 
   /** Numbered frames received, modulo 2^32. */
@@ -64,24 +58,28 @@ export class NumberedStreams {
 
   /** Frames that are kept, and their bytes. */
   get keptFrames(): number {
-    return this.#kept.length - this.#head;
+    return this.#kept.frames;
   }
 
   get keptBytes(): number {
-    return this.#keptBytes;
+    return this.#kept.bytes;
   }
 
   /** Whether one more frame of this length can be kept without another being forgotten. */
   hasRoomFor(byteLength: number): boolean {
-    return this.keptFrames < this.#bounds.maxFrames && this.#keptBytes + byteLength <= this.#bounds.maxBytes;
+    return this.keptFrames < this.#bounds.maxFrames && this.keptBytes + byteLength <= this.#bounds.maxBytes;
   }
 
-  /** Numbers a frame that is about to be sent. Past the bound the oldest is forgotten: it can then not be sent again. */
-  keep(frame: Uint8Array): void {
-    this.#kept.push(frame);
-    this.#keptBytes += frame.length;
-    this.#sent += 1;
-    while (this.keptFrames > this.#bounds.maxFrames || this.#keptBytes > this.#bounds.maxBytes) this.#forgetOldest();
+  /**
+   * Numbers frames that are about to be sent. Past the bound the oldest are forgotten: they can then not be sent again.
+   *
+   * @param bytes whole frames, each with its length, that must not change any more
+   * @param frames how many
+   */
+  keep(bytes: Uint8Array, frames = 1): void {
+    this.#kept.add(bytes, frames);
+    this.#sent += frames;
+    while (this.keptFrames > this.#bounds.maxFrames || this.keptBytes > this.#bounds.maxBytes) this.#kept.forget(1);
   }
 
   /** The other side has received so many. @throws ProtocolError `BAD_VALUE` when it cannot have. [ACK-1] */
@@ -89,17 +87,17 @@ export class NumberedStreams {
     const number = this.#numberOf(received);
     if (number === undefined) throw new ProtocolError("BAD_VALUE", "acknowledges what was not sent");
     this.#acknowledged = number;
-    while (this.#sent - this.keptFrames < number) this.#forgetOldest();
+    this.#kept.forget(this.keptFrames - (this.#sent - number));
   }
 
   /**
-   * What to send again to a side that has received so many; `undefined` when that is not kept any more, or it cannot have
-   * received so many. [RESUME-5]
+   * What to send again to a side that has received so many, in order, one frame or more in each view; `undefined` when that is
+   * not kept any more, or it cannot have received so many. [RESUME-5]
    */
   unreceived(received: number): readonly Uint8Array[] | undefined {
     const number = this.#numberOf(received);
     if (number === undefined || number < this.#sent - this.keptFrames) return undefined;
-    return this.#kept.slice(this.#kept.length - (this.#sent - number));
+    return this.#kept.newest(this.#sent - number);
   }
 
   /** A numbered frame has come; whether it is time for an ACK. [ACK-2] */
@@ -127,7 +125,7 @@ export class NumberedStreams {
     return {
       lastInput: this.#received,
       lastOutput: this.#sent,
-      unacknowledged: this.#kept.slice(this.#head),
+      unacknowledged: this.#kept.list(),
     };
   }
 
@@ -135,15 +133,5 @@ export class NumberedStreams {
   #numberOf(received: number): number | undefined {
     const number = this.#acknowledged + ((received - (this.#acknowledged >>> 0)) >>> 0);
     return number > this.#sent ? undefined : number;
-  }
-
-  #forgetOldest(): void {
-    this.#keptBytes -= this.#kept[this.#head]?.length ?? 0;
-    // Let go of at once; the array itself is cut now and then.
-    this.#kept[this.#head] = noBytes;
-    this.#head += 1;
-    if (this.#head < 64 || this.#head * 2 < this.#kept.length) return;
-    this.#kept = this.#kept.slice(this.#head);
-    this.#head = 0;
   }
 }

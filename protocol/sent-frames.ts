@@ -1,0 +1,123 @@
+import { frameHeaderBytes } from "./frame.ts";
+
+/** Whole frames, each with its length, that lie one after another in one buffer. */
+interface Run {
+  /** The view that it began as; it has grown past that when `end` says so. */
+  readonly first: Uint8Array;
+  /** Offsets in the buffer. */
+  start: number;
+  end: number;
+  frames: number;
+}
+
+const nothing: Run = { first: new Uint8Array(0), start: 0, end: 0, frames: 0 };
+
+/**
+ * Frames that were sent and may have to be sent again, oldest first. They stay where they were written: runs that follow each
+ * other in one buffer become one, so that a busy connection keeps a few objects and not one for each frame.
+ */
+export class SentFrames {
+  #runs: Run[] = [];
+  #head = 0;
+  #frames = 0;
+  #bytes = 0;
+
+  get frames(): number {
+    return this.#frames;
+  }
+
+  /** Bytes of the frames; the buffers that they lie in may be larger. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Takes `frames` whole frames, which must not change any more. */
+  add(bytes: Uint8Array, frames: number): void {
+    const { byteOffset, byteLength } = bytes;
+    const last = this.#runs.at(-1);
+    this.#frames += frames;
+    this.#bytes += byteLength;
+    // The offset first: to ask a small array for its buffer makes the engine move it into one.
+    if (last !== undefined && byteOffset > 0 && last.end === byteOffset && last.first.buffer === bytes.buffer) {
+      last.end += byteLength;
+      last.frames += frames;
+    } else {
+      this.#runs.push({ first: bytes, start: byteOffset, end: byteOffset + byteLength, frames });
+    }
+  }
+
+  /** Forgets the oldest frames, at most as many as there are. */
+  forget(count: number): void {
+    let left = count;
+    for (let run = this.#oldest; left > 0 && run !== undefined; run = this.#oldest) {
+      if (left < run.frames) return this.#cut(run, left);
+      left -= run.frames;
+      this.#frames -= run.frames;
+      this.#bytes -= run.end - run.start;
+      this.#drop();
+    }
+  }
+
+  /** The newest frames; several may stand in one view. */
+  newest(count: number): readonly Uint8Array[] {
+    const views: Uint8Array[] = [];
+    let left = count;
+    for (let index = this.#runs.length - 1; index >= this.#head && left > 0; index -= 1) {
+      const run = this.#runs[index] ?? nothing;
+      const start = left < run.frames ? after(run, run.frames - left) : run.start;
+      views.unshift(viewOf(run, start, run.end));
+      left -= Math.min(left, run.frames);
+    }
+    return views;
+  }
+
+  /** Every frame by itself. */
+  list(): readonly Uint8Array[] {
+    return this.#runs.slice(this.#head).flatMap((run) => {
+      if (run.frames === 1) return viewOf(run, run.start, run.end);
+      const frames: Uint8Array[] = [];
+      for (let at = run.start; at < run.end; at += frameBytes(run, at)) {
+        frames.push(viewOf(run, at, at + frameBytes(run, at)));
+      }
+      return frames;
+    });
+  }
+
+  get #oldest(): Run | undefined {
+    return this.#runs[this.#head];
+  }
+
+  #cut(run: Run, count: number): void {
+    const start = after(run, count);
+    this.#frames -= count;
+    this.#bytes -= start - run.start;
+    run.frames -= count;
+    run.start = start;
+  }
+
+  #drop(): void {
+    // Let go of at once; the array itself is cut now and then.
+    this.#runs[this.#head] = nothing;
+    this.#head += 1;
+    if (this.#head < this.#runs.length && (this.#head < 64 || this.#head * 2 < this.#runs.length)) return;
+    this.#runs = this.#runs.slice(this.#head);
+    this.#head = 0;
+  }
+}
+
+/** Where in the buffer a run goes on after its first frames. */
+function after(run: Run, frames: number): number {
+  let at = run.start;
+  for (let count = 0; count < frames; count += 1) at += frameBytes(run, at);
+  return at;
+}
+
+function viewOf({ first }: Run, start: number, end: number): Uint8Array {
+  const isFirst = start === first.byteOffset && end - start === first.byteLength;
+  return isFirst ? first : new Uint8Array(first.buffer, start, end - start);
+}
+
+function frameBytes(run: Run, at: number): number {
+  const [low = 0, high = 0] = viewOf(run, at, at + frameHeaderBytes);
+  return frameHeaderBytes + (low | (high << 8));
+}
