@@ -4,9 +4,9 @@ import { Link } from "./link.ts";
 import { SustenetScanner } from "./scanner.ts";
 
 /** How often a player sends PING, in turns of {@link attendMs}. [PING-2] */
-const turnsPerPing = 20;
+const turnsPerPing = 6;
 
-/** How often a player is attended to: as soon as ACK may be due. [ACK-2] */
+/** How often a player is attended to: as soon as an ACK by itself may be due. [ACK-2] */
 export const attendMs = limits.ackDelayMs;
 
 const ping = encodePing({ timeMs: 1 });
@@ -19,6 +19,8 @@ export class SustenetLink extends Link {
   #unreportedFrames = 0;
   #unreportedBytes = 0;
   #turns = 0;
+  /** From when on ACK goes along with what is sent, as in the client library. [ACK-2] */
+  #ackAlongFromMs = Number.POSITIVE_INFINITY;
 
   constructor(socket: Socket) {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -36,6 +38,11 @@ export class SustenetLink extends Link {
     socket.once("close", () => reject(new Error(this.fault ?? "closed before WELCOME")));
   }
 
+  override send(bytes: Uint8Array): void {
+    const isDue = this.#unreportedFrames > 0 && performance.now() >= this.#ackAlongFromMs;
+    super.send(isDue ? Buffer.concat([bytes, this.#takeAck()]) : bytes);
+  }
+
   attend(): void {
     if (this.#unreportedFrames > 0) this.#report();
     this.#turns += 1;
@@ -45,14 +52,19 @@ export class SustenetLink extends Link {
   /** A numbered frame has come. [ACK-2] */
   #acknowledge(bodyBytes: number): void {
     this.#received += 1;
+    if (this.#unreportedFrames === 0) this.#ackAlongFromMs = performance.now() + limits.ackAlongMs;
     this.#unreportedFrames += 1;
     this.#unreportedBytes += 1 + bodyBytes;
     if (this.#unreportedFrames >= limits.ackFrames || this.#unreportedBytes >= limits.ackBytes) this.#report();
   }
 
   #report(): void {
+    this.write(this.#takeAck());
+  }
+
+  #takeAck(): Uint8Array {
     this.#unreportedFrames = 0;
     this.#unreportedBytes = 0;
-    this.write(encodeAck({ received: this.#received >>> 0 }));
+    return encodeAck({ received: this.#received >>> 0 });
   }
 }

@@ -86,6 +86,8 @@ export class ClusterConnection {
   #cancelPing: () => void = doNothing;
   #cancelIdle: () => void = doNothing;
   #cancelAck: (() => void) | undefined;
+  /** From when on an ACK that waits goes along with what is sent; infinite while none waits. */
+  #ackAlongFromMs = Number.POSITIVE_INFINITY;
   #cluster: ClusterAddress | undefined;
   #memory: SessionMemory | undefined;
   /** How much the cluster has received, between RESUMED and RESUME_TOKEN. */
@@ -164,7 +166,11 @@ export class ClusterConnection {
 
   /** Queues a frame; false, and nothing is queued, unless joined and within the bound. */
   send(frame: Uint8Array): boolean {
-    return this.#phase === "joined" && this.#wire.send(frame);
+    if (this.#phase !== "joined" || !this.#wire.send(frame)) return false;
+    // Along with it, as it goes out in the same write. [ACK-2]
+    const memory = this.#memory;
+    if (memory !== undefined && this.#context.clock.nowMs() >= this.#ackAlongFromMs) this.#acknowledge(memory);
+    return true;
   }
 
   /** Sends CLOSE, and resolves when the connection has ended. [CLOSE-2] */
@@ -309,12 +315,16 @@ export class ClusterConnection {
   #count(memory: SessionMemory, byteLength: number): void {
     if (memory.streams === undefined) return;
     if (memory.streams.count(byteLength)) return this.#acknowledge(memory);
-    this.#cancelAck ??= this.#context.clock.after(limits.ackDelayMs, () => this.#acknowledge(memory));
+    if (this.#cancelAck !== undefined) return;
+    const { clock } = this.#context;
+    this.#ackAlongFromMs = clock.nowMs() + limits.ackAlongMs;
+    this.#cancelAck = clock.after(limits.ackDelayMs, () => this.#acknowledge(memory));
   }
 
   #acknowledge({ streams }: SessionMemory): void {
     this.#cancelAck?.();
     this.#cancelAck = undefined;
+    this.#ackAlongFromMs = Number.POSITIVE_INFINITY;
     if (streams !== undefined) this.#wire.sendAgain([encodeAck({ received: streams.report() })]);
   }
 

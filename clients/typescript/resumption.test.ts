@@ -218,11 +218,29 @@ describe("a lost connection", () => {
     const { clock, transport } = await setUp();
     const acks = (): number[] => transport.last.messages.flatMap((one) => (one.type === "ack" ? [one.received] : []));
     expect(acks()).toEqual([0]);
-    transport.last.send(...Array.from({ length: 40 }, () => message(1)));
+    transport.last.send(...Array.from({ length: 520 }, () => message(1)));
     await settle();
-    expect(acks()).toEqual([0, 32]);
+    expect(acks()).toEqual([0, 512]);
     await clock.advance(1_000);
-    expect(acks()).toEqual([0, 32, 40]);
+    expect(acks()).toEqual([0, 512, 520]);
+  });
+
+  it("[ACK-2] what came is acknowledged along with what is sent, once it has waited for a while", async () => {
+    const { clock, transport, session } = await setUp();
+    const acks = (): number[] => transport.last.messages.flatMap((one) => (one.type === "ack" ? [one.received] : []));
+    transport.last.send(message(1));
+    await settle();
+    session.send(1, empty);
+    await settle();
+    expect(acks()).toEqual([0]);
+    await clock.advance(300);
+    expect(acks()).toEqual([0]);
+    session.send(1, empty);
+    session.send(1, empty);
+    await settle();
+    expect(acks()).toEqual([0, 1]);
+    await clock.advance(1_000);
+    expect(acks()).toEqual([0, 1]);
   });
 
   it.each([

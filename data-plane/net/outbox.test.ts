@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { beforeEach, describe, expect, it } from "vitest";
-import { Outbox, type OutboxSink } from "./outbox.ts";
+import { Outbox, type OutboxOwner, type OutboxSink } from "./outbox.ts";
 import { TurnEnd } from "./turn-end.ts";
 
 /** A socket that finishes a write when the test says so. */
@@ -38,15 +38,19 @@ beforeEach(() => {
   now = 0;
   overflows = 0;
   numbered = [];
-  outbox = new Outbox({
-    sink,
-    turnEnd: new TurnEnd(),
-    maxQueuedBytes: 100_000,
-    maxQueuedFrames: 5,
-    nowMs: () => now,
+  const owner: OutboxOwner = {
     onOverflow: () => (overflows += 1),
     onWrite: () => undefined,
-    onNumbered: (frame) => numbered.push(Buffer.from(frame).toString("latin1")),
+    onNumbered: (bytes) => numbered.push(Buffer.from(bytes).toString("latin1")),
+  };
+  outbox = new Outbox(sink, owner, {
+    turnEnd: new TurnEnd(),
+    limits: { maxQueuedBytes: 100_000, maxQueuedFrames: 5 },
+    pulse: {
+      get elapsedMs() {
+        return now;
+      },
+    },
   });
 });
 

@@ -7,20 +7,29 @@ export interface OutboxSink {
   end(): unknown;
 }
 
-export interface OutboxOptions {
-  readonly sink: OutboxSink;
+/** Whose outbox it is: its connection. */
+export interface OutboxOwner {
+  /** More is queued than allowed. */
+  onOverflow(): void;
+  /** A write was handed to the system. */
+  onWrite(bytes: number): void;
+  /**
+   * Reliable or bulk frames go out for the first time: in this order they are on the wire. The bytes hold whole frames, and
+   * do not change any more.
+   */
+  onNumbered(bytes: Uint8Array, frames: number): void;
+}
+
+/** What all outboxes share. */
+export interface OutboxSurroundings {
   readonly turnEnd: TurnEnd;
-  readonly maxQueuedBytes: number;
-  /** Bounds the count too: each waiting frame costs far more memory than a few bytes of payload. */
-  readonly maxQueuedFrames: number;
+  readonly limits: {
+    readonly maxQueuedBytes: number;
+    /** Bounds the count too: many tiny frames cost far more than their bytes. */
+    readonly maxQueuedFrames: number;
+  };
   /** Milliseconds, any origin; for {@link Outbox.stalledMs}. */
-  readonly nowMs: () => number;
-  /** Called once, when more is queued than allowed. */
-  readonly onOverflow: () => void;
-  /** Called for each write that was handed to the system. */
-  readonly onWrite: (bytes: number) => void;
-  /** Told of each reliable or bulk frame as it goes out for the first time: in this order they are on the wire. */
-  readonly onNumbered: (frame: Uint8Array) => void;
+  readonly pulse: { readonly elapsedMs: number };
 }
 
 /**
@@ -35,8 +44,12 @@ const maxWriteBytes = 32_768;
  * connection has to end.
  */
 export class Outbox implements TurnTask {
-  readonly #options: OutboxOptions;
+  readonly #sink: OutboxSink;
+  readonly #owner: OutboxOwner;
+  readonly #around: OutboxSurroundings;
   readonly #queue = new SendQueue();
+  /** Waits for the end of the turn. */
+  #woken = false;
   #writingBytes = 0;
   #writingSinceMs = 0;
   #lastFrame: Uint8Array | undefined;
@@ -44,8 +57,10 @@ export class Outbox implements TurnTask {
   /** False once the connection has gone: then frames only gather, for the next one. */
   #attached = true;
 
-  constructor(options: OutboxOptions) {
-    this.#options = options;
+  constructor(sink: OutboxSink, owner: OutboxOwner, around: OutboxSurroundings) {
+    this.#sink = sink;
+    this.#owner = owner;
+    this.#around = around;
   }
 
   /** Bytes that wait or are being written. */
@@ -55,13 +70,21 @@ export class Outbox implements TurnTask {
 
   /** For how long the write that is under way has not come back; 0 without one. */
   get stalledMs(): number {
-    return this.#writingBytes === 0 ? 0 : this.#options.nowMs() - this.#writingSinceMs;
+    return this.#writingBytes === 0 ? 0 : this.#around.pulse.elapsedMs - this.#writingSinceMs;
   }
 
   /** Queues a frame; without effect after {@link finish}. */
   send(lane: SendLane, frame: Uint8Array): void {
     if (this.#ending !== "no") return;
     this.#queue.push(lane, frame);
+    this.#wake();
+    this.#checkBounds();
+  }
+
+  /** Queues a reliable MESSAGE; command and payload have been checked, and the payload is copied. */
+  sendMessage(command: number, payload: Uint8Array): void {
+    if (this.#ending !== "no") return;
+    this.#queue.pushMessage(command, payload);
     this.#wake();
     this.#checkBounds();
   }
@@ -114,49 +137,57 @@ export class Outbox implements TurnTask {
   }
 
   endTurn(): void {
+    this.#woken = false;
+    this.#flush();
+  }
+
+  #flush(): void {
     if (this.#writingBytes > 0 || this.#ending === "ended" || !this.#attached) return;
     if (this.#queue.isReady) this.#write(this.#take());
-    else if (this.#lastFrame !== undefined) {
-      const last = this.#lastFrame;
-      this.#lastFrame = undefined;
-      this.#write(last);
-    } else if (this.#ending === "after-queue") {
+    else if (this.#lastFrame !== undefined) this.#write(this.#takeLast());
+    else if (this.#ending === "after-queue") {
       this.#ending = "ended";
-      this.#options.sink.end();
+      this.#sink.end();
     }
   }
 
   #wake(): void {
-    if (this.#attached) this.#options.turnEnd.add(this);
+    if (this.#woken || !this.#attached) return;
+    this.#woken = true;
+    this.#around.turnEnd.add(this);
   }
 
   #checkBounds(): void {
-    const { maxQueuedBytes, maxQueuedFrames, onOverflow } = this.#options;
-    if (this.queuedBytes > maxQueuedBytes || this.#queue.frames > maxQueuedFrames) onOverflow();
+    const { maxQueuedBytes, maxQueuedFrames } = this.#around.limits;
+    if (this.queuedBytes > maxQueuedBytes || this.#queue.frames > maxQueuedFrames) this.#owner.onOverflow();
   }
 
   /** The next bytes to write: whole frames, up to the greatest write. */
   #take(): Uint8Array {
-    const { frames, bytes } = this.#queue.take(maxWriteBytes, this.#options.onNumbered);
-    if (!this.#queue.isReady && this.#lastFrame !== undefined) {
-      frames.push(this.#lastFrame);
-      const total = bytes + this.#lastFrame.length;
-      this.#lastFrame = undefined;
-      return Buffer.concat(frames, total);
-    }
-    const [first] = frames;
-    return frames.length === 1 && first !== undefined ? first : Buffer.concat(frames, bytes);
+    const bytes = this.#queue.take(maxWriteBytes, this.#onFirst);
+    return this.#queue.isReady || this.#lastFrame === undefined ? bytes : Buffer.concat([bytes, this.#takeLast()]);
+  }
+
+  #takeLast(): Uint8Array {
+    const last = this.#lastFrame ?? new Uint8Array(0);
+    this.#lastFrame = undefined;
+    return last;
   }
 
   #write(bytes: Uint8Array): void {
     this.#writingBytes = bytes.length;
-    this.#writingSinceMs = this.#options.nowMs();
-    this.#options.onWrite(bytes.length);
-    this.#options.sink.write(bytes, (error) => {
-      if (!this.#attached) return;
-      this.#writingBytes = 0;
-      // After an error the socket closes by itself; nothing more can be said.
-      if (error === undefined || error === null) this.endTurn();
-    });
+    this.#writingSinceMs = this.#around.pulse.elapsedMs;
+    this.#owner.onWrite(bytes.length);
+    this.#sink.write(bytes, this.#onWritten);
   }
+
+  // Made once: a closure for each write is garbage for each write.
+  readonly #onFirst = (bytes: Uint8Array, frames: number): void => this.#owner.onNumbered(bytes, frames);
+
+  readonly #onWritten = (error?: Error | null): void => {
+    if (!this.#attached) return;
+    this.#writingBytes = 0;
+    // After an error the socket closes by itself; nothing more can be said.
+    if (error === undefined || error === null) this.#flush();
+  };
 }

@@ -28,8 +28,11 @@ export interface PlayerSocket {
 export interface SocketListener {
   /** Bytes have come; `false` to drop them unread. */
   onBytes(count: number): boolean;
-  /** A frame: type and body, valid during the call only; `false` to drop the rest of what came with it. */
-  onFrame(frame: Uint8Array): boolean;
+  /**
+   * A frame, type and body, lies in `bytes` from `start` up to, not including, `end`; `false` to drop the rest of what came
+   * with it. The bytes are not used again. No view is made of it, as most frames are looked at for a few bytes only.
+   */
+  onFrame(bytes: Uint8Array, start: number, end: number): boolean;
   /** What came is malformed (ProtocolError), or {@link onFrame} threw. */
   onFault(error: unknown): void;
   /** It is over; the last call. */

@@ -12,6 +12,9 @@ export class TlsPlayerSocket implements PlayerSocket {
   readonly #parser = new FrameParser(limits.maxHelloBytes);
   #listener: SocketListener | undefined;
   #paused = false;
+  /** Frames that may still be handled in this turn, and whether the listener wants them. */
+  #left = 0;
+  #goesOn = true;
   /** What has come and waits for a later turn. */
   #rest: Uint8Array | undefined;
 
@@ -67,25 +70,27 @@ export class TlsPlayerSocket implements PlayerSocket {
   }
 
   #read(listener: SocketListener, piece: Uint8Array): void {
-    let left = maxFramesPerTurn;
-    let goesOn = true;
-    const onFrame = (frame: Uint8Array): boolean => {
-      left -= 1;
-      goesOn = listener.onFrame(frame);
-      return goesOn && left > 0;
-    };
+    this.#left = maxFramesPerTurn;
+    this.#goesOn = true;
     let used: number;
     try {
-      used = this.#parser.push(piece, onFrame);
+      used = this.#parser.pushInPlace(piece, this.#onFrame);
     } catch (error) {
       listener.onFault(error);
       return;
     }
-    if (!goesOn || used === piece.length) return;
+    if (!this.#goesOn || used === piece.length) return;
     this.#rest = piece.subarray(used);
     this.#socket.pause();
     setImmediate(() => this.#goOn());
   }
+
+  // Made once, and not for each piece that comes.
+  readonly #onFrame = (bytes: Uint8Array, start: number, end: number): boolean => {
+    this.#left -= 1;
+    this.#goesOn = this.#listener?.onFrame(bytes, start, end) === true;
+    return this.#goesOn && this.#left > 0;
+  };
 
   /** The others had their turn. */
   #goOn(): void {

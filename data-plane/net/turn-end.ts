@@ -1,23 +1,24 @@
 /** Something that has work for the end of this turn of the event loop. */
 export interface TurnTask {
+  /** Called once for each {@link TurnEnd.add}. */
   endTurn(): void;
 }
 
 /**
- * Runs tasks once everything that has arrived in this turn of the event loop has been handled, each once however often it
- * was added: what many events have to say to one player becomes one write.
+ * Runs tasks once everything that has arrived in this turn of the event loop has been handled: what many events have to say
+ * to one player becomes one write. A task that need not run twice adds itself once.
  */
 export class TurnEnd {
-  #tasks = new Set<TurnTask>();
+  #tasks: TurnTask[] = [];
 
   add(task: TurnTask): void {
-    if (this.#tasks.size === 0) setImmediate(() => this.#run());
-    this.#tasks.add(task);
+    if (this.#tasks.length === 0) setImmediate(this.#run);
+    this.#tasks.push(task);
   }
 
-  #run(): void {
+  readonly #run = (): void => {
     const tasks = this.#tasks;
-    this.#tasks = new Set();
+    this.#tasks = [];
     for (const task of tasks) task.endTurn();
-  }
+  };
 }

@@ -76,7 +76,7 @@ export class WebSocketPlayerSocket implements PlayerSocket {
       try {
         if (!isBinary) throw new ProtocolError("UNEXPECTED_TYPE", "a text message");
         if (data.length === 0) throw new ProtocolError("FRAME_EMPTY", "an empty message");
-        listener.onFrame(data);
+        listener.onFrame(data, 0, data.length);
       } catch (error) {
         listener.onFault(error);
       }

@@ -1,3 +1,5 @@
+import { type CallOptions, isPromiseLike } from "./plugin-slot.ts";
+
 export interface HookLaneOptions {
   readonly timeoutMs: number;
   /** Told what a hook threw, or that it did not end in time. */
@@ -6,6 +8,8 @@ export interface HookLaneOptions {
   readonly onPressure: (high: boolean) => void;
   /** A lane of the same player that has to be done first. */
   readonly after?: HookLane | undefined;
+  /** Whose hooks they are. */
+  readonly caller?: CallOptions;
 }
 
 /** Hooks that may wait before the sender is held back, and down to where it has to go. */
@@ -23,12 +27,13 @@ interface Waiting {
  */
 export class HookLane {
   readonly #options: HookLaneOptions;
-  readonly #waiting: Waiting[] = [];
-  /** Stands for the hook that runs; each has its own, so that one that ends late is not taken for the next. */
-  #turn: object | undefined;
+  #waiting: Waiting[] | undefined;
+  #busy = false;
+  /** Numbers the promises that are waited for, so that one that ends late is not taken for the next. */
+  #turn = 0;
   #timer: NodeJS.Timeout | undefined;
   #pressed = false;
-  #onIdle: (() => void)[] = [];
+  #onIdle: (() => void)[] | undefined;
 
   constructor(options: HookLaneOptions) {
     this.#options = options;
@@ -37,46 +42,73 @@ export class HookLane {
 
   /** True while a hook runs, waits, or has an open promise. */
   get busy(): boolean {
-    return this.#turn !== undefined;
+    return this.#busy;
+  }
+
+  /** Whose hooks they are. */
+  get caller(): CallOptions | undefined {
+    return this.#options.caller;
   }
 
   /** Resolves when nothing is left to do. */
   async idle(): Promise<void> {
     if (!this.busy) return;
     const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onIdle ??= [];
     this.#onIdle.push(resolve);
     await promise;
   }
 
   /** Runs a hook now, or after those before it. */
   run(hook: string, run: () => unknown): void {
-    if (!this.busy) {
-      this.#drain({ hook, run });
+    if (this.enter()) {
+      this.leave(hook, this.#call({ hook, run }));
       return;
     }
+    this.#waiting ??= [];
     this.#waiting.push({ hook, run });
     if (this.#pressed || this.#waiting.length < highWater) return;
     this.#pressed = true;
     this.#options.onPressure(true);
   }
 
-  #drain(first: Waiting | undefined): void {
-    for (let next = first; next !== undefined; next = this.#waiting.shift()) {
-      this.#turn = {};
+  /**
+   * As {@link run}, for a caller that runs the hook itself, so that nothing has to be made for it: true when it may do so now,
+   * and then {@link leave} follows, whatever comes of the hook; false when it has to wait.
+   */
+  enter(): boolean {
+    if (this.#busy) return false;
+    this.#busy = true;
+    return true;
+  }
+
+  /** What the hook returned. */
+  leave(hook: string, result: unknown): void {
+    if (isPromiseLike(result)) return this.#await(hook, result);
+    this.#busy = false;
+    if (this.#waiting !== undefined || this.#onIdle !== undefined) this.#goOn();
+  }
+
+  #goOn(): void {
+    for (let next = this.#waiting?.shift(); next !== undefined; next = this.#waiting?.shift()) {
+      this.#busy = true;
       const open = this.#call(next);
       if (open !== undefined) {
         this.#await(next.hook, open);
         break;
       }
-      this.#turn = undefined;
+      this.#busy = false;
     }
-    if (this.#pressed && this.#waiting.length <= lowWater) {
+    const { length = 0 } = this.#waiting ?? [];
+    if (length === 0) this.#waiting = undefined;
+    if (this.#pressed && length <= lowWater) {
       this.#pressed = false;
       this.#options.onPressure(false);
     }
-    if (this.busy) return;
-    for (const resolve of this.#onIdle) resolve();
-    this.#onIdle = [];
+    if (this.#busy) return;
+    const waiters = this.#onIdle ?? [];
+    this.#onIdle = undefined;
+    for (const resolve of waiters) resolve();
   }
 
   /** The promise of a hook that is not done when it returns. */
@@ -91,8 +123,9 @@ export class HookLane {
   }
 
   #await(hook: string, open: PromiseLike<unknown>): void {
-    const turn = {};
-    this.#turn = turn;
+    this.#busy = true;
+    this.#turn += 1;
+    const turn = this.#turn;
     this.#timer = setTimeout(() => {
       this.#options.onError(hook, new Error(`not done after ${this.#options.timeoutMs} ms; the next one goes ahead`));
       this.#end(turn);
@@ -108,14 +141,11 @@ export class HookLane {
   }
 
   /** Goes on after an open promise, unless its time ran out before. */
-  #end(turn: object): void {
+  #end(turn: number): void {
     if (this.#turn !== turn) return;
+    this.#turn += 1;
     clearTimeout(this.#timer);
-    this.#turn = undefined;
-    this.#drain(this.#waiting.shift());
+    this.#busy = false;
+    this.#goOn();
   }
-}
-
-function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

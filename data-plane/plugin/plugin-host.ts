@@ -53,8 +53,6 @@ export class PluginHost {
   readonly slots: readonly PluginSlot[];
   readonly #options: PluginHostOptions;
   readonly #timers: readonly PluginTimers[];
-  /** Whose a lane is, for the messages in it. */
-  readonly #callers = new WeakMap<HookLane, CallOptions>();
   /** Lanes of players that have left, whose hooks are not done yet, by player id. */
   readonly #leaving = new Map<string, HookLane>();
 
@@ -148,7 +146,7 @@ export class PluginHost {
   /** The line in which the hooks of a player's session wait; it begins when those of the session before are done. */
   createLane(playerId: string, owner: LaneOwner): HookLane {
     const { limits, metrics, log } = this.#options;
-    const lane = new HookLane({
+    return new HookLane({
       after: this.#leaving.get(playerId),
       // Each plugin's own time runs out before.
       timeoutMs: limits.timeoutMs * this.slots.length + 1_000,
@@ -157,16 +155,15 @@ export class PluginHost {
         metrics.countPluginError(hook);
         log.error({ event: "hook-lane-failed", hook, err: error }, `hooks of a player are held up in ${hook}`);
       },
-    });
-    this.#callers.set(lane, {
-      playerId,
-      takes: (error) => {
-        if (!(error instanceof ProtocolError) || !readerFaults.has(error.code)) return false;
-        owner.malformed(`MESSAGE_${error.code}`);
-        return true;
+      caller: {
+        playerId,
+        takes: (error) => {
+          if (!(error instanceof ProtocolError) || !readerFaults.has(error.code)) return false;
+          owner.malformed(`MESSAGE_${error.code}`);
+          return true;
+        },
       },
     });
-    return lane;
   }
 
   joined(lane: HookLane, player: Player): void {
@@ -182,11 +179,22 @@ export class PluginHost {
     });
   }
 
-  message(lane: HookLane, player: Player, command: number, payload: Uint8Array): void {
-    this.#run("onMessage", lane, player, (plugin) =>
+  /** The payload and, before it, the command lie in `bytes` from `start` to `end`. */
+  message(lane: HookLane, player: Player, bytes: Uint8Array, start: number, end: number): void {
+    const call = (plugin: ServerPlugin): unknown =>
       // A message that had to wait may find its player gone.
-      player.connected ? plugin.onMessage?.(player, command, new ByteReader(payload)) : undefined,
-    );
+      player.connected
+        ? plugin.onMessage?.(player, bytes[start] ?? 0, new ByteReader(bytes, start + 1, end))
+        : undefined;
+    if (!lane.enter()) return this.#run("onMessage", lane, player, call);
+    // Nearly always its turn is now: then it costs no more than this one closure.
+    let result: unknown;
+    try {
+      result = this.#callFrom(0, "onMessage", call, lane.caller);
+    } catch (error) {
+      result = Promise.reject(error);
+    }
+    lane.leave("onMessage", result);
   }
 
   dropped(lane: HookLane, player: Player): void {
@@ -217,7 +225,7 @@ export class PluginHost {
     payload: Uint8Array,
     signal: AbortSignal,
   ): Promise<Uint8Array | undefined> {
-    const caller = this.#callers.get(lane);
+    const { caller } = lane;
     const options: CallOptions = {
       ...caller,
       timeoutMs: protocolLimits.maxRequestMs,
@@ -263,7 +271,7 @@ export class PluginHost {
   /** Puts a hook of all plugins in a player's line. */
   #run(hook: LaneHook, lane: HookLane, player: Player, call: (plugin: ServerPlugin) => unknown): void {
     // Only in a message can bytes be wrong: elsewhere what reading throws is the plugin's own fault.
-    const options = hook === "onMessage" ? this.#callers.get(lane) : { playerId: player.id };
+    const options = hook === "onMessage" ? lane.caller : { playerId: player.id };
     lane.run(hook, () => this.#callFrom(0, hook, call, options));
   }
 

@@ -62,6 +62,8 @@ const logIntervalMs = 1_000;
 
 class Circuit {
   readonly breaker: Breaker;
+  /** For the watch. */
+  readonly mark: number;
   failures = 0;
   slow = 0;
   overBudgetMs = 0;
@@ -71,8 +73,9 @@ class Circuit {
   slowLineAtMs = Number.NEGATIVE_INFINITY;
   failuresUnsaid = 0;
 
-  constructor(rules: BreakerRules, nowMs: () => number) {
+  constructor(rules: BreakerRules, nowMs: () => number, mark: number) {
     this.breaker = new Breaker(rules, nowMs);
+    this.mark = mark;
   }
 }
 
@@ -100,13 +103,13 @@ export class PluginSlot {
    * @returns what the hook returned, or {@link failed}, or {@link switchedOff}; or a promise of the first two
    */
   call(hook: HookName, run: () => unknown, options?: CallOptions): unknown {
-    const { nowMs, watch, index, limits } = this.#options;
+    const { nowMs, watch, limits } = this.#options;
     const circuit = this.#circuit(hook);
     if (!circuit.breaker.admit()) {
       circuit.leftOut += 1;
       return switchedOff;
     }
-    const before = watch.enter(hookMark(index, hook));
+    const before = watch.enter(circuit.mark);
     const startedAtMs = nowMs();
     let result: unknown;
     try {
@@ -177,7 +180,8 @@ export class PluginSlot {
   #circuit(hook: HookName): Circuit {
     let circuit = this.#circuits.get(hook);
     if (circuit === undefined) {
-      circuit = new Circuit(this.#options.limits.breaker, this.#options.nowMs);
+      const { limits, nowMs, index } = this.#options;
+      circuit = new Circuit(limits.breaker, nowMs, hookMark(index, hook));
       this.#circuits.set(hook, circuit);
     }
     return circuit;

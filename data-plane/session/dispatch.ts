@@ -38,19 +38,21 @@ const allowed: Readonly<Record<SessionState, ReadonlyMap<number, number>>> = {
 };
 
 /**
- * Hands a frame to the handler of its type, if the state allows it. [STATE-1]
+ * Hands a frame, which lies in `bytes` from `start` to `end`, to the handler of its type, if the state allows it. [STATE-1]
  *
  * @throws ProtocolError for what is malformed
  */
-export function dispatch(session: Session, frame: Uint8Array): void {
-  const [type = 0] = frame;
+export function dispatch(session: Session, bytes: Uint8Array, start: number, end: number): void {
+  const type = bytes[start] ?? 0;
   const { state, player, hello } = session;
+  // What nearly every frame is, always allowed to who has joined: no tables, and nothing made for it.
+  if (type === messageTypes.message && state === "joined") return handleMessage(session, bytes, start + 1, end);
   const feature = state === undefined ? undefined : allowed[state].get(type);
   const inForce = player?.features ?? hello?.features ?? 0;
   if (feature === undefined || (feature & inForce) !== feature) {
     throw new ProtocolError("UNEXPECTED_TYPE", `type ${type} is not allowed in this state`);
   }
-  handle(session, decodeClientMessage(frame));
+  handle(session, decodeClientMessage(bytes.subarray(start, end)));
 }
 
 function handle(session: Session, message: ClientMessage): void {
@@ -58,7 +60,8 @@ function handle(session: Session, message: ClientMessage): void {
     case "move":
       return handleMove(session, message);
     case "message":
-      return handleMessage(session, message);
+      // Dealt with before it got here.
+      return;
     case "ping":
       return handlePing(session, message);
     case "pong":

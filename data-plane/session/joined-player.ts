@@ -24,6 +24,8 @@ import type { SessionContext } from "./session-context.ts";
 /** What a player does through its connection. After the connection has gone, what is sent waits there for the next one. */
 export interface PlayerLine {
   send(lane: SendLane, frame: Uint8Array): void;
+  /** A reliable MESSAGE that fits; the payload is copied. */
+  sendMessage(command: number, payload: Uint8Array): void;
   setState(key: StateKey, frame: Uint8Array): void;
   releaseStates(): void;
   /** Stop or go on reading. */
@@ -47,6 +49,7 @@ export interface JoinedPlayerOptions {
 }
 
 const maxPayloadBytes = 65_533;
+const noPayload = new Uint8Array(0);
 const defaultRequestTimeoutMs = 10_000;
 
 /** A player in the game, for as long as it stays: connections may come and go meanwhile. */
@@ -125,17 +128,19 @@ export class JoinedPlayer implements Player, LaneOwner {
     return (this.features & feature) !== 0;
   }
 
-  send(command: number, payload: Uint8Array = new Uint8Array(0)): boolean {
-    return this.sendFrame(encodeGameMessage(command, payload));
+  send(command: number, payload: Uint8Array = noPayload): boolean {
+    checkGameMessage(command, payload, maxPayloadBytes);
+    if (this.connected) this.#line.sendMessage(command, payload);
+    return this.connected;
   }
 
-  sendBulk(command: number, payload: Uint8Array = new Uint8Array(0)): boolean {
+  sendBulk(command: number, payload: Uint8Array = noPayload): boolean {
     const frame = encodeGameMessage(command, payload);
     if (this.connected) this.#line.send("bulk", frame);
     return this.connected;
   }
 
-  sendState(key: StateKey, command: number, payload: Uint8Array = new Uint8Array(0)): boolean {
+  sendState(key: StateKey, command: number, payload: Uint8Array = noPayload): boolean {
     return this.sendStateFrame(key, new StateFrames(command, payload));
   }
 

@@ -11,7 +11,7 @@ import {
 } from "../../protocol/index.ts";
 import type { ConnectionState } from "../metrics.ts";
 import type { AdmissionPass } from "../net/admission.ts";
-import { Outbox } from "../net/outbox.ts";
+import { Outbox, type OutboxOwner } from "../net/outbox.ts";
 import type { PlayerSocket, SocketListener } from "../net/player-socket.ts";
 import type { SendLane, StateKey } from "../net/send-queue.ts";
 import type { LeaveReason } from "../plugin/player.ts";
@@ -23,11 +23,15 @@ import type { SessionContext } from "./session-context.ts";
 /** Spec: docs/PROTOCOL.md, section 7; `closing` is its "closed" while the last words are on their way. */
 export type SessionState = Exclude<ConnectionState, "handshake">;
 
+/** Beats of the pulse after which ACK goes along with the next frame, and after which it goes by itself. [ACK-2] */
+const beatsToAckAlong = 2;
+const beatsToAck = 3;
+
 /** How soon a player may come back that was closed for its budget. */
 const rateLimitedRetryMs = 5_000;
 
 /** One connection, from the end of its TLS handshake to its last byte. */
-export class Session implements SocketListener, PlayerLine {
+export class Session implements SocketListener, PlayerLine, OutboxOwner {
   readonly context: SessionContext;
   readonly #socket: PlayerSocket;
   readonly #pass: AdmissionPass;
@@ -43,6 +47,8 @@ export class Session implements SocketListener, PlayerLine {
   /** The newest resume token has been shown to have arrived. */
   #tokenConfirmed = true;
   #warned = false;
+  /** Beats of the pulse since something came that has not been acknowledged. */
+  #unreportedBeats = 0;
 
   constructor(context: SessionContext, socket: PlayerSocket, pass: AdmissionPass) {
     this.context = context;
@@ -51,21 +57,8 @@ export class Session implements SocketListener, PlayerLine {
     socket.maxFrameBytes = limits.maxHelloBytes;
     this.#heardAtMs = context.pulse.elapsedMs;
     this.#pingedAtMs = context.pulse.elapsedMs;
-    const { metrics } = context;
-    metrics.moveConnection(undefined, "hello");
-    this.#outbox = new Outbox({
-      sink: socket,
-      turnEnd: context.turnEnd,
-      maxQueuedBytes: context.limits.maxQueuedBytes,
-      maxQueuedFrames: context.limits.maxQueuedFrames,
-      nowMs: () => context.pulse.elapsedMs,
-      onOverflow: () => this.#overflow(),
-      onWrite: (bytes) => {
-        metrics.writes += 1;
-        metrics.bytesOut += bytes;
-      },
-      onNumbered: (frame) => this.#player?.streams?.keep(frame),
-    });
+    context.metrics.moveConnection(undefined, "hello");
+    this.#outbox = new Outbox(socket, this, context);
     // Absolute: nothing that arrives puts it off. [JOIN-2]
     this.#deadline = setTimeout(() => this.refuse("JOIN_TIMEOUT"), context.limits.joinTimeoutMs);
     socket.listen(this);
@@ -96,8 +89,15 @@ export class Session implements SocketListener, PlayerLine {
   }
 
   send(lane: SendLane, frame: Uint8Array): void {
+    if (this.#unreportedBeats >= beatsToAckAlong) this.#acknowledge();
     this.context.metrics.framesOut += 1;
     this.#outbox.send(lane, frame);
+  }
+
+  sendMessage(command: number, payload: Uint8Array): void {
+    if (this.#unreportedBeats >= beatsToAckAlong) this.#acknowledge();
+    this.context.metrics.framesOut += 1;
+    this.#outbox.sendMessage(command, payload);
   }
 
   setState(key: StateKey, frame: Uint8Array): void {
@@ -229,7 +229,9 @@ export class Session implements SocketListener, PlayerLine {
       this.#pingedAtMs = now;
       this.send("control", encodePing({ timeMs: this.context.clock.monotonicMs() }));
     }
-    if (this.#player?.streams?.hasUnreported === true) this.#acknowledge();
+    if (this.#player?.streams?.hasUnreported !== true) return;
+    this.#unreportedBeats += 1;
+    if (this.#unreportedBeats >= beatsToAck) this.#acknowledge();
   }
 
   /** Ends it at once, as when the process is about to go. */
@@ -249,15 +251,26 @@ export class Session implements SocketListener, PlayerLine {
     return false;
   }
 
-  onFrame(frame: Uint8Array): boolean {
+  onWrite(bytes: number): void {
+    const { metrics } = this.context;
+    metrics.writes += 1;
+    metrics.bytesOut += bytes;
+  }
+
+  onNumbered(bytes: Uint8Array, frames: number): void {
+    this.#player?.streams?.keep(bytes, frames);
+  }
+
+  onFrame(bytes: Uint8Array, start: number, end: number): boolean {
     this.context.metrics.framesIn += 1;
-    if (this.#player !== undefined && !this.#spend(this.#player.budget.drawMessage())) return false;
+    const player = this.#player;
+    if (player !== undefined && !this.#spend(player.budget.drawMessage())) return false;
     if (!this.#tokenConfirmed) {
       this.#tokenConfirmed = true;
       this.#player?.confirmToken();
     }
-    dispatch(this, frame);
-    if (isNumbered(frame[0] ?? 0) && this.#player?.streams?.count(frame.length) === true) this.#acknowledge();
+    dispatch(this, bytes, start, end);
+    if (isNumbered(bytes[start] ?? 0) && this.#player?.streams?.count(end - start) === true) this.#acknowledge();
     return this.#state !== "closing" && this.#state !== undefined;
   }
 
@@ -294,11 +307,12 @@ export class Session implements SocketListener, PlayerLine {
   /** [ACK-2] */
   #acknowledge(): void {
     const streams = this.#player?.streams;
+    this.#unreportedBeats = 0;
     if (streams !== undefined) this.send("control", encodeAck({ received: streams.report() }));
   }
 
   /** More waits than is allowed. For a player that is away there is then nothing to come back to. */
-  #overflow(): void {
+  onOverflow(): void {
     if (this.#state === "joined") this.close("SLOW_CONSUMER");
     else if (this.#player?.dropped === true) this.#player.end("DROPPED");
   }
