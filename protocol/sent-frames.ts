@@ -4,13 +4,15 @@ import { frameHeaderBytes } from "./frame.ts";
 interface Run {
   /** The view that it began as; it has grown past that when `end` says so. */
   readonly first: Uint8Array;
+  /** What that lies in, once somebody has asked. */
+  buffer: ArrayBufferLike | undefined;
   /** Offsets in the buffer. */
   start: number;
   end: number;
   frames: number;
 }
 
-const nothing: Run = { first: new Uint8Array(0), start: 0, end: 0, frames: 0 };
+const nothing: Run = { first: new Uint8Array(0), buffer: undefined, start: 0, end: 0, frames: 0 };
 
 /**
  * Frames that were sent and may have to be sent again, oldest first. They stay where they were written: runs that follow each
@@ -18,6 +20,8 @@ const nothing: Run = { first: new Uint8Array(0), start: 0, end: 0, frames: 0 };
  */
 export class SentFrames {
   #runs: Run[] = [];
+  /** The newest of them. */
+  #last = nothing;
   #head = 0;
   #frames = 0;
   #bytes = 0;
@@ -34,16 +38,17 @@ export class SentFrames {
   /** Takes `frames` whole frames, which must not change any more. */
   add(bytes: Uint8Array, frames: number): void {
     const { byteOffset, byteLength } = bytes;
-    const last = this.#runs.at(-1);
+    const last = this.#last;
     this.#frames += frames;
     this.#bytes += byteLength;
     // The offset first: to ask a small array for its buffer makes the engine move it into one.
-    if (last !== undefined && byteOffset > 0 && last.end === byteOffset && last.first.buffer === bytes.buffer) {
+    if (byteOffset > 0 && last.end === byteOffset && (last.buffer ??= last.first.buffer) === bytes.buffer) {
       last.end += byteLength;
       last.frames += frames;
-    } else {
-      this.#runs.push({ first: bytes, start: byteOffset, end: byteOffset + byteLength, frames });
+      return;
     }
+    this.#last = { first: bytes, buffer: undefined, start: byteOffset, end: byteOffset + byteLength, frames };
+    this.#runs.push(this.#last);
   }
 
   /** Forgets the oldest frames, at most as many as there are. */
@@ -99,6 +104,7 @@ export class SentFrames {
     // Let go of at once; the array itself is cut now and then.
     this.#runs[this.#head] = nothing;
     this.#head += 1;
+    if (this.#head === this.#runs.length) this.#last = nothing;
     if (this.#head < this.#runs.length && (this.#head < 64 || this.#head * 2 < this.#runs.length)) return;
     this.#runs = this.#runs.slice(this.#head);
     this.#head = 0;

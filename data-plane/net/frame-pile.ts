@@ -13,34 +13,38 @@ interface Piece {
   readonly frames: number;
 }
 
-/** Takes whole frames that lie back to back. */
-export type PieceTaker = (bytes: Uint8Array, frames: number) => void;
+/** Keeps whole frames that lie back to back, for they may have to be sent again. */
+export interface FrameKeeper {
+  /** @param bytes do not change any more */
+  keep(bytes: Uint8Array, frames: number): void;
+}
 
 /**
  * Frames that wait in one line. They are written where they leave from, one behind the other: no object for a frame, no copy
  * when they go, and one piece of memory for all that was said in a turn. What has been taken is not touched again.
  */
 export class FramePile {
-  /** What stands before the frames in the slab. */
-  #pieces: Piece[] = [];
+  /** What stands before the frames in the slab; made when it is needed. */
+  #pieces: Piece[] | undefined;
   #slab = noSlab;
   /** The part of the slab whose frames have not been taken, and how many these are. */
   #start = 0;
   #end = 0;
   #inSlab = 0;
-  #frames = 0;
-  #bytes = 0;
+  #piledFrames = 0;
+  #piledBytes = 0;
 
-  get frames(): number {
-    return this.#frames;
+  /** Frames that wait, and their bytes. */
+  get piledFrames(): number {
+    return this.#piledFrames;
   }
 
-  get bytes(): number {
-    return this.#bytes;
+  get piledBytes(): number {
+    return this.#piledBytes;
   }
 
   /** Writes a MESSAGE; command and payload have been checked. */
-  message(command: number, payload: Uint8Array): void {
+  pushMessage(command: number, payload: Uint8Array): void {
     const length = 2 + payload.length;
     const at = this.#reserve(frameHeaderBytes + length);
     const slab = this.#slab;
@@ -52,64 +56,65 @@ export class FramePile {
   }
 
   /** Adds a frame with its length. A large one stays where it is, and must not change any more. */
-  push(frame: Uint8Array): void {
+  pushFrame(frame: Uint8Array): void {
     if (frame.length < largeBytes) {
       const at = this.#reserve(frame.length);
       this.#slab.set(frame, at);
       return;
     }
     this.#close();
-    this.#pieces.push({ bytes: frame, frames: 1 });
+    this.#add(frame, 1);
     this.#count(frame.length);
   }
 
   /** All of it, as one, when nothing stands before the frames in the slab and they are not more than this; else `undefined`. */
-  takeAtOnce(maxBytes: number, onTaken: PieceTaker): Uint8Array | undefined {
-    if (this.#pieces.length > 0 || this.#inSlab === 0 || this.#bytes > maxBytes) return undefined;
+  takeAtOnce(maxBytes: number, keeper: FrameKeeper | undefined): Uint8Array | undefined {
+    if (this.#pieces !== undefined || this.#inSlab === 0 || this.#piledBytes > maxBytes) return undefined;
     const bytes = this.#slab.subarray(this.#start, this.#end);
-    onTaken(bytes, this.#inSlab);
+    keeper?.keep(bytes, this.#inSlab);
     this.#start = this.#end;
     this.#inSlab = 0;
-    this.#frames = 0;
-    this.#bytes = 0;
+    this.#piledFrames = 0;
+    this.#piledBytes = 0;
     return bytes;
   }
 
-  /** Hands on pieces in order, for as long as `fits` says so. */
-  takeWhile(fits: (byteLength: number) => boolean, onTaken: PieceTaker): void {
+  /** Hands on pieces in order, for as long as `take` says that they fit. */
+  takeWhile(take: (bytes: Uint8Array) => boolean, keeper: FrameKeeper | undefined): void {
     this.#close();
+    const pieces = this.#pieces ?? [];
     let count = 0;
-    for (const { bytes, frames } of this.#pieces) {
-      if (!fits(bytes.length)) break;
+    for (const { bytes, frames } of pieces) {
+      if (!take(bytes)) break;
       count += 1;
-      this.#frames -= frames;
-      this.#bytes -= bytes.length;
-      onTaken(bytes, frames);
+      this.#piledFrames -= frames;
+      this.#piledBytes -= bytes.length;
+      keeper?.keep(bytes, frames);
     }
-    if (count > 0) this.#pieces = this.#pieces.slice(count);
+    this.#pieces = count === pieces.length ? undefined : pieces.slice(count);
   }
 
   /** Takes over what another one holds, behind what is here. */
-  adopt(other: FramePile): void {
+  takeOver(other: FramePile): void {
     this.#close();
-    other.takeWhile(
-      () => true,
-      (bytes, frames) => {
-        this.#pieces.push({ bytes, frames });
-        this.#frames += frames;
-        this.#bytes += bytes.length;
+    other.takeWhile(() => true, {
+      keep: (bytes, frames) => {
+        this.#add(bytes, frames);
+        this.#piledFrames += frames;
+        this.#piledBytes += bytes.length;
       },
-    );
+    });
   }
 
+  /** Forgets everything. */
   clear(): void {
-    this.#pieces = [];
+    this.#pieces = undefined;
     this.#slab = noSlab;
     this.#start = 0;
     this.#end = 0;
     this.#inSlab = 0;
-    this.#frames = 0;
-    this.#bytes = 0;
+    this.#piledFrames = 0;
+    this.#piledBytes = 0;
   }
 
   /** Room in the slab for one frame: where it begins. */
@@ -134,13 +139,18 @@ export class FramePile {
   /** The frames in the slab become a piece. */
   #close(): void {
     if (this.#inSlab === 0) return;
-    this.#pieces.push({ bytes: this.#slab.subarray(this.#start, this.#end), frames: this.#inSlab });
+    this.#add(this.#slab.subarray(this.#start, this.#end), this.#inSlab);
     this.#start = this.#end;
     this.#inSlab = 0;
   }
 
+  #add(bytes: Uint8Array, frames: number): void {
+    this.#pieces ??= [];
+    this.#pieces.push({ bytes, frames });
+  }
+
   #count(byteLength: number): void {
-    this.#frames += 1;
-    this.#bytes += byteLength;
+    this.#piledFrames += 1;
+    this.#piledBytes += byteLength;
   }
 }

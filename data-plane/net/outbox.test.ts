@@ -40,8 +40,6 @@ beforeEach(() => {
   numbered = [];
   const owner: OutboxOwner = {
     onOverflow: () => (overflows += 1),
-    onWrite: () => undefined,
-    onNumbered: (bytes) => numbered.push(Buffer.from(bytes).toString("latin1")),
   };
   outbox = new Outbox(sink, owner, {
     turnEnd: new TurnEnd(),
@@ -51,7 +49,9 @@ beforeEach(() => {
         return now;
       },
     },
+    metrics: { framesOut: 0, writes: 0, bytesOut: 0 },
   });
+  outbox.keeper = { keep: (bytes) => numbered.push(Buffer.from(bytes).toString("latin1")) };
 });
 
 const frame = (text: string): Uint8Array => Buffer.from(text, "latin1");

@@ -1,3 +1,4 @@
+import type { FrameKeeper } from "./frame-pile.ts";
 import { type SendLane, SendQueue, type StateKey } from "./send-queue.ts";
 import type { TurnEnd, TurnTask } from "./turn-end.ts";
 
@@ -11,13 +12,6 @@ export interface OutboxSink {
 export interface OutboxOwner {
   /** More is queued than allowed. */
   onOverflow(): void;
-  /** A write was handed to the system. */
-  onWrite(bytes: number): void;
-  /**
-   * Reliable or bulk frames go out for the first time: in this order they are on the wire. The bytes hold whole frames, and
-   * do not change any more.
-   */
-  onNumbered(bytes: Uint8Array, frames: number): void;
 }
 
 /** What all outboxes share. */
@@ -30,6 +24,7 @@ export interface OutboxSurroundings {
   };
   /** Milliseconds, any origin; for {@link Outbox.stalledMs}. */
   readonly pulse: { readonly elapsedMs: number };
+  readonly metrics: { framesOut: number; writes: number; bytesOut: number };
 }
 
 /**
@@ -56,6 +51,11 @@ export class Outbox implements TurnTask {
   #ending: "no" | "after-queue" | "ended" = "no";
   /** False once the connection has gone: then frames only gather, for the next one. */
   #attached = true;
+  /**
+   * Given reliable and bulk frames as they go out for the first time, in the order of the wire; `undefined` where nothing is
+   * sent again.
+   */
+  keeper: FrameKeeper | undefined;
 
   constructor(sink: OutboxSink, owner: OutboxOwner, around: OutboxSurroundings) {
     this.#sink = sink;
@@ -77,15 +77,21 @@ export class Outbox implements TurnTask {
   send(lane: SendLane, frame: Uint8Array): void {
     if (this.#ending !== "no") return;
     this.#queue.push(lane, frame);
-    this.#wake();
+    this.wake();
     this.#checkBounds();
+  }
+
+  /** Queues a control frame that is in no hurry: it goes along with whatever leaves next. */
+  sendAlong(frame: Uint8Array): void {
+    if (this.#ending === "no") this.#queue.push("control", frame);
   }
 
   /** Queues a reliable MESSAGE; command and payload have been checked, and the payload is copied. */
   sendMessage(command: number, payload: Uint8Array): void {
     if (this.#ending !== "no") return;
+    this.#around.metrics.framesOut += 1;
     this.#queue.pushMessage(command, payload);
-    this.#wake();
+    this.wake();
     this.#checkBounds();
   }
 
@@ -93,7 +99,7 @@ export class Outbox implements TurnTask {
   sendAhead(frame: Uint8Array): void {
     if (this.#ending === "ended") return;
     this.#queue.unshift(frame);
-    this.#wake();
+    this.wake();
   }
 
   /** Keeps the latest of a key until {@link releaseStates}. */
@@ -105,7 +111,7 @@ export class Outbox implements TurnTask {
 
   /** A tick is over: its state goes out with this turn's write. */
   releaseStates(): void {
-    if (this.#ending === "no" && this.#attached && this.#queue.releaseStates()) this.#wake();
+    if (this.#ending === "no" && this.#attached && this.#queue.releaseStates()) this.wake();
   }
 
   /** Queues a last frame, if any, whatever the bound; then ends the stream. */
@@ -113,7 +119,7 @@ export class Outbox implements TurnTask {
     if (this.#ending !== "no") return;
     this.#lastFrame = frame;
     this.#ending = "after-queue";
-    this.#wake();
+    this.wake();
   }
 
   /** Forgets everything: the connection is gone. */
@@ -133,7 +139,7 @@ export class Outbox implements TurnTask {
   adopt(older: Outbox): void {
     this.#queue.adopt(older.#queue);
     older.discard();
-    this.#wake();
+    this.wake();
   }
 
   endTurn(): void {
@@ -151,7 +157,8 @@ export class Outbox implements TurnTask {
     }
   }
 
-  #wake(): void {
+  /** What is queued goes at the end of this turn, if there is anything. */
+  wake(): void {
     if (this.#woken || !this.#attached) return;
     this.#woken = true;
     this.#around.turnEnd.add(this);
@@ -164,7 +171,7 @@ export class Outbox implements TurnTask {
 
   /** The next bytes to write: whole frames, up to the greatest write. */
   #take(): Uint8Array {
-    const bytes = this.#queue.take(maxWriteBytes, this.#onFirst);
+    const bytes = this.#queue.take(maxWriteBytes, this.keeper);
     return this.#queue.isReady || this.#lastFrame === undefined ? bytes : Buffer.concat([bytes, this.#takeLast()]);
   }
 
@@ -177,13 +184,13 @@ export class Outbox implements TurnTask {
   #write(bytes: Uint8Array): void {
     this.#writingBytes = bytes.length;
     this.#writingSinceMs = this.#around.pulse.elapsedMs;
-    this.#owner.onWrite(bytes.length);
+    const { metrics } = this.#around;
+    metrics.writes += 1;
+    metrics.bytesOut += bytes.length;
     this.#sink.write(bytes, this.#onWritten);
   }
 
   // Made once: a closure for each write is garbage for each write.
-  readonly #onFirst = (bytes: Uint8Array, frames: number): void => this.#owner.onNumbered(bytes, frames);
-
   readonly #onWritten = (error?: Error | null): void => {
     if (!this.#attached) return;
     this.#writingBytes = 0;

@@ -1,4 +1,4 @@
-import { FramePile, type PieceTaker } from "./frame-pile.ts";
+import { type FrameKeeper, FramePile } from "./frame-pile.ts";
 
 /**
  * Where a frame stands in line: `control` before everything, then what is sent `again` after a resume, `reliable` messages,
@@ -16,62 +16,58 @@ const noBytes = new Uint8Array(0);
 /**
  * The frames that wait for one player, by priority. Nothing is dropped from a lane; of state only the latest of each key is
  * kept, and it waits for {@link releaseStates}.
+ *
+ * It is the pile of reliable messages, and holds the other lanes: with a thousand players each further object between a
+ * message and its socket is memory that has left the cache since the last one.
  */
-export class SendQueue {
+export class SendQueue extends FramePile {
+  /** Frames that could go now and are not reliable messages: while there are none, the others are not looked at. */
+  #looseFrames = 0;
+  /** Of control frames and state. */
+  #looseBytes = 0;
   #control: Uint8Array[] = [];
-  #again: Uint8Array[] = [];
-  readonly #reliable = new FramePile();
-  /** The others are made when they are needed: most players never have them. */
+  /** These are made when they are needed: most players never have them. */
+  #again: Uint8Array[] | undefined;
   #bulk: FramePile | undefined;
   /** State of this tick, and state that a tick has released. */
   #nextStates: States | undefined;
   #states: States | undefined;
-  /** Of control frames and state. */
-  #looseBytes = 0;
 
   /** Bytes that wait, without those that are sent again: these have been counted once. */
   get bytes(): number {
-    return this.#looseBytes + this.#reliable.bytes + (this.#bulk?.bytes ?? 0);
+    return this.piledBytes + this.#looseBytes + (this.#bulk?.piledBytes ?? 0);
   }
 
   /** Frames that wait, without those that are sent again. */
   get frames(): number {
-    const states = (this.#states?.size ?? 0) + (this.#nextStates?.size ?? 0);
-    return this.#control.length + this.#reliable.frames + (this.#bulk?.frames ?? 0) + states;
+    const again = this.#again?.length ?? 0;
+    return this.piledFrames + this.#looseFrames - again + (this.#nextStates?.size ?? 0);
   }
 
   /** Whether there is something to write now. */
   get isReady(): boolean {
-    return this.#reliable.frames > 0 || !this.#onlyReliable;
+    return this.piledFrames > 0 || this.#looseFrames > 0;
   }
 
   push(lane: SendLane, frame: Uint8Array): void {
-    switch (lane) {
-      case "control":
-        this.#looseBytes += frame.length;
-        this.#control.push(frame);
-        break;
-      case "again":
-        this.#again.push(frame);
-        break;
-      case "reliable":
-        this.#reliable.push(frame);
-        break;
-      case "bulk":
-        this.#bulk ??= new FramePile();
-        this.#bulk.push(frame);
-        break;
+    if (lane === "reliable") return this.pushFrame(frame);
+    this.#looseFrames += 1;
+    if (lane === "control") {
+      this.#looseBytes += frame.length;
+      this.#control.push(frame);
+    } else if (lane === "again") {
+      this.#again ??= [];
+      this.#again.push(frame);
+    } else {
+      this.#bulk ??= new FramePile();
+      this.#bulk.pushFrame(frame);
     }
-  }
-
-  /** A MESSAGE in the reliable lane, written in place; command and payload have been checked. */
-  pushMessage(command: number, payload: Uint8Array): void {
-    this.#reliable.message(command, payload);
   }
 
   /** Before everything that waits. */
   unshift(frame: Uint8Array): void {
     this.#control.unshift(frame);
+    this.#looseFrames += 1;
     this.#looseBytes += frame.length;
   }
 
@@ -86,15 +82,17 @@ export class SendQueue {
   releaseStates(): boolean {
     if (this.#nextStates === undefined) return false;
     this.#states ??= new Map();
-    if (this.#states.size === 0) {
+    const before = this.#states.size;
+    if (before === 0) {
       [this.#states, this.#nextStates] = [this.#nextStates, this.#states];
-    } else if (this.#nextStates.size > 0) {
+    } else {
       for (const [key, frame] of this.#nextStates) {
         this.#looseBytes -= this.#states.get(key)?.length ?? 0;
         this.#states.set(key, frame);
       }
       this.#nextStates.clear();
     }
+    this.#looseFrames += this.#states.size - before;
     return this.#states.size > 0;
   }
 
@@ -102,27 +100,13 @@ export class SendQueue {
    * The next bytes to write: whole frames, in order of priority, up to so many bytes; at least one frame, if any waits. They
    * must not be changed.
    *
-   * @param onFirst told of what goes out for the first time and may have to be sent again: reliable and bulk frames, in the
-   *   order of the wire
+   * @param keeper given what goes out for the first time and may have to be sent again: reliable and bulk frames, in the order
+   *   of the wire
    */
-  take(maxBytes: number, onFirst: PieceTaker): Uint8Array {
+  take(maxBytes: number, keeper: FrameKeeper | undefined): Uint8Array {
     // What nearly every write is: messages of the game alone, which lie ready.
-    const ready = this.#onlyReliable ? this.#reliable.takeAtOnce(maxBytes, onFirst) : undefined;
-    if (ready !== undefined) return ready;
-    const taken = new Batch(maxBytes);
-    const take: PieceTaker = (bytes, frames) => {
-      // What may have to be sent again, and is small, stays where it is for that; it is the write that is a copy.
-      taken.add(bytes);
-      onFirst(bytes, frames);
-    };
-    const fits = (byteLength: number): boolean => taken.fits(byteLength);
-    this.#control = taken.from(this.#control);
-    this.#looseBytes -= taken.bytes;
-    this.#again = taken.from(this.#again);
-    this.#reliable.takeWhile(fits, take);
-    this.#takeStates(taken);
-    this.#bulk?.takeWhile(fits, take);
-    return taken.joined();
+    const ready = this.#looseFrames === 0 ? this.takeAtOnce(maxBytes, keeper) : undefined;
+    return ready ?? this.#takeMixed(maxBytes, keeper);
   }
 
   /**
@@ -130,10 +114,11 @@ export class SendQueue {
    * that were about the connection itself.
    */
   adopt(older: SendQueue): void {
-    this.#reliable.adopt(older.#reliable);
+    this.takeOver(older);
     if (older.#bulk !== undefined) {
       this.#bulk ??= new FramePile();
-      this.#bulk.adopt(older.#bulk);
+      this.#looseFrames += older.#bulk.piledFrames;
+      this.#bulk.takeOver(older.#bulk);
     }
     for (const states of [older.#states, older.#nextStates]) {
       for (const [key, frame] of states ?? []) this.setState(key, frame);
@@ -141,30 +126,39 @@ export class SendQueue {
     older.clear();
   }
 
-  clear(): void {
+  override clear(): void {
+    super.clear();
     this.#control = [];
-    this.#again = [];
-    this.#reliable.clear();
+    this.#again = undefined;
     this.#bulk = undefined;
     this.#states = undefined;
     this.#nextStates = undefined;
+    this.#looseFrames = 0;
     this.#looseBytes = 0;
   }
 
-  /** Whether nothing but reliable frames can go, if anything can. */
-  get #onlyReliable(): boolean {
-    return (
-      this.#control.length === 0 &&
-      this.#again.length === 0 &&
-      (this.#states === undefined || this.#states.size === 0) &&
-      (this.#bulk === undefined || this.#bulk.frames === 0)
-    );
+  /** Copies what lies in different places into one write. What may be sent again is kept where it lay. */
+  #takeMixed(maxBytes: number, keeper: FrameKeeper | undefined): Uint8Array {
+    const batch = new Batch(maxBytes);
+    const take = (bytes: Uint8Array): boolean => batch.take(bytes);
+    this.#control = batch.from(this.#control);
+    this.#looseBytes -= batch.bytes;
+    if (this.#again !== undefined) this.#again = batch.from(this.#again);
+    this.#looseFrames -= batch.parts;
+    this.takeWhile(take, keeper);
+    this.#takeStates(batch);
+    if (this.#bulk !== undefined) {
+      const before = this.#bulk.piledFrames;
+      this.#bulk.takeWhile(take, keeper);
+      this.#looseFrames -= before - this.#bulk.piledFrames;
+    }
+    return batch.joined();
   }
 
-  #takeStates(taken: Batch): void {
+  #takeStates(batch: Batch): void {
     for (const [key, frame] of this.#states ?? []) {
-      if (!taken.fits(frame.length)) return;
-      taken.add(frame);
+      if (!batch.take(frame)) return;
+      this.#looseFrames -= 1;
       this.#looseBytes -= frame.length;
       this.#states?.delete(key);
     }
@@ -182,28 +176,24 @@ class Batch {
     this.#maxBytes = maxBytes;
   }
 
-  /** False from the first part on that does not fit: what stands behind it may not overtake it. */
-  fits(byteLength: number): boolean {
-    if (this.#full) return false;
-    this.#full = this.#parts.length > 0 && this.bytes + byteLength > this.#maxBytes;
-    return !this.#full;
+  get parts(): number {
+    return this.#parts.length;
   }
 
-  add(part: Uint8Array): void {
+  /** False from the first part on that does not fit: what stands behind it may not overtake it. */
+  take(part: Uint8Array): boolean {
+    if (this.#full) return false;
+    this.#full = this.#parts.length > 0 && this.bytes + part.length > this.#maxBytes;
+    if (this.#full) return false;
     this.#parts.push(part);
     this.bytes += part.length;
+    return true;
   }
 
   /** Takes what fits; what is left of the lane is returned. */
   from(lane: Uint8Array[]): Uint8Array[] {
-    if (lane.length === 0) return lane;
-    let count = 0;
-    for (const frame of lane) {
-      if (!this.fits(frame.length)) return lane.slice(count);
-      this.add(frame);
-      count += 1;
-    }
-    return [];
+    const count = lane.findIndex((frame) => !this.take(frame));
+    return count < 0 ? [] : lane.slice(count);
   }
 
   joined(): Uint8Array {

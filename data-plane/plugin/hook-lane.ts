@@ -99,7 +99,7 @@ export class HookLane {
       }
       this.#busy = false;
     }
-    const { length = 0 } = this.#waiting ?? [];
+    const length = this.#waiting?.length ?? 0;
     if (length === 0) this.#waiting = undefined;
     if (this.#pressed && length <= lowWater) {
       this.#pressed = false;

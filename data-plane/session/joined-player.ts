@@ -24,10 +24,8 @@ import type { SessionContext } from "./session-context.ts";
 /** What a player does through its connection. After the connection has gone, what is sent waits there for the next one. */
 export interface PlayerLine {
   send(lane: SendLane, frame: Uint8Array): void;
-  /** A reliable MESSAGE that fits; the payload is copied. */
-  sendMessage(command: number, payload: Uint8Array): void;
-  setState(key: StateKey, frame: Uint8Array): void;
-  releaseStates(): void;
+  /** Where its frames wait. Messages go there at once: it is the way of nearly all that is sent. */
+  readonly outbox: Outbox;
   /** Stop or go on reading. */
   hold(held: boolean): void;
   malformed(reason: string): void;
@@ -74,6 +72,7 @@ export class JoinedPlayer implements Player, LaneOwner {
   readonly #context: SessionContext;
   readonly #tokens: ResumeTokens;
   #line: PlayerLine;
+  #outbox: Outbox;
   #held = false;
   /** Set while there is no connection. */
   #grace: NodeJS.Timeout | undefined;
@@ -89,6 +88,7 @@ export class JoinedPlayer implements Player, LaneOwner {
     this.version = options.version;
     this.features = options.features;
     this.#line = options.line;
+    this.#outbox = options.line.outbox;
     this.#tokens = new ResumeTokens(this.number);
     this.moveBudget = new MoveBudget(settings.maxSpeed, clock.monotonicMs());
     this.budget = new Budget(
@@ -130,7 +130,7 @@ export class JoinedPlayer implements Player, LaneOwner {
 
   send(command: number, payload: Uint8Array = noPayload): boolean {
     checkGameMessage(command, payload, maxPayloadBytes);
-    if (this.connected) this.#line.sendMessage(command, payload);
+    if (this.connected) this.#outbox.sendMessage(command, payload);
     return this.connected;
   }
 
@@ -160,13 +160,13 @@ export class JoinedPlayer implements Player, LaneOwner {
 
   /** Sets state that may be shared with others. */
   sendStateFrame(key: StateKey, frames: StateFrames): boolean {
-    if (this.connected) this.#line.setState(key, this.has(features.state) ? frames.state : frames.message);
+    if (this.connected) this.#outbox.setState(key, this.has(features.state) ? frames.state : frames.message);
     return this.connected;
   }
 
   /** A tick is over: the latest state goes out. [LATEST-1] */
   releaseStates(): void {
-    this.#line.releaseStates();
+    this.#outbox.releaseStates();
   }
 
   close(code: CloseCode = "NORMAL", retryAfterMs = 0): void {
@@ -225,6 +225,7 @@ export class JoinedPlayer implements Player, LaneOwner {
     clearTimeout(this.#grace);
     this.#grace = undefined;
     this.#line = line;
+    this.#outbox = line.outbox;
     line.hold(this.#held);
     this.budget.returned(this.#context.clock.monotonicMs());
     const { metrics, host } = this.#context;

@@ -13,7 +13,7 @@ import type { ConnectionState } from "../metrics.ts";
 import type { AdmissionPass } from "../net/admission.ts";
 import { Outbox, type OutboxOwner } from "../net/outbox.ts";
 import type { PlayerSocket, SocketListener } from "../net/player-socket.ts";
-import type { SendLane, StateKey } from "../net/send-queue.ts";
+import type { SendLane } from "../net/send-queue.ts";
 import type { LeaveReason } from "../plugin/player.ts";
 import { dispatch } from "./dispatch.ts";
 import type { BudgetVerdict } from "./budget.ts";
@@ -23,7 +23,7 @@ import type { SessionContext } from "./session-context.ts";
 /** Spec: docs/PROTOCOL.md, section 7; `closing` is its "closed" while the last words are on their way. */
 export type SessionState = Exclude<ConnectionState, "handshake">;
 
-/** Beats of the pulse after which ACK goes along with the next frame, and after which it goes by itself. [ACK-2] */
+/** Beats of the pulse after which ACK goes along with the next write, and after which it goes by itself. [ACK-2] */
 const beatsToAckAlong = 2;
 const beatsToAck = 3;
 
@@ -83,29 +83,18 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
     return this.#outbox.queuedBytes;
   }
 
+  get outbox(): Outbox {
+    return this.#outbox;
+  }
+
   /** Resolves when the connection is gone. */
   get ended(): Promise<void> {
     return this.#ended.promise;
   }
 
   send(lane: SendLane, frame: Uint8Array): void {
-    if (this.#unreportedBeats >= beatsToAckAlong) this.#acknowledge();
     this.context.metrics.framesOut += 1;
     this.#outbox.send(lane, frame);
-  }
-
-  sendMessage(command: number, payload: Uint8Array): void {
-    if (this.#unreportedBeats >= beatsToAckAlong) this.#acknowledge();
-    this.context.metrics.framesOut += 1;
-    this.#outbox.sendMessage(command, payload);
-  }
-
-  setState(key: StateKey, frame: Uint8Array): void {
-    this.#outbox.setState(key, frame);
-  }
-
-  releaseStates(): void {
-    this.#outbox.releaseStates();
   }
 
   hold(held: boolean): void {
@@ -133,6 +122,7 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
     clearTimeout(this.#deadline);
     this.#pass.release(false);
     this.#player = player;
+    this.#outbox.keeper = player.streams;
     this.#socket.maxFrameBytes = this.context.settings.maxFrameBytes;
     this.#heardAtMs = this.context.pulse.elapsedMs;
     this.#enter("joined");
@@ -229,9 +219,7 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
       this.#pingedAtMs = now;
       this.send("control", encodePing({ timeMs: this.context.clock.monotonicMs() }));
     }
-    if (this.#player?.streams?.hasUnreported !== true) return;
-    this.#unreportedBeats += 1;
-    if (this.#unreportedBeats >= beatsToAck) this.#acknowledge();
+    this.#acknowledgeInTime();
   }
 
   /** Ends it at once, as when the process is about to go. */
@@ -249,16 +237,6 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
     if (this.#state !== "verifying") return true;
     this.malformed("EARLY_FRAME");
     return false;
-  }
-
-  onWrite(bytes: number): void {
-    const { metrics } = this.context;
-    metrics.writes += 1;
-    metrics.bytesOut += bytes;
-  }
-
-  onNumbered(bytes: Uint8Array, frames: number): void {
-    this.#player?.streams?.keep(bytes, frames);
   }
 
   onFrame(bytes: Uint8Array, start: number, end: number): boolean {
@@ -304,11 +282,25 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
     return false;
   }
 
-  /** [ACK-2] */
+  /** Much has come. [ACK-2] */
   #acknowledge(): void {
     const streams = this.#player?.streams;
-    this.#unreportedBeats = 0;
     if (streams !== undefined) this.send("control", encodeAck({ received: streams.report() }));
+  }
+
+  /** Called with every beat: ACK goes along with what is written after the second, or by itself after the third. [ACK-2] */
+  #acknowledgeInTime(): void {
+    const streams = this.#player?.streams;
+    if (streams === undefined || !(streams.hasUnreported || this.#unreportedBeats > 0)) return;
+    this.#unreportedBeats += 1;
+    if (this.#unreportedBeats === beatsToAckAlong) {
+      this.context.metrics.framesOut += 1;
+      this.#outbox.sendAlong(encodeAck({ received: streams.report() }));
+    } else if (this.#unreportedBeats >= beatsToAck) {
+      this.#outbox.wake();
+      // What came since the second has waited for a beat by now.
+      this.#unreportedBeats = streams.hasUnreported ? 1 : 0;
+    }
   }
 
   /** More waits than is allowed. For a player that is away there is then nothing to come back to. */
