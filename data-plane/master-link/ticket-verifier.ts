@@ -5,6 +5,7 @@ import {
   verifyTicket,
 } from "../../auth/ticket.ts";
 import { type Hello, versions } from "../../protocol/index.ts";
+import { checkAtOnce } from "./signature-check.ts";
 
 /** What makes a ticket one for this process. */
 export type TicketTarget = Pick<TicketExpectations, "issuer" | "clusterId" | "game"> & {
@@ -23,11 +24,11 @@ export async function verifyForBoots(
   const { boots, ...expected } = target;
   const common = { ...expected, ...bounds, versions: commonVersions(hello) };
   const [newest = 0, ...older] = boots;
-  let verdict = await verifyTicket(ticket, resolveKey, { ...common, boot: newest });
+  let verdict = await verifyTicket(ticket, resolveKey, { ...common, boot: newest }, checkAtOnce);
   // Only a genuine ticket gets as far as this; and seldom is there an older epoch at all.
   for (const boot of older) {
     if (verdict.ok || verdict.fault !== "STALE_BOOT") break;
-    verdict = await verifyTicket(ticket, resolveKey, { ...common, boot });
+    verdict = await verifyTicket(ticket, resolveKey, { ...common, boot }, checkAtOnce);
   }
   return verdict;
 }
