@@ -137,7 +137,7 @@ export async function verifyTicket(
   const payloadEnd = ticket.lastIndexOf(".");
   const signature = decodeSegment(ticket.slice(payloadEnd + 1));
   if (signature?.length !== signatureBytes) return silent("BAD_SIGNATURE", "not of 64 bytes");
-  const signed = checkSignature(key, textEncoder.encode(ticket.slice(0, payloadEnd)), signature);
+  const signed = checkSignature(key, new Uint8Array(textEncoder.encode(ticket.slice(0, payloadEnd))), signature);
   if (!(typeof signed === "boolean" ? signed : await signed)) return silent("BAD_SIGNATURE", "does not hold");
   // [TICKET-4]
   const payload = decodeSegment(ticket.slice(ticket.indexOf(".") + 1, payloadEnd));
