@@ -55,6 +55,7 @@ export const problems = {
   },
   NO_CLUSTER_AVAILABLE: { status: 503, advice: "retry", title: "No cluster has room." },
   CLUSTER_NOT_FOUND: { status: 404, advice: "fix", title: "There is no such cluster." },
+  REGION_NOT_FOUND: { status: 404, advice: "fix", title: "There is no such region." },
   CLUSTER_FULL: { status: 409, advice: "retry", title: "This cluster is full." },
   PLACE_INVALID: { status: 422, advice: "fix", title: "This is not a place in the waiting room for this request." },
   WAITING_ROOM_FULL: { status: 503, advice: "retry", title: "The waiting room is full." },

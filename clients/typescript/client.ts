@@ -223,7 +223,7 @@ export class SustenetClient {
   /**
    * Gets a seat and a ticket for it, which is good for about a minute. Repeats itself safely where an answer is lost.
    *
-   * @throws SustenetError `NOT_LOGGED_IN`, `NO_CLUSTER_AVAILABLE`, `CLUSTER_NOT_FOUND`, `CLUSTER_FULL`, …
+   * @throws SustenetError `NOT_LOGGED_IN`, `NO_CLUSTER_AVAILABLE`, `REGION_NOT_FOUND`, `CLUSTER_NOT_FOUND`, `CLUSTER_FULL`, …
    */
   async allocate(request: AllocateRequest = {}, { signal }: CallOptions = {}): Promise<ClientAllocation> {
     return this.#entrance.allocate(request, signal);

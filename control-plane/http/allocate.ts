@@ -28,10 +28,15 @@ const allocate = createRoute({
   request: {
     ...jsonBody(allocateSchema),
     headers: z.object({
-      "idempotency-key": z.string().optional().openapi({
-        description: "8 to 128 printable ASCII characters, new for every allocation. Required.",
-        example: "0f6f5d0c-3c39-4a62-8f2f-0a9f4c1f7a11",
-      }),
+      // Optional for the validator alone: one that is missing has an error of its own.
+      "idempotency-key": z
+        .string()
+        .optional()
+        .openapi({
+          param: { name: "idempotency-key", in: "header", required: true },
+          description: "8 to 128 printable ASCII characters, new for every allocation, the same for its retries.",
+          example: "0f6f5d0c-3c39-4a62-8f2f-0a9f4c1f7a11",
+        }),
     }),
   },
   responses: {
@@ -54,6 +59,7 @@ const allocate = createRoute({
       "RESERVATION_CANCELLED",
       "NO_CLUSTER_AVAILABLE",
       "CLUSTER_NOT_FOUND",
+      "REGION_NOT_FOUND",
       "CLUSTER_FULL",
       "PLACE_INVALID",
       "WAITING_ROOM_FULL",

@@ -2,6 +2,7 @@ import type { ClusterListing } from "../../protocol/index.ts";
 import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
 import { shardsIn } from "../objects/shard-directory.ts";
 import { registryShard } from "../objects/remote.ts";
+import { ProblemError } from "./problem.ts";
 
 const freshMs = 1_000;
 const maxCached = 1_024;
@@ -10,6 +11,9 @@ const cache = new Map<string, { readonly clusters: readonly ClusterListing[]; re
 /** The clusters of a region, or of all. At most a second old: the list is open to all, and must not weigh on allocations. */
 export async function listClusters(env: Env, region: string | undefined): Promise<ClusterListing[]> {
   const shards = await shardsIn(env, region);
+  if (shards.length === 0 && region !== undefined) {
+    throw new ProblemError("REGION_NOT_FOUND", `There is no region ${region}. Leave it out for the clusters of all.`);
+  }
   const lists = await Promise.all(shards.map((shard) => listingOf(env, shard)));
   return lists.flat();
 }

@@ -42,7 +42,7 @@ const list = createRoute({
   request: { query: clusterListQuerySchema },
   responses: {
     200: jsonAnswer("Clusters, at most 1,000 a shard.", clusterListSchema),
-    ...problemAnswers("INVALID_FIELD"),
+    ...problemAnswers("INVALID_FIELD", "REGION_NOT_FOUND"),
   },
 });
 

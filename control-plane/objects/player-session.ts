@@ -259,6 +259,12 @@ export class PlayerSession extends DurableObject<Env> {
     const { ticketLifetimeSeconds: lifetimeSeconds, shards: map } = readMasterSettings(this.env);
     const names = await shardsToAsk(this.env, wish);
     const shards = [...new Set(operation.shard === undefined ? names : [operation.shard, ...names])];
+    if (shards.length === 0 && wish.region !== undefined && wish.clusterId === undefined) {
+      return refuse(
+        "REGION_NOT_FOUND",
+        `There is no region ${wish.region}. GET /v1/clusters shows those that there are.`,
+      );
+    }
     const account = new AllocationAccount(wish, shards);
     let refusal: Refusal =
       wish.clusterId === undefined

@@ -73,13 +73,15 @@ describe("an allocation", () => {
 
   it("that found no room succeeds under the same key when there is some", async () => {
     const region = "late-region";
-    const player = await logIn();
-    const key = crypto.randomUUID();
-    await expectProblem(await requestAllocation(player, { region }, key), "NO_CLUSTER_AVAILABLE");
-    const cluster = await startCluster({ region });
+    const [player, early] = await Promise.all([logIn(), logIn()]);
+    const [key, earlyKey] = [crypto.randomUUID(), crypto.randomUUID()];
+    await expectProblem(await requestAllocation(early, { region }, earlyKey), "REGION_NOT_FOUND");
+    const request = { selector: { tags: ["late"] } };
+    await expectProblem(await requestAllocation(player, request, key), "NO_CLUSTER_AVAILABLE");
+    const cluster = await startCluster({ region, tags: ["late"] });
     await vi.waitFor(async () => {
-      const allocation = await allocate(player, { region }, key);
-      expect(allocation.cluster.id).toBe(cluster.id);
+      expect((await allocate(player, request, key)).cluster.id).toBe(cluster.id);
+      expect((await allocate(early, { region }, earlyKey)).cluster.id).toBe(cluster.id);
     }, 5_000);
   });
 
@@ -195,8 +197,10 @@ describe("the list", () => {
     expect(all.clusters.map(({ id }) => id)).toContain(cluster.id);
   });
 
-  it("of a region that nobody has is empty", async () => {
-    expect(await expectJson(await call("GET", "/v1/clusters?region=nowhere"), 200)).toEqual({ clusters: [] });
+  it("of a region that nobody has is refused, rather than empty", async () => {
+    await expectProblem(await call("GET", "/v1/clusters?region=nowhere"), "REGION_NOT_FOUND");
+    const response = await requestAllocation(await logIn(), { region: "nowhere" });
+    expect((await expectProblem(response, "REGION_NOT_FOUND")).detail).toContain("nowhere");
     await expectProblem(await call("GET", "/v1/clusters?region=No%20where"), "INVALID_FIELD");
     await expectProblem(await call("GET", "/v1/clusters?page=2"), "INVALID_FIELD");
   });

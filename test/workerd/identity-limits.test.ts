@@ -204,7 +204,7 @@ describe("allocations", () => {
     const order = { playerId: player.player.id, displayName: "Ada", idempotencyKey: crypto.randomUUID() };
     const session = playerSession(env, player.player.id);
     expect(await session.allocate({ ...order, request: { region: "nowhere" } })).toMatchObject({
-      code: "NO_CLUSTER_AVAILABLE",
+      code: "REGION_NOT_FOUND",
     });
   });
 });

@@ -12,7 +12,10 @@ afterEach(() => {
 describe("the description of the interface", () => {
   interface Described {
     openapi: string;
-    paths: Record<string, Record<string, { responses: Record<string, { content?: Record<string, unknown> }> }>>;
+    paths: Record<
+      string,
+      Record<string, { responses: Record<string, { content?: Record<string, unknown> }>; parameters?: unknown[] }>
+    >;
     components: { schemas: Record<string, unknown>; securitySchemes: Record<string, unknown> };
   }
 
@@ -71,6 +74,20 @@ describe("the description of the interface", () => {
     expect(response.headers.get("content-type")).toContain("text/html");
     expect(response.headers.get("content-security-policy")).toMatch(/^default-src 'none'; style-src 'nonce-[\w-]+'/);
     expect(page).toContain("POST /v1/allocate");
+    const [, allocate = ""] = page.match(/<details id="post-\/v1\/allocate">([^]*?)<\/details>/) ?? [];
+    const text = allocate.replaceAll(/<[^>]+>/g, "").replaceAll(/\s+/g, " ");
+    // The parameters, what may be in the body, and what the answer has.
+    expect(text).toMatch(/idempotency-key header required string 8 to 128 printable/);
+    expect(text).toMatch(/Body AllocateRequest { clusterId\?: string/);
+    expect(text).toMatch(/200 A ticket\. Join before it expires\. Allocation { ticket: string/);
+    expect(page).toMatch(
+      /<details id="AllocateRequest">[^]*clusterId\?: string[^]*avoid\?: \[string, …\][^]*<\/details>/,
+    );
+    const { paths } = await expectJson<Described>(await call("GET", "/openapi.json"), 200);
+    expect(paths["/v1/allocate"]?.["post"]?.parameters).toMatchObject([
+      { name: "idempotency-key", in: "header", required: true },
+    ]);
+    for (const [, target = ""] of page.matchAll(/href="#([^"]+)"/g)) expect(page).toContain(`id="${target}"`);
     const { type } = await expectProblem(await call("GET", "/nowhere"), "NOT_FOUND");
     expect(type).toBe("https://master.test/docs#NOT_FOUND");
     for (const code of Object.keys(problems)) expect(page).toContain(`id="${code}"`);
