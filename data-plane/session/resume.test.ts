@@ -93,6 +93,24 @@ describe("resuming", () => {
     expect([player?.connected, player?.dropped]).toEqual([true, false]);
   });
 
+  it("[RESUME-3] goes on after a second drop, also with what was sent after the first", async () => {
+    await start();
+    const { client, token } = await join();
+    const [player] = players;
+    player?.send(1);
+    await drop(client);
+    const second = await resume(token);
+    const next = await second.next("resumeToken");
+    second.send(encodeAck({ received: 0 }));
+    player?.send(2);
+    await until("both", () => second.received.filter((one) => one.type === "message").length === 2);
+    await drop(second, 2);
+    player?.send(3);
+    const third = await resume(Buffer.from(next.token), 1);
+    await third.next("resumed");
+    expect([(await third.next("message")).command, (await third.next("message")).command]).toEqual([2, 3]);
+  });
+
   it("[RESUME-3] answers with nothing before RESUMED and RESUME_TOKEN, byte by byte or whole", async () => {
     await start();
     const { client, token } = await join();

@@ -141,6 +141,7 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
     for (const frame of again) this.send("again", frame);
     this.#outbox.adopt(player.line.release());
     this.#player = player;
+    this.#outbox.keeper = player.streams;
     this.#tokenConfirmed = false;
     this.#socket.maxFrameBytes = this.context.settings.maxFrameBytes;
     this.#heardAtMs = this.context.pulse.elapsedMs;
