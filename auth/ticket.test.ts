@@ -302,6 +302,17 @@ describe("[TICKET-4] claims", () => {
     expect(await verifyClaims({ [name]: value })).toBe("WRONG_TICKET");
   });
 
+  it("[TICKET-12] passes on the name of the request, and leaves out what is none", async () => {
+    const claimsWith = async (req: unknown) => {
+      const verdict = await verifyTicket(await forge({ payload: { ...claims, req } }), resolveKey, expectations);
+      return verdict.ok ? verdict.claims : verdict.fault;
+    };
+    expect(await claimsWith("request-17.b_C")).toEqual({ ...claims, req: "request-17.b_C" });
+    for (const req of [undefined, "", "short", "x".repeat(65), "line\nbreaks", 12345678, null, {}]) {
+      expect(await claimsWith(req)).toEqual(claims);
+    }
+  });
+
   it("[TICKET-4] takes a jti of 16 characters", async () => {
     expect(await verifyClaims({ jti: "16-characters-xx" })).toBe("ok");
   });

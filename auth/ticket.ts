@@ -30,6 +30,8 @@ export interface TicketClaims {
   readonly frag: string;
   /** The player's display name. */
   readonly name: string;
+  /** Names the request that the ticket was made for, in everybody's logs. Nothing depends on it. */
+  readonly req?: string | undefined;
 }
 
 /** A private key that signs, and the `kid` under which its public half is published. */
@@ -191,7 +193,7 @@ function parseClaims(payload: Uint8Array): TicketClaims | string {
     return "payload is not JSON";
   }
   if (!isRecord(value)) return "payload is not an object";
-  const { iss, aud, sub, jti, iat, nbf, exp, game, proto, boot, gen, rsv, frag, name } = value;
+  const { iss, aud, sub, jti, iat, nbf, exp, game, proto, boot, gen, rsv, frag, name, req } = value;
   if (typeof iss !== "string") return "iss is not a string";
   if (typeof aud !== "string") return "aud is not one string";
   if (typeof sub !== "string" || sub === "") return "sub is not a string";
@@ -208,8 +210,12 @@ function parseClaims(payload: Uint8Array): TicketClaims | string {
   if (typeof name !== "string") return "name is not a string";
   const range = { min: proto["min"], max: proto["max"] };
   if (range.min > range.max) return "proto is not a range";
-  return { iss, aud, sub, jti, iat, nbf, exp, game, proto: range, boot, gen, rsv, frag, name };
+  const claims = { iss, aud, sub, jti, iat, nbf, exp, game, proto: range, boot, gen, rsv, frag, name };
+  // [TICKET-12]
+  return typeof req === "string" && requestName.test(req) ? { ...claims, req } : claims;
 }
+
+const requestName = /^[\w.-]{8,64}$/;
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);

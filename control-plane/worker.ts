@@ -7,6 +7,7 @@ export { EventHub } from "./objects/event-hub.ts";
 export { KeyRing } from "./objects/key-ring.ts";
 export { PlayerSession } from "./objects/player-session.ts";
 export { RateLimiter } from "./objects/rate-limiter.ts";
+export { MetricsKeeper } from "./objects/metrics-keeper.ts";
 export { RecordKeeper } from "./objects/record-keeper.ts";
 export { RegistryShard } from "./objects/registry-shard.ts";
 export { WaitingRoom } from "./objects/waiting-room.ts";

@@ -24,6 +24,7 @@ import { TurnEnd } from "./net/turn-end.ts";
 import { createWebSocketListener } from "./net/websocket-listener.ts";
 import { writeMetrics } from "./ops/cluster-metrics.ts";
 import { LoopLag } from "./ops/loop-lag.ts";
+import { describeWorld } from "./ops/world-metrics.ts";
 import { createOpsServer, type OpsServer, type Readiness } from "./ops/ops-server.ts";
 import { ClusterView } from "./plugin/cluster-view.ts";
 import { type HookWatch, unwatched } from "./plugin/hook-names.ts";
@@ -31,6 +32,8 @@ import { LogFeed } from "./plugin/log-feed.ts";
 import { PluginHost } from "./plugin/plugin-host.ts";
 import type { ServerPlugin } from "./plugin/server-plugin.ts";
 import { TickLoop } from "./plugin/tick-loop.ts";
+import type { Layout } from "./fragments/layout.ts";
+import { type ClusterWorld, createWorld, type WorldCounts } from "./world/cluster-world.ts";
 import type { JoinedPlayer } from "./session/joined-player.ts";
 import { PlayerTable } from "./session/player-table.ts";
 import { Pulse } from "./session/pulse.ts";
@@ -69,11 +72,15 @@ export interface ClusterServer {
   stop(): Promise<void>;
   /** Looks at once whether there is another certificate. */
   reloadCertificate(): Promise<void>;
+  /** Takes over another layout of the world while players play; without effect where there is no world. */
+  changeLayout(layout: Layout): void;
   /** Where it listens, and where players are sent; `undefined` before it has started. */
   readonly address: ClusterAddress | undefined;
   readonly metrics: MetricsSnapshot;
   /** Whether players can join. */
   readonly readiness: Readiness;
+  /** What the world has done so far; `undefined` where there is none. */
+  readonly worldCounts: WorldCounts | undefined;
   /** Port of health and metrics, where they are served. */
   readonly opsPort: number | undefined;
   /** Resolves with the first registration. */
@@ -111,6 +118,7 @@ class Server implements ClusterServer {
   readonly #sessions = new Set<Session>();
   readonly #players: PlayerTable;
   readonly #host: PluginHost;
+  readonly #world: ClusterWorld | undefined;
   readonly #desk: TicketDesk;
   readonly #client: MasterClient;
   readonly #registered = Promise.withResolvers<Registration>();
@@ -151,6 +159,7 @@ class Server implements ClusterServer {
       playerCount: () => this.#players.size,
     });
     this.#log.attach(this.#host.slots);
+    this.#world = createWorld(settings, this.#host);
     this.#client = new MasterClient(settings.masterUrl);
     this.#desk = new TicketDesk({
       fetchKeys: () => this.#client.keySet(),
@@ -168,6 +177,7 @@ class Server implements ClusterServer {
       onTick: (tick, dtSeconds) => {
         const startedAtMs = monotonicMs();
         this.#host.tick(tick, dtSeconds);
+        this.#world?.tick(tick);
         for (const player of this.#players) player.releaseStates();
         const tookSeconds = (monotonicMs() - startedAtMs) / 1_000;
         this.#counters.tickTime.observe(tookSeconds);
@@ -204,6 +214,10 @@ class Server implements ClusterServer {
     return this.#everRegistered ? { ready: true, state: "ready" } : { ready: false, state: "not-registered" };
   }
 
+  get worldCounts(): WorldCounts | undefined {
+    return this.#world?.counts;
+  }
+
   get opsPort(): number | undefined {
     return this.#ops?.port;
   }
@@ -234,7 +248,9 @@ class Server implements ClusterServer {
     this.#address = address;
     try {
       await this.#openOps();
-      await this.#host.start((log, timers) => new ClusterView(this.#settings.serverName, this.#players, log, timers));
+      await this.#host.start(
+        (log, timers) => new ClusterView(this.#settings.serverName, this.#players, log, timers, this.#world),
+      );
     } catch (error) {
       this.#closeListeners();
       this.#closeOps();
@@ -271,6 +287,10 @@ class Server implements ClusterServer {
 
   async reloadCertificate(): Promise<void> {
     await this.#certificate?.reload();
+  }
+
+  changeLayout(layout: Layout): void {
+    this.#world?.changeLayout(layout);
   }
 
   async #stop(): Promise<void> {
@@ -376,10 +396,12 @@ class Server implements ClusterServer {
       host,
       port,
       readiness: () => this.readiness,
+      world: () => describeWorld(this.#world),
       metrics: () =>
         writeMetrics({
           metrics: this.#counters,
           players: this.#players.size,
+          world: this.#world,
           hooks: this.#host.records,
           queuedBytes: [...this.#sessions].map((session) => session.queuedBytes),
           loopLag: this.#loopLag.read(),
@@ -409,6 +431,7 @@ class Server implements ClusterServer {
       players: this.#players,
       replays: new ReplayTable(this.#limits.maxReplayEntries, protocolLimits.clockSkewMs / 1_000),
       host: this.#host,
+      world: this.#world,
       tick: () => this.#ticks.tick,
       stopping: () => this.#stopping !== undefined || this.#orders.moving,
       maxPlayers: () => this.#orders.capacity ?? this.#settings.maxConnections,

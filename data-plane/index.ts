@@ -10,6 +10,15 @@ export { createLogger, type Logger, type LogLevel, type ProcessLogger } from "./
 export type { LinkPace } from "./master-link/master-link.ts";
 export type { ConnectionState, MetricsSnapshot } from "./metrics.ts";
 export { ListenError } from "./net/gate.ts";
+export type {
+  Entity,
+  EntityFields,
+  FieldKind,
+  FieldValues,
+  FragmentView,
+  Point,
+  ThresholdChange,
+} from "./plugin/entities.ts";
 export type { LeaveReason, Placement, Player } from "./plugin/player.ts";
 export { Memory } from "./plugin/memory.ts";
 export type { PluginTimer } from "./plugin/plugin-timers.ts";

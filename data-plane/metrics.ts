@@ -19,6 +19,8 @@ export interface MetricsSnapshot {
   readonly framesOut: number;
   readonly writes: number;
   readonly movesRefused: number;
+  /** Players who were put back again and again. */
+  readonly moveOffenders: number;
   /** Connections of players that ended without a word, and those that were taken up again. */
   readonly drops: number;
   readonly resumes: number;
@@ -53,6 +55,7 @@ export class Metrics {
   framesOut = 0;
   writes = 0;
   movesRefused = 0;
+  moveOffenders = 0;
   drops = 0;
   resumes = 0;
   budgetWarnings = 0;
@@ -92,6 +95,7 @@ export class Metrics {
       framesOut: this.framesOut,
       writes: this.writes,
       movesRefused: this.movesRefused,
+      moveOffenders: this.moveOffenders,
       drops: this.drops,
       resumes: this.resumes,
       budgetWarnings: this.budgetWarnings,

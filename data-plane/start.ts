@@ -1,5 +1,6 @@
 import { readArguments } from "./config/arguments.ts";
 import { ConfigError } from "./config/config-error.ts";
+import { LayoutWatch } from "./config/layout-watch.ts";
 import { printSettings } from "./config/printed-settings.ts";
 import { type ClusterSettings, type LoadedSettings, loadSettings } from "./config/settings.ts";
 import { createCluster } from "./cluster.ts";
@@ -21,6 +22,9 @@ export interface StartOptions {
   /** Flags, by default those of this process; an empty list for a program with flags of its own. */
   readonly args?: readonly string[];
 }
+
+/** How often to look whether the world has been laid out anew. */
+const layoutCheckMs = 2_000;
 
 /** After so many errors that nobody caught within a second something is badly wrong. */
 const maxUncaughtASecond = 100;
@@ -60,7 +64,18 @@ export async function start(plugin: ServerPlugin | readonly ServerPlugin[], opti
   };
   process.on("SIGTERM", onSignal);
   process.on("SIGINT", onSignal);
-  process.on("SIGHUP", () => void cluster.reloadCertificate());
+  const { world } = settings;
+  const watch = new LayoutWatch({
+    file: loaded.file,
+    checkMs: layoutCheckMs,
+    log,
+    onLayout: (layout) => cluster.changeLayout(layout),
+  });
+  if (world !== undefined) await watch.start();
+  process.on("SIGHUP", () => {
+    void cluster.reloadCertificate();
+    if (world !== undefined) void watch.check();
+  });
   void cluster.superseded.then(() => {
     log.error(
       { event: "superseded" },

@@ -267,6 +267,14 @@ export interface WorldCluster {
   readonly peer?: { readonly host: string; readonly port: number; readonly tls: ClusterTls } | undefined;
 }
 
+/** Answer of `POST /v1/clusters/:id/peer-tickets`. */
+export interface PeerTicketGrant {
+  /** To be shown to the other cluster. Spec: docs/HANDOVER.md, section 15. */
+  readonly ticket: string;
+  /** Seconds since 1970. */
+  readonly expiresAt: number;
+}
+
 /** Answer to a registration. */
 export interface RegisterResponse {
   /** `aud` of this cluster's tickets. */

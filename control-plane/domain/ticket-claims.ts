@@ -17,6 +17,8 @@ export interface TicketParts {
   readonly reservation: { readonly id: string; readonly generation: number; readonly expiresAt: number };
   /** 128 random bits. */
   readonly ticketId: string;
+  /** The name of the request, for logs. */
+  readonly requestId?: string | undefined;
 }
 
 /** The claims of a join ticket. Spec: docs/PROTOCOL.md, section 6. */
@@ -41,5 +43,6 @@ export function createTicketClaims(parts: TicketParts): TicketClaims {
     rsv: reservation.id,
     frag: parts.fragment,
     name: player.displayName,
+    ...(parts.requestId === undefined ? {} : { req: parts.requestId }),
   };
 }

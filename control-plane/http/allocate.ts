@@ -99,7 +99,13 @@ export function addAllocationRoutes(app: OpenAPIHono<MasterHono>): void {
     readLimits(context.env);
     await keyEncryptionKey(context.env);
     const answer = await withDeadline(
-      playerSession(context.env, playerId).allocate({ playerId, displayName, idempotencyKey, request }),
+      playerSession(context.env, playerId).allocate({
+        playerId,
+        displayName,
+        idempotencyKey,
+        request,
+        requestId: context.get("requestId"),
+      }),
       allocationTimeoutMs,
       "the player's session",
     );
@@ -110,6 +116,7 @@ export function addAllocationRoutes(app: OpenAPIHono<MasterHono>): void {
     }
     // Decoding and encoding what JSON.stringify made gives the same bytes.
     const allocation: Allocation = JSON.parse(answer.answer);
+    context.set("reservationId", allocation.reservationId);
     return context.json(allocation, 200);
   });
 

@@ -8,6 +8,7 @@ import { addAllocationRoutes } from "./allocate.ts";
 import { addClusterRoutes } from "./clusters.ts";
 import { invalidFields } from "./field-errors.ts";
 import { limitBody, nameRequest, openToBrowsers, requireHttps, secureAnswer } from "./middleware.ts";
+import { addMetricsRoute } from "./metrics.ts";
 import { addPlayerRoutes } from "./players.ts";
 import { ProblemError, problemResponse } from "./problem.ts";
 import { addPublicRoutes } from "./public.ts";
@@ -45,6 +46,7 @@ export function createApp(): OpenAPIHono<MasterHono> {
   addAllocationRoutes(app);
   addAdminRoutes(app);
   addPublicRoutes(app);
+  addMetricsRoute(app);
   refuseOtherMethods(app);
   app.notFound((context) => {
     const error = new ProblemError("NOT_FOUND", "There is nothing at this address. GET /docs shows what there is.");

@@ -24,10 +24,12 @@ import {
   clusterListQuerySchema,
   clusterListSchema,
   heartbeatSchema,
+  peerTicketSchema,
   registeredSchema,
   registerSchema,
   worldMapSchema,
 } from "./schemas.ts";
+import { grantPeerTicket } from "../objects/peer-grant.ts";
 import { keyRing, registryShard, worldMap } from "../objects/remote.ts";
 
 const tags = ["Clusters"];
@@ -127,6 +129,24 @@ const world = createRoute({
   },
 });
 
+const peerTicket = createRoute({
+  method: "post",
+  path: "/v1/clusters/{id}/peer-tickets",
+  tags,
+  summary: "A ticket with which to open a link to another cluster of the world",
+  description:
+    "Only to a cluster that carries something and takes peers. Short-lived; see docs/HANDOVER.md, section 15.",
+  security: clusterSessionSecurity,
+  request: {
+    params,
+    ...jsonBody(z.strictObject({ clusterId: z.string().min(1).max(64) }).openapi("PeerTicketRequest")),
+  },
+  responses: {
+    200: jsonAnswer("The ticket.", peerTicketSchema),
+    ...problemAnswers(...bodyProblems, "CLUSTER_NOT_FOUND", ...sessionProblems),
+  },
+});
+
 export function addClusterRoutes(app: OpenAPIHono<MasterHono>): void {
   app.openapi(list, async (context) => {
     const { region } = context.req.valid("query");
@@ -219,6 +239,22 @@ export function addClusterRoutes(app: OpenAPIHono<MasterHono>): void {
     context.header("etag", etag);
     if (context.req.valid("header")["if-none-match"] === etag) return context.body(null, 304);
     return context.json(map, 200);
+  });
+
+  app.openapi(peerTicket, async (context) => {
+    const { id } = context.req.valid("param");
+    const { clusterId } = context.req.valid("json");
+    const { token, shard } = await clusterSession(context.env, id, bearerOf(context));
+    const found = await withDeadline(shard.worldOf(id, token), objectCallTimeoutMs, "a registry shard");
+    if (!found.ok) throw problemOfRefusal(found);
+    const grant = await grantPeerTicket(context.env, { clusterId: id, boot: found.boot }, found.world, clusterId);
+    if (grant === undefined) {
+      throw new ProblemError(
+        "CLUSTER_NOT_FOUND",
+        `No cluster ${clusterId} of your world carries anything and takes peers.`,
+      );
+    }
+    return context.json(grant, 200);
   });
 
   app.openapi(heartbeat, async (context) => {

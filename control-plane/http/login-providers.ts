@@ -39,6 +39,7 @@ export async function logIn<M extends LoginMethod>(
   method: M,
   proof: LoginProofs[M],
 ): Promise<PlayerSessionTokens> {
+  context.set("loginMethod", method);
   requireMethod(context, method);
   return askIdentity(context, (project) => makers[method](context.env, project).login(proof));
 }

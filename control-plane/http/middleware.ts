@@ -7,6 +7,7 @@ import { isConfidential } from "../settings.ts";
 import { shardOfToken } from "../objects/session-token.ts";
 import { bearerOf } from "./identity.ts";
 import { ProblemError } from "./problem.ts";
+import { countRequest } from "./request-metrics.ts";
 import type { MasterHono } from "./route-parts.ts";
 
 type Middleware = MiddlewareHandler<MasterHono>;
@@ -24,6 +25,8 @@ export const nameRequest: Middleware = async (context, next) => {
   const { status } = context.res;
   // The headers of an upgrade are not ours to change.
   if (status !== 101) context.res.headers.set("x-request-id", requestId);
+  const ms = Date.now() - startedAtMs;
+  countRequest(context, status, ms);
   logEvent("info", "http.request", {
     requestId,
     method: context.req.method,
@@ -31,7 +34,9 @@ export const nameRequest: Middleware = async (context, next) => {
     route: context.req.routePath,
     status,
     code: context.get("problem"),
-    ms: Date.now() - startedAtMs,
+    // Also in the ticket, and so in the log of the cluster that it joins.
+    reservation: context.get("reservationId"),
+    ms,
   });
 };
 

@@ -1,4 +1,5 @@
 import type { z } from "@hono/zod-openapi";
+import type { LoginMethod } from "../../auth/providers/provider.ts";
 import { type ProblemCode, problems } from "../../protocol/index.ts";
 import { problemType } from "./problem.ts";
 import { problemSchema } from "./schemas.ts";
@@ -6,7 +7,7 @@ import { problemSchema } from "./schemas.ts";
 /** What every route's context holds. */
 export interface MasterHono {
   Bindings: Env;
-  Variables: { requestId: string; problem?: ProblemCode };
+  Variables: { requestId: string; problem?: ProblemCode; reservationId?: string; loginMethod?: LoginMethod };
 }
 
 /** Security schemes by their names in the OpenAPI document. */

@@ -8,6 +8,7 @@ import type {
   JsonWebKeySet,
   LinkCommand,
   PlayerIdentity,
+  PeerTicketGrant,
   PlayerSessionTokens,
   Problem,
   ProblemCode,
@@ -169,6 +170,10 @@ export const worldMapSchema = z
       .readonly(),
   } satisfies Fields<WorldMapView>)
   .openapi("WorldMap") satisfies z.ZodType<WorldMapView>;
+
+export const peerTicketSchema = z
+  .object({ ticket: z.string(), expiresAt: z.number().openapi({ description: "Seconds since 1970." }) })
+  .openapi("PeerTicket") satisfies z.ZodType<PeerTicketGrant>;
 
 export const registerSchema = z
   .strictObject({

@@ -1,4 +1,5 @@
 import { logEvent } from "../log.ts";
+import { count } from "../metrics.ts";
 
 const retryMs = 60_000;
 
@@ -13,5 +14,6 @@ export async function wakeAt(storage: DurableObjectStorage, times: readonly (num
 /** To be called where an alarm failed: thrown on, the error would end the alarms of this object after six more attempts. */
 export async function retryAlarm(storage: DurableObjectStorage, error: unknown): Promise<void> {
   logEvent("error", "alarm.failed", { error });
+  count("objectErrors", "alarm");
   await storage.setAlarm(Date.now() + retryMs);
 }

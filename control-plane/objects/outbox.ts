@@ -1,4 +1,5 @@
 import { logEvent } from "../log.ts";
+import { count } from "../metrics.ts";
 
 /** A message to another object that has to arrive, recorded together with what caused it. */
 export interface OutboxMessage<Payload> {
@@ -123,12 +124,14 @@ export class Outbox<Payload> {
     } catch (error) {
       if (nowMs - row.created_at > maxAgeMs) {
         logEvent("error", "outbox.given_up", { attempts, error });
+        count("objectErrors", "given-up");
         this.#sql.exec("DELETE FROM outbox WHERE id = ?", id);
         return;
       }
       const pauseMs = Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(attempts, 10)) * (0.5 + Math.random());
       const dueAt = Math.ceil(nowMs + pauseMs);
       this.#sql.exec("UPDATE outbox SET attempts = attempts + 1, due_at = ? WHERE id = ?", dueAt, id);
+      count("objectErrors", "outbox");
       logEvent("warn", "outbox.retry", { attempts, pauseMs: Math.round(pauseMs), error });
     }
   }

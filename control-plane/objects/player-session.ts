@@ -43,6 +43,8 @@ export interface AllocationOrder {
   readonly displayName: string;
   readonly idempotencyKey: string;
   readonly request: AllocateRequest;
+  /** Names the request, in logs and in the ticket. */
+  readonly requestId?: string;
 }
 
 /** The allocation as JSON text: the same bytes for every retry. */
@@ -193,6 +195,7 @@ export class PlayerSession extends DurableObject<Env> {
       player: { id: order.playerId, displayName: order.displayName },
       reservation: { id: reservationId, generation, expiresAt },
       ticketId: toBase64Url(crypto.getRandomValues(new Uint8Array(16))),
+      requestId: order.requestId,
     });
     const ticket = await signTicket(claims, signingKey);
     failpoint("allocate.signed");

@@ -2,6 +2,7 @@ import type { StoreRecord } from "../domain/store-record.ts";
 import { Tally } from "../domain/tally.ts";
 import { failpoint } from "../failpoint.ts";
 import { logEvent } from "../log.ts";
+import { count } from "../metrics.ts";
 import { refusesRows } from "../store/refusal.ts";
 
 /** Part of the schema of every object that writes records. */
@@ -173,6 +174,7 @@ export class RecordOutbox<R = StoreRecord> {
     const pauseMs = Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(attempts, 10)) * (0.5 + Math.random() / 2);
     const notBefore = Math.ceil(this.#parts.now() + pauseMs);
     this.#parts.sql.exec("UPDATE record_state SET attempts = attempts + 1, not_before = ?", notBefore);
+    count("objectErrors", "records");
     logEvent("warn", "records.delayed", { attempts, pauseMs: Math.round(pauseMs), waiting: this.#waiting, error });
   }
 

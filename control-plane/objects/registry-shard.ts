@@ -11,6 +11,7 @@ import type { CapacityNote } from "../domain/waiting-calls.ts";
 import type { QueueGate } from "../domain/waiting-gate.ts";
 import { failpoint } from "../failpoint.ts";
 import { logEvent } from "../log.ts";
+import { count } from "../metrics.ts";
 import { readLimits } from "../limit-settings.ts";
 import { readMasterSettings, readStoreSettings } from "../settings.ts";
 import { writeRecords } from "../store/records.ts";
@@ -48,6 +49,7 @@ import { createSessionToken, hashToken } from "./session-token.ts";
 import { type ClusterInspection, ShardInspector, type ShardSummary } from "./shard-inspector.ts";
 import { ShardOrders } from "./shard-orders.ts";
 import type { ShardMessage, ShardParts } from "./shard-parts.ts";
+import { readShardGauges, type ShardGauges } from "./shard-gauges.ts";
 import { recordedCluster, ShardRecords } from "./shard-records.ts";
 import { clusterOrderBook, playerSession, registryShard, worldMap } from "./remote.ts";
 import type { WorldNotice } from "./world-map.ts";
@@ -203,10 +205,13 @@ export class RegistryShard extends DurableObject<Env> {
     this.#worlds.apply(notice);
   }
 
-  /** The world that a cluster is in; empty when it shares none. */
-  async worldOf(clusterId: string, token: string): Promise<{ readonly ok: true; readonly world: string } | Refusal> {
+  /** The world that a cluster is in, empty when it shares none, and which process of it asks. */
+  async worldOf(
+    clusterId: string,
+    token: string,
+  ): Promise<{ readonly ok: true; readonly world: string; readonly boot: number } | Refusal> {
     const found = this.#authenticate(clusterId, await hashToken(token));
-    return found.ok ? { ok: true, world: found.row.world } : found;
+    return found.ok ? { ok: true, world: found.row.world, boot: found.row.boot } : found;
   }
 
   reserve(request: SeatRequest): SeatAnswer {
@@ -234,6 +239,10 @@ export class RegistryShard extends DurableObject<Env> {
   digest(shard: string): ShardDigest & { readonly regions: string[] } {
     const { candidates, registrations } = this.#parts;
     return { ...candidates.digest(shard, Date.now()), regions: registrations.regions().map(({ region }) => region) };
+  }
+
+  gauges(): ShardGauges {
+    return readShardGauges(this.ctx.storage.sql, this.#records.backlog());
   }
 
   /** Whether some cluster has not been given up here. */
@@ -458,6 +467,7 @@ export class RegistryShard extends DurableObject<Env> {
   #recordUse(use: SeatRef & Pick<Extract<ShardMessage, { kind: "used" }>, "clusterId" | "atMs" | "endedAtMs">): void {
     const { records, storage } = this.#parts;
     const { clusterId, atMs = Date.now(), endedAtMs } = use;
+    count("joins");
     storage.transactionSync(() => {
       records.joined(clusterId, regionOfCluster(clusterId) ?? "", use, atMs);
       if (endedAtMs !== undefined) records.left(clusterId, use, endedAtMs);

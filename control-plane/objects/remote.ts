@@ -28,6 +28,7 @@ type RemoteShard = Remote<
   | "fence"
   | "listing"
   | "digest"
+  | "gauges"
   | "admitRegion"
   | "hasClusters"
   | "heartbeat"

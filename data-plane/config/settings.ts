@@ -96,6 +96,8 @@ const byPlace = new Intl.Collator("en", { numeric: true });
 export interface LoadedSettings {
   readonly settings: ClusterSettings;
   readonly remarks: readonly string[];
+  /** The path of the Config.toml. */
+  readonly file: string;
   /** What was given, and where, by `section.key`. */
   readonly given: ReadonlyMap<string, GivenValue>;
   /** What the file says of the world. */
@@ -134,7 +136,7 @@ export function loadSettings(sources: SettingSources): LoadedSettings {
   if (reader.read(settingTable.domainPubKey) !== undefined) {
     remarks.push("[cluster] domain_pub_key is not used: the master publishes keys and pins certificates by itself");
   }
-  return { settings, remarks, given: given.values, ...(given.world === undefined ? {} : { world: given.world }) };
+  return { settings, remarks, file, given: given.values, ...(given.world === undefined ? {} : { world: given.world }) };
 }
 
 function readText({ file, fileMustExist }: SettingSources): string | undefined {

@@ -196,10 +196,11 @@ export class EntityStore {
   /**
    * Ends the tick in progress: what the views of it show is fixed, and the next one begins.
    *
+   * @param number the tick's number, where some are left out: at least that of the tick in progress
    * @returns the tick that ended
    */
-  commit(): number {
-    const { tick } = this;
+  commit(number?: number): number {
+    const tick = Math.max(this.tick, number ?? 0);
     this.history.set(this.#steps, (tick % historyTicks) * this.#steps.length);
     this.tick = tick + 1;
     return tick;

@@ -52,6 +52,13 @@ export function parseLayout(tables: LayoutTables): ParsedLayout {
   };
 }
 
+/** One fragment that is everywhere. */
+export function defaultLayout(): Layout {
+  const { layout } = parseLayout({});
+  if (layout === undefined) throw new Error("the default layout is not valid");
+  return layout;
+}
+
 interface ReadWorld {
   readonly rules: Omit<WorldRules, "dimensions">;
   readonly bounds: { readonly box: Box; readonly dimensions: 2 | 3 } | undefined;

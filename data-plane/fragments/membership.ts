@@ -52,7 +52,7 @@ export class Membership {
   place(player: number, x: number, y: number, z: number): number {
     const target = this.#layout.locator.locate(x, y, z);
     const current = this.fragmentOf[player] ?? nowhere;
-    if (target !== current && this.#isFull(target)) return nowhere;
+    if (target !== current && !this.isOpen(target)) return nowhere;
     this.#settle(player);
     if (target !== current) this.#swap(player, target);
     return target;
@@ -81,7 +81,7 @@ export class Membership {
     const ticks = Math.min((this.#outside[player] ?? 0) + 1, rules.swapDwellTicks);
     this.#outside[player] = ticks;
     if (ticks < rules.swapDwellTicks) return false;
-    if (this.#isFull(target)) {
+    if (!this.isOpen(target)) {
       if (this.#refused[player] === 0) this.#tell("full", player, target);
       this.#refused[player] = 1;
       return false;
@@ -89,6 +89,12 @@ export class Membership {
     this.#settle(player);
     this.#swap(player, target);
     return true;
+  }
+
+  /** Whether one more player may be in a fragment: it is carried here, and not full. */
+  isOpen(fragment: number): boolean {
+    const { capacity = 0, carried = false } = this.#layout.fragments[fragment] ?? {};
+    return carried && (capacity === 0 || (this.population[fragment] ?? 0) < capacity);
   }
 
   /** Indices of the players in a fragment. */
@@ -126,11 +132,6 @@ export class Membership {
       this.#events.push({ type: "enter", player, fragment: layout.fragments[target]?.name ?? "" });
     }
     this.#layout = layout;
-  }
-
-  #isFull(fragment: number): boolean {
-    const capacity = this.#layout.fragments[fragment]?.capacity ?? 0;
-    return capacity > 0 && (this.population[fragment] ?? 0) >= capacity;
   }
 
   #settle(player: number): void {

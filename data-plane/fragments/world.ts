@@ -142,8 +142,12 @@ export class World {
     this.#views.clear(player);
   }
 
-  /** Ends the tick: swaps players between fragments, steps the thresholds, and fixes what the frames of this tick show. */
-  step(): Step {
+  /**
+   * Ends the tick: swaps players between fragments, steps the thresholds, and fixes what the frames of this tick show.
+   *
+   * @param tick its number, greater than that of the tick before; by default the next one
+   */
+  step(tick?: number): Step {
     const { entities } = this;
     const { live, x, y, z } = entities;
     for (let index = 0; index < entities.liveCount; index++) {
@@ -159,7 +163,7 @@ export class World {
       const slot = live[index] ?? 0;
       entities.setStep(slot, precisions[this.#fragmentAt(slot)] ?? 1);
     }
-    this.#tick = entities.commit();
+    this.#tick = entities.commit(tick);
     this.#views.begin(this.#tick);
     return { tick: this.#tick, moves: this.#membership.takeEvents(), levels };
   }
@@ -188,6 +192,36 @@ export class World {
   /** Slots of the entities that a player has been told of. */
   visibleTo(player: number): number[] {
     return this.#views.visibleTo(player);
+  }
+
+  /** What was changed between fragments since the last {@link step} or call of this, oldest first. */
+  takeMoves(): readonly MembershipEvent[] {
+    return this.#membership.takeEvents();
+  }
+
+  /** Whether one more player fits into the world, wherever. */
+  get hasRoom(): boolean {
+    return this.#freePlayers.length > 0 && this.entities.liveCount < this.entities.capacity;
+  }
+
+  /** Whether one more player may be in the fragment of a position. */
+  isOpen(x: number, y: number, z: number): boolean {
+    return this.#membership.isOpen(this.#layout.locator.locate(x, y, z));
+  }
+
+  /** Whether a player may stand at a position: not in a fragment that is closed to it, save for the margin. */
+  admits(player: number, x: number, y: number, z: number): boolean {
+    const { locator, rules } = this.#layout;
+    const current = this.#membership.fragmentOf[player] ?? nobody;
+    if (current === nobody || locator.isWithin(current, x, y, z, rules.swapMargin)) return true;
+    const target = locator.locate(x, y, z);
+    return target === current || this.#membership.isOpen(target);
+  }
+
+  /** What holds in the fragment that a player is in: the same object until something else does. */
+  settingsOf(player: number): FragmentSettings | undefined {
+    const fragment = this.#membership.fragmentOf[player] ?? nobody;
+    return fragment === nobody ? undefined : this.#settings(fragment);
   }
 
   /** Name of the fragment that a player is in. */

@@ -114,6 +114,19 @@ export class Outbox implements TurnTask {
     if (this.#ending === "no" && this.#attached && this.#queue.releaseStates()) this.wake();
   }
 
+  /** Queues what the world shows; the one before has been written. [ENTITIES-9] */
+  sendView(frame: Uint8Array): void {
+    if (this.#ending !== "no") return;
+    // One that has to wait must not keep the memory of all that were made with it.
+    this.#queue.setView(this.#writingBytes > 0 ? new Uint8Array(frame) : frame);
+    this.wake();
+    this.#checkBounds();
+  }
+
+  get viewWaits(): boolean {
+    return this.#queue.viewWaits;
+  }
+
   /** Queues a last frame, if any, whatever the bound; then ends the stream. */
   finish(frame?: Uint8Array): void {
     if (this.#ending !== "no") return;

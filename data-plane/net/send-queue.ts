@@ -32,6 +32,7 @@ export class SendQueue extends FramePile {
   /** State of this tick, and state that a tick has released. */
   #nextStates: States | undefined;
   #states: States | undefined;
+  #view: Uint8Array | undefined;
 
   /** Bytes that wait, without those that are sent again: these have been counted once. */
   get bytes(): number {
@@ -71,6 +72,18 @@ export class SendQueue extends FramePile {
     this.#looseBytes += frame.length;
   }
 
+  /** Whether a view waits. */
+  get viewWaits(): boolean {
+    return this.#view !== undefined;
+  }
+
+  /** Sets what the world shows, after {@link viewWaits} was false: a difference to the one before, so none takes another's place. */
+  setView(frame: Uint8Array): void {
+    this.#view = frame;
+    this.#looseFrames += 1;
+    this.#looseBytes += frame.length;
+  }
+
   /** Takes the place of what the same key had and is not on its way yet. */
   setState(key: StateKey, frame: Uint8Array): void {
     this.#nextStates ??= new Map();
@@ -105,13 +118,15 @@ export class SendQueue extends FramePile {
    */
   take(maxBytes: number, keeper: FrameKeeper | undefined): Uint8Array {
     // What nearly every write is: messages of the game alone, which lie ready.
+    if (this.#view !== undefined && this.#looseFrames === 1 && this.piledFrames === 0)
+      return this.#takeView(this.#view);
     const ready = this.#looseFrames === 0 ? this.takeAtOnce(maxBytes, keeper) : undefined;
     return ready ?? this.#takeMixed(maxBytes, keeper);
   }
 
   /**
    * Takes over what a connection that has gone left unsent. What was sent again is left to the caller, as are the words
-   * that were about the connection itself.
+   * that were about the connection itself, and views: a new connection begins with an empty one.
    */
   adopt(older: SendQueue): void {
     this.takeOver(older);
@@ -133,6 +148,7 @@ export class SendQueue extends FramePile {
     this.#bulk = undefined;
     this.#states = undefined;
     this.#nextStates = undefined;
+    this.#view = undefined;
     this.#looseFrames = 0;
     this.#looseBytes = 0;
   }
@@ -146,6 +162,7 @@ export class SendQueue extends FramePile {
     if (this.#again !== undefined) this.#again = batch.from(this.#again);
     this.#looseFrames -= batch.parts;
     this.takeWhile(take, keeper);
+    if (this.#view !== undefined && batch.take(this.#view)) this.#takeView(this.#view);
     this.#takeStates(batch);
     if (this.#bulk !== undefined) {
       const before = this.#bulk.piledFrames;
@@ -153,6 +170,13 @@ export class SendQueue extends FramePile {
       this.#looseFrames -= before - this.#bulk.piledFrames;
     }
     return batch.joined();
+  }
+
+  #takeView(view: Uint8Array): Uint8Array {
+    this.#view = undefined;
+    this.#looseFrames -= 1;
+    this.#looseBytes -= view.length;
+    return view;
   }
 
   #takeStates(batch: Batch): void {

@@ -1,11 +1,14 @@
 import type { Metrics } from "../metrics.ts";
 import type { HookRecord } from "../plugin/plugin-slot.ts";
+import type { ClusterWorld } from "../world/cluster-world.ts";
 import { Exposition } from "./exposition.ts";
+import { writeWorldMetrics } from "./world-metrics.ts";
 
 /** What the metrics are read from. */
 export interface MetricsSource {
   readonly metrics: Metrics;
   readonly players: number;
+  readonly world: ClusterWorld | undefined;
   readonly hooks: readonly HookRecord[];
   /** Bytes that wait for each connection. */
   readonly queuedBytes: readonly number[];
@@ -34,6 +37,7 @@ export function writeMetrics(source: MetricsSource): string {
   text.counter("sustenet_sent_frames_total", "Frames sent.", now.framesOut);
   text.counter("sustenet_writes_total", "Writes handed to the system.", now.writes);
   text.counter("sustenet_moves_refused_total", "Moves refused.", now.movesRefused);
+  text.counter("sustenet_move_offenders_total", "Players who were put back again and again.", now.moveOffenders);
   text.counter("sustenet_drops_total", "Players whose connection was lost and who may come back.", now.drops);
   text.counter("sustenet_resumes_total", "Players who came back to their session.", now.resumes);
   text.counter("sustenet_budget_warnings_total", "Players who sent more than their budget.", now.budgetWarnings);
@@ -47,6 +51,7 @@ export function writeMetrics(source: MetricsSource): string {
     [{ quantile: "0.99" }, loopLag.p99],
     [{ quantile: "1" }, loopLag.max],
   ]);
+  writeWorldMetrics(text, source.world);
   writeHooks(text, hooks);
   text.gauge("sustenet_registered", "1 once the master has taken the registration.", Number(source.registered));
   text.gauge("sustenet_link_up", "1 while the link to the master is up.", Number(source.linkUp));

@@ -15,6 +15,8 @@ export interface OpsServerOptions {
   readonly readiness: () => Readiness;
   /** The metrics in the text format of Prometheus. */
   readonly metrics: () => string;
+  /** Who is where in the world. */
+  readonly world: () => object;
 }
 
 /** Health, readiness and metrics over plain HTTP, for the machine's own monitoring. */
@@ -29,7 +31,7 @@ const requestTimeoutMs = 5_000;
 
 /**
  * `GET /health` answers 200 for as long as the event loop turns, `GET /ready` 200 while players can join and else 503,
- * `GET /metrics` all counters.
+ * `GET /metrics` all counters, `GET /world` who is in which fragment.
  *
  * @throws ListenError
  */
@@ -59,7 +61,7 @@ export async function createOpsServer(options: OpsServerOptions): Promise<OpsSer
   };
 }
 
-function answerWith({ readiness, metrics }: OpsServerOptions): RequestListener {
+function answerWith({ readiness, metrics, world }: OpsServerOptions): RequestListener {
   return (request, response) => {
     if (request.method !== "GET" && request.method !== "HEAD") {
       response.setHeader("allow", "GET, HEAD");
@@ -75,8 +77,10 @@ function answerWith({ readiness, metrics }: OpsServerOptions): RequestListener {
     } else if (path === "/metrics") {
       response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
       response.end(metrics());
+    } else if (path === "/world") {
+      sendJson(response, 200, world());
     } else {
-      sendJson(response, 404, { error: "expected /health, /ready or /metrics" });
+      sendJson(response, 404, { error: "expected /health, /ready, /metrics or /world" });
     }
   };
 }

@@ -1,6 +1,8 @@
 import type { Logger } from "../log.ts";
 import { encodeGameMessage, type JoinedPlayer, StateFrames } from "../session/joined-player.ts";
 import type { PlayerTable } from "../session/player-table.ts";
+import type { ClusterWorld } from "../world/cluster-world.ts";
+import type { Entity, FieldValues, FragmentView, Point } from "./entities.ts";
 import type { Player } from "./player.ts";
 import type { PluginTimer, PluginTimers } from "./plugin-timers.ts";
 import type { Cluster } from "./server-plugin.ts";
@@ -11,12 +13,14 @@ export class ClusterView implements Cluster {
   readonly log: Logger;
   readonly #players: PlayerTable;
   readonly #timers: PluginTimers;
+  readonly #world: ClusterWorld | undefined;
 
-  constructor(name: string, players: PlayerTable, log: Logger, timers: PluginTimers) {
+  constructor(name: string, players: PlayerTable, log: Logger, timers: PluginTimers, world?: ClusterWorld) {
     this.name = name;
     this.log = log;
     this.#players = players;
     this.#timers = timers;
+    this.#world = world;
   }
 
   get players(): Iterable<JoinedPlayer> {
@@ -44,6 +48,23 @@ export class ClusterView implements Cluster {
   ): void {
     const frames = new StateFrames(command, payload);
     for (const player of this.#players) if (player !== except) player.sendStateFrame(key, frames);
+  }
+
+  get fragments(): readonly FragmentView[] {
+    return this.#world?.fragments() ?? [];
+  }
+
+  playersIn(fragment: string): readonly JoinedPlayer[] {
+    return this.#world?.playersIn(fragment) ?? [];
+  }
+
+  spawn(kind: string, at: Point, values?: FieldValues): Entity | undefined {
+    if (this.#world === undefined) throw new RangeError(`there is no kind of entity ${kind}`);
+    return this.#world.spawn(kind, at, values);
+  }
+
+  entity(number: number): Entity | undefined {
+    return this.#world?.entity(number);
   }
 
   after(delayMs: number, callback: () => unknown): PluginTimer {

@@ -14,6 +14,9 @@ export const hookNames = [
   "onStop",
   "onLog",
   "timer",
+  "onEnterFragment",
+  "onLeaveFragment",
+  "onThreshold",
 ] as const;
 
 export type HookName = (typeof hookNames)[number];

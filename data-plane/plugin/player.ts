@@ -1,4 +1,5 @@
 import type { CloseCode } from "../../protocol/index.ts";
+import type { Entity } from "./entities.ts";
 
 /** Where something stands and looks. */
 export interface Placement {
@@ -27,6 +28,12 @@ export interface Player {
   readonly number: number;
   /** Where it stands now. */
   readonly position: Placement;
+  /** The fragment that it is in; where the cluster has no world, the one that its ticket names, which may be empty. */
+  readonly fragment: string;
+  /** What others see of it; `undefined` where the cluster has no world, and once it has left. */
+  readonly entity: Entity | undefined;
+  /** How many of its moves were not let pass. */
+  readonly refusedMoves: number;
   /** False once it has left. */
   readonly connected: boolean;
   /** True while its connection is gone and it may still come back: what is sent meanwhile waits for it. */
@@ -60,6 +67,14 @@ export interface Player {
    * @throws RequestError as a rejection: `TIMEOUT`, `UNHANDLED`, `FAILED`, `ENDED`, …; RangeError
    */
   request(command: number, payload?: Uint8Array, options?: RequestOptions): Promise<Uint8Array>;
+  /**
+   * Puts it elsewhere at once, into the fragment there, and tells its client. Moves that are on their way start where it was:
+   * only a speed limit tells them from later ones.
+   *
+   * @returns false when it has left, or there is no room: then it has not moved
+   * @throws RangeError for a coordinate that is not finite
+   */
+  teleport(to: Placement): boolean;
   /** Ends the connection; the client is told `code`, by default `NORMAL`. */
   close(code?: CloseCode): void;
 }

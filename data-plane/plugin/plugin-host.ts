@@ -7,6 +7,8 @@ import {
 } from "../../protocol/index.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
+import type { JoinedPlayer } from "../session/joined-player.ts";
+import type { ThresholdChange } from "./entities.ts";
 import { HookLane } from "./hook-lane.ts";
 import { hookMark, type HookWatch } from "./hook-names.ts";
 import { pluginLogger } from "./log-feed.ts";
@@ -43,7 +45,7 @@ export interface LaneOwner {
 }
 
 /** Hooks that stand in a player's line. */
-type LaneHook = "onJoin" | "onDrop" | "onResume" | "onLeave" | "onMessage";
+type LaneHook = "onJoin" | "onDrop" | "onResume" | "onLeave" | "onMessage" | "onEnterFragment" | "onLeaveFragment";
 
 /** The codes that reading throws: then the peer is at fault, not the plugin. */
 const readerFaults: ReadonlySet<string> = new Set(["TRUNCATED", "TRAILING_BYTES", "BAD_UTF8", "BAD_NUMBER"]);
@@ -203,6 +205,20 @@ export class PluginHost {
 
   resumed(lane: HookLane, player: Player): void {
     this.#run("onResume", lane, player, (plugin) => plugin.onResume?.(player));
+  }
+
+  enterFragment(player: JoinedPlayer, fragment: string): void {
+    this.#run("onEnterFragment", player.lane, player, (plugin) => plugin.onEnterFragment?.(player, fragment));
+  }
+
+  leaveFragment(player: JoinedPlayer, fragment: string): void {
+    this.#run("onLeaveFragment", player.lane, player, (plugin) => plugin.onLeaveFragment?.(player, fragment));
+  }
+
+  threshold(change: ThresholdChange): void {
+    for (const slot of this.slots) {
+      if (slot.plugin.onThreshold !== undefined) slot.call("onThreshold", () => slot.plugin.onThreshold?.(change));
+    }
   }
 
   /** Handles a player's requests: each begins in line with its messages, and holds none of them up. */

@@ -1,5 +1,6 @@
 import type { ByteReader, CloseCode } from "../../protocol/index.ts";
 import type { Logger } from "../log.ts";
+import type { Entity, EntityFields, FieldValues, FragmentView, Point, ThresholdChange } from "./entities.ts";
 import type { LeaveReason, Placement, Player } from "./player.ts";
 import type { PluginTimer } from "./plugin-timers.ts";
 
@@ -29,6 +30,24 @@ export interface Cluster {
   after(delayMs: number, callback: () => unknown): PluginTimer;
   /** Calls back again and again; while the promise of one call is open the next ones are left out. */
   every(intervalMs: number, callback: () => unknown): PluginTimer;
+  /**
+   * The fragments of the world that this cluster carries; none where it has no world: where `Config.toml` lays out none,
+   * and no plugin has `entities`.
+   */
+  readonly fragments: readonly FragmentView[];
+  /** Who is in a fragment. */
+  playersIn(fragment: string): readonly Player[];
+  /**
+   * Puts an entity into the world, which players around see from the end of the tick on. Returns `undefined` when the world
+   * is full.
+   *
+   * @param kind one of {@link ServerPlugin.entities}
+   * @param values fields that are not to be 0 or empty
+   * @throws RangeError for a kind or field that there is not, or a value that the field cannot hold
+   */
+  spawn(kind: string, at: Point, values?: FieldValues): Entity | undefined;
+  /** The entity with this number, a player's or a plugin's, or `undefined`. */
+  entity(number: number): Entity | undefined;
   /** Writes to the cluster's log, each line with the plugin's name. */
   readonly log: Logger;
 }
@@ -74,6 +93,11 @@ type Done = void | Promise<void>;
 export interface ServerPlugin {
   /** For the log. */
   readonly name?: string;
+  /**
+   * The kinds of entity that the plugin puts into the world, and the fields of their state, by name. `player` adds fields to
+   * those that players have anyway, `number` and `heading`. Read once, before `onStart`.
+   */
+  readonly entities?: Readonly<Record<string, EntityFields>>;
   /** Before anybody can join. A failure here keeps the cluster from starting. */
   onStart?(cluster: Cluster): Done;
   /**
@@ -113,6 +137,12 @@ export interface ServerPlugin {
     reader: ByteReader,
     signal: AbortSignal,
   ): Uint8Array | undefined | Promise<Uint8Array | undefined>;
+  /** A player has come into a fragment, also as it joins: in line with `onJoin`, after it; once for each time. */
+  onEnterFragment?(player: Player, fragment: string): Done;
+  /** A player has left a fragment, also as it leaves the game: before `onLeave`, and before `onEnterFragment` of the next. */
+  onLeaveFragment?(player: Player, fragment: string): Done;
+  /** More or fewer of a fragment's thresholds apply than before. In order, once for each change; promises are not waited for. */
+  onThreshold?(change: ThresholdChange): Done;
   /**
    * A fixed step of the simulation. While the promise of one is open the next ones are left out.
    *

@@ -1,5 +1,6 @@
 import type { TicketClaims } from "../../auth/ticket.ts";
 import { allFeatures, type CloseCode, encodeWelcome, features, type SeatRef, versions } from "../../protocol/index.ts";
+import type { Placement } from "../plugin/player.ts";
 import { JoinedPlayer } from "./joined-player.ts";
 import type { Session } from "./session.ts";
 
@@ -98,7 +99,14 @@ function checkRoom({ session, claims }: Joining): JoinRefusal | undefined {
   if (most > 0 && others >= most) {
     return { code: "FULL", ticketStaysGood: true };
   }
+  if (place(session, claims) === undefined) return { code: "FULL", ticketStaysGood: true };
   return stopping() ? { code: "SHUTTING_DOWN", ticketStaysGood: true } : undefined;
+}
+
+/** Where the player starts; `undefined` when the world has no room for it there. */
+function place({ context }: Session, { sub, frag }: TicketClaims): Placement | undefined {
+  const { settings, world, players } = context;
+  return world === undefined ? { ...settings.spawn, heading: 0 } : world.findPlace(frag, players.byId(sub));
 }
 
 function askGame({ session, claims }: Joining): JoinRefusal | undefined | Promise<JoinRefusal | undefined> {
@@ -116,22 +124,28 @@ function replaceOlder({ session, claims }: Joining): undefined {
   session.context.players.byId(claims.sub)?.close("REPLACED");
 }
 
-function enter({ session, claims }: Joining): undefined {
+function enter({ session, claims }: Joining): JoinRefusal | undefined {
   const { context } = session;
-  const { players, settings, clock } = context;
+  const { players, settings, clock, world } = context;
+  const position = place(session, claims);
+  if (position === undefined) return { code: "FULL", ticketStaysGood: true };
   const seat: SeatRef = { reservationId: claims.rsv, playerId: claims.sub, generation: claims.gen };
   const player = new JoinedPlayer({
     context,
     seat,
     name: claims.name,
-    position: { ...settings.spawn, heading: 0 },
+    position,
+    ticketFragment: claims.frag,
     version: Math.min(versions.max, claims.proto.max, session.hello?.maxVersion ?? versions.max),
-    features: featuresInForce(session.hello?.features ?? 0, settings.resumeGraceMs),
+    features: featuresInForce(session.hello?.features ?? 0, settings.resumeGraceMs, world !== undefined),
     line: session,
   });
+  if (world?.enter(player) === false) return { code: "FULL", ticketStaysGood: true };
   context.replays.consume(claims.jti, session);
   players.add(player);
   context.seats.joined(seat);
+  const { rsv: reservation, req: request } = claims;
+  context.log.info({ event: "joined", player: player.number, reservation, request }, `player ${player.number} joined`);
   session.welcome(player, () =>
     encodeWelcome({
       version: player.version,
@@ -144,14 +158,15 @@ function enter({ session, claims }: Joining): undefined {
       idleTimeoutMs: settings.idleTimeoutMs,
       maxFrameBytes: settings.maxFrameBytes,
       ...player.position,
-      fragment: claims.frag,
+      fragment: player.fragment,
       cluster: settings.serverName,
     }),
   );
+  return undefined;
 }
 
 /** What both sides have. Without STATE there would be MESSAGEs that are not numbered: no resuming then. [HELLO-4] [RESUME-1] */
-function featuresInForce(offered: number, resumeGraceMs: number): number {
-  const common = (offered & allFeatures & ~features.world) >>> 0;
+function featuresInForce(offered: number, resumeGraceMs: number, hasWorld: boolean): number {
+  const common = (offered & allFeatures & (hasWorld ? allFeatures : ~features.world)) >>> 0;
   return resumeGraceMs > 0 && (common & features.state) !== 0 ? common : common & ~features.resume;
 }

@@ -46,6 +46,16 @@ describe("a cluster", () => {
 
   const now = (): number => Math.floor(Date.now() / 1_000);
 
+  it("[TICKET-12] logs which reservation and request a player came by", async () => {
+    const client = await cluster.connected();
+    const ticket = await cluster.master.ticket({ rsv: "reservation-9", req: "of-the-client.1" });
+    client.join(ticket);
+    await client.next("welcome");
+    const joined = cluster.log.lines.find(({ fields }) => fields["event"] === "joined");
+    expect(joined?.fields).toMatchObject({ reservation: "reservation-9", request: "of-the-client.1" });
+    expect(cluster.log.text()).not.toContain(ticket);
+  });
+
   it("[JOIN-1] [WELCOME-1] [HELLO-4] welcomes a player with a good ticket, before anything else", async () => {
     const client = await cluster.connected();
     client.send(

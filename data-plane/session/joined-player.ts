@@ -2,6 +2,7 @@ import {
   type CloseCode,
   encodeClose,
   encodeMessage,
+  encodePosition,
   encodeResumeToken,
   encodeState,
   features,
@@ -13,6 +14,7 @@ import {
 } from "../../protocol/index.ts";
 import type { Outbox } from "../net/outbox.ts";
 import type { SendLane, StateKey } from "../net/send-queue.ts";
+import type { Entity } from "../plugin/entities.ts";
 import type { HookLane } from "../plugin/hook-lane.ts";
 import type { LeaveReason, Placement, Player, RequestOptions } from "../plugin/player.ts";
 import type { LaneOwner } from "../plugin/plugin-host.ts";
@@ -40,6 +42,8 @@ export interface JoinedPlayerOptions {
   readonly seat: SeatRef;
   readonly name: string;
   readonly position: Placement;
+  /** The fragment that its ticket names; may be empty. */
+  readonly ticketFragment: string;
   /** Protocol version and features in force. */
   readonly version: number;
   readonly features: number;
@@ -69,6 +73,11 @@ export class JoinedPlayer implements Player, LaneOwner {
   readonly handling: IncomingRequests;
   position: Placement;
   connected = true;
+  /** Moves that were not let pass. */
+  refusedMoves = 0;
+  /** Sequence of the last MOVE. */
+  moveSequence = 0;
+  readonly #ticketFragment: string;
   readonly #context: SessionContext;
   readonly #tokens: ResumeTokens;
   #line: PlayerLine;
@@ -85,6 +94,7 @@ export class JoinedPlayer implements Player, LaneOwner {
     this.name = options.name;
     this.number = context.players.takeNumber();
     this.position = options.position;
+    this.#ticketFragment = options.ticketFragment;
     this.version = options.version;
     this.features = options.features;
     this.#line = options.line;
@@ -164,6 +174,38 @@ export class JoinedPlayer implements Player, LaneOwner {
     return this.connected;
   }
 
+  get fragment(): string {
+    return this.#context.world?.fragmentOf(this) ?? this.#ticketFragment;
+  }
+
+  get entity(): Entity | undefined {
+    return this.#context.world?.entityOf(this);
+  }
+
+  teleport(to: Placement): boolean {
+    const { world } = this.#context;
+    if (!this.connected || (world !== undefined && !world.teleport(this, to))) return false;
+    this.position = to;
+    // [MOVE-3]
+    this.sendControl(encodePosition({ sequence: this.moveSequence, ...to }));
+    return true;
+  }
+
+  /** Sends a word about the connection or the world, before everything else. */
+  sendControl(frame: Uint8Array): void {
+    if (this.connected) this.#line.send("control", frame);
+  }
+
+  get viewWaits(): boolean {
+    return this.#outbox.viewWaits;
+  }
+
+  sendView(frame: Uint8Array): void {
+    if (!this.connected) return;
+    this.#context.metrics.framesOut += 1;
+    this.#outbox.sendView(frame);
+  }
+
   /** A tick is over: the latest state goes out. [LATEST-1] */
   releaseStates(): void {
     this.#outbox.releaseStates();
@@ -182,7 +224,8 @@ export class JoinedPlayer implements Player, LaneOwner {
     this.requests.end();
     this.handling.end();
     this.#line.finish(lastFrame);
-    const { players, seats, metrics, host } = this.#context;
+    const { players, seats, metrics, host, world } = this.#context;
+    world?.leave(this);
     players.remove(this);
     seats.left(this.seat);
     metrics.countDeparture(reason);
@@ -228,8 +271,9 @@ export class JoinedPlayer implements Player, LaneOwner {
     this.#outbox = line.outbox;
     line.hold(this.#held);
     this.budget.returned(this.#context.clock.monotonicMs());
-    const { metrics, host } = this.#context;
+    const { metrics, host, world } = this.#context;
     metrics.resumes += 1;
+    world?.returned(this);
     // The plugin hears of a drop before it hears of the return, also where the old connection had not gone yet.
     if (!wasDropped) {
       metrics.drops += 1;

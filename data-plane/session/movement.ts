@@ -10,7 +10,7 @@ const burstMs = 500;
  * It stops both running too fast and saving up for a leap. [MOVE-1]
  */
 export class MoveBudget {
-  readonly #maxSpeed: number;
+  #maxSpeed: number;
   #budget: number;
   #filledAtMs: number;
 
@@ -19,6 +19,13 @@ export class MoveBudget {
     this.#maxSpeed = maxSpeed;
     this.#budget = (maxSpeed * burstMs) / 1_000;
     this.#filledAtMs = nowMs;
+  }
+
+  /** Another limit holds from now on; what was earned under the one before stays, within the burst of the new one. */
+  set maxSpeed(maxSpeed: number) {
+    if (maxSpeed === this.#maxSpeed) return;
+    if (this.#maxSpeed === 0) this.#budget = (maxSpeed * burstMs) / 1_000;
+    this.#maxSpeed = maxSpeed;
   }
 
   /** Whether the move is within the budget; if so it is drawn. */

@@ -6,6 +6,7 @@ import type { ClusterLimits } from "../limits.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { TurnEnd } from "../net/turn-end.ts";
+import type { ClusterWorld } from "../world/cluster-world.ts";
 import type { PluginHost } from "../plugin/plugin-host.ts";
 import type { PlayerTable } from "./player-table.ts";
 import type { Pulse } from "./pulse.ts";
@@ -25,6 +26,8 @@ export interface SessionContext {
   readonly players: PlayerTable;
   readonly replays: ReplayTable;
   readonly host: PluginHost;
+  /** `undefined` where there is none to show. */
+  readonly world: ClusterWorld | undefined;
   /** Number of the current tick. */
   readonly tick: () => number;
   /** True from the moment the cluster is told to stop. */

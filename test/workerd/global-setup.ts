@@ -50,6 +50,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     STEAM_API_URL: steam.url,
     EPIC_CLIENT_IDS: "xyza7891",
     EPIC_JWKS_URL: epic.keySetUrl,
+    METRICS_TOKEN: randomBytes(24).toString("base64url"),
     KEY_ENCRYPTION_KEY: randomBytes(32).toString("base64"),
   };
   project.provide("workerBindings", bindings);

@@ -1,10 +1,17 @@
 import { abortAllDurableObjects } from "cloudflare:test";
-import { decodeJwt } from "jose";
+import { createLocalJWKSet, decodeJwt } from "jose";
 import { describe, expect, it, vi } from "vitest";
-import type { AllocateRequest, FragmentArea, RegisterRequest, WorldMapView } from "../../protocol/index.ts";
+import { verifyPeerTicket } from "../../auth/peer-ticket.ts";
+import type {
+  AllocateRequest,
+  FragmentArea,
+  PeerTicketGrant,
+  RegisterRequest,
+  WorldMapView,
+} from "../../protocol/index.ts";
 import { enrolledKey, registration, requestRegistration, assertionOf, startCluster } from "./support/clusters.ts";
 import type { TestCluster } from "./support/clusters.ts";
-import { call, expectJson, expectProblem } from "./support/master.ts";
+import { call, expectJson, expectProblem, masterUrl } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 
@@ -137,6 +144,54 @@ describe("a world on several clusters", () => {
     });
     await abortAllDurableObjects();
     expect(await allocatedIn({ fragment: `${world}-s` })).toBe(b.id);
+  });
+});
+
+describe("a peer ticket", () => {
+  const ask = (from: TestCluster, clusterId: string) =>
+    call("POST", `/v1/clusters/${from.id}/peer-tickets`, { token: from.token, body: { clusterId } });
+
+  it("[PEER-3] is for one process of a cluster of the same world, from another", async () => {
+    const world = newWorld();
+    const [a, b] = [await startIn(world, ["n"]), await startIn(world, ["s"], { region: "eu" })];
+    await vi.waitFor(async () => expect(await carriersOf(a)).toEqual({ n: a.id, s: b.id }));
+    const { ticket } = await expectJson<PeerTicketGrant>(await ask(a, b.id), 200);
+    const keys = createLocalJWKSet(await expectJson(await call("GET", "/.well-known/jwks.json"), 200));
+    const verdict = await verifyPeerTicket(ticket, async (kid) => keys({ alg: "ES256", kid }), {
+      issuer: masterUrl,
+      clusterId: b.id,
+      boot: b.registered.boot,
+      world,
+      now: Date.now() / 1_000,
+    });
+    expect(verdict).toEqual({
+      ok: true,
+      ticket: {
+        world,
+        source: { clusterId: a.id, boot: a.registered.boot },
+        destination: { clusterId: b.id, boot: b.registered.boot },
+      },
+    });
+  });
+
+  it("is not for clusters of other worlds, for those who carry nothing, or for strangers", async () => {
+    const world = newWorld();
+    const [a, standby] = [await startIn(world, ["n"]), await startIn(world, ["n"])];
+    const other = await startIn(newWorld(), ["n"]);
+    const alone = await startIn(undefined, ["n"]);
+    await vi.waitFor(async () => expect(await carriersOf(a)).toEqual({ n: a.id }));
+    for (const [from, to] of [
+      [a, standby.id],
+      [a, other.id],
+      [a, a.id],
+      [a, "eu.nobody"],
+      [alone, a.id],
+    ] as const) {
+      await expectProblem(await ask(from, to), "CLUSTER_NOT_FOUND");
+    }
+    const path = `/v1/clusters/${a.id}/peer-tickets`;
+    const refused = await call("POST", path, { token: other.token, body: { clusterId: standby.id } });
+    await expectProblem(refused, "CLUSTER_SESSION_INVALID");
   });
 });
 

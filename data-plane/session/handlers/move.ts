@@ -1,15 +1,30 @@
 import { encodePosition, type Move } from "../../../protocol/index.ts";
 import type { Session } from "../session.ts";
 
-/** A request to stand elsewhere: checked against the speed limit, then by the plugin. [MOVE-1] */
+/** A player who was put back so often is noted: it tries to cheat, or its game is broken. */
+const offences = 50;
+
+/** A request to stand elsewhere: checked against the speed limit, the world, then by the plugin. [MOVE-1] */
 export function handleMove(session: Session, move: Move): void {
   const { player, context } = session;
   if (player === undefined) return;
   const from = player.position;
   const to = { x: move.x, y: move.y, z: move.z, heading: move.heading };
-  if (player.moveBudget.draw(from, to, context.clock.monotonicMs()) && context.host.move(player, from, to)) {
+  const { world, host, clock } = context;
+  player.moveSequence = move.sequence;
+  const isFine =
+    player.moveBudget.draw(from, to, clock.monotonicMs()) &&
+    world?.admits(player, to) !== false &&
+    host.move(player, from, to);
+  if (isFine) {
     player.position = to;
+    world?.moved(player, to);
     return;
+  }
+  player.refusedMoves += 1;
+  if (player.refusedMoves === offences) {
+    context.metrics.moveOffenders += 1;
+    context.log.warn({ event: "move-offender", player: player.number }, `a player was put back ${offences} times`);
   }
   // [MOVE-2]
   context.metrics.movesRefused += 1;

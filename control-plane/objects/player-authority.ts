@@ -1,0 +1,106 @@
+import { stepSession } from "../../protocol/handover/session.ts";
+import {
+  openSession,
+  type SessionEffect,
+  type SessionEvent,
+  type SessionState,
+} from "../../protocol/handover/session-state.ts";
+
+/** Part of the schema of a player's session. What is not here is in `session`: generation and holder are the authority there. */
+export const playerAuthoritySchema = `
+  CREATE TABLE handover (previous_generation INTEGER NOT NULL, rest TEXT NOT NULL, save TEXT) STRICT;
+  INSERT INTO handover (previous_generation, rest) VALUES (0, '{}');
+  CREATE TABLE holders (cluster_id TEXT PRIMARY KEY, shard TEXT NOT NULL) STRICT, WITHOUT ROWID;
+`;
+
+/** A player's state travels as base64: what is in it is the cluster's business. */
+export type Body = string;
+
+type Rest = Pick<SessionState<Body>, "last" | "enlistment" | "waiting" | "groups">;
+
+/** How many clusters' shards are remembered: those of the last few sessions and handovers. */
+const maxHolders = 16;
+
+/** Who a player's newest session is with, what was saved of it, and handovers of it: docs/HANDOVER.md, section 8. */
+export class PlayerAuthority {
+  readonly #sql: SqlStorage;
+  readonly #playerId: string;
+
+  constructor(sql: SqlStorage, playerId: string) {
+    this.#sql = sql;
+    this.#playerId = playerId;
+  }
+
+  read(): SessionState<Body> {
+    const session = this.#sql
+      .exec<{ issued: number; generation: number | null; holder: string | null }>(
+        "SELECT generation AS issued, authority_generation AS generation, authority_cluster AS holder FROM session",
+      )
+      .one();
+    const row = this.#sql
+      .exec<{ previous_generation: number; rest: string; save: string | null }>("SELECT * FROM handover")
+      .one();
+    // Written by `step`, here: they have the shapes that they had there.
+    const rest: Partial<Rest> = JSON.parse(row.rest);
+    const save: SessionState<Body>["save"] = row.save === null ? undefined : JSON.parse(row.save);
+    return {
+      ...openSession<Body>(this.#playerId),
+      ...rest,
+      issued: session.issued,
+      generation: session.generation ?? 0,
+      holder: session.holder ?? undefined,
+      previousGeneration: row.previous_generation,
+      save,
+    };
+  }
+
+  /** One step, to be called in a transaction together with whatever carries its effects. */
+  step(event: SessionEvent<Body>): readonly SessionEffect<Body>[] {
+    const before = this.read();
+    const { state, effects } = stepSession(before, event);
+    if (state !== before) this.#write(before, state);
+    return effects;
+  }
+
+  /** Notes at which shard a cluster is that speaks of this player: answers find it there. */
+  noteShard(clusterId: string, shard: string): void {
+    if (this.shardOf(clusterId) === shard) return;
+    this.#sql.exec("INSERT OR REPLACE INTO holders (cluster_id, shard) VALUES (?, ?)", clusterId, shard);
+    const { count } = this.#sql.exec<{ count: number }>("SELECT count(*) AS count FROM holders").one();
+    if (count <= maxHolders) return;
+    const { holder, last } = this.read();
+    this.#sql.exec(
+      "DELETE FROM holders WHERE cluster_id NOT IN (?, ?, ?)",
+      clusterId,
+      holder ?? clusterId,
+      last?.source ?? clusterId,
+    );
+  }
+
+  shardOf(clusterId: string): string | undefined {
+    return this.#sql.exec<{ shard: string }>("SELECT shard FROM holders WHERE cluster_id = ?", clusterId).toArray()[0]
+      ?.shard;
+  }
+
+  /** The player's account is deleted: nothing of the game's is kept. */
+  erase(): void {
+    this.#sql.exec("UPDATE handover SET save = NULL, rest = '{}'");
+  }
+
+  #write(before: SessionState<Body>, after: SessionState<Body>): void {
+    const { generation, holder, previousGeneration, save, last, enlistment, waiting, groups } = after;
+    if (generation !== before.generation || holder !== before.holder) {
+      this.#sql.exec(
+        "UPDATE session SET authority_generation = ?, authority_cluster = ?, authority_shard = ?",
+        generation,
+        holder ?? null,
+        holder === undefined ? null : (this.shardOf(holder) ?? null),
+      );
+    }
+    const rest: Rest = { last, enlistment, waiting, groups };
+    this.#sql.exec("UPDATE handover SET previous_generation = ?, rest = ?", previousGeneration, JSON.stringify(rest));
+    if (save !== before.save) {
+      this.#sql.exec("UPDATE handover SET save = ?", save === undefined ? null : JSON.stringify(save));
+    }
+  }
+}

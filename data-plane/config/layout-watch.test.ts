@@ -1,0 +1,70 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { LogBook } from "../testing/test-cluster.ts";
+import { LayoutWatch } from "./layout-watch.ts";
+
+let folder: string;
+let watch: LayoutWatch;
+const log = new LogBook();
+let names: string[][];
+
+const fragment = (name: string, from: number): string =>
+  `[[fragment]]\nname = "${name}"\nmin = [${from}, 0]\nmax = [${from + 10}, 10]\n`;
+const write = (text: string): void => writeFileSync(join(folder, "Config.toml"), text);
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "sustenet-"));
+  names = [];
+  log.lines.length = 0;
+  write(`[all]\nport = 1\n${fragment("a", 0)}`);
+  watch = new LayoutWatch({
+    file: join(folder, "Config.toml"),
+    checkMs: 60_000,
+    log,
+    onLayout: ({ fragments }) => names.push(fragments.map(({ name }) => name)),
+  });
+  await watch.start();
+});
+afterEach(() => {
+  watch.stop();
+  rmSync(folder, { recursive: true });
+});
+
+it("takes over a changed world, once", async () => {
+  await watch.check();
+  write(`[all]\nport = 1\n${fragment("a", 0)}${fragment("b", 10)}`);
+  await watch.check();
+  await watch.check();
+  expect(names).toEqual([["a", "b"]]);
+});
+
+it("keeps the old one when the new one has a fault, and says which and where", async () => {
+  write(`${fragment("a", 0)}${fragment("b", 9)}`);
+  await watch.check();
+  write("[[fragment");
+  await watch.check();
+  write(`[clutser]\n${fragment("c", 0)}`);
+  await watch.check();
+  expect(names).toEqual([]);
+  expect(log.lines.map(({ level, message }) => `${level} ${message.replaceAll(`${folder}/`, "")}`)).toEqual([
+    'error kept the old world: Config.toml:5: fragment[1]: "b" (fragment[1]) overlaps "a" (fragment[0] in line 1) from [9, 0] to [10, 10]',
+    expect.stringContaining("error kept the old world: Config.toml:1:"),
+    expect.stringContaining("error kept the old world: Config.toml:1: [clutser]: unknown section"),
+  ]);
+  write(fragment("d", 0));
+  await watch.check();
+  expect(names).toEqual([["d"]]);
+});
+
+it("says what does not take effect, and outlives a file that is gone", async () => {
+  write(`[all]\nport = 2\n${fragment("a", 0)}`);
+  await watch.check();
+  write("[all]\nport = 2\n");
+  await watch.check();
+  rmSync(join(folder, "Config.toml"));
+  await watch.check();
+  expect(names).toEqual([]);
+  expect(log.lines.map(({ fields }) => fields["event"])).toEqual(["config-changed", "world-kept"]);
+});

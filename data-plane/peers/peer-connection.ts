@@ -1,0 +1,94 @@
+import type { TLSSocket } from "node:tls";
+import {
+  encodePeerFrameHead,
+  type PeerFrame,
+  type PeerFrameKind,
+  peerFrameKinds,
+  PeerFrameParser,
+} from "./peer-frame.ts";
+
+export interface PeerConnectionLimits {
+  /** How often to say that one is alive. [PEER-5] */
+  readonly pingMs: number;
+  /** Without a word for so long the link is broken. */
+  readonly silenceMs: number;
+  /** More than so many bytes that wait to be sent, and the link is broken. [PEER-6] */
+  readonly maxQueuedBytes: number;
+}
+
+export const defaultPeerLimits: PeerConnectionLimits = {
+  pingMs: 2_000,
+  silenceMs: 6_000,
+  maxQueuedBytes: 16 * 1_024 * 1_024,
+};
+
+export interface PeerConnectionListener {
+  readonly onFrame: (frame: PeerFrame) => void;
+  /** Once, whatever the reason. */
+  readonly onEnd: (reason: string) => void;
+}
+
+/** One TLS connection between two clusters: frames, signs of life, an end. */
+export class PeerConnection {
+  readonly #socket: TLSSocket;
+  readonly #limits: PeerConnectionLimits;
+  readonly #listener: PeerConnectionListener;
+  readonly #parser = new PeerFrameParser();
+  readonly #ping: NodeJS.Timeout;
+  #silence: NodeJS.Timeout;
+  #ended = false;
+
+  constructor(socket: TLSSocket, limits: PeerConnectionLimits, listener: PeerConnectionListener) {
+    this.#socket = socket;
+    this.#limits = limits;
+    this.#listener = listener;
+    socket.setNoDelay(true);
+    socket.on("data", (chunk: Buffer) => this.#read(chunk));
+    socket.on("error", (error) => this.end(error.message));
+    socket.on("close", () => this.end("closed"));
+    this.#ping = setInterval(() => this.send(peerFrameKinds.ping), limits.pingMs);
+    this.#silence = setTimeout(() => this.end("silent"), limits.silenceMs);
+  }
+
+  /** Longest frame that is taken from now on. */
+  set maxFrameBytes(bytes: number) {
+    this.#parser.maxBytes = bytes;
+  }
+
+  get open(): boolean {
+    return !this.#ended;
+  }
+
+  /** @returns whether it is on its way; it may still be lost with the link */
+  send(kind: PeerFrameKind, body: Uint8Array = new Uint8Array(0)): boolean {
+    if (this.#ended) return false;
+    this.#socket.cork();
+    this.#socket.write(encodePeerFrameHead(kind, body.length));
+    if (body.length > 0) this.#socket.write(body);
+    this.#socket.uncork();
+    if (this.#socket.writableLength > this.#limits.maxQueuedBytes) this.end("slow");
+    return !this.#ended;
+  }
+
+  end(reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearInterval(this.#ping);
+    clearTimeout(this.#silence);
+    this.#socket.destroy();
+    this.#listener.onEnd(reason);
+  }
+
+  #read(chunk: Buffer): void {
+    this.#silence.refresh();
+    try {
+      for (const frame of this.#parser.feed(chunk)) {
+        // An earlier frame may have ended it: what comes behind is not read. [HAND-12]
+        if (this.#ended) return;
+        if (frame.kind !== peerFrameKinds.ping) this.#listener.onFrame(frame);
+      }
+    } catch (error) {
+      this.end(error instanceof Error ? error.message : "failed");
+    }
+  }
+}

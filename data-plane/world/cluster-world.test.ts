@@ -1,0 +1,306 @@
+/** Fragments and entities through the public surfaces: a plugin inside, clients over TLS outside. */
+import { afterEach, describe, expect, it } from "vitest";
+import { closeCodes, encodeMove, type EntityKind } from "../../protocol/index.ts";
+import { assertLayout } from "../fragments/testing/random-world.ts";
+import type { Entity } from "../plugin/entities.ts";
+import type { Player } from "../plugin/player.ts";
+import type { Cluster, ServerPlugin } from "../plugin/server-plugin.ts";
+import { startTestCluster, type TestCluster, type TestClusterOptions } from "../testing/test-cluster.ts";
+import { until } from "../testing/until.ts";
+import { ViewClient } from "./testing/view-client.ts";
+
+let cluster: TestCluster;
+let world: Cluster;
+let heard: string[] = [];
+let clients: ViewClient[] = [];
+afterEach(async () => {
+  for (const client of clients) client.leave();
+  clients = [];
+  await cluster.stop();
+});
+
+const west = { name: "west", min: [-50, -50], max: [0, 50], view_range: 30, update_hz: 30 };
+const east = { name: "east", min: [0, -50], max: [50, 50], view_range: 30, update_hz: 30, speed_limit: 5 };
+const layoutOf = (fragment: object[], rules: object = {}) =>
+  assertLayout({ world: { swap_dwell_ticks: 2, ...rules }, fragment });
+
+const entities = { player: { health: "u8" }, tree: { height: "f32", name: { bytes: 8 } } } as const;
+
+async function start(options: TestClusterOptions = {}, plugin: ServerPlugin = {}): Promise<void> {
+  heard = [];
+  const note = (what: string): void => void heard.push(what);
+  cluster = await startTestCluster({
+    ...options,
+    settings: { tickHz: 60, world: layoutOf([west, east]), spawn: { x: -5, y: 0, z: 0 }, ...options.settings },
+    plugin: [
+      {
+        entities,
+        onStart: (started) => void (world = started),
+        onJoin: ({ id, fragment }) => note(`${id} joins in ${fragment}`),
+        onEnterFragment: ({ id }, fragment) => note(`${id} enters ${fragment}`),
+        onLeaveFragment: ({ id }, fragment) => note(`${id} leaves ${fragment}`),
+        onThreshold: ({ fragment, from, to, players }) => note(`${fragment} ${from} to ${to} with ${players}`),
+        onLeave: ({ id }) => note(`${id} is gone`),
+      },
+      plugin,
+    ],
+  });
+}
+
+async function join(sub: string, claims: object = {}): Promise<ViewClient> {
+  const client = new ViewClient(cluster.target, () => undefined);
+  clients.push(client);
+  client.join(await cluster.master.ticket({ sub, ...claims }));
+  await until("a join", () => client.isReady || client.closed !== undefined);
+  return client;
+}
+
+const playerOf = (client: ViewClient): Player | undefined => world.player(client.welcome?.playerNumber ?? 0);
+const settled = (what: string): Promise<true> => until(what, () => heard.includes(what));
+
+describe("fragments", () => {
+  it("tell plugins who comes and goes, in order, each once, between joining and leaving", async () => {
+    await start();
+    const client = await join("ann");
+    await settled("ann enters west");
+    client.move(-1, 0, 0);
+    client.move(2, 0, 0);
+    await settled("ann enters east");
+    expect(client.welcome?.fragment).toBe("west");
+    expect(playerOf(client)?.fragment).toBe("east");
+    expect(world.playersIn("east").map(({ id }) => id)).toEqual(["ann"]);
+    expect(world.fragments.map(({ name, players }) => `${name} ${players}`)).toEqual(["west 0", "east 1"]);
+    playerOf(client)?.close();
+    await settled("ann is gone");
+    expect(heard).toEqual([
+      "ann joins in west",
+      "ann enters west",
+      "ann leaves west",
+      "ann enters east",
+      "ann leaves east",
+      "ann is gone",
+    ]);
+    await until("the client to know", () => client.fragments.map(({ name }) => name).join() === "west,east");
+  });
+
+  it("keep that order where a hook ends the session of another who is crossing as well", async () => {
+    let victim: Player | undefined;
+    await start(
+      {},
+      { onEnterFragment: (player, name) => void (player.id === "ann" && name === "east" && victim?.close()) },
+    );
+    const ann = await join("ann");
+    const bob = await join("bob");
+    await settled("bob enters west");
+    victim = playerOf(bob);
+    // In one tick: both stand across the border from the same moment on.
+    playerOf(ann)?.teleport({ x: 5, y: 0, z: 0, heading: 0 });
+    playerOf(bob)?.teleport({ x: 6, y: 0, z: 0, heading: 0 });
+    await settled("bob is gone");
+    expect(heard.filter((what) => what.startsWith("bob"))).toEqual([
+      "bob joins in west",
+      "bob enters west",
+      "bob leaves west",
+      "bob enters east",
+      "bob leaves east",
+      "bob is gone",
+    ]);
+  });
+
+  it("[MOVE-1] [MOVE-2] have a speed limit of their own, which stops leaps too", async () => {
+    await start();
+    const client = await join("ann");
+    client.move(-40, 0, 0);
+    client.move(3, 0, 0);
+    await settled("ann enters east");
+    await until("the speed limit", () => client.fragments.at(-1)?.speedLimit === 5);
+    expect(client.fragments[0]?.speedLimit).toBe(0);
+    client.move(40, 0, 0);
+    await until("the correction", () => client.corrections === 1);
+    expect(client.position).toEqual({ x: 3, y: 0, z: 0 });
+    expect(playerOf(client)?.refusedMoves).toBe(1);
+    for (let count = 0; count < 60; count++) client.move(40, 0, 0);
+    await until("it to be noted", () => cluster.log.text().includes("was put back 50 times"));
+    expect(cluster.server.metrics).toMatchObject({ moveOffenders: 1 });
+  });
+
+  it("[TICKET-10] let no more in than their capacity, by joining or by walking", async () => {
+    await start({ settings: { world: layoutOf([west, { ...east, speed_limit: 0, capacity: 1 }]) } });
+    const ann = await join("ann", { frag: "east" });
+    expect([ann.welcome?.fragment, ann.position.x]).toEqual(["east", 25]);
+    const refused = await join("bob", { frag: "east" });
+    expect(refused.closed).toBe(`reject ${closeCodes.FULL.number.toString(16)}`);
+    const bob = await join("bob");
+    bob.move(10, 0, 0);
+    await until("bob to be put back", () => bob.corrections === 1);
+    expect(bob.position.x).toBe(-5);
+    bob.move(0.5, 0, 0);
+    expect(playerOf(bob)?.teleport({ x: 10, y: 0, z: 0, heading: 0 })).toBe(false);
+    // Whoever comes back takes its own place.
+    const again = await join("ann", { frag: "east", gen: 2 });
+    expect(again.welcome?.fragment).toBe("east");
+  });
+
+  it("are closed where this cluster does not carry them", async () => {
+    await start({ settings: { world: layoutOf([west, east], { carries: ["east"] }) } });
+    const client = await join("ann", { frag: "west" });
+    expect([client.welcome?.fragment, client.position.x]).toEqual(["east", 25]);
+    expect(world.fragments.map(({ name }) => name)).toEqual(["east"]);
+    playerOf(client)?.teleport({ x: 0.5, y: 0, z: 0, heading: 0 });
+    client.move(-0.5, 0, 0);
+    client.move(-2, 0, 0);
+    await until("it to be put back", () => client.corrections === 2);
+    expect(client.position.x).toBe(-0.5);
+  });
+
+  it("[FRAGMENT-1] change what they give by the number of players, with hysteresis, and tell clients and plugins", async () => {
+    const crowded = { ...west, threshold: [{ players: 2, update_hz: 10, view_range: 12 }] };
+    await start({ settings: { world: layoutOf([crowded, east]) } });
+    const first = await join("p1");
+    for (const name of ["p2", "p3"]) await join(name);
+    await settled("west 0 to 1 with 3");
+    await until("the client to know", () => first.fragments.at(-1)?.viewRange === 12);
+    expect(first.fragments.at(-1)?.updateHz).toBe(10);
+    const third = clients[2];
+    if (third !== undefined) playerOf(third)?.close();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(world.fragments[0]).toMatchObject({ players: 2, level: 1 });
+    const second = clients[1];
+    if (second !== undefined) playerOf(second)?.close();
+    await settled("west 1 to 0 with 1");
+    await until("the client to know", () => first.fragments.at(-1)?.viewRange === 30);
+  });
+
+  it("take another layout while players play: they are told where they are now", async () => {
+    await start();
+    const client = await join("ann");
+    await settled("ann enters west");
+    cluster.server.changeLayout(layoutOf([{ ...west, name: "land", max: [50, 50], precision: 0.5 }]));
+    await settled("ann enters land");
+    await until("the client to know", () => client.fragments.at(-1)?.name === "land");
+    expect(client.fragments.at(-1)).toMatchObject({ precision: 0.5 });
+    expect(heard.slice(1)).toEqual(["ann enters west", "ann leaves west", "ann enters land"]);
+  });
+});
+
+describe("entities", () => {
+  it("[KINDS-3] are told by kind: players first, with their number and heading, then what the game declares", async () => {
+    await start();
+    const client = await join("ann");
+    await until("kinds", () => client.kinds !== undefined);
+    const expected: EntityKind[] = [
+      {
+        id: 0,
+        name: "player",
+        fields: [
+          { name: "number", type: "u32" },
+          { name: "heading", type: "angle" },
+          { name: "health", type: "u8" },
+        ],
+      },
+      {
+        id: 1,
+        name: "tree",
+        fields: [
+          { name: "height", type: "f32" },
+          { name: "name", type: "bytes", maxBytes: 8 },
+        ],
+      },
+    ];
+    expect(client.kinds?.kinds).toEqual(expected);
+  });
+
+  it("are seen as they are: other players and the plugin's own, from spawning to despawning", async () => {
+    await start();
+    const ann = await join("ann");
+    const bob = await join("bob");
+    playerOf(bob)?.entity?.set({ health: 77 });
+    bob.move(-8, 3, 16_384);
+    const tree = world.spawn("tree", { x: -10, y: 0, z: 0 }, { height: 2.5 });
+    const seen = (of: { entity?: Entity | undefined } | Entity | undefined): unknown => {
+      const entity = of !== undefined && "entity" in of ? of.entity : of;
+      const found = entity !== undefined && "number" in entity ? ann.view?.find(entity.number) : undefined;
+      return found && [Math.round(found.x), Math.round(found.z), ...found.values];
+    };
+    const number = bob.welcome?.playerNumber;
+    await until("bob", () => JSON.stringify(seen(playerOf(bob))) === JSON.stringify([-8, 3, number, 16_384, 77]));
+    await until("the tree", () => seen(tree) !== undefined);
+    expect(seen(tree)).toEqual([-10, 0, 2.5, new Uint8Array(0)]);
+    expect(ann.view?.size).toBe(2);
+    tree?.set({ name: Uint8Array.of(1, 2) });
+    tree?.moveTo({ x: -11, y: 0, z: 0 });
+    await until("the change", () => JSON.stringify(seen(tree)) === JSON.stringify([-11, 0, 2.5, Uint8Array.of(1, 2)]));
+    expect(tree?.get("height")).toBe(2.5);
+    const treeNumber = tree?.number ?? 0;
+    expect(world.entity(treeNumber)?.kind).toBe("tree");
+    tree?.despawn();
+    await until("it to go", () => ann.view?.find(treeNumber) === undefined);
+    expect([tree?.alive, world.entity(treeNumber)]).toEqual([false, undefined]);
+    expect(() => tree?.set({ height: 1 })).toThrow("is gone");
+  });
+
+  it("are refused where they make no sense", async () => {
+    await start();
+    const client = await join("ann");
+    const at = { x: 0, y: 0, z: 0 };
+    expect(() => world.spawn("rock", at)).toThrow("there is no kind of entity rock");
+    expect(() => world.spawn("player", at)).toThrow("there is no kind of entity player");
+    expect(() => world.spawn("tree", { ...at, x: Number.NaN })).toThrow("finite");
+    expect(() => world.spawn("tree", at, { width: 1 })).toThrow("have no field width");
+    expect(() => world.spawn("tree", at, { name: new Uint8Array(9) })).toThrow("9 bytes, over 8");
+    expect(() => playerOf(client)?.entity?.despawn()).toThrow("as long as its player");
+    expect(() => playerOf(client)?.entity?.moveTo(at)).toThrow("use teleport");
+    expect(cluster.server.worldCounts?.entities).toBe(1);
+  });
+
+  it("are as many as the world may have: then plugins get none, and players are refused", async () => {
+    await start({ settings: { world: layoutOf([west, east], { max_entities: 2 }) } });
+    expect(world.spawn("tree", { x: 0, y: 0, z: 0 })).toBeDefined();
+    await join("ann");
+    expect(world.spawn("tree", { x: 0, y: 0, z: 0 })).toBeUndefined();
+    expect((await join("bob")).closed).toBe(`reject ${closeCodes.FULL.number.toString(16)}`);
+  });
+
+  it("[MOVE-3] follow a player whom the game puts elsewhere, and its client is told", async () => {
+    await start();
+    const client = await join("ann");
+    expect(playerOf(client)?.teleport({ x: 20, y: 1, z: 2, heading: 9 })).toBe(true);
+    await until("the client to know", () => client.corrections === 1);
+    expect(client.position).toEqual({ x: 20, y: 1, z: 2 });
+    expect(playerOf(client)?.entity?.position).toEqual({ x: 20, y: 1, z: 2 });
+    await settled("ann enters east");
+  });
+});
+
+describe("without a world", () => {
+  it("[HELLO-4] nothing is shown, and MOVE is as it was", async () => {
+    cluster = await startTestCluster({ plugin: { onStart: (started) => void (world = started) } });
+    const client = await cluster.joined({ frag: "meadow" });
+    client.send(encodeMove({ sequence: 1, x: 9, y: 0, z: 0, heading: 0 }));
+    const [player] = world.players;
+    await until("the move", () => player?.position.x === 9);
+    expect([player?.fragment, player?.entity, world.fragments, world.playersIn("meadow")]).toEqual([
+      "meadow",
+      undefined,
+      [],
+      [],
+    ]);
+    expect(() => world.spawn("tree", { x: 0, y: 0, z: 0 })).toThrow(RangeError);
+    expect(cluster.server.worldCounts).toBeUndefined();
+    expect(client.types()).toEqual([]);
+  });
+
+  it("there is one, of one fragment, as soon as a plugin has kinds", async () => {
+    cluster = await startTestCluster({ plugin: { entities, onStart: (started) => void (world = started) } });
+    const client = await join("ann");
+    await until("the fragment", () => client.fragments.length > 0);
+    expect([client.welcome?.fragment, client.fragments[0]?.name]).toEqual(["world", "world"]);
+  });
+
+  it("a plugin's kinds that the wire cannot carry keep the cluster from starting", async () => {
+    await expect(startTestCluster({ plugin: { entities: { tree: { leaf: { bytes: 0 } } } } })).rejects.toThrow(
+      RangeError,
+    );
+    cluster = await startTestCluster();
+  });
+});

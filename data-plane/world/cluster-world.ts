@@ -1,0 +1,381 @@
+import { encodeFragment, encodeKinds, features, frameHeaderBytes, messageTypes } from "../../protocol/index.ts";
+import type { FragmentSettings, Layout } from "../fragments/layout.ts";
+import type { MembershipEvent } from "../fragments/membership.ts";
+import { defaultLayout } from "../fragments/layout-parser.ts";
+import { World } from "../fragments/world.ts";
+import type { Work } from "../fragments/work.ts";
+import type { Entity, FieldValues, FragmentView, Point, ThresholdChange } from "../plugin/entities.ts";
+import type { Placement } from "../plugin/player.ts";
+import type { PluginHost } from "../plugin/plugin-host.ts";
+import type { ClusterSettings } from "../config/settings.ts";
+import type { JoinedPlayer } from "../session/joined-player.ts";
+import { assertFinite, EntityHandle } from "./entity-handle.ts";
+import { createKinds, type NamedKinds, playerFields, playerKind } from "./entity-kinds.ts";
+import { FrameSlab } from "./frame-slab.ts";
+import { findSpawnPlace } from "./spawn-place.ts";
+
+/** What the world needs of a player. */
+export interface WorldPlayer {
+  readonly number: number;
+  readonly position: Placement;
+  readonly moveBudget: { maxSpeed: number };
+  /** Whether a feature is in force. */
+  has(feature: number): boolean;
+  /** Whether its connection is gone. */
+  readonly dropped: boolean;
+  /** Whether the last view has not gone out yet. */
+  readonly viewWaits: boolean;
+  sendControl(frame: Uint8Array): void;
+  sendView(frame: Uint8Array): void;
+}
+
+/** Who is told what happens between fragments; each event once, in order. */
+export interface WorldEvents<P> {
+  enterFragment(player: P, fragment: string): void;
+  leaveFragment(player: P, fragment: string): void;
+  threshold(change: ThresholdChange): void;
+}
+
+export interface ClusterWorldOptions<P> {
+  readonly layout: Layout;
+  readonly kinds: NamedKinds;
+  readonly tickHz: number;
+  /** Most players; 0 means as many as entities. */
+  readonly maxPlayers: number;
+  /** World units a second, where the fragment has no limit of its own; 0 means unchecked. */
+  readonly maxSpeed: number;
+  readonly spawn: Point;
+  readonly events: WorldEvents<P>;
+}
+
+/** What of a player's place in the world can be carried elsewhere and taken up there. */
+export interface WorldSnapshot {
+  readonly placement: Placement;
+  readonly fragment: string;
+  /** State of its entity, without what every player's has. */
+  readonly values: FieldValues;
+}
+
+/** What the world has done since the start. */
+export interface WorldCounts extends Readonly<Work> {
+  readonly entities: number;
+  /** Swaps of players between fragments. */
+  readonly crossings: number;
+  /** Frames that were due and not made, as the one before had not gone out. */
+  readonly held: number;
+}
+
+/** A player in the world. */
+interface Member<P> {
+  readonly player: P;
+  readonly index: number;
+  readonly entity: EntityHandle;
+  /** Whether its client is shown the world. */
+  readonly isShown: boolean;
+  /** The fragment that its plugin hooks have been told of. */
+  fragment: string | undefined;
+  /** What holds there, as its client has last been told. */
+  told: FragmentSettings | undefined;
+  toldFragment: string | undefined;
+}
+
+/** The world that the settings lay out, and the plugins have kinds for; `undefined` where there is neither. @throws RangeError */
+export function createWorld(settings: ClusterSettings, host: PluginHost): ClusterWorld | undefined {
+  const declarations = host.slots.map(({ plugin }) => plugin.entities).filter((entities) => entities !== undefined);
+  if (settings.world === undefined && declarations.length === 0) return undefined;
+  const { tickHz, maxConnections, maxSpeed, spawn } = settings;
+  return new ClusterWorld({
+    layout: settings.world ?? defaultLayout(),
+    kinds: createKinds(declarations),
+    tickHz,
+    maxPlayers: maxConnections,
+    maxSpeed,
+    spawn,
+    events: host,
+  });
+}
+
+/**
+ * The world of a running cluster: players' bodies and plugins' entities, swapped between fragments by position, and shown to the
+ * players, once a tick. It is pure but for the frames and events that it hands on.
+ */
+export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
+  readonly #world: World;
+  readonly #kinds: NamedKinds;
+  readonly #options: ClusterWorldOptions<P>;
+  readonly #slab = new FrameSlab();
+  readonly #members = new Map<P, Member<P>>();
+  readonly #byIndex: (Member<P> | undefined)[] = [];
+  readonly #kindsFrame: Uint8Array;
+  #events: MembershipEvent[] = [];
+  /** Frames of the tick in progress. */
+  #outgoing: { readonly player: P; readonly frame: Uint8Array; readonly isView: boolean }[] = [];
+  #crossings = 0;
+  #held = 0;
+
+  constructor(options: ClusterWorldOptions<P>) {
+    const { layout, kinds, tickHz, maxPlayers } = options;
+    const { maxEntities } = layout.rules;
+    const mostPlayers = maxPlayers === 0 ? maxEntities : Math.min(maxPlayers, maxEntities);
+    this.#options = options;
+    this.#kinds = kinds;
+    this.#world = new World({ layout, kinds: kinds.table, tickHz, maxPlayers: mostPlayers, maxEntities });
+    this.#kindsFrame = encodeKinds(kinds.table);
+  }
+
+  get layout(): Layout {
+    return this.#world.layout;
+  }
+
+  get counts(): WorldCounts {
+    const { work, entities } = this.#world;
+    return { ...work, entities: entities.liveCount, crossings: this.#crossings, held: this.#held };
+  }
+
+  /**
+   * Where a newcomer starts; `undefined` when there is no room.
+   *
+   * @param older the same player's session that would make room for it
+   */
+  findPlace(ticketFragment: string, older: P | undefined): Placement | undefined {
+    const { layout } = this.#world;
+    const { x, y, z } = findSpawnPlace(layout, this.#options.spawn, ticketFragment);
+    const name = layout.fragments[layout.locator.locate(x, y, z)]?.name;
+    const leaves = older === undefined ? undefined : this.#world.fragmentOf(this.#members.get(older)?.index ?? -1);
+    const hasRoom = leaves !== undefined || this.#world.hasRoom;
+    return hasRoom && (leaves === name || this.#world.isOpen(x, y, z)) ? { x, y, z, heading: 0 } : undefined;
+  }
+
+  /**
+   * Gives a player its body, where it stands. Its client is told the kinds; what it sees comes with the ticks.
+   *
+   * @param values state of its entity from before, as in a {@link WorldSnapshot}
+   * @returns false when there is no room
+   */
+  enter(player: P, values: FieldValues = {}): boolean {
+    const { entities } = this.#world;
+    const { x, y, z, heading } = player.position;
+    const index = this.#world.addPlayer(playerKind, x, y, z);
+    const kind = this.#kinds.byId(playerKind);
+    if (index === -1 || kind === undefined) return false;
+    const body = this.#world.bodyOf(index);
+    entities.set(body, playerFields.number, player.number);
+    entities.set(body, playerFields.heading, heading);
+    const entity = new EntityHandle(entities, body, kind);
+    entity.set(values);
+    const isShown = player.has(features.world);
+    const member: Member<P> = {
+      player,
+      index,
+      entity,
+      isShown,
+      fragment: undefined,
+      told: undefined,
+      toldFragment: undefined,
+    };
+    this.#members.set(player, member);
+    this.#byIndex[index] = member;
+    this.#limitSpeed(member);
+    if (isShown) player.sendControl(this.#kindsFrame);
+    return true;
+  }
+
+  /** Takes a player out; that it left its fragment has been told when this returns. */
+  leave(player: P): void {
+    const member = this.#members.get(player);
+    if (member === undefined) return;
+    this.#members.delete(player);
+    this.#world.removePlayer(member.index);
+    this.#dispatch();
+    this.#byIndex[member.index] = undefined;
+  }
+
+  /** A player's client is back on another connection: its view is empty. [ENTITIES-6] */
+  returned(player: P): void {
+    const member = this.#members.get(player);
+    if (member === undefined) return;
+    this.#world.resetView(member.index);
+    member.told = undefined;
+  }
+
+  /** Whether a player may step there: not into a fragment that is full, or another cluster's. */
+  admits(player: P, { x, y, z }: Point): boolean {
+    const member = this.#members.get(player);
+    return member === undefined || this.#world.admits(member.index, x, y, z);
+  }
+
+  /** A player stands elsewhere now: it has moved. */
+  moved(player: P, { x, y, z, heading }: Placement): void {
+    const member = this.#members.get(player);
+    if (member === undefined) return;
+    const body = this.#world.bodyOf(member.index);
+    this.#world.entities.move(body, x, y, z);
+    this.#world.entities.set(body, playerFields.heading, heading);
+  }
+
+  /** Puts a player elsewhere at once. Returns false when there is no room; then it has not moved. */
+  teleport(player: P, to: Placement): boolean {
+    assertFinite(to.x, to.y, to.z);
+    const member = this.#members.get(player);
+    if (member === undefined || !this.#world.teleport(member.index, to.x, to.y, to.z)) return false;
+    this.moved(player, to);
+    this.#limitSpeed(member);
+    return true;
+  }
+
+  /** What of a player's place is to be carried elsewhere. */
+  snapshot(player: P): WorldSnapshot | undefined {
+    const member = this.#members.get(player);
+    if (member === undefined) return undefined;
+    const values: Record<string, number | Uint8Array> = {};
+    for (const [name, index] of this.#kinds.byId(playerKind)?.fields ?? []) {
+      const value = member.entity.get(name);
+      if (index > playerFields.heading && value !== undefined) values[name] = value;
+    }
+    return { placement: player.position, fragment: this.fragmentOf(player) ?? "", values };
+  }
+
+  fragmentOf(player: P): string | undefined {
+    const member = this.#members.get(player);
+    return member === undefined ? undefined : this.#world.fragmentOf(member.index);
+  }
+
+  entityOf(player: P): Entity | undefined {
+    return this.#members.get(player)?.entity;
+  }
+
+  playersIn(fragment: string): P[] {
+    return this.#world.playersIn(fragment).flatMap((index) => this.#byIndex[index]?.player ?? []);
+  }
+
+  /** All fragments that this cluster carries, in the order of the layout. */
+  fragments(): FragmentView[] {
+    return this.#world
+      .fragments()
+      .filter((_, index) => this.layout.fragments[index]?.carried === true)
+      .map(({ name, players, level, settings }) => ({
+        name,
+        players,
+        level,
+        updateHz: settings.updateHz,
+        viewRange: settings.viewRange,
+      }));
+  }
+
+  /**
+   * Puts an entity into the world. Returns `undefined` when the world is full.
+   *
+   * @throws RangeError for a kind or field that there is not, or a value that the field cannot hold
+   */
+  spawn(kindName: string, { x, y, z }: Point, values: FieldValues = {}): Entity | undefined {
+    const kind = this.#kinds.find(kindName);
+    if (kind === undefined || kind.id === playerKind) throw new RangeError(`there is no kind of entity ${kindName}`);
+    assertFinite(x, y, z);
+    const slot = this.#world.spawn(kind.id, x, y, z);
+    if (slot === -1) return undefined;
+    const entity = new EntityHandle(this.#world.entities, slot, kind);
+    try {
+      entity.set(values);
+    } catch (error) {
+      entity.despawn();
+      throw error;
+    }
+    return entity;
+  }
+
+  /** The entity with this number, a player's or a plugin's. */
+  entity(number: number): Entity | undefined {
+    const { entities } = this.#world;
+    const slot = entities.find(number);
+    const kind = slot === undefined ? undefined : this.#kinds.byId(entities.kindId[slot] ?? 0);
+    return slot === undefined || kind === undefined ? undefined : new EntityHandle(entities, slot, kind);
+  }
+
+  /** Takes over another layout while players play. */
+  changeLayout(layout: Layout): void {
+    this.#world.changeLayout(layout);
+    this.#dispatch();
+  }
+
+  /** Ends a tick: swaps players, shows them the world as it is now, then tells plugins what happened. */
+  tick(tick: number): void {
+    const { levels, moves } = this.#world.step(tick);
+    // Before any hook runs: what is shown is one moment of the world, and what a hook changes belongs to the next.
+    for (const member of this.#members.values()) this.#show(member, tick);
+    this.#send();
+    this.#events.push(...moves);
+    this.#dispatch();
+    for (const { fragment, from, to } of levels) {
+      const players = this.#world.playersIn(fragment).length;
+      this.#options.events.threshold({ fragment, from, to, players });
+    }
+  }
+
+  #show(member: Member<P>, tick: number): void {
+    const { player, index } = member;
+    const settings = this.#world.settingsOf(index);
+    const fragment = this.#world.fragmentOf(index);
+    if (settings !== member.told || fragment !== member.toldFragment) this.#tellFragment(member, tick);
+    if (!member.isShown || player.dropped || !this.#world.isFrameDue(index)) return;
+    if (player.viewWaits) {
+      // What it would be told is told later, as one difference. [ENTITIES-9]
+      this.#held += 1;
+      return;
+    }
+    const slab = this.#slab;
+    const header = frameHeaderBytes + 1;
+    slab.reserve(header + this.#world.frameRoom(index));
+    const start = slab.offset;
+    const end = this.#world.writeFrame(index, slab.target, start + header);
+    if (end === start + header) return;
+    slab.target.view.setUint16(start, end - start - frameHeaderBytes, true);
+    slab.target.view.setUint8(start + frameHeaderBytes, messageTypes.entities);
+    this.#outgoing.push({ player, frame: slab.take(end), isView: true });
+  }
+
+  /** All frames are made by now: to send one may end a session, and that changes the world. */
+  #send(): void {
+    for (const { player, frame, isView } of this.#outgoing) {
+      if (isView) player.sendView(frame);
+      else player.sendControl(frame);
+    }
+    this.#outgoing = [];
+  }
+
+  /** [FRAGMENT-1] */
+  #tellFragment(member: Member<P>, tick: number): void {
+    const { player, index, isShown } = member;
+    const speedLimit = this.#limitSpeed(member);
+    if (isShown && player.dropped) return;
+    member.told = this.#world.settingsOf(index);
+    member.toldFragment = this.#world.fragmentOf(index);
+    const { told, toldFragment: name } = member;
+    if (!isShown || told === undefined || name === undefined) return;
+    const { viewRange, precision } = told;
+    const updateHz = Math.min(told.updateHz, this.#options.tickHz);
+    const frame = encodeFragment({ tick: tick >>> 0, updateHz, viewRange, precision, speedLimit, name });
+    this.#outgoing.push({ player, frame, isView: false });
+  }
+
+  #limitSpeed({ player, index }: Member<P>): number {
+    const limit = this.#world.speedLimitOf(index) || this.#options.maxSpeed;
+    player.moveBudget.maxSpeed = limit;
+    return limit;
+  }
+
+  /** Tells what waits, oldest first. Hooks may cause more, and call this again: still each is told once, in order. */
+  #dispatch(): void {
+    this.#events.push(...this.#world.takeMoves());
+    for (let event = this.#events.shift(); event !== undefined; event = this.#events.shift()) {
+      const member = this.#byIndex[event.player];
+      if (member === undefined || event.type === "full") continue;
+      if (event.type === "leave") {
+        this.#options.events.leaveFragment(member.player, event.fragment);
+      } else {
+        if (member.fragment !== undefined) this.#crossings += 1;
+        member.fragment = event.fragment;
+        this.#options.events.enterFragment(member.player, event.fragment);
+      }
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import type { EntityStore } from "../fragments/entity-store.ts";
+import type { Entity, FieldValues, Point } from "../plugin/entities.ts";
+import { type NamedKind, playerKind } from "./entity-kinds.ts";
+
+/** An entity for a plugin's hands: finds it by its number each time, so that one that is gone cannot be taken for another. */
+export class EntityHandle implements Entity {
+  readonly number: number;
+  readonly #kind: NamedKind;
+  readonly #store: EntityStore;
+
+  constructor(store: EntityStore, slot: number, kind: NamedKind) {
+    this.#store = store;
+    this.#kind = kind;
+    this.number = store.number[slot] ?? 0;
+  }
+
+  get kind(): string {
+    return this.#kind.name;
+  }
+
+  get alive(): boolean {
+    return this.#store.find(this.number) !== undefined;
+  }
+
+  get position(): Point {
+    const slot = this.#slot();
+    const { x, y, z } = this.#store;
+    return { x: x[slot] ?? 0, y: y[slot] ?? 0, z: z[slot] ?? 0 };
+  }
+
+  moveTo({ x, y, z }: Point): void {
+    if (this.#kind.id === playerKind) throw new RangeError("a player's entity moves with its player: use teleport");
+    assertFinite(x, y, z);
+    this.#store.move(this.#slot(), x, y, z);
+  }
+
+  set(values: FieldValues): void {
+    const slot = this.#slot();
+    for (const [name, value] of Object.entries(values)) {
+      const field = this.#kind.fields.get(name);
+      if (field === undefined) throw new RangeError(`entities of kind ${this.kind} have no field ${name}`);
+      if (typeof value === "number") this.#store.set(slot, field, value);
+      else this.#store.setBytes(slot, field, value);
+    }
+  }
+
+  get(name: string): number | Uint8Array | undefined {
+    const field = this.#kind.fields.get(name);
+    if (field === undefined) return undefined;
+    const slot = this.#slot();
+    const isBytes = this.#store.kindOf(slot).fields[field]?.type === "bytes";
+    return isBytes ? this.#store.getBytes(slot, field) : this.#store.get(slot, field);
+  }
+
+  setPriority(priority: number): void {
+    this.#store.setPriority(this.#slot(), priority);
+  }
+
+  despawn(): void {
+    if (this.#kind.id === playerKind) throw new RangeError("a player's entity stays for as long as its player");
+    const slot = this.#store.find(this.number);
+    if (slot !== undefined) this.#store.remove(slot);
+  }
+
+  #slot(): number {
+    const slot = this.#store.find(this.number);
+    if (slot === undefined) throw new RangeError(`entity ${this.number} is gone`);
+    return slot;
+  }
+}
+
+/** @throws RangeError */
+export function assertFinite(...coordinates: readonly number[]): void {
+  if (!coordinates.every(Number.isFinite)) throw new RangeError("expected coordinates that are finite");
+}
