@@ -12,8 +12,8 @@ import { enrolKey, listKeys, revokeKey, rotateKey } from "./admin/key-commands.t
 import type { Command } from "./command.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** Flags of every command that needs the master's database. */
-const databaseFlags = { "env-file": "" };
+/** Flags of every command that needs the master's database. Node takes `--env-file` for its own, wherever it stands. */
+const databaseFlags = { database: "" };
 
 /** Every command of `sustenet`, by name. */
 export const commands: Readonly<Record<string, Command>> = {
@@ -28,7 +28,7 @@ export const commands: Readonly<Record<string, Command>> = {
     },
   },
   enrol: {
-    usage: "enrol --public-key FILE --name NAME [--env-file FILE | --master URL --token-file FILE]",
+    usage: "enrol --public-key FILE --name NAME [--database FILE | --master URL --token-file FILE]",
     does: "lets clusters with this key register at the master",
     run: async (args) => {
       if (namesMaster(args)) return enrolKey(args, readPublicKeyOf("enrol"));
@@ -41,7 +41,7 @@ export const commands: Readonly<Record<string, Command>> = {
     },
   },
   revoke: {
-    usage: "revoke --key-id ID [--env-file FILE | --master URL --token-file FILE]",
+    usage: "revoke --key-id ID [--database FILE | --master URL --token-file FILE]",
     does: "withdraws a cluster key; at a master, it cuts off what runs with it as well",
     run: async (args) => {
       if (namesMaster(args)) return revokeKey(args);
@@ -53,7 +53,7 @@ export const commands: Readonly<Record<string, Command>> = {
     },
   },
   keys: {
-    usage: "keys [--env-file FILE | --master URL --token-file FILE]",
+    usage: "keys [--database FILE | --master URL --token-file FILE]",
     does: "lists the enrolled cluster keys",
     run: async (args) => {
       if (namesMaster(args)) return listKeys(args);
@@ -71,9 +71,9 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   ...clusterCommands,
   ...eventCommands,
-  audit: createAuditCommand((file) => database({ "env-file": file })),
+  audit: createAuditCommand((file) => database({ database: file })),
   migrate: {
-    usage: "migrate [--env-file FILE]",
+    usage: "migrate [--database FILE]",
     does: "brings the database at TURSO_DATABASE_URL up to date",
     run: async (args) => {
       await migrate(database(parse(args, databaseFlags)));
@@ -87,7 +87,7 @@ export const commandNames: readonly string[] = Object.keys(commands);
 /** All commands with what they do. */
 export function helpText(): string {
   const lines = Object.values(commands).map(({ usage, does }) => `  ${usage}\n      ${does}`);
-  return `sustenet COMMAND\n\n${lines.join("\n")}\n\nTURSO_DATABASE_URL and TURSO_AUTH_TOKEN, in the environment or in the file of --env-file, name the master's database.\nSUSTENET_MASTER and SUSTENET_TOKEN, in the environment, stand for --master and what --token-file holds.`;
+  return `sustenet COMMAND\n\n${lines.join("\n")}\n\nTURSO_DATABASE_URL and TURSO_AUTH_TOKEN, in the environment or in the file of --database, name the master's database.\nSUSTENET_MASTER and SUSTENET_TOKEN, in the environment, stand for --master and what --token-file holds.`;
 }
 
 function parse<T extends Record<string, string>>(args: readonly string[], defaults: T): T {
@@ -104,13 +104,13 @@ function parse<T extends Record<string, string>>(args: readonly string[], defaul
 
 /** Where the master's database is: from the file that was named, or else from the environment. */
 function database(flags: typeof databaseFlags): { url: string; authToken: string } {
-  const file = flags["env-file"];
+  const file = flags["database"];
   const environment = file === "" ? process.env : readEnvironmentFile(file);
   const url = environment["TURSO_DATABASE_URL"];
   if (url === undefined || url === "") {
     throw new UsageError(
       file === ""
-        ? "TURSO_DATABASE_URL is not set: set it and TURSO_AUTH_TOKEN, or name a file with both by --env-file (a local master prints which)"
+        ? "TURSO_DATABASE_URL is not set: set it and TURSO_AUTH_TOKEN, or name a file with both by --database (a local master prints which)"
         : `${file} has no TURSO_DATABASE_URL in it`,
     );
   }

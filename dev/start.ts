@@ -30,6 +30,7 @@ for (const name of ["SIGINT", "SIGTERM"] as const) {
 process.on("exit", killAll);
 
 const started: StackProcess[] = [];
+let isStopping = false;
 try {
   process.exitCode = await run();
 } catch (error) {
@@ -40,6 +41,7 @@ try {
     process.exitCode = 1;
   }
 } finally {
+  isStopping = true;
   // The players first, then the clusters, the master last: each can still say goodbye to the next.
   for (const child of started.toReversed()) await child.stop();
   say("sustenet", "everything is stopped");
@@ -51,14 +53,14 @@ async function run(): Promise<number> {
   const master = await startMaster({ stateDir, port: options.port, say, signal });
   started.push(master);
   say("master", `process ${master.pid}`);
-  void master.ended.then((how) => say("master", `ended (${how}); whoever plays plays on`));
+  void master.ended.then((how) => say("master", isStopping ? "ended" : `ended (${how}); whoever plays plays on`));
 
   const clusters = await Promise.allSettled(
     Array.from({ length: options.clusters }, async (_, index) => {
       const cluster = await startCluster({ stateDir, number: index + 1, master, say, signal });
       started.push(cluster);
       say(cluster.title, `process ${cluster.pid}`);
-      void cluster.ended.then((how) => say(cluster.title, `ended (${how})`));
+      void cluster.ended.then((how) => say(cluster.title, isStopping ? "ended" : `ended (${how})`));
     }),
   );
   // All of them, so that none is still on its way when the others are stopped.

@@ -69,12 +69,12 @@ async function list(args: readonly string[]): Promise<void> {
 }
 
 async function verify(args: readonly string[], database: (environmentFile: string) => DatabaseAddress): Promise<void> {
-  const given = parseAdminArguments(args, { "env-file": { type: "string" } }, 0);
-  const environmentFile = given.text("env-file") ?? "";
+  const given = parseAdminArguments(args, { database: { type: "string" } }, 0);
+  const environmentFile = given.text("database") ?? "";
   const inDatabase = environmentFile !== "" || (process.env["TURSO_DATABASE_URL"] ?? "") !== "";
   const atMaster = namesMaster(args);
   if (!inDatabase && !atMaster)
-    throw new UsageError("set TURSO_DATABASE_URL, name a file with --env-file, or the master with --master URL");
+    throw new UsageError("set TURSO_DATABASE_URL, name a file with --database, or the master with --master URL");
   const checks: { readonly of: string; readonly verdict: AuditVerdict; readonly pending: number }[] = [];
   let head: AuditHead | undefined;
   if (atMaster) {

@@ -112,6 +112,9 @@ describe("the README", () => {
     await cluster.line(/The passphrase has 11 characters/);
     await interrupt(cluster);
     await interrupt(master);
+    const late = begin("npx sustenet keys --database .sustenet/master.env");
+    expect(await late.ended).toBe(2);
+    expect(late.stderr[0]).toMatch(/master\.env cannot be read: a local master writes such a file/);
     await expect.poll(() => processesWith(runVariable, run)).toEqual([]);
   });
 });

@@ -70,7 +70,7 @@ it("installs into a project of its own, with the command in it", async () => {
   expect(await finish(install, project)).toMatch(/public key keys\/cluster_key\.pub/);
   const enrol = "npx sustenet enrol --public-key keys/cluster_key.pub --name my-game";
   const environmentFile = JSON.stringify(join(stateDir, "master.env"));
-  expect(await finish(`${enrol} --env-file ${environmentFile}`, project)).toMatch(/as my-game/);
+  expect(await finish(`${enrol} --database ${environmentFile}`, project)).toMatch(/as my-game/);
 });
 
 it("type-checks the README's two files", async () => {
