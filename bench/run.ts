@@ -6,14 +6,17 @@ import { type BenchOptions, benchHelp, parseBenchOptions } from "./options.ts";
 import { ensurePeers } from "./peers.ts";
 import { formatTable, writeResults } from "./results.ts";
 import type { Row } from "./row.ts";
+import { allocate } from "./scenarios/allocate.ts";
 import { echo } from "./scenarios/echo.ts";
+import { fleet } from "./scenarios/fleet.ts";
 import { join } from "./scenarios/join.ts";
+import { links } from "./scenarios/links.ts";
 import { memory } from "./scenarios/memory.ts";
 import { sendEach } from "./scenarios/send-each.ts";
 import { smallMessages } from "./scenarios/small-messages.ts";
 import { createSetup } from "./setup.ts";
 
-const scenarios = [echo, sendEach, smallMessages, join, memory];
+const scenarios = [echo, sendEach, smallMessages, join, memory, allocate, fleet, links];
 const resultsFile = joinPath(import.meta.dirname, "results.json");
 
 process.exitCode = await main();
@@ -29,7 +32,8 @@ async function main(): Promise<number> {
     }
     const fault = machineFault(options.cores);
     if (fault !== undefined) throw new Error(fault);
-    ensurePeers(say);
+    const wanted = scenarios.filter(({ name }) => options.scenarios.includes(name));
+    if (wanted.some(({ needsPeers = true }) => needsPeers)) ensurePeers(say);
     const rows = await run(options);
     if (rows.length > 0 && options.profileDir === undefined) writeResults(resultsFile, rows, options.effort);
     process.stdout.write(`\n${formatTable(rows)}\n`);
