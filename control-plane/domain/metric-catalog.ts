@@ -36,7 +36,7 @@ export const counters = {
   },
   waiting: {
     name: "sustenet_master_waiting_total",
-    help: "What became of places in the waiting room.",
+    help: "Places in the waiting room: entered, served, left, expired; and full, when there was none.",
     labels: ["event"],
   },
 } as const satisfies Record<string, MetricDescription>;
@@ -105,11 +105,6 @@ export const gauges = {
     name: "sustenet_master_audit_pending",
     help: "Rows of the audit log that the database does not have yet.",
     labels: [],
-  },
-  waitingPlaces: {
-    name: "sustenet_master_waiting_places",
-    help: "Places taken in the waiting room.",
-    labels: ["region"],
   },
   sources: {
     name: "sustenet_master_scrape_sources",

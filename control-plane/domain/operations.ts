@@ -27,6 +27,9 @@ export interface Operation {
   readonly recordedAtMs: number;
 }
 
+/** An operation without its answer, which is long: for looking through all of them. */
+export type OperationSummary = Omit<Operation, "answer">;
+
 /** What to do about a request to allocate. */
 export type OperationStep =
   | { readonly kind: "begin" }
@@ -89,27 +92,27 @@ function refuse(code: ProblemCode, detail: string, retryAfterSeconds?: number): 
 
 /** The operations that the commit of `committed` ends: every older one whose ticket was not used, and still could be. */
 export function supersededBy(
-  operations: readonly Operation[],
-  committed: Operation,
+  operations: readonly OperationSummary[],
+  committed: OperationSummary,
   nowMs: number,
-): readonly Operation[] {
+): readonly OperationSummary[] {
   return operations.filter((operation) => operation.generation < committed.generation && isUnused(operation, nowMs));
 }
 
 /** Whether an operation has, or may come to, a ticket that can still join. */
-export function isUnused(operation: Operation, nowMs: number): boolean {
+export function isUnused(operation: OperationSummary, nowMs: number): boolean {
   if (operation.state === "recorded") return true;
   return operation.state === "committed" && nowMs < (operation.expiresAt ?? 0) * 1_000;
 }
 
 /** Whether nothing will ever be asked about an operation that its key's memory still has to answer. */
-function isForgettable(operation: Operation, nowMs: number): boolean {
+function isForgettable(operation: OperationSummary, nowMs: number): boolean {
   const endMs = operation.expiresAt === undefined ? operation.recordedAtMs : operation.expiresAt * 1_000;
   return nowMs - endMs >= operationRetentionMs;
 }
 
 /** The keys of the operations to forget: those past their time, and the oldest beyond the bound that have no live ticket. */
-export function forgettableOperations(operations: readonly Operation[], nowMs: number): readonly string[] {
+export function forgettableOperations(operations: readonly OperationSummary[], nowMs: number): readonly string[] {
   const expired = operations.filter((operation) => isForgettable(operation, nowMs));
   const kept = operations
     .filter((operation) => !isForgettable(operation, nowMs))

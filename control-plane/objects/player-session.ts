@@ -8,6 +8,7 @@ import {
   isUnused,
   nextOperationStep,
   type Operation,
+  type OperationSummary,
   supersededBy,
 } from "../domain/operations.ts";
 import { askingOrder } from "../domain/shard-choice.ts";
@@ -148,7 +149,8 @@ export class PlayerSession extends DurableObject<Env> {
     const tables = this.#tables;
     const waits = request.wait === true;
     const reservationId = toBase64Url(crypto.getRandomValues(new Uint8Array(16)));
-    const abandoned = tables.operations().filter((operation) => operation.state === "recorded");
+    const earlier = tables.operations();
+    const abandoned = earlier.filter((operation) => operation.state === "recorded");
     const operation = this.ctx.storage.transactionSync((): Operation => {
       for (const older of abandoned) {
         tables.setOperationState(older.key, "cancelled");
@@ -169,7 +171,7 @@ export class PlayerSession extends DurableObject<Env> {
         recordedAtMs: nowMs,
       };
       tables.putOperation(recorded);
-      tables.deleteOperations(forgettableOperations(tables.operations(), nowMs));
+      tables.deleteOperations(forgettableOperations([...earlier, recorded], nowMs));
       return recorded;
     });
     for (const { shard, reservationId: id } of abandoned) if (shard !== undefined) this.#withdraw(shard, id);
@@ -245,7 +247,7 @@ export class PlayerSession extends DurableObject<Env> {
   }
 
   /** To be called in the transaction that ends an operation. */
-  #leaveQueue({ queue, reservationId }: Operation, playerId: string, clusterId?: string): void {
+  #leaveQueue({ queue, reservationId }: OperationSummary, playerId: string, clusterId?: string): void {
     if (queue === undefined) return;
     this.#outbox.put(queue, { kind: "leave", visitor: playerId, reservationId, clusterId });
   }

@@ -1,6 +1,11 @@
 import type { Authority } from "../domain/authority.ts";
 import { nextSessionGeneration } from "../../protocol/handover/generation.ts";
-import { type Operation, operationRetentionMs, type OperationState } from "../domain/operations.ts";
+import {
+  type Operation,
+  operationRetentionMs,
+  type OperationState,
+  type OperationSummary,
+} from "../domain/operations.ts";
 import { outboxSchema, outboxSourceSchema } from "./outbox.ts";
 
 /** Append-only: see `migrateStorage`. `expires_at` is in seconds, as in the ticket; other times in milliseconds. */
@@ -35,7 +40,7 @@ export const playerMigrations: readonly string[] = [
   "ALTER TABLE operations ADD COLUMN queue TEXT;",
 ];
 
-interface OperationRow extends Record<string, SqlStorageValue> {
+interface SummaryRow extends Record<string, SqlStorageValue> {
   key: string;
   body_hash: string;
   reservation_id: string;
@@ -45,8 +50,29 @@ interface OperationRow extends Record<string, SqlStorageValue> {
   queue: string | null;
   cluster_id: string | null;
   expires_at: number | null;
-  answer: string | null;
   recorded_at: number;
+}
+
+interface OperationRow extends SummaryRow {
+  answer: string | null;
+}
+
+const summaryColumns =
+  "key, body_hash, reservation_id, generation, state, shard, queue, cluster_id, expires_at, recorded_at";
+
+function summaryFromRow(row: SummaryRow): OperationSummary {
+  return {
+    key: row.key,
+    bodyHash: row.body_hash,
+    reservationId: row.reservation_id,
+    generation: row.generation,
+    state: row.state,
+    shard: row.shard ?? undefined,
+    queue: row.queue ?? undefined,
+    clusterId: row.cluster_id ?? undefined,
+    expiresAt: row.expires_at ?? undefined,
+    recordedAtMs: row.recorded_at,
+  };
 }
 
 /** The SQL of a player's session: rows in, rows out, no rules. */
@@ -58,34 +84,26 @@ export class PlayerTables {
   }
 
   operation(key: string): Operation | undefined {
-    return this.#operations("WHERE key = ?", key)[0];
+    return this.#operation("key", key);
   }
 
   operationOf(reservationId: string): Operation | undefined {
-    return this.#operations("WHERE reservation_id = ?", reservationId)[0];
+    return this.#operation("reservation_id", reservationId);
   }
 
-  operations(): Operation[] {
-    return this.#operations("ORDER BY generation");
-  }
-
-  #operations(clause: string, ...bindings: string[]): Operation[] {
+  /** All of them, the oldest first. */
+  operations(): OperationSummary[] {
     return this.#sql
-      .exec<OperationRow>(`SELECT * FROM operations ${clause}`, ...bindings)
+      .exec<SummaryRow>(`SELECT ${summaryColumns} FROM operations ORDER BY generation`)
       .toArray()
-      .map((row) => ({
-        key: row.key,
-        bodyHash: row.body_hash,
-        reservationId: row.reservation_id,
-        generation: row.generation,
-        state: row.state,
-        shard: row.shard ?? undefined,
-        queue: row.queue ?? undefined,
-        clusterId: row.cluster_id ?? undefined,
-        expiresAt: row.expires_at ?? undefined,
-        answer: row.answer ?? undefined,
-        recordedAtMs: row.recorded_at,
-      }));
+      .map(summaryFromRow);
+  }
+
+  #operation(column: "key" | "reservation_id", value: string): Operation | undefined {
+    const row = this.#sql
+      .exec<OperationRow>(`SELECT ${summaryColumns}, answer FROM operations WHERE ${column} = ?`, value)
+      .toArray()[0];
+    return row === undefined ? undefined : { ...summaryFromRow(row), answer: row.answer ?? undefined };
   }
 
   putOperation(operation: Operation): void {

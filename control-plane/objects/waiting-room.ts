@@ -15,6 +15,7 @@ import {
 import type { WaitingQueue } from "../domain/waiting-queue.ts";
 import { failpoint } from "../failpoint.ts";
 import { logEvent } from "../log.ts";
+import { count } from "../metrics.ts";
 import { readMasterSettings } from "../settings.ts";
 import { retryAlarm, wakeAt } from "./alarm.ts";
 import { withDeadline } from "./deadline.ts";
@@ -82,8 +83,10 @@ export class WaitingRoom extends DurableObject<Env> {
   async visit(visit: Visit, queue: WaitingQueue): Promise<VisitAnswer> {
     this.#open(queue, Date.now());
     this.#expire(Date.now());
+    const before = this.#line.length;
     const entered = this.#line.enter(visit, Date.now());
     if (entered === undefined) {
+      count("waiting", "full");
       logEvent("warn", "waiting.full", { queue: queue.name, places: this.#line.length });
       return {
         kind: "full",
@@ -94,6 +97,7 @@ export class WaitingRoom extends DurableObject<Env> {
       };
     }
     this.#tables.put(entered);
+    if (this.#line.length > before) count("waiting", "entered");
     await wakeAt(this.ctx.storage, [Date.now() + watchMs]);
     failpoint("waiting.entered");
     // Before the answer leaves, every shard knows that somebody waits: nobody who comes later is served before.
@@ -144,6 +148,7 @@ export class WaitingRoom extends DurableObject<Env> {
       this.#rate = noteServed(this.#rate, 1, nowMs);
       this.#tables.setRate(this.#rate);
     });
+    count("waiting", clusterId === undefined ? "left" : "served");
     failpoint("waiting.left");
     if (clusterId !== undefined) this.#take(clusterId, place.size);
     this.#calls = callPlaces(this.#line.places, this.#note, nowMs);
@@ -171,6 +176,7 @@ export class WaitingRoom extends DurableObject<Env> {
     const expired = this.#line.expire(nowMs);
     if (expired.length === 0) return;
     this.#tables.delete(expired);
+    for (const _ of expired) count("waiting", "expired");
     logEvent("info", "waiting.expired", { queue: this.#queue?.name, places: expired.length });
   }
 
