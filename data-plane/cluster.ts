@@ -34,6 +34,7 @@ import type { ServerPlugin } from "./plugin/server-plugin.ts";
 import { TickLoop } from "./plugin/tick-loop.ts";
 import type { Layout } from "./fragments/layout.ts";
 import { type ClusterWorld, createWorld, type WorldCounts } from "./world/cluster-world.ts";
+import { announceWorld } from "./world/world-announcement.ts";
 import type { JoinedPlayer } from "./session/joined-player.ts";
 import { PlayerTable } from "./session/player-table.ts";
 import { Pulse } from "./session/pulse.ts";
@@ -291,6 +292,7 @@ class Server implements ClusterServer {
 
   changeLayout(layout: Layout): void {
     this.#world?.changeLayout(layout);
+    this.#link?.registerAgain();
   }
 
   async #stop(): Promise<void> {
@@ -446,6 +448,9 @@ class Server implements ClusterServer {
   #createRequest(certificate: CertificateKeeper, address: ClusterAddress): RegisterRequest {
     const { instance, serverName, region, maxConnections, tags, joinRatePerSecond } = this.#settings;
     const wssUrl = this.#webSocketUrl(address);
+    // The one fragment of a world that nobody has laid out is nothing to send players to.
+    const layout = this.#settings.world === undefined ? undefined : this.#world?.layout;
+    const world = layout === undefined ? undefined : announceWorld(layout);
     return {
       instance,
       name: serverName,
@@ -453,6 +458,7 @@ class Server implements ClusterServer {
       host: address.advertisedHost,
       port: address.advertisedPort,
       ...(wssUrl === undefined ? {} : { wssUrl }),
+      ...(world === undefined ? {} : { world }),
       tls: certificate.announcement,
       capacity: maxConnections,
       protocol: versions,
