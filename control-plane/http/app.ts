@@ -4,6 +4,7 @@ import { problems } from "../../protocol/index.ts";
 import { logEvent } from "../log.ts";
 import { SettingError } from "../settings.ts";
 import { addAdminRoutes } from "./admin/admin.ts";
+import { operatorsOnly } from "./admin/operator.ts";
 import { addAllocationRoutes } from "./allocate.ts";
 import { addClusterRoutes } from "./clusters.ts";
 import { invalidFields } from "./field-errors.ts";
@@ -41,6 +42,7 @@ export function createApp(): OpenAPIHono<MasterHono> {
   app.use(nameRequest, secureAnswer);
   for (const path of browserPaths) app.use(path, openToBrowsers);
   app.use(requireHttps, limitBody);
+  app.use("/v1/admin/*", operatorsOnly);
   addPlayerRoutes(app);
   addClusterRoutes(app);
   addAllocationRoutes(app);

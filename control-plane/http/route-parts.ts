@@ -4,10 +4,24 @@ import { type ProblemCode, problems } from "../../protocol/index.ts";
 import { problemType } from "./problem.ts";
 import { problemSchema } from "./schemas.ts";
 
+/** An operator whose access token has been verified. */
+interface VerifiedOperator {
+  readonly id: string;
+  readonly token: string;
+  /** Seconds since 1970. */
+  readonly expiresAt: number;
+}
+
 /** What every route's context holds. */
 export interface MasterHono {
   Bindings: Env;
-  Variables: { requestId: string; problem?: ProblemCode; reservationId?: string; loginMethod?: LoginMethod };
+  Variables: {
+    requestId: string;
+    problem?: ProblemCode;
+    reservationId?: string;
+    loginMethod?: LoginMethod;
+    operator?: VerifiedOperator;
+  };
 }
 
 /** Security schemes by their names in the OpenAPI document. */

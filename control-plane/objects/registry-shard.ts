@@ -20,7 +20,7 @@ import { CandidateTables } from "./candidate-tables.ts";
 import { logMove } from "./cluster-standing.ts";
 import { ClusterLinks, isOrderlyEnd } from "./cluster-links.ts";
 import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
-import { announce } from "./events.ts";
+import { Announcer } from "./events.ts";
 import { OrderTables } from "./order-tables.ts";
 import { Outbox, type OutboxMessage } from "./outbox.ts";
 import { RecordOutbox } from "./record-outbox.ts";
@@ -82,6 +82,7 @@ export class RegistryShard extends DurableObject<Env> {
       write: async (records) => writeRecords(readStoreSettings(env), records),
       schedule: () => this.#schedule(),
     });
+    const announcer = new Announcer(env, (work) => context.waitUntil(work));
     this.#parts = {
       storage,
       tables: new RegistryTables(storage.sql),
@@ -91,7 +92,7 @@ export class RegistryShard extends DurableObject<Env> {
       links: new ClusterLinks(context),
       outbox: new Outbox<ShardMessage>(storage.sql, Date.now, (message) => this.#deliver(message)),
       records: new ShardRecords(this.#records),
-      announce: (events) => announce(env, (work) => context.waitUntil(work), events),
+      announce: (events) => announcer.announce(events),
       settings: () => readMasterSettings(env),
     };
     this.#worlds = new RegistryWorlds(this.#parts);

@@ -1,0 +1,161 @@
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createClient as createDatabaseClient } from "@libsql/client/web";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createClient, type GameSession } from "../../clients/typescript/index.ts";
+import { type ClusterProcess, type MasterProcess, startCluster, startMaster } from "../../dev/stack.ts";
+import { exitCodes } from "../../cli/exit-codes.ts";
+import { startCommand } from "../support/command.ts";
+
+/** Real master, clusters and players, and the operators' own command. */
+let stateDir: string;
+let master: MasterProcess;
+let clusters: ClusterProcess[];
+let tokenFile: string;
+const log: string[] = [];
+const say = (who: string, what: string): void => void log.push(`${who} ${what}`);
+
+beforeAll(async () => {
+  stateDir = mkdtempSync(join(tmpdir(), "sustenet-operators-"));
+  master = await startMaster({ stateDir, port: 0, say });
+  clusters = await Promise.all([1, 2].map((number) => startCluster({ stateDir, number, master, say })));
+  tokenFile = join(stateDir, "token");
+  writeFileSync(tokenFile, await operatorToken());
+});
+
+afterAll(async () => {
+  await Promise.all(clusters.map((cluster) => cluster.stop()));
+  await master.stop();
+  rmSync(stateDir, { recursive: true, force: true });
+});
+
+/** As docs/OPERATIONS.md says: the project's owner gives the role, and the next token has it. */
+async function operatorToken(): Promise<string> {
+  const post = async (path: string, body: unknown) => {
+    const headers = { "content-type": "application/json" };
+    const answer = await fetch(master.url + path, { method: "POST", headers, body: JSON.stringify(body) });
+    const tokens: { accessToken: string; refreshToken: string; player: { id: string } } = JSON.parse(
+      await answer.text(),
+    );
+    return tokens;
+  };
+  const { player, refreshToken } = await post("/v1/login", { anonymous: true });
+  const url = /Supabase Auth at (\S+)/.exec(log.join("\n"))?.[1] ?? "";
+  const secrets: { databaseToken: string; publishableKey: string } = JSON.parse(
+    readFileSync(join(stateDir, "secrets.json"), "utf8"),
+  );
+  const digest = createHash("sha256").update(`${secrets.databaseToken}.${secrets.publishableKey}`).digest("base64url");
+  const secretKey = `sb_secret_${digest}`;
+  const granted = await fetch(`${url}/auth/v1/admin/users/${player.id}`, {
+    method: "PUT",
+    headers: { apikey: secretKey, authorization: `Bearer ${secretKey}`, "content-type": "application/json" },
+    body: JSON.stringify({ app_metadata: { roles: ["operator"] } }),
+  });
+  expect(granted.status).toBe(200);
+  return (await post("/v1/refresh", { refreshToken })).accessToken;
+}
+
+async function sustenet(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const command = startCommand("cli/sustenet.ts", [...args], {
+    env: { SUSTENET_MASTER: master.url, TURSO_DATABASE_URL: "", ...env },
+  });
+  const exitCode = await command.ended;
+  return { exitCode, stdout: command.stdout.join("\n"), stderr: command.stderr.join("\n") };
+}
+
+/** A command that has to succeed, with its answer as JSON. */
+async function ask<T>(...args: readonly string[]): Promise<T> {
+  const { exitCode, stdout, stderr } = await sustenet([...args, "--token-file", tokenFile, "--json"]);
+  expect(exitCode, stderr).toBe(exitCodes.DONE);
+  const answer: T = JSON.parse(stdout);
+  return answer;
+}
+
+interface Shown {
+  readonly id: string;
+  readonly name: string;
+  readonly state: string;
+  readonly players: number;
+  readonly keyId: string;
+}
+
+/** A player on one cluster who counts the answers to numbered messages. */
+async function play(clusterId: string): Promise<{ readonly session: GameSession; readonly rejoined: () => number }> {
+  const client = createClient({ masterUrl: master.url });
+  await client.login({ anonymous: true });
+  const session = await client.join(await client.allocate({ clusterId }));
+  let rejoined = 0;
+  session.on("rejoined", () => (rejoined += 1));
+  return { session, rejoined: () => rejoined };
+}
+
+describe("operators", () => {
+  it("see the clusters, and are told plainly what is wrong", async () => {
+    const listed = await ask<Shown[]>("clusters");
+    expect(listed.map(({ state }) => state)).toEqual(["ready", "ready"]);
+    const table = await sustenet(["clusters", "--token-file", tokenFile]);
+    expect(table.stdout).toContain("cluster-1");
+    expect(await sustenet(["clusters"])).toMatchObject({ exitCode: exitCodes.USAGE });
+    const refused = await sustenet(["clusters"], { SUSTENET_TOKEN: "a.b.c" });
+    expect(refused.exitCode).toBe(exitCodes.FAILED);
+    expect(refused.stderr).toContain("UNAUTHENTICATED");
+    expect(refused.stderr).not.toContain("a.b.c");
+    const away = await sustenet(["clusters", "--master", "http://127.0.0.1:9", "--token-file", tokenFile]);
+    expect(away.exitCode).toBe(exitCodes.UNREACHABLE);
+  });
+
+  it("drain a cluster: its players go on at another one, and the process ends", async () => {
+    const listed = await ask<Shown[]>("clusters");
+    const [from, to] = listed;
+    if (from === undefined || to === undefined) throw new Error("there are two clusters");
+    const players = await Promise.all(Array.from({ length: 5 }, () => play(from.id)));
+    await ask("drain", from.id, "--move", "--deadline", "60", "--reason", "a test");
+    await expect
+      .poll(() => players.map(({ rejoined }) => rejoined()), { timeout: 60_000 })
+      .toEqual(players.map(() => 1));
+    expect(new Set(players.map(({ session }) => session.welcome.cluster))).toEqual(new Set([to.name]));
+    expect(players.map(({ session }) => session.state)).toEqual(players.map(() => "joined"));
+    const drained = clusters[from.name === "cluster-1" ? 0 : 1];
+    await expect(drained?.ended).resolves.toBe("0");
+    await expect
+      .poll(async () => (await ask<Shown[]>("clusters")).map(({ id, players: count }) => ({ id, count })), {
+        timeout: 30_000,
+      })
+      .toEqual([{ id: to.id, count: 5 }]);
+    await Promise.all(players.map(async ({ session }) => session.leave()));
+  });
+
+  it("withdraw a key: what runs with it stops by itself", async () => {
+    const [left] = await ask<Shown[]>("clusters");
+    if (left === undefined) throw new Error("one is left");
+    expect(await ask("revoke", "--key-id", left.keyId)).toMatchObject({ pendingShards: 0 });
+    const cut = clusters[left.name === "cluster-1" ? 0 : 1];
+    await expect(cut?.ended).resolves.toBe("3");
+    expect(
+      (await ask<{ keyId: string; state: string }[]>("keys")).find(({ keyId }) => keyId === left.keyId),
+    ).toMatchObject({
+      state: "revoked",
+    });
+  });
+
+  it("find all of it in the audit log, unbroken at the master and in the database, and where it is broken", async () => {
+    const { database } = master;
+    const env = { TURSO_DATABASE_URL: database.url, TURSO_AUTH_TOKEN: database.authToken };
+    await expect
+      .poll(async () => (await sustenet(["audit", "verify", "--token-file", tokenFile], env)).stdout, {
+        timeout: 30_000,
+      })
+      .toMatch(/at the master: \d+ rows, unbroken\n.*in the database: \d+ rows, unbroken$/);
+    const rows = await ask<{ action: string; outcome: string }[]>("audit");
+    expect(rows.map(({ action, outcome }) => `${action} ${outcome}`)).toEqual(
+      expect.arrayContaining(["cluster.drain intended", "cluster.drain done", "key.revoke done"]),
+    );
+    const client = createDatabaseClient(database);
+    await client.execute("UPDATE audit_log SET actor = 'nobody' WHERE sequence = 2");
+    const broken = await sustenet(["audit", "verify"], { ...env, SUSTENET_MASTER: "" });
+    expect(broken.exitCode).toBe(exitCodes.BROKEN);
+    expect(broken.stdout).toContain("BROKEN at row 2");
+  });
+});
