@@ -5,6 +5,7 @@ export { ClusterKeyRecord } from "./objects/cluster-key-record.ts";
 export { ClusterOrderBook } from "./objects/cluster-order-book.ts";
 export { EventHub } from "./objects/event-hub.ts";
 export { KeyRing } from "./objects/key-ring.ts";
+export { Party } from "./objects/party.ts";
 export { PlayerSession } from "./objects/player-session.ts";
 export { RateLimiter } from "./objects/rate-limiter.ts";
 export { MetricsKeeper } from "./objects/metrics-keeper.ts";

@@ -73,6 +73,45 @@ export interface AllocateRequest {
   readonly wait?: boolean | undefined;
   /** `place` of the 202 before, when the request is repeated. It is no part of what the `Idempotency-Key` stands for. */
   readonly place?: string | undefined;
+  /** Claim the seat that is held for this player's party; alone, without any other field. */
+  readonly party?: string | undefined;
+}
+
+/** Body of `POST /v1/parties`. */
+export interface CreateParty {
+  /** Most members; 16 unless given. */
+  readonly size?: number | undefined;
+}
+
+export const partyStates = ["open", "allocating", "waiting", "held"] as const;
+
+/** A party, as its members see it. */
+export interface PartyView {
+  readonly id: string;
+  /** Whoever has it can join. */
+  readonly code: string;
+  readonly size: number;
+  readonly state: (typeof partyStates)[number];
+  readonly leaderId: string;
+  readonly members: readonly {
+    readonly playerId: string;
+    readonly displayName: string;
+    /** Whether the member has claimed a seat of this hold. */
+    readonly claimed: boolean;
+  }[];
+  readonly hold?: { readonly clusterId: string; readonly expiresAt: number } | undefined;
+  /** When it ends unless something happens in it, in seconds since 1970. */
+  readonly expiresAt: number;
+}
+
+/** 200 of `POST /v1/parties/:id/allocate`: there is a seat for each member, until then. */
+export interface PartyHeld {
+  readonly status: "held";
+  readonly cluster: { readonly id: string; readonly name: string };
+  /** Until when members may claim, in seconds since 1970. */
+  readonly expiresAt: number;
+  /** Those who may claim, by their ids. */
+  readonly members: readonly string[];
 }
 
 /** 202 of `POST /v1/allocate`, and of a party's: repeat the request, with the same key, after `retryAfterSeconds`. */

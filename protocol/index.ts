@@ -54,6 +54,7 @@ export {
   maxAvoidedClusters,
   maxExplainedCandidates,
   maxFragmentsPerCluster,
+  partyStates,
   shardOutcomes,
 } from "./http.ts";
 export type * from "./http.ts";

@@ -34,8 +34,8 @@ function start(script: Script): {
     if (step === "silence" || step === undefined) return new Promise(() => undefined);
     throw step;
   };
-  const context = { call, clock, random: () => 0, timeoutMs: 10_000 };
-  allocateTicket({ region: "eu" }, context, abort.signal).then(
+  const context = { call, clock, random: () => 0, timeoutMs: 10_000, waitTimeoutMs: 100_000 };
+  allocateTicket({ region: "eu" }, context, { signal: abort.signal }).then(
     (value) => (outcome.value = value),
     (error: SustenetError) => (outcome.error = error),
   );

@@ -6,11 +6,15 @@ import {
   type Allocation,
   type ClusterListing,
   limits,
+  type PartyHeld,
+  partyStates,
+  type PartyView,
   type PlayerIdentity,
   type PlayerSessionTokens,
   type ProblemAdvice,
   type ProblemCode,
   problems,
+  type Waiting,
 } from "../../protocol/index.ts";
 import { localError, SustenetError } from "./error.ts";
 
@@ -80,6 +84,55 @@ export function parseAllocation(value: unknown): Allocation {
       tls: { serverName: tls.text("serverName"), caPem, sha256 },
       ...(cluster.has("wssUrl") ? { wssUrl: cluster.text("wssUrl") } : {}),
     },
+  };
+}
+
+/** 202 of an allocation: a place in the waiting room; `undefined` where it is something else. */
+export function parseWaiting(value: unknown): Waiting | undefined {
+  if (!isRecord(value) || value["status"] !== "waiting") return undefined;
+  const answer = new Fields(value, "");
+  return {
+    status: "waiting",
+    reservationId: answer.text("reservationId"),
+    place: answer.text("place"),
+    position: answer.number("position"),
+    estimateSeconds: answer.isNull("estimateSeconds") ? null : answer.number("estimateSeconds"),
+    // A master that says less would be asked without end.
+    retryAfterSeconds: Math.max(1, answer.number("retryAfterSeconds")),
+  };
+}
+
+/** Of a party's routes. */
+export function parseParty(value: unknown): PartyView {
+  const answer = new Fields(value, "");
+  const state = partyStates.find((each) => each === answer.text("state"));
+  if (state === undefined) throw answer.fault("state");
+  const hold = answer.has("hold") ? answer.member("hold") : undefined;
+  return {
+    id: answer.text("id"),
+    code: answer.text("code"),
+    size: answer.number("size"),
+    state,
+    leaderId: answer.text("leaderId"),
+    members: answer.list("members").map((member) => ({
+      playerId: member.text("playerId"),
+      displayName: member.text("displayName", 0),
+      claimed: member.flag("claimed"),
+    })),
+    ...(hold === undefined ? {} : { hold: { clusterId: hold.text("clusterId"), expiresAt: hold.number("expiresAt") } }),
+    expiresAt: answer.number("expiresAt"),
+  };
+}
+
+/** 200 of a party's allocation. */
+export function parsePartyHeld(value: unknown): PartyHeld {
+  const answer = new Fields(value, "");
+  const cluster = answer.member("cluster");
+  return {
+    status: "held",
+    cluster: { id: cluster.text("id"), name: cluster.text("name", 0) },
+    expiresAt: answer.number("expiresAt"),
+    members: answer.texts("members"),
   };
 }
 

@@ -7,14 +7,16 @@ import {
   type PlayerIdentity,
   type PlayerSessionTokens,
 } from "../../protocol/index.ts";
-import { allocateTicket, type ClientAllocation } from "./allocation.ts";
+import { allocateTicket, type ClientAllocation, releaseRequest } from "./allocation.ts";
 import { isConfirmationRequired, parseAllocation, parseClusters, parseTokens } from "./answers.ts";
+import type { WaitOptions } from "./asking.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { type ConnectionContext, openConnection, resumeConnection } from "./connection.ts";
 import { enter, enterAgain, type Entrance, type RejoinPolicy } from "./entrance.ts";
 import { localError, SustenetError } from "./error.ts";
 import { GameSession } from "./game-session.ts";
 import { type Fetch, MasterHttp, type MasterRequest } from "./master-http.ts";
+import { Parties } from "./parties.ts";
 import { PlayerTokens } from "./player-tokens.ts";
 import type { Resumption } from "./resumption.ts";
 import type { Transport } from "./transport.ts";
@@ -26,6 +28,8 @@ export interface Deadlines {
   readonly httpMs: number;
   /** An allocation, with all its tries. Default 30,000. */
   readonly allocateMs: number;
+  /** The same, where it waits for a seat. Default 1,800,000. */
+  readonly waitMs: number;
   /** TCP and TLS. Default 10,000. */
   readonly connectMs: number;
   /** From JOIN to WELCOME. Default 10,000. */
@@ -82,6 +86,7 @@ const defaultQueuedBytes = 1024 * 1024;
 const defaultDeadlines: Deadlines = {
   httpMs: 10_000,
   allocateMs: 30_000,
+  waitMs: 1_800_000,
   connectMs: 10_000,
   joinMs: 10_000,
   leaveMs: 2_000,
@@ -90,6 +95,8 @@ const defaultRejoin: RejoinPolicy = { attempts: 5, maxDelayMs: 15_000 };
 
 /** One player at one master. Every method that waits has a deadline and throws {@link SustenetError}. */
 export class SustenetClient {
+  /** Players who want to be on one cluster together. */
+  readonly parties: Parties;
   readonly #http: MasterHttp;
   readonly #tokens: PlayerTokens;
   readonly #entrance: Entrance;
@@ -115,10 +122,11 @@ export class SustenetClient {
       features: resumes ? allFeatures : allFeatures & ~features.resume,
     };
     const allocationContext = {
-      call: (request: MasterRequest, signal: AbortSignal) => this.#callAsPlayer(request, signal),
+      call: (request: MasterRequest, signal?: AbortSignal) => this.#callAsPlayer(request, signal),
       clock,
       random,
       timeoutMs: deadlines.allocateMs,
+      waitTimeoutMs: deadlines.waitMs,
     };
 
     this.#http = new MasterHttp({
@@ -135,10 +143,11 @@ export class SustenetClient {
       onChange: (tokens) => options.onTokens?.(tokens),
     });
     if (options.tokens !== undefined) this.#tokens.restore(options.tokens);
+    this.parties = new Parties(allocationContext);
     const unreachable = new UnreachableClusters(clock);
     this.#entrance = {
-      allocate: async (request, signal) => ({
-        ...(await allocateTicket(unreachable.avoidedBy(request), allocationContext, signal)),
+      allocate: async (request, options) => ({
+        ...(await allocateTicket(unreachable.avoidedBy(request), allocationContext, options)),
         // As it was asked for: what is unreachable now may be back when it is asked for again.
         request,
       }),
@@ -221,31 +230,35 @@ export class SustenetClient {
   }
 
   /**
-   * Gets a seat and a ticket for it, which is good for about a minute. Repeats itself safely where an answer is lost.
+   * Gets a seat and a ticket for it, which is good for about a minute. Repeats itself safely where an answer is lost. With
+   * `wait: true` in the request it waits in line where there is no seat, for at most `deadlines.waitMs`.
    *
    * @throws SustenetError `NOT_LOGGED_IN`, `NO_CLUSTER_AVAILABLE`, `REGION_NOT_FOUND`, `CLUSTER_NOT_FOUND`, `CLUSTER_FULL`, …
    */
-  async allocate(request: AllocateRequest = {}, { signal }: CallOptions = {}): Promise<ClientAllocation> {
-    return this.#entrance.allocate(request, signal);
+  async allocate(request: AllocateRequest = {}, options: WaitOptions = {}): Promise<ClientAllocation> {
+    return this.#entrance.allocate(request, options);
   }
 
   /** Gives the seat of a ticket back that will not be used. */
   async release(allocation: Pick<Allocation, "reservationId">): Promise<void> {
-    const path = `/v1/allocate/${encodeURIComponent(allocation.reservationId)}`;
-    await this.#callAsPlayer({ method: "DELETE", path });
+    await this.#callAsPlayer(releaseRequest(allocation.reservationId));
   }
 
   /**
    * Joins the game: with the ticket given, or with one that it allocates. Where the cluster asks to allocate again, it does so,
-   * within `rejoin`'s bounds.
+   * within `rejoin`'s bounds. What waits for a seat tells `onWaiting`, then too.
    *
    * @throws SustenetError `CERTIFICATE_MISMATCH`, `NETWORK`, `TIMEOUT`, REJECT's code, or what `allocate` throws.
    */
   async join(
     allocation?: Allocation & { readonly request?: AllocateRequest | undefined },
-    { signal }: CallOptions = {},
+    { signal, ...waiting }: WaitOptions = {},
   ): Promise<GameSession> {
-    const entrance = this.#entrance;
+    const { allocate } = this.#entrance;
+    const entrance: Entrance = {
+      ...this.#entrance,
+      allocate: (request, options) => allocate(request, { ...waiting, ...options }),
+    };
     const ticket = allocation === undefined ? undefined : checkAllocation(allocation);
     const entered = await enter(entrance, ticket, allocation?.request ?? {}, signal);
     let { request } = entered;

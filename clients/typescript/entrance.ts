@@ -1,5 +1,6 @@
 import type { AllocateRequest, Allocation } from "../../protocol/index.ts";
 import type { ClientAllocation } from "./allocation.ts";
+import type { WaitOptions } from "./asking.ts";
 import { backoffMs, type Clock, wait } from "./clock.ts";
 import { type CloseEvent, closeEventOfError } from "./close-event.ts";
 import type { Joined } from "./connection.ts";
@@ -26,7 +27,7 @@ export interface RejoinAttempt {
 
 /** What it takes to get into the game. */
 export interface Entrance {
-  readonly allocate: (request: AllocateRequest, signal?: AbortSignal) => Promise<ClientAllocation>;
+  readonly allocate: (request: AllocateRequest, options: WaitOptions) => Promise<ClientAllocation>;
   readonly open: (allocation: Allocation, signal?: AbortSignal) => Promise<Joined>;
   /** Undefined: one try, and no more. */
   readonly policy: RejoinPolicy | undefined;
@@ -56,7 +57,7 @@ export async function enter(
   request: AllocateRequest,
   signal?: AbortSignal,
 ): Promise<Entered> {
-  const first = allocation ?? (await entrance.allocate(request, signal));
+  const first = allocation ?? (await entrance.allocate(request, { signal }));
   try {
     return { ...(await entrance.open(first, signal)), request };
   } catch (error) {
@@ -87,7 +88,7 @@ export async function enterAgain(
     onAttempt?.({ attempt, delayMs, reason: closeEventOfError(failure) });
     await wait(clock, delayMs, signal);
     try {
-      const allocation = await entrance.allocate(request, signal);
+      const allocation = await entrance.allocate(request, { signal });
       return { ...(await entrance.open(allocation, signal)), request };
     } catch (error) {
       if (!(error instanceof SustenetError)) throw error;

@@ -12,6 +12,7 @@ export function createClient(options: ClientOptions): SustenetClient {
 }
 
 export type { ClientAllocation } from "./allocation.ts";
+export type { WaitingProgress, WaitOptions } from "./asking.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export type { CallOptions, ClientOptions, Credentials, Deadlines, NewAccount, SustenetClient } from "./client.ts";
 export type { CloseEvent } from "./close-event.ts";
@@ -19,6 +20,7 @@ export type { RejoinAttempt, RejoinPolicy } from "./entrance.ts";
 export { type ErrorAdvice, type ErrorOrigin, type LocalCode, SustenetError, type SustenetErrorCode } from "./error.ts";
 export type { GameSession } from "./game-session.ts";
 export type { Fetch } from "./master-http.ts";
+export type { Parties } from "./parties.ts";
 export { nodeTlsTransport } from "./node-tls.ts";
 export type { GameMessage, Placement, SessionEvents } from "./session-events.ts";
 export type { ClusterAddress, Transport, TransportConnection, TransportHandlers } from "./transport.ts";
@@ -29,7 +31,10 @@ export type {
   AllocateRequest,
   Allocation,
   ClusterListing,
+  CreateParty,
   Fragment,
+  PartyHeld,
+  PartyView,
   PlayerIdentity,
   PlayerSessionTokens,
   RequestAnswer,

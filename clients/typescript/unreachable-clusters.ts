@@ -45,7 +45,7 @@ export class UnreachableClusters {
   avoidedBy(request: AllocateRequest): AllocateRequest {
     const nowMs = this.#clock.nowMs();
     for (const [clusterId, untilMs] of this.#untilMs) if (untilMs <= nowMs) this.#untilMs.delete(clusterId);
-    if (request.clusterId !== undefined || this.#untilMs.size === 0) return request;
+    if (request.clusterId !== undefined || request.party !== undefined || this.#untilMs.size === 0) return request;
     const own = request.avoid ?? [];
     const remembered = [...this.#untilMs.keys()].toReversed().filter((clusterId) => !own.includes(clusterId));
     return { ...request, avoid: [...own, ...remembered].slice(0, Math.max(own.length, maxAvoidedClusters)) };

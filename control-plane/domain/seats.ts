@@ -43,6 +43,8 @@ export interface ReservationRequest {
   readonly generation: number;
   /** When its ticket is to expire, in seconds since 1970. */
   readonly expiresAt: number;
+  /** The hold of a party that the seat is claimed from: no ticket was ever made for it. */
+  readonly holdId?: string | undefined;
 }
 
 export type ReservationOutcome =
@@ -95,7 +97,10 @@ export function reserveSeat(
     seat: {
       ...seat,
       hold: { reservationId, generation, untilMs },
-      earlierUntilMs: Math.max(seat.earlierUntilMs, hold?.untilMs ?? 0),
+      earlierUntilMs:
+        hold === undefined || hold.reservationId === request.holdId
+          ? seat.earlierUntilMs
+          : Math.max(seat.earlierUntilMs, hold.untilMs),
     },
   };
 }

@@ -13,9 +13,9 @@ import { allocationSchema } from "./schemas.ts";
 import { playerSession } from "../objects/remote.ts";
 
 const tags = ["Players"];
-const keyPattern = /^[\x21-\x7e]{8,128}$/;
+export const idempotencyKeyPattern = /^[\x21-\x7e]{8,128}$/;
 /** An allocation asks several objects in turn. */
-const allocationTimeoutMs = 2 * objectCallTimeoutMs;
+export const allocationTimeoutMs = 2 * objectCallTimeoutMs;
 
 const allocate = createRoute({
   method: "post",
@@ -63,6 +63,9 @@ const allocate = createRoute({
       "CLUSTER_FULL",
       "PLACE_INVALID",
       "WAITING_ROOM_FULL",
+      "PARTY_NOT_FOUND",
+      "PARTY_NOT_READY",
+      "PARTY_HOLD_ENDED",
     ),
   },
 });
@@ -86,7 +89,7 @@ export function addAllocationRoutes(app: OpenAPIHono<MasterHono>): void {
   app.openapi(allocate, async (context) => {
     const { playerId, displayName, roles } = await requirePlayer(context);
     const idempotencyKey = context.req.header("idempotency-key") ?? "";
-    if (!keyPattern.test(idempotencyKey)) {
+    if (!idempotencyKeyPattern.test(idempotencyKey)) {
       throw new ProblemError("IDEMPOTENCY_KEY_REQUIRED", "Send a new random Idempotency-Key with each new allocation.");
     }
     const request = context.req.valid("json");
@@ -133,7 +136,8 @@ export function addAllocationRoutes(app: OpenAPIHono<MasterHono>): void {
   });
 }
 
-function checkRegion(clusterId: string | undefined, region: string | undefined): void {
+/** @throws ProblemError `INVALID_FIELD` when region and cluster contradict each other. */
+export function checkRegion(clusterId: string | undefined, region: string | undefined): void {
   if (clusterId === undefined || region === undefined || regionOfCluster(clusterId) === region) return;
   const message = "The cluster is not in this region. Send one of the two.";
   throw new ProblemError("INVALID_FIELD", `region: ${message}`, { errors: [{ field: "region", message }] });

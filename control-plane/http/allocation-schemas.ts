@@ -13,6 +13,12 @@ import { maxFacts } from "../domain/selector.ts";
 import { isRegion, regionOfCluster } from "../domain/sharding.ts";
 import { maxPlaceChars } from "../objects/waiting-place.ts";
 
+/** Of a party. */
+export const partyId = z
+  .string()
+  .regex(/^[\w-]{22}$/, "Expected the id of a party.")
+  .openapi({ example: "fJ3r0n8zT1q2a5b6c7d8eQ" });
+
 /** A tag of a cluster. */
 export const tag = z.string().regex(/^[^\p{C}]{1,32}$/u, "Expected 1 to 32 printable characters.");
 
@@ -67,42 +73,60 @@ const latenciesSchema = few(
   example: { eu: 24.5, us: 130 },
 });
 
+const allocateFields = {
+  clusterId: z.string().min(1).max(64).optional().openapi({ example: "default.Zm9vYmFyYmF6cXV4MTIzNA" }),
+  region: z
+    .string()
+    .refine(isRegion, 'Expected 1 to 32 of a-z, 0-9 and inner "-".')
+    .optional()
+    .openapi({ example: "default" }),
+  fragment: fragmentName.optional(),
+  policy: z.enum(allocationPolicies).optional(),
+  latencies: latenciesSchema.optional(),
+  selector: selectorSchema.optional(),
+  avoid: z
+    .array(z.string().min(1).max(64))
+    .max(maxAvoidedClusters)
+    .optional()
+    .openapi({
+      description: `Clusters that could not be reached a moment ago, by id; at most ${maxAvoidedClusters}. They are given only where no other can be. Without effect where clusterId is given.`,
+      example: ["default.Zm9vYmFyYmF6cXV4MTIzNA"],
+    }),
+  explain: z.boolean().optional().openapi({ description: "For operators: say why each candidate won or lost." }),
+  wait: z.boolean().optional().openapi({ description: "Take a place in the waiting room where there is no seat now." }),
+  place: z
+    .string()
+    .max(maxPlaceChars)
+    .optional()
+    .openapi({ description: "`place` of the 202 before, when the request is repeated." }),
+  party: partyId
+    .optional()
+    .openapi({ description: "Claim the seat that is held for your party. Send it alone, without any other field." }),
+} satisfies Record<keyof AllocateRequest, z.ZodType>;
+
+const hasMeasurements = ({ policy, latencies = {} }: AllocateRequest) =>
+  policy !== "latency" || Object.keys(latencies).length > 0;
+const measurementsMissing = {
+  path: ["latencies"],
+  error: "Expected measurements, since the policy is latency.",
+};
+
 export const allocateSchema = z
-  .strictObject({
-    clusterId: z.string().min(1).max(64).optional().openapi({ example: "default.Zm9vYmFyYmF6cXV4MTIzNA" }),
-    region: z
-      .string()
-      .refine(isRegion, 'Expected 1 to 32 of a-z, 0-9 and inner "-".')
-      .optional()
-      .openapi({ example: "default" }),
-    fragment: fragmentName.optional(),
-    policy: z.enum(allocationPolicies).optional(),
-    latencies: latenciesSchema.optional(),
-    selector: selectorSchema.optional(),
-    avoid: z
-      .array(z.string().min(1).max(64))
-      .max(maxAvoidedClusters)
-      .optional()
-      .openapi({
-        description: `Clusters that could not be reached a moment ago, by id; at most ${maxAvoidedClusters}. They are given only where no other can be. Without effect where clusterId is given.`,
-        example: ["default.Zm9vYmFyYmF6cXV4MTIzNA"],
-      }),
-    explain: z.boolean().optional().openapi({ description: "For operators: say why each candidate won or lost." }),
-    wait: z
-      .boolean()
-      .optional()
-      .openapi({ description: "Take a place in the waiting room where there is no seat now." }),
-    place: z
-      .string()
-      .max(maxPlaceChars)
-      .optional()
-      .openapi({ description: "`place` of the 202 before, when the request is repeated." }),
-  } satisfies Record<keyof AllocateRequest, z.ZodType>)
-  .refine(({ policy, latencies = {} }) => policy !== "latency" || Object.keys(latencies).length > 0, {
-    path: ["latencies"],
-    error: "Expected measurements, since the policy is latency.",
+  .strictObject(allocateFields)
+  .refine(hasMeasurements, measurementsMissing)
+  .refine((request) => request.party === undefined || Object.keys(request).length === 1, {
+    path: ["party"],
+    error: "Expected no other field beside it: the party's seats are where its leader had them held.",
   })
   .openapi("AllocateRequest") satisfies z.ZodType<AllocateRequest>;
+
+const { explain: _, place: __, party: ___, ...partyFields } = allocateFields;
+
+/** What the leader of a party may ask for. */
+export const allocatePartySchema = z
+  .strictObject(partyFields)
+  .refine(hasMeasurements, measurementsMissing)
+  .openapi("AllocatePartyRequest") satisfies z.ZodType<AllocateRequest>;
 
 export const waitingSchema = z
   .object({

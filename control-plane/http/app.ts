@@ -10,6 +10,7 @@ import { addClusterRoutes } from "./clusters.ts";
 import { invalidFields } from "./field-errors.ts";
 import { limitBody, nameRequest, openToBrowsers, requireHttps, secureAnswer } from "./middleware.ts";
 import { addMetricsRoute } from "./metrics.ts";
+import { addPartyRoutes } from "./parties.ts";
 import { addPlayerRoutes } from "./players.ts";
 import { ProblemError, problemResponse } from "./problem.ts";
 import { addPublicRoutes } from "./public.ts";
@@ -26,6 +27,8 @@ const browserPaths = [
   "/v1/clusters",
   "/v1/allocate",
   "/v1/allocate/*",
+  "/v1/parties",
+  "/v1/parties/*",
   "/v1/admin/*",
   "/.well-known/*",
   "/openapi.json",
@@ -46,6 +49,7 @@ export function createApp(): OpenAPIHono<MasterHono> {
   addPlayerRoutes(app);
   addClusterRoutes(app);
   addAllocationRoutes(app);
+  addPartyRoutes(app);
   addAdminRoutes(app);
   addPublicRoutes(app);
   addMetricsRoute(app);

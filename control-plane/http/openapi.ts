@@ -20,6 +20,7 @@ export function describeApi(app: OpenAPIHono<MasterHono>, serverUrl: string): Ap
       },
       tags: [
         { name: "Players", description: "What a game client calls." },
+        { name: "Parties", description: "What players who want to be on one cluster together call." },
         { name: "Clusters", description: "What a cluster process calls." },
         { name: "Operators", description: "What operators call: every change is written to the audit log first." },
         { name: "Public", description: "What anybody may read." },

@@ -12,6 +12,8 @@ import {
   supersededBy,
 } from "../domain/operations.ts";
 import { askingOrder } from "../domain/shard-choice.ts";
+import type { LimitName } from "../domain/limits-policy.ts";
+import { type PartyMember, refuseParty } from "../domain/party.ts";
 import { toBase64Url } from "../domain/sharding.ts";
 import { createTicketClaims } from "../domain/ticket-claims.ts";
 import type { QueuePass } from "../domain/waiting-gate.ts";
@@ -33,7 +35,8 @@ import { AllocationAccount, type ExplainedSeat } from "./allocation-account.ts";
 import type { SeatAnswer } from "./seat-request.ts";
 import { shardsToAsk } from "./shard-directory.ts";
 import { currentSigningKey } from "./signing-key.ts";
-import { keyRing, registryShard, waitingRoom } from "./remote.ts";
+import type { PartyViewAnswer } from "./party.ts";
+import { keyRing, partyObject, registryShard, waitingRoom } from "./remote.ts";
 import { isPlace } from "./waiting-place.ts";
 import type { Departure } from "./waiting-room.ts";
 import { visitQueue } from "./waiting-visit.ts";
@@ -83,6 +86,7 @@ export class PlayerSession extends DurableObject<Env> {
   readonly #costs: PlayerCosts;
   #isKnown: boolean;
   #attempt: Attempt | undefined;
+  #enteringSinceMs: number | undefined;
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
@@ -212,6 +216,7 @@ export class PlayerSession extends DurableObject<Env> {
     order: AllocationOrder,
     attempt: Attempt,
   ): Promise<ExplainedSeat | { readonly ok: true; readonly waiting: Waiting }> {
+    if (order.request.party !== undefined) return this.#claimSeat(operation, order, order.request.party, attempt);
     // Who waits asks the queue, not the shards, unless one of them may have a seat for this operation already.
     if (operation.queue === undefined || operation.shard !== undefined) {
       const seat = await this.#reserve(operation, order, attempt);
@@ -237,6 +242,98 @@ export class PlayerSession extends DurableObject<Env> {
     if (seat.ok || seat.waitable !== true) return seat;
     // Somebody from another queue was quicker: the place is still the same.
     return this.#queueUp(operation, attempt, queue.name) ? { ok: true, waiting: visit.waiting } : takenOver();
+  }
+
+  /** The seat that is held for the player's party: the party says which, and the shard hands it over. */
+  async #claimSeat(
+    operation: Operation,
+    { playerId, request }: AllocationOrder,
+    partyId: string,
+    attempt: Attempt,
+  ): Promise<ExplainedSeat> {
+    if (this.#tables.party() !== partyId) return refuseParty("PARTY_NOT_FOUND");
+    const { reservationId, generation, key } = operation;
+    const told = partyObject(this.env, partyId).claim(playerId, reservationId);
+    const claim = await withDeadline(told, objectCallTimeoutMs, "the party");
+    if (!claim.ok) return claim;
+    if (this.#attempt !== attempt) return takenOver();
+    const { shard, holdId, clusterId } = claim;
+    this.#tables.setOperationShard(key, shard);
+    failpoint("party.claiming");
+    const { ticketLifetimeSeconds: lifetimeSeconds } = readMasterSettings(this.env);
+    const wish = { ...request, clusterId };
+    return withDeadline<SeatAnswer>(
+      registryShard(this.env, shard).reserve({
+        reservationId,
+        playerId,
+        generation,
+        lifetimeSeconds,
+        shard,
+        wish,
+        sparing: false,
+        holdId,
+      }),
+      objectCallTimeoutMs,
+      "a registry shard",
+    );
+  }
+
+  /** Makes a party that the player leads; the one that it leads already, if any. */
+  async createParty(member: PartyMember, size: number): Promise<PartyViewAnswer> {
+    return this.#enterParty(member, undefined, async (id) => {
+      const party = partyObject(this.env, id);
+      return withDeadline(party.create(id, member, size), objectCallTimeoutMs, "the party");
+    });
+  }
+
+  /** Joins a party. The route has checked the code. */
+  async joinParty(member: PartyMember, id: string): Promise<PartyViewAnswer> {
+    return this.#enterParty(member, id, async () =>
+      withDeadline(partyObject(this.env, id).join(member), objectCallTimeoutMs, "the party"),
+    );
+  }
+
+  /** An account is in one party: which one is noted before that one is asked. */
+  async #enterParty(
+    member: PartyMember,
+    wanted: string | undefined,
+    enter: (id: string) => Promise<PartyViewAnswer>,
+  ): Promise<PartyViewAnswer> {
+    this.#makeKnown();
+    const nowMs = Date.now();
+    if (nowMs - (this.#enteringSinceMs ?? 0) < attemptTimeoutMs) {
+      return refuse("PARTY_BUSY", "This player enters a party right now. Repeat the request.", 1);
+    }
+    this.#enteringSinceMs = nowMs;
+    try {
+      const cost = this.#costs.spend(["partiesPerHour"], readLimits(this.env), nowMs);
+      if (!cost.allowed) {
+        return refuse("RATE_LIMITED", "Too many parties. Wait before the next one.", cost.retryAfterSeconds);
+      }
+      const current = this.#tables.party();
+      if (current !== undefined && current !== wanted) {
+        const asked = partyObject(this.env, current).view(member.playerId);
+        const known = await withDeadline(asked, objectCallTimeoutMs, "the party");
+        // The answer to the call that made it was lost.
+        if (known.ok && wanted === undefined && known.view.leaderId === member.playerId) return known;
+        if (known.ok) return refuse("IN_ANOTHER_PARTY", `You are in the party ${current}. Leave it first.`);
+      }
+      const id = wanted ?? toBase64Url(crypto.getRandomValues(new Uint8Array(16)));
+      this.#tables.setParty(id);
+      failpoint("party.noted");
+      return await enter(id);
+    } finally {
+      this.#enteringSinceMs = undefined;
+    }
+  }
+
+  /** Whether a call about a party may go on: it is the player's, and the player may make more such calls. */
+  useParty(id: string, costs: readonly LimitName[]): { readonly ok: true } | Refusal {
+    if (!this.#isKnown || this.#tables.party() !== id) return refuseParty("PARTY_NOT_FOUND");
+    if (costs.length === 0) return { ok: true };
+    const cost = this.#costs.spend(costs, readLimits(this.env), Date.now());
+    if (cost.allowed) return { ok: true };
+    return refuse("RATE_LIMITED", "Too many allocations. Wait before the next one.", cost.retryAfterSeconds);
   }
 
   /** Notes that no shard has a seat for the operation, and where it waits. */
@@ -334,7 +431,7 @@ export class PlayerSession extends DurableObject<Env> {
     });
     failpoint("allocate.committed");
     await this.#schedule();
-    if (this.#outbox.nextDueAtMs() !== undefined) this.ctx.waitUntil(this.#outbox.deliverDue());
+    if (this.#outbox.nextDueAtMs() !== undefined) this.ctx.waitUntil(this.#send());
     return { ok: true, answer };
   }
 
@@ -352,7 +449,7 @@ export class PlayerSession extends DurableObject<Env> {
         this.#leaveQueue(operation, playerId);
       });
       await this.#schedule();
-      this.ctx.waitUntil(this.#outbox.deliverDue());
+      this.ctx.waitUntil(this.#send());
     }
     return { ok: true };
   }
@@ -383,7 +480,7 @@ export class PlayerSession extends DurableObject<Env> {
       if (fence !== undefined) this.#outbox.put(fence.shard, { ...fence, playerId });
     });
     await this.#schedule();
-    if (fence !== undefined) this.ctx.waitUntil(this.#outbox.deliverDue());
+    if (fence !== undefined) this.ctx.waitUntil(this.#send());
     return true;
   }
 
@@ -409,11 +506,15 @@ export class PlayerSession extends DurableObject<Env> {
     const tables = this.#tables;
     try {
       tables.deleteOperations(forgettableOperations(tables.operations(), Date.now()));
-      await this.#outbox.deliverDue();
-      await this.#schedule();
+      await this.#send();
     } catch (error) {
       await retryAlarm(this.ctx.storage, error);
     }
+  }
+
+  async #send(): Promise<void> {
+    await this.#outbox.deliverDue();
+    await this.#schedule();
   }
 
   async #schedule(): Promise<void> {

@@ -38,6 +38,8 @@ export const playerMigrations: readonly string[] = [
   outboxSourceSchema,
   // The queue of the waiting room to which an operation has been.
   "ALTER TABLE operations ADD COLUMN queue TEXT;",
+  // The party that the player is, or was last, in.
+  "ALTER TABLE session ADD COLUMN party TEXT;",
 ];
 
 interface SummaryRow extends Record<string, SqlStorageValue> {
@@ -160,6 +162,14 @@ export class PlayerTables {
     const generation = nextSessionGeneration(this.generation());
     this.#sql.exec("UPDATE session SET generation = ?", generation);
     return generation;
+  }
+
+  party(): string | undefined {
+    return this.#sql.exec<{ party: string | null }>("SELECT party FROM session").one().party ?? undefined;
+  }
+
+  setParty(id: string): void {
+    this.#sql.exec("UPDATE session SET party = ?", id);
   }
 
   authority(): Authority | undefined {

@@ -13,6 +13,7 @@ import { ClusterCandidates } from "./cluster-candidates.ts";
 import type { AllocatedCluster, SeatAnswer, SeatRequest } from "./seat-request.ts";
 import { refuse, type Refusal } from "./refusal.ts";
 import type { RegistryLeases } from "./registry-leases.ts";
+import { RegistryParties } from "./registry-parties.ts";
 import { joinRateOf, RegistryQueues } from "./registry-queues.ts";
 import type { ClusterRow } from "./registry-rows.ts";
 import type { ShardParts } from "./shard-parts.ts";
@@ -22,6 +23,7 @@ const maxPendingJoins = 2 * maxUnbackedJoins;
 
 /** Gives seats and takes them back. Each method is one step without a wait in it, so no two can interleave. */
 export class RegistrySeats {
+  readonly parties: RegistryParties;
   readonly #parts: ShardParts;
   readonly #leases: RegistryLeases;
   readonly #queues: RegistryQueues;
@@ -36,6 +38,7 @@ export class RegistrySeats {
     this.#leases = leases;
     this.#queues = new RegistryQueues(parts);
     this.#candidates = new ClusterCandidates(parts, leases, this.#queues);
+    this.parties = new RegistryParties(parts, leases, this.#candidates);
   }
 
   /** The seat that the operation has, or a new one. Asking again gives the same. */
@@ -47,7 +50,18 @@ export class RegistrySeats {
     const holder = held === undefined ? undefined : tables.cluster(held.clusterId);
     if (holder !== undefined) return this.#seatAt(holder, [], request, nowMs);
     const { clusterId } = request.wish;
+    if (request.holdId !== undefined) return this.#claim(clusterId ?? "", request, nowMs);
     return clusterId === undefined ? this.#reserveAnywhere(request, nowMs) : this.#reserveAt(clusterId, request, nowMs);
+  }
+
+  /** A member of a party takes over the seat that is held for it. Only a seat that there is: none is made. */
+  #claim(clusterId: string, request: SeatRequest, nowMs: number): SeatAnswer {
+    const { tables } = this.#parts;
+    const row = tables.cluster(clusterId);
+    if (row !== undefined && row.state !== "gone" && tables.seat(clusterId, request.playerId) !== undefined) {
+      return this.#seatAt(row, [], request, nowMs);
+    }
+    return refuse("PARTY_HOLD_ENDED", "The seat is not held any more. Have the leader of the party allocate again.");
   }
 
   #reserveAt(clusterId: string, request: SeatRequest, nowMs: number): SeatAnswer {

@@ -39,6 +39,7 @@ import { ReachTables } from "./reach-tables.ts";
 import { RegistryLeases } from "./registry-leases.ts";
 import { type ClusterRow, registryMigrations } from "./registry-rows.ts";
 import { RegistryReach } from "./registry-reach.ts";
+import type { HoldAnswer, HoldRequest } from "./registry-parties.ts";
 import { RegistrySeats } from "./registry-seats.ts";
 import { RegistrationTables } from "./registration-tables.ts";
 import { RegistryTables } from "./registry-tables.ts";
@@ -222,6 +223,16 @@ export class RegistryShard extends DurableObject<Env> {
   /** A queue of the waiting room says that it waits for seats of this shard; where there are some now. */
   attend(gate: QueueGate, withLargest: boolean): CapacityNote {
     return this.#seats.attend(gate, withLargest, Date.now());
+  }
+
+  /** Holds seats for all members of a party, or none. */
+  hold(request: HoldRequest): HoldAnswer {
+    return this.#seats.parties.hold(request, Date.now());
+  }
+
+  /** Gives back what is still held for these members of a party, or for all. */
+  release(holdId: string, playerIds?: readonly string[]): void {
+    this.#seats.parties.release(holdId, playerIds);
   }
 
   withdraw(reservationId: string): void {

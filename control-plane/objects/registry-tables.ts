@@ -250,6 +250,16 @@ export class RegistryTables {
       .toArray();
   }
 
+  /** Who has a seat under a reservation: of a party's, several. */
+  holdersOf(reservationId: string): { clusterId: string; playerId: string }[] {
+    return this.#sql
+      .exec<{ clusterId: string; playerId: string }>(
+        "SELECT cluster_id AS clusterId, player_id AS playerId FROM seats WHERE hold_reservation = ? ORDER BY player_id",
+        reservationId,
+      )
+      .toArray();
+  }
+
   seatsOf(clusterId: string): Seat[] {
     return this.#sql.exec<SeatRow>("SELECT * FROM seats WHERE cluster_id = ?", clusterId).toArray().map(seatFromRow);
   }

@@ -3,6 +3,7 @@ import type { ClusterKeyRecord } from "./cluster-key-record.ts";
 import type { ClusterOrderBook } from "./cluster-order-book.ts";
 import type { EventHub } from "./event-hub.ts";
 import type { KeyRing } from "./key-ring.ts";
+import type { Party } from "./party.ts";
 import type { PlayerSession } from "./player-session.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
 import type { RecordKeeper } from "./record-keeper.ts";
@@ -24,6 +25,8 @@ type RemoteShard = Remote<
   | "displace"
   | "reserve"
   | "attend"
+  | "hold"
+  | "release"
   | "withdraw"
   | "fence"
   | "listing"
@@ -42,7 +45,10 @@ type RemoteShard = Remote<
   | "summary"
 > & { readonly fetch: (address: string, init: RequestInit) => Promise<Response> };
 
-type RemoteSession = Remote<PlayerSession, "allocate" | "cancel" | "ticketUsed" | "exportData" | "erase" | "inspect">;
+type RemoteSession = Remote<
+  PlayerSession,
+  "allocate" | "cancel" | "ticketUsed" | "exportData" | "erase" | "inspect" | "createParty" | "joinParty" | "useParty"
+>;
 
 type RemoteRing = Remote<KeyRing, "signingKey" | "publishedKeys">;
 
@@ -82,6 +88,14 @@ function recordKeeperName(number: number): string {
 /** The map of a world. */
 export function worldMap(env: Env, name: string): Remote<WorldMap, "announce" | "withdraw" | "assign" | "map"> {
   return env.WORLD_MAP.getByName(name);
+}
+
+/** A party, by its id. Ids that come from outside are checked before: each name that is asked becomes an object. */
+export function partyObject(
+  env: Env,
+  id: string,
+): Remote<Party, "create" | "holds" | "view" | "join" | "leave" | "disband" | "giveUp" | "allocate" | "claim"> {
+  return env.PARTY.getByName(id);
 }
 
 /** The waiting room of one queue, by its name. */

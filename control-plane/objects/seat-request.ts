@@ -16,6 +16,8 @@ export interface SeatRequest {
   readonly wish: AllocateRequest;
   /** Whether clusters that the player wants avoided are out of the question, since another shard may have others. */
   readonly sparing: boolean;
+  /** The hold of a party under which the player has a seat already, on the cluster that `wish` names. */
+  readonly holdId?: string | undefined;
   /** The waiting room says that it is this player's turn. */
   readonly pass?: QueuePass | undefined;
 }

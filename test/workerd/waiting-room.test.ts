@@ -3,87 +3,23 @@ import { abortAllDurableObjects, evictAllDurableObjects, runInDurableObject } fr
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { queueOf } from "../../control-plane/domain/waiting-queue.ts";
 import type { WaitingRoom } from "../../control-plane/worker.ts";
-import type { AllocateRequest, Allocation, PlayerSessionTokens, SeatRef, Waiting } from "../../protocol/index.ts";
+import type { PlayerSessionTokens, Waiting } from "../../protocol/index.ts";
 import {
   assertionOf,
   enrolledKey,
   registration,
   requestRegistration,
-  seatOf,
   startCluster,
   startOn,
-  type TestCluster,
   testShards,
 } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
+import { fill, type Guest, join, leave, newWaiter, Waiter } from "./support/waiting.ts";
 
 afterEach(() => {
   vi.useRealTimers();
 });
-
-/** A player who waits: the same request under the same key, again and again. */
-class Waiter {
-  readonly player: PlayerSessionTokens;
-  readonly request: AllocateRequest;
-  readonly key = crypto.randomUUID();
-  waiting: Waiting | undefined;
-
-  constructor(player: PlayerSessionTokens, request: AllocateRequest) {
-    this.player = player;
-    this.request = { wait: true, ...request };
-  }
-
-  /** Asks once: the ticket, or `undefined` for a place. */
-  async ask(): Promise<Allocation | undefined> {
-    const place = this.waiting === undefined ? {} : { place: this.waiting.place };
-    const response = await requestAllocation(this.player, { ...this.request, ...place }, this.key);
-    if (response.status === 200) return response.json<Allocation>();
-    this.waiting = await expectJson<Waiting>(response, 202);
-    return undefined;
-  }
-
-  /** Asks until it has a ticket. */
-  async served(): Promise<Allocation> {
-    return vi.waitUntil(() => this.ask(), { timeout: 15_000, interval: 200 });
-  }
-}
-
-async function newWaiter(request: AllocateRequest): Promise<Waiter> {
-  const waiter = new Waiter(await logIn(), request);
-  expect(await waiter.ask()).toBeUndefined();
-  return waiter;
-}
-
-interface Guest {
-  readonly player: PlayerSessionTokens;
-  readonly allocation: Allocation;
-}
-
-/** Fills the cluster; who is in. */
-async function fill(cluster: TestCluster, count = cluster.details.capacity): Promise<Guest[]> {
-  const guests: Guest[] = [];
-  for (let index = 0; index < count; index += 1) {
-    const player = await logIn();
-    guests.push({ player, allocation: await allocate(player, { clusterId: cluster.id }) });
-  }
-  return guests;
-}
-
-function seatsOf(guests: readonly Guest[]): SeatRef[] {
-  return guests.map(({ player, allocation }) => seatOf(player.player, allocation.ticket));
-}
-
-/** The guests are in the game. */
-async function join(cluster: TestCluster, guests: readonly Guest[]): Promise<void> {
-  await cluster.report({ players: guests.length, joined: seatsOf(guests) });
-}
-
-/** The guests join and leave: their seats are free. */
-async function leave(cluster: TestCluster, guests: readonly Guest[]): Promise<void> {
-  await join(cluster, guests);
-  await cluster.report({ players: 0, left: seatsOf(guests) });
-}
 
 describe("a crowd that waits", () => {
   let players: readonly PlayerSessionTokens[];

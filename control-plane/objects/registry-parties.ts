@@ -1,0 +1,128 @@
+import type { AllocateRequest } from "../../protocol/index.ts";
+import { nextJoinAtMs } from "../domain/join-rate.ts";
+import { holdForParty } from "../domain/party-seats.ts";
+import { freePlaces, isVacant, withdrawHold } from "../domain/seats.ts";
+import type { QueuePass } from "../domain/waiting-gate.ts";
+import { failpoint } from "../failpoint.ts";
+import type { ClusterCandidates } from "./cluster-candidates.ts";
+import { refuse, type Refusal } from "./refusal.ts";
+import type { RegistryLeases } from "./registry-leases.ts";
+import { joinRateOf } from "./registry-queues.ts";
+import type { ClusterRow } from "./registry-rows.ts";
+import type { ShardParts } from "./shard-parts.ts";
+
+/** Seats for all members of a party at once. */
+export interface HoldRequest {
+  /** Names the hold: asking again for the same one gives the same seats. */
+  readonly holdId: string;
+  readonly playerIds: readonly string[];
+  /** Until when the seats are held, in ms. */
+  readonly untilMs: number;
+  readonly wish: AllocateRequest;
+  readonly pass?: QueuePass | undefined;
+}
+
+export type HoldAnswer =
+  | {
+      readonly ok: true;
+      readonly clusterId: string;
+      readonly clusterName: string;
+      readonly playerIds: readonly string[];
+    }
+  | Refusal;
+
+/** Holds seats for parties: for all of its members on one cluster, in one step, or for none. */
+export class RegistryParties {
+  readonly #parts: ShardParts;
+  readonly #leases: RegistryLeases;
+  readonly #candidates: ClusterCandidates;
+
+  constructor(parts: ShardParts, leases: RegistryLeases, candidates: ClusterCandidates) {
+    this.#parts = parts;
+    this.#leases = leases;
+    this.#candidates = candidates;
+  }
+
+  hold(request: HoldRequest, nowMs: number): HoldAnswer {
+    const held = this.#parts.tables.holdersOf(request.holdId);
+    const [first] = held;
+    const row = first === undefined ? undefined : this.#parts.tables.cluster(first.clusterId);
+    if (row !== undefined)
+      return seatsHeld(
+        row,
+        held.map(({ playerId }) => playerId),
+      );
+    const { clusterId } = request.wish;
+    return clusterId === undefined ? this.#holdAnywhere(request, nowMs) : this.#holdAt(clusterId, request, nowMs);
+  }
+
+  #holdAnywhere(request: HoldRequest, nowMs: number): HoldAnswer {
+    const { wish, pass, playerIds } = request;
+    const { row } = this.#candidates.pick(wish, { pass, places: playerIds.length }, nowMs);
+    if (row !== undefined) return this.#take(row, request, nowMs);
+    const detail = `No cluster has room for ${playerIds.length} now. Try again shortly.`;
+    return { ...refuse("NO_CLUSTER_AVAILABLE", detail, 5), waitable: true };
+  }
+
+  #holdAt(clusterId: string, request: HoldRequest, nowMs: number): HoldAnswer {
+    const row = this.#parts.tables.cluster(clusterId);
+    if (row === undefined || row.state === "gone") {
+      return refuse(
+        "CLUSTER_NOT_FOUND",
+        `There is no cluster ${clusterId}. GET /v1/clusters lists those that there are.`,
+      );
+    }
+    const why = this.#candidates.refusalOf(row, request.wish, nowMs);
+    if (why !== undefined)
+      return refuse("NO_CLUSTER_AVAILABLE", `The cluster ${clusterId} ${why}. Choose another one.`, 5);
+    if (this.#candidates.withheld(row, { pass: request.pass }, nowMs) === undefined)
+      return this.#take(row, request, nowMs);
+    const detail = `The cluster ${clusterId} has others waiting, or takes no more for a moment. Try again shortly.`;
+    return { ...refuse("CLUSTER_FULL", detail, 2), waitable: true };
+  }
+
+  #take(row: ClusterRow, { holdId, playerIds, untilMs }: HoldRequest, nowMs: number): HoldAnswer {
+    const { storage, tables } = this.#parts;
+    const { cluster_id: clusterId } = row;
+    const before = playerIds.map((playerId) => ({ playerId, seat: tables.seat(clusterId, playerId) }));
+    const added = before.filter(({ seat }) => seat === undefined).length;
+    if (freePlaces(row) < added) {
+      const detail = `The cluster ${clusterId} has no room for ${added} more. Choose another one, or try again shortly.`;
+      return { ...refuse("CLUSTER_FULL", detail, 5), waitable: true };
+    }
+    storage.transactionSync(() => {
+      for (const { playerId, seat } of before)
+        tables.putSeat(clusterId, holdForParty(seat, { holdId, playerId, untilMs }));
+      if (added === 0) return;
+      tables.addOccupancy(clusterId, added, 0);
+      const rate = joinRateOf(row);
+      if (rate !== undefined) tables.setNextJoin(clusterId, nextJoinAtMs(rate, added, nowMs));
+    });
+    failpoint("party.reserved");
+    return seatsHeld(row, playerIds);
+  }
+
+  /** Gives back the seats that are still held: of these players, or all. No ticket was made for them. */
+  release(holdId: string, playerIds?: readonly string[]): void {
+    const { storage, tables } = this.#parts;
+    storage.transactionSync(() => {
+      for (const { clusterId, playerId } of tables.holdersOf(holdId)) {
+        if (playerIds !== undefined && !playerIds.includes(playerId)) continue;
+        const row = tables.cluster(clusterId);
+        const seat = tables.seat(clusterId, playerId);
+        if (row === undefined || seat === undefined) continue;
+        const after = withdrawHold(seat, holdId);
+        if (!isVacant(after, this.#leases.accountedAtMs(row, false))) {
+          tables.putSeat(clusterId, after);
+          continue;
+        }
+        tables.deleteSeat(clusterId, playerId);
+        tables.addOccupancy(clusterId, -1, 0);
+      }
+    });
+  }
+}
+
+function seatsHeld(row: ClusterRow, playerIds: readonly string[]): HoldAnswer {
+  return { ok: true, clusterId: row.cluster_id, clusterName: row.name, playerIds };
+}

@@ -1,0 +1,346 @@
+import { env } from "cloudflare:workers";
+import {
+  abortAllDurableObjects,
+  evictAllDurableObjects,
+  runDurableObjectAlarm,
+  runInDurableObject,
+} from "cloudflare:test";
+import { decodeJwt } from "jose";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { shardOfCluster, parseShardMap } from "../../control-plane/domain/sharding.ts";
+import type { PartyView, Waiting } from "../../protocol/index.ts";
+import { seatOf, startCluster, startOn, type TestCluster, testShards } from "./support/clusters.ts";
+import { call, expectJson, expectProblem } from "./support/master.ts";
+import { requestJoin, requestParty, startParty, TestParty } from "./support/parties.ts";
+import { allocate, logIn, requestAllocation } from "./support/players.ts";
+import { fill, leave, newWaiter } from "./support/waiting.ts";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+async function seatsOf(cluster: TestCluster): Promise<{ seats: number; rows: number }> {
+  const map = parseShardMap(env.SHARDS);
+  const shard = map === undefined ? undefined : shardOfCluster(map, cluster.id);
+  if (shard === undefined) throw new Error("a cluster has a shard");
+  return runInDurableObject(env.REGISTRY_SHARD.getByName(shard), (_, { storage }) => {
+    const { seats } = storage.sql
+      .exec<{ seats: number }>("SELECT seats FROM clusters WHERE cluster_id = ?", cluster.id)
+      .one();
+    const { rows } = storage.sql
+      .exec<{ rows: number }>("SELECT count(*) AS rows FROM seats WHERE cluster_id = ?", cluster.id)
+      .one();
+    return { seats, rows };
+  });
+}
+
+/** Lets the time of the party's hold run out. */
+async function endHold(party: TestParty): Promise<void> {
+  vi.setSystemTime(Date.now() + 76_000);
+  await runDurableObjectAlarm(env.PARTY.getByName(party.view.id));
+}
+
+describe("a party", () => {
+  it("[PARTY-1] [PARTY-3] gets one seat for each member on one cluster, and each claims a ticket of their own", async () => {
+    const tags = ["party-together"];
+    await Promise.all(testShards.map((shard) => startOn(shard, { capacity: 2, tags })));
+    const large = await startOn("eu.1", { capacity: 5, tags });
+    const party = await startParty(4);
+    const key = crypto.randomUUID();
+    const held = await party.hold({ selector: { tags } }, key);
+    expect(held.cluster.id).toBe(large.id);
+    expect(held.members.toSorted()).toEqual(party.members.map(({ player }) => player.id).toSorted());
+    expect(await party.hold({ selector: { tags } }, key)).toEqual(held);
+    expect(await seatsOf(large)).toEqual({ seats: 4, rows: 4 });
+    const keys = party.members.map(() => crypto.randomUUID());
+    const tickets = await Promise.all(party.members.map((member, index) => party.claim(member, keys[index])));
+    for (const [index, member] of party.members.entries()) {
+      expect(tickets[index]?.cluster.id).toBe(large.id);
+      expect(decodeJwt(tickets[index]?.ticket ?? "").sub).toBe(member.player.id);
+      expect(await party.claim(member, keys[index])).toEqual(tickets[index]);
+    }
+    expect(await seatsOf(large)).toEqual({ seats: 4, rows: 4 });
+    expect((await party.show()).members.every(({ claimed }) => claimed)).toBe(true);
+    // Another key is another ticket for the same seat.
+    const again = await party.claim(party.leader);
+    expect(again.ticket).not.toBe(tickets[0]?.ticket);
+    await allocate(await logIn(), { clusterId: large.id });
+    await expectProblem(await requestAllocation(await logIn(), { clusterId: large.id }), "CLUSTER_FULL");
+    const seats = party.members.map(({ player }, index) =>
+      seatOf(player, index === 0 ? again.ticket : (tickets[index]?.ticket ?? "")),
+    );
+    await large.report({ full: true, players: 4, joined: seats });
+    await large.report({ players: 0, left: seats });
+    // Beside the newcomer's: the leader's other ticket could still join.
+    expect((await seatsOf(large)).seats).toBe(2);
+  });
+
+  it("[PARTY-3] gets all or none, however many ask at once", async () => {
+    const clusters = await Promise.all([0, 1].map(() => startCluster({ capacity: 5, tags: ["party-crowd"] })));
+    const parties = await Promise.all(Array.from({ length: 6 }, () => startParty(2)));
+    const request = { selector: { tags: ["party-crowd"] } };
+    const answers = await Promise.all(parties.map((party) => party.requestHold(request)));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(4);
+    for (const answer of answers.filter(({ status }) => status !== 200)) {
+      await expectProblem(answer, "NO_CLUSTER_AVAILABLE");
+    }
+    for (const cluster of clusters) expect(await seatsOf(cluster)).toEqual({ seats: 4, rows: 4 });
+  });
+
+  it("[PARTY-5] loses all seats that nobody claimed at once, and can be allocated again", async () => {
+    const cluster = await startCluster({ capacity: 3 });
+    const party = await startParty(3);
+    await party.hold({ clusterId: cluster.id });
+    const { ticket } = await party.claim(party.member(1));
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    await cluster.report({ full: true, players: 1, joined: [seatOf(party.member(1).player, ticket)] });
+    vi.setSystemTime(Date.now() + 60_001);
+    await expectProblem(await party.requestClaim(party.leader), "PARTY_HOLD_ENDED");
+    expect((await seatsOf(cluster)).seats).toBe(3);
+    await endHold(party);
+    await vi.waitFor(async () => expect(await seatsOf(cluster)).toEqual({ seats: 1, rows: 1 }), 5_000);
+    await expectProblem(await party.requestClaim(party.leader), "PARTY_NOT_READY");
+    expect((await party.show()).state).toBe("open");
+    await cluster.report({ players: 1 });
+    // The one who is in the game has a seat already.
+    await party.hold({ clusterId: cluster.id });
+    expect((await seatsOf(cluster)).seats).toBe(3);
+  });
+
+  it.each(Object.entries({ evicted: evictAllDurableObjects, aborted: abortAllDurableObjects }))(
+    "[PARTY-3] outlives that all objects are %s",
+    async (_, lose) => {
+      const cluster = await startCluster({ capacity: 2 });
+      const party = await startParty(2);
+      await lose();
+      const key = crypto.randomUUID();
+      const held = await party.hold({ clusterId: cluster.id }, key);
+      await lose();
+      expect(await party.hold({ clusterId: cluster.id }, key)).toEqual(held);
+      const claimKey = crypto.randomUUID();
+      const ticket = await party.claim(party.leader, claimKey);
+      await lose();
+      expect(await party.claim(party.leader, claimKey)).toEqual(ticket);
+      await party.claim(party.member(1));
+      expect(await seatsOf(cluster)).toEqual({ seats: 2, rows: 2 });
+    },
+    60_000,
+  );
+});
+
+describe("members", () => {
+  it("[PARTY-2] join by the code, once, and are in one party at a time", async () => {
+    const party = await startParty(2, { size: 3 });
+    expect(await expectJson<PartyView>(await requestParty(party.leader), 200)).toEqual(await party.show());
+    const player = await logIn();
+    await expectProblem(await requestJoin(player, { ...party.view, code: "A".repeat(16) }), "PARTY_NOT_FOUND");
+    await expectProblem(await requestJoin(player, { ...party.view, id: "A".repeat(22) }), "PARTY_NOT_FOUND");
+    await expectJson(await requestJoin(player, party.view), 200);
+    await expectJson(await requestJoin(player, party.view), 200);
+    expect((await party.show(player)).members.map(({ playerId }) => playerId)).toEqual([
+      ...party.members.map((member) => member.player.id),
+      player.player.id,
+    ]);
+    await expectProblem(await requestJoin(await logIn(), party.view), "PARTY_FULL");
+    const other = await startParty(1);
+    await expectProblem(await requestJoin(player, other.view), "IN_ANOTHER_PARTY");
+    await expectProblem(await requestParty(player), "IN_ANOTHER_PARTY");
+    expect((await party.remove(player, player)).status).toBe(204);
+    expect((await party.remove(player, player)).status).toBe(204);
+    await expectJson(await requestJoin(player, other.view), 200);
+  });
+
+  it("[PARTY-2] who join several parties at once end up in one", async () => {
+    const parties = await Promise.all(Array.from({ length: 3 }, () => startParty(1)));
+    const player = await logIn();
+    await Promise.all(parties.map((party) => requestJoin(player, party.view)));
+    const views = await Promise.all(parties.map((party) => party.show()));
+    expect(views.filter(({ members }) => members.some(({ playerId }) => playerId === player.player.id))).toHaveLength(
+      1,
+    );
+  });
+
+  it("[PARTY-4] who leave or are sent away lose their seat, unless they have claimed it", async () => {
+    const cluster = await startCluster({ capacity: 4 });
+    const party = await startParty(4);
+    await party.hold({ clusterId: cluster.id });
+    await party.claim(party.member(1));
+    await expectProblem(await party.remove(party.member(1), party.leader), "PARTY_BUSY");
+    await expectProblem(await party.remove(party.member(2), party.member(3)), "PARTY_LEADER_ONLY");
+    expect((await party.remove(party.member(2), party.leader)).status).toBe(204);
+    expect((await party.remove(party.member(3), party.member(3))).status).toBe(204);
+    for (const index of [2, 3]) {
+      await expectProblem(await party.requestClaim(party.member(index)), "PARTY_NOT_FOUND");
+    }
+    await vi.waitFor(async () => expect(await seatsOf(cluster)).toEqual({ seats: 2, rows: 2 }), 5_000);
+    await expectProblem(await requestJoin(party.member(3), party.view), "PARTY_BUSY");
+    await expectProblem(await requestJoin(party.member(2), party.view), "PARTY_NOT_FOUND");
+  });
+
+  it("[PARTY-2] are led by the next one when their leader leaves, until nobody is left", async () => {
+    const party = await startParty(2);
+    expect((await party.remove(party.leader, party.leader)).status).toBe(204);
+    expect((await party.show(party.member(1))).leaderId).toBe(party.member(1).player.id);
+    expect((await party.remove(party.member(1), party.member(1))).status).toBe(204);
+    await expectProblem(await call("GET", party.path, { token: party.member(1).accessToken }), "PARTY_NOT_FOUND");
+    await expectProblem(await requestJoin(await logIn(), party.view), "PARTY_NOT_FOUND");
+  });
+
+  it("[PARTY-2] are free when their party is disbanded, or nothing has happened in it for half an hour", async () => {
+    const [ended, old] = [await startParty(2), await startParty(2)];
+    await expectProblem(await call("DELETE", ended.path, { token: ended.member(1).accessToken }), "PARTY_LEADER_ONLY");
+    expect((await call("DELETE", ended.path, { token: ended.leader.accessToken })).status).toBe(204);
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 1_800_000 - 60_000 });
+    await expectJson(await call("GET", old.path, { token: old.leader.accessToken }), 200);
+    vi.setSystemTime(Date.now() + 120_000);
+    for (const party of [ended, old]) {
+      await expectJson(await requestParty(party.member(1)), 200);
+      await expectProblem(await call("GET", party.path, { token: party.leader.accessToken }), "PARTY_NOT_FOUND");
+    }
+  });
+});
+
+describe("a stranger", () => {
+  it("[PARTY-4] [SEC-52] can do nothing with a party, and a member only what is a member's", async () => {
+    const cluster = await startCluster({ capacity: 9 });
+    const party = await startParty(2);
+    const stranger = await logIn();
+    await startParty(1).then(({ view }) => requestJoin(stranger, view));
+    const token = stranger.accessToken;
+    await expectProblem(await party.requestHold({ clusterId: cluster.id }, undefined, stranger), "PARTY_NOT_FOUND");
+    await expectProblem(await call("GET", party.path, { token }), "PARTY_NOT_FOUND");
+    await expectProblem(await call("DELETE", party.path, { token }), "PARTY_NOT_FOUND");
+    await expectProblem(await party.remove(party.leader, stranger), "PARTY_NOT_FOUND");
+    await expectProblem(await party.requestHold({}, undefined, party.member(1)), "PARTY_LEADER_ONLY");
+    await party.hold({ clusterId: cluster.id });
+    await expectProblem(await party.requestClaim(stranger), "PARTY_NOT_FOUND");
+    expect((await seatsOf(cluster)).rows).toBe(2);
+  });
+
+  it.each([
+    ["party", { party: "short" }],
+    ["party", { party: "A".repeat(22), region: "eu" }],
+    ["party", { party: "A".repeat(22), wait: true }],
+  ])("[PARTY-3] names %s in a claim", async (field, body) => {
+    const problem = await expectProblem(await requestAllocation(await logIn(), body), "INVALID_FIELD");
+    expect(problem.errors?.map((error) => error.field)).toContain(field);
+  });
+
+  it.each([
+    ["size", { size: 17 }],
+    ["size", { size: 0 }],
+    ["members", { members: ["somebody"] }],
+  ])("[PARTY-1] names %s in a party", async (field, body) => {
+    const { accessToken } = await logIn();
+    const problem = await expectProblem(
+      await call("POST", "/v1/parties", { token: accessToken, body }),
+      "INVALID_FIELD",
+    );
+    expect(problem.errors?.map((error) => error.field)).toContain(field);
+  });
+
+  it("[SEC-36] who makes party after party is stopped", async () => {
+    const player = await logIn();
+    const answers: Response[] = [];
+    for (let index = 0; index < 61; index += 1) answers.push(await requestParty(player));
+    expect(answers.slice(0, 60).every(({ status }) => status === 200)).toBe(true);
+    await expectProblem(answers[60] ?? new Response(), "RATE_LIMITED");
+  });
+});
+
+describe("the leader's key", () => {
+  it("[PARTY-3] stands for one request, and gives way to another when it is given up", async () => {
+    const cluster = await startCluster({ capacity: 2 });
+    const party = await startParty(2);
+    const key = crypto.randomUUID();
+    await party.hold({ clusterId: cluster.id }, key);
+    await expectProblem(await party.requestHold({ region: "eu" }, key), "IDEMPOTENCY_KEY_REUSED");
+    await expectProblem(await party.requestHold({ clusterId: cluster.id }), "PARTY_BUSY");
+    await expectProblem(await party.requestHold({}, "short"), "IDEMPOTENCY_KEY_REQUIRED");
+    for (let index = 0; index < 2; index += 1) {
+      const given = await call("DELETE", `${party.path}/allocate`, { token: party.leader.accessToken });
+      expect(given.status).toBe(204);
+    }
+    await vi.waitFor(async () => expect(await seatsOf(cluster)).toEqual({ seats: 0, rows: 0 }), 5_000);
+    await party.hold({ clusterId: cluster.id });
+    await party.claim(party.member(1));
+    const late = await call("DELETE", `${party.path}/allocate`, { token: party.leader.accessToken });
+    await expectProblem(late, "PARTY_BUSY");
+  });
+});
+
+describe("a party that waits", () => {
+  it("[WAIT-9] [PARTY-6] is served whole, in its turn, and holds nobody up for whom there is room elsewhere", async () => {
+    const cluster = await startCluster({ capacity: 3 });
+    const clusterId = cluster.id;
+    const guests = await fill(cluster);
+    const party = await startParty(2);
+    const key = crypto.randomUUID();
+    const wish = { clusterId, wait: true };
+    const ask = async () => party.requestHold(wish, key);
+    const waiting = await expectJson<Waiting>(await ask(), 202);
+    expect(waiting.position).toBe(1);
+    expect((await party.show()).state).toBe("waiting");
+    await expectProblem(await party.requestClaim(party.member(1)), "PARTY_NOT_READY");
+    await expectProblem(await requestJoin(await logIn(), party.view), "PARTY_BUSY");
+    const single = await newWaiter({ clusterId });
+    expect(single.waiting?.position).toBe(2);
+    // One seat: the party does not fit, and lets the other pass for a while.
+    await leave(cluster, guests.slice(0, 1));
+    expect((await single.served()).cluster.id).toBe(clusterId);
+    await leave(cluster, guests.slice(1));
+    const held = await vi.waitUntil(async () => (await ask()).status === 200, { timeout: 15_000, interval: 200 });
+    expect(held).toBe(true);
+    for (const member of party.members) expect((await party.claim(member)).cluster.id).toBe(clusterId);
+    await expectProblem(await requestAllocation(await logIn(), { clusterId }), "CLUSTER_FULL");
+    expect(await seatsOf(cluster)).toEqual({ seats: 3, rows: 3 });
+  });
+
+  it("[WAIT-9] is not overtaken for ever", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const cluster = await startCluster({ capacity: 2 });
+    const clusterId = cluster.id;
+    const guests = await fill(cluster);
+    const party = await startParty(2);
+    const key = crypto.randomUUID();
+    const ask = async () => party.requestHold({ clusterId, wait: true }, key);
+    await expectJson(await ask(), 202);
+    const single = await newWaiter({ clusterId });
+    for (let index = 0; index < 4; index += 1) {
+      vi.setSystemTime(Date.now() + 8_000);
+      await cluster.report({ players: 2 });
+      await ask();
+      await single.ask();
+    }
+    await leave(cluster, guests.slice(0, 1));
+    vi.setSystemTime(Date.now() + 1_500);
+    expect((await ask()).status).toBe(202);
+    expect(await single.ask()).toBeUndefined();
+    vi.setSystemTime(Date.now() + 1_500);
+    expect(await single.ask()).toBeUndefined();
+    await leave(cluster, guests.slice(1));
+    vi.setSystemTime(Date.now() + 1_500);
+    await vi.waitUntil(
+      async () => {
+        vi.setSystemTime(Date.now() + 500);
+        return (await ask()).status === 200;
+      },
+      { timeout: 15_000, interval: 100 },
+    );
+    expect(await single.ask()).toBeUndefined();
+  });
+
+  it("[WAIT-5] leaves the line when its leader gives up", async () => {
+    const cluster = await startCluster({ capacity: 1 });
+    await fill(cluster);
+    const party = await startParty(1);
+    await expectJson(await party.requestHold({ clusterId: cluster.id, wait: true }), 202);
+    const single = await newWaiter({ clusterId: cluster.id });
+    const given = await call("DELETE", `${party.path}/allocate`, { token: party.leader.accessToken });
+    expect(given.status).toBe(204);
+    await vi.waitFor(async () => {
+      await single.ask();
+      expect(single.waiting?.position).toBe(1);
+    }, 5_000);
+  });
+});
