@@ -110,6 +110,7 @@ export const exportSchema = z
         }),
       ),
       playingOn: z.string().nullable(),
+      party: z.string().nullable(),
     }),
   })
   .openapi("PlayerExport");

@@ -126,7 +126,11 @@ export function addAccountRoutes(app: OpenAPIHono<MasterHono>): void {
     const state = await askIdentity(context, (project) =>
       checkSessionOrGone({ ...project, secretKey }, { accessToken, playerId }),
     );
-    await withDeadline(playerSession(context.env, playerId).erase(), objectCallTimeoutMs, "the player's session");
+    await withDeadline(
+      playerSession(context.env, playerId).erase(playerId),
+      objectCallTimeoutMs,
+      "the player's session",
+    );
     if (state === "lives") {
       await askIdentity(context, (project) => deleteAccount({ ...project, secretKey }, playerId));
     }

@@ -12,6 +12,8 @@ export interface PlayerSessionExport {
   }[];
   /** The cluster where the newest session of the player is, or was. */
   readonly playingOn: string | null;
+  /** The party that the player is in, or was in last. */
+  readonly party: string | null;
 }
 
 /** Tickets are secrets, and not in it. */
@@ -23,7 +25,7 @@ export function exportPlayerData(tables: PlayerTables): PlayerSessionExport {
     requestedAt: new Date(recordedAtMs).toISOString(),
     expiresAt: expiresAt === undefined ? null : new Date(expiresAt * 1_000).toISOString(),
   }));
-  return { allocations, playingOn: tables.authority()?.clusterId ?? null };
+  return { allocations, playingOn: tables.authority()?.clusterId ?? null, party: tables.party() ?? null };
 }
 
 /**
@@ -38,6 +40,7 @@ export function erasePlayerData(
 ): readonly { readonly shard: string; readonly reservationId: string }[] {
   const operations = tables.operations();
   const unused = operations.filter((operation) => isUnused(operation, nowMs));
+  tables.setParty(null);
   for (const { key } of unused) tables.setOperationState(key, "cancelled");
   tables.deleteOperations(operations.filter((operation) => !unused.includes(operation)).map(({ key }) => key));
   return unused.flatMap(({ state, shard, reservationId }) =>

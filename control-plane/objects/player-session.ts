@@ -61,8 +61,11 @@ interface Fence extends FenceOrder {
   readonly playerId: string;
 }
 
-/** What a session tells other objects, and must not lose: an older session's shard, or a queue of the waiting room. */
-type SessionMessage = Fence | (Departure & { readonly kind: "leave" });
+/** What a session tells other objects, and must not lose: an older session's shard, a queue of the waiting room, or a party. */
+type SessionMessage =
+  | Fence
+  | (Departure & { readonly kind: "leave" })
+  | { readonly kind: "quit"; readonly playerId: string };
 
 /** A call that is being worked on. It lives in memory alone: when the object stops, so does the call. */
 interface Attempt {
@@ -486,7 +489,7 @@ export class PlayerSession extends DurableObject<Env> {
 
   /** What is kept here about the player. */
   exportData(): PlayerSessionExport {
-    return this.#isKnown ? exportPlayerData(this.#tables) : { allocations: [], playingOn: null };
+    return this.#isKnown ? exportPlayerData(this.#tables) : { allocations: [], playingOn: null, party: null };
   }
 
   /** What operators see of the player's session. */
@@ -495,11 +498,21 @@ export class PlayerSession extends DurableObject<Env> {
   }
 
   /** The account is deleted: see `erasePlayerData`. Repeating it is harmless. */
-  erase(): void {
+  async erase(playerId: string): Promise<void> {
     if (!this.#isKnown) return;
+    const tables = this.#tables;
     this.#attempt = undefined;
-    const seats = this.ctx.storage.transactionSync(() => erasePlayerData(this.#tables, Date.now()));
+    const seats = this.ctx.storage.transactionSync(() => {
+      for (const operation of tables.operations()) {
+        if (operation.state === "recorded") this.#leaveQueue(operation, playerId);
+      }
+      const party = tables.party();
+      if (party !== undefined) this.#outbox.put(party, { kind: "quit", playerId });
+      return erasePlayerData(tables, Date.now());
+    });
     for (const { shard, reservationId } of seats) this.#withdraw(shard, reservationId);
+    await this.#schedule();
+    this.ctx.waitUntil(this.#send());
   }
 
   override async alarm(): Promise<void> {
@@ -532,6 +545,11 @@ export class PlayerSession extends DurableObject<Env> {
   }
 
   async #deliver({ target, payload }: OutboxMessage<SessionMessage>): Promise<void> {
+    if ("kind" in payload && payload.kind === "quit") {
+      const { playerId } = payload;
+      await withDeadline(partyObject(this.env, target).leave(playerId, playerId), objectCallTimeoutMs, "the party");
+      return;
+    }
     if ("kind" in payload) {
       const { kind: _, ...departure } = payload;
       failpoint("waiting.leaving");

@@ -168,7 +168,7 @@ export class PlayerTables {
     return this.#sql.exec<{ party: string | null }>("SELECT party FROM session").one().party ?? undefined;
   }
 
-  setParty(id: string): void {
+  setParty(id: string | null): void {
     this.#sql.exec("UPDATE session SET party = ?", id);
   }
 

@@ -138,6 +138,7 @@ describe("an export", () => {
       session: {
         allocations: [{ reservationId, state: "consumed", clusterId: cluster.id, requestedAt: time, expiresAt: time }],
         playingOn: cluster.id,
+        party: null,
       },
     });
   });
@@ -148,7 +149,7 @@ describe("an export", () => {
     const answer = await expectJson(await exportOf(accessToken), 200);
     expect(answer).toMatchObject({
       account: { player: { email: null }, appMetadata: { foreign_identity: { provider: "steam" } } },
-      session: { allocations: [], playingOn: null },
+      session: { allocations: [], playingOn: null, party: null },
     });
   });
 

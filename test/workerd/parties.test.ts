@@ -11,7 +11,7 @@ import { shardOfCluster, parseShardMap } from "../../control-plane/domain/shardi
 import type { PartyView, Waiting } from "../../protocol/index.ts";
 import { seatOf, startCluster, startOn, type TestCluster, testShards } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
-import { requestJoin, requestParty, startParty, TestParty } from "./support/parties.ts";
+import { requestJoin, requestParty, startParty, type TestParty } from "./support/parties.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 import { fill, leave, newWaiter } from "./support/waiting.ts";
 
@@ -198,6 +198,22 @@ describe("members", () => {
       await expectProblem(await call("GET", party.path, { token: party.leader.accessToken }), "PARTY_NOT_FOUND");
     }
   });
+});
+
+it("[PARTY-2] whoever deletes the account leaves the party, and the line", async () => {
+  const cluster = await startCluster({ capacity: 2 });
+  await fill(cluster);
+  const party = await startParty(2);
+  const waiter = await newWaiter({ clusterId: cluster.id });
+  const behind = await newWaiter({ clusterId: cluster.id });
+  for (const { accessToken } of [party.member(1), waiter.player]) {
+    expect((await call("DELETE", "/v1/me", { token: accessToken })).status).toBe(204);
+  }
+  await vi.waitFor(async () => {
+    expect((await party.show()).members).toHaveLength(1);
+    await behind.ask();
+    expect(behind.waiting?.position).toBe(1);
+  }, 5_000);
 });
 
 describe("a stranger", () => {
