@@ -20,6 +20,7 @@ import { createListener } from "./net/listener.ts";
 import type { PlayerSocket } from "./net/player-socket.ts";
 import { TrustedProxies } from "./net/proxy-header.ts";
 import type { Credentials, Listener } from "./net/tls-server.ts";
+import { TickEnd } from "./net/tick-end.ts";
 import { TurnEnd } from "./net/turn-end.ts";
 import { createWebSocketListener } from "./net/websocket-listener.ts";
 import { writeMetrics } from "./ops/cluster-metrics.ts";
@@ -128,6 +129,7 @@ class Server implements ClusterServer {
   readonly #orders: StandingOrders<JoinedPlayer>;
   readonly #ticks: TickLoop;
   readonly #pulse: Pulse;
+  readonly #tickEnd = new TickEnd();
   readonly #loopLag = new LoopLag();
   #ops: OpsServer | undefined;
   #started = false;
@@ -179,7 +181,7 @@ class Server implements ClusterServer {
         const startedAtMs = monotonicMs();
         this.#host.tick(tick, dtSeconds);
         this.#world?.tick(tick);
-        for (const player of this.#players) player.releaseStates();
+        this.#tickEnd.run();
         const tookSeconds = (monotonicMs() - startedAtMs) / 1_000;
         this.#counters.tickTime.observe(tookSeconds);
         if (tookSeconds > dtSeconds) this.#counters.ticksOverrun += 1;
@@ -369,7 +371,6 @@ class Server implements ClusterServer {
       onConnection: (socket: PlayerSocket, pass: AdmissionPass) => {
         const session = new Session(context, socket, pass);
         this.#sessions.add(session);
-        void session.ended.then(() => this.#sessions.delete(session));
       },
     };
     const { port, wsPort, wsOrigins } = settings;
@@ -427,6 +428,7 @@ class Server implements ClusterServer {
       clock: this.#clock,
       pulse: this.#pulse,
       turnEnd: new TurnEnd(),
+      tickEnd: this.#tickEnd,
       metrics: this.#counters,
       log: this.#log,
       refusals: new RefusalLog(this.#counters, this.#log, this.#clock.monotonicMs),
@@ -434,6 +436,7 @@ class Server implements ClusterServer {
       replays: new ReplayTable(this.#limits.maxReplayEntries, protocolLimits.clockSkewMs / 1_000),
       host: this.#host,
       world: this.#world,
+      onSessionEnd: (session) => this.#sessions.delete(session),
       tick: () => this.#ticks.tick,
       stopping: () => this.#stopping !== undefined || this.#orders.moving,
       maxPlayers: () => this.#orders.capacity ?? this.#settings.maxConnections,

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { beforeEach, describe, expect, it } from "vitest";
 import { Outbox, type OutboxOwner, type OutboxSink } from "./outbox.ts";
+import { TickEnd } from "./tick-end.ts";
 import { TurnEnd } from "./turn-end.ts";
 
 /** A socket that finishes a write when the test says so. */
@@ -30,6 +31,7 @@ class SlowSink implements OutboxSink {
 let sink: SlowSink;
 let now: number;
 let overflows: number;
+let tickEnd: TickEnd;
 let outbox: Outbox;
 let numbered: string[];
 
@@ -37,12 +39,14 @@ beforeEach(() => {
   sink = new SlowSink();
   now = 0;
   overflows = 0;
+  tickEnd = new TickEnd();
   numbered = [];
   const owner: OutboxOwner = {
     onOverflow: () => (overflows += 1),
   };
   outbox = new Outbox(sink, owner, {
     turnEnd: new TurnEnd(),
+    tickEnd,
     limits: { maxQueuedBytes: 100_000, maxQueuedFrames: 5 },
     pulse: {
       get elapsedMs() {
@@ -122,6 +126,22 @@ describe("Outbox", () => {
     expect([sink.writes, sink.ended]).toEqual([["a", "z"], false]);
     sink.finishWrite();
     expect([sink.writes, sink.ended]).toEqual([["a", "z"], true]);
+  });
+
+  it("[LATEST-1] lets state go once a tick, and asks for the end of a tick only when there is some", async () => {
+    outbox.setState("a", frame("a1"));
+    outbox.setState("a", frame("a2"));
+    await nextTurn();
+    expect(sink.writes).toEqual([]);
+    tickEnd.run();
+    await nextTurn();
+    sink.finishWrite();
+    expect(sink.writes).toEqual(["a2"]);
+    tickEnd.run();
+    outbox.setState("a", frame("a3"));
+    tickEnd.run();
+    await nextTurn();
+    expect(sink.writes).toEqual(["a2", "a3"]);
   });
 
   it("puts a frame ahead of those that have not left", async () => {

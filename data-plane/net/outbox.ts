@@ -1,5 +1,6 @@
 import type { FrameKeeper } from "./frame-pile.ts";
 import { type SendLane, SendQueue, type StateKey } from "./send-queue.ts";
+import type { StateHolder, TickEnd } from "./tick-end.ts";
 import type { TurnEnd, TurnTask } from "./turn-end.ts";
 
 /** The part of a socket that an outbox needs. */
@@ -17,6 +18,7 @@ export interface OutboxOwner {
 /** What all outboxes share. */
 export interface OutboxSurroundings {
   readonly turnEnd: TurnEnd;
+  readonly tickEnd: TickEnd;
   readonly limits: {
     readonly maxQueuedBytes: number;
     /** Bounds the count too: many tiny frames cost far more than their bytes. */
@@ -38,13 +40,15 @@ const maxWriteBytes = 32_768;
  * is under way later frames gather for the next, by priority. Nothing is ever dropped out of the stream: past the bound the
  * connection has to end.
  */
-export class Outbox implements TurnTask {
+export class Outbox implements TurnTask, StateHolder {
   readonly #sink: OutboxSink;
   readonly #owner: OutboxOwner;
   readonly #around: OutboxSurroundings;
   readonly #queue = new SendQueue();
   /** Waits for the end of the turn. */
   #woken = false;
+  /** Waits for the end of the tick. */
+  #holdsState = false;
   #writingBytes = 0;
   #writingSinceMs = 0;
   #lastFrame: Uint8Array | undefined;
@@ -102,15 +106,17 @@ export class Outbox implements TurnTask {
     this.wake();
   }
 
-  /** Keeps the latest of a key until {@link releaseStates}. */
+  /** Keeps the latest of a key until the end of the tick. */
   setState(key: StateKey, frame: Uint8Array): void {
     if (this.#ending !== "no") return;
     this.#queue.setState(key, frame);
+    this.#awaitTickEnd();
     this.#checkBounds();
   }
 
   /** A tick is over: its state goes out with this turn's write. */
   releaseStates(): void {
+    this.#holdsState = false;
     if (this.#ending === "no" && this.#attached && this.#queue.releaseStates()) this.wake();
   }
 
@@ -151,6 +157,7 @@ export class Outbox implements TurnTask {
   /** Takes over what an outbox before this one has not sent; that one is done with. */
   adopt(older: Outbox): void {
     this.#queue.adopt(older.#queue);
+    this.#awaitTickEnd();
     older.discard();
     this.wake();
   }
@@ -175,6 +182,12 @@ export class Outbox implements TurnTask {
     if (this.#woken || !this.#attached) return;
     this.#woken = true;
     this.#around.turnEnd.add(this);
+  }
+
+  #awaitTickEnd(): void {
+    if (this.#holdsState) return;
+    this.#holdsState = true;
+    this.#around.tickEnd.add(this);
   }
 
   #checkBounds(): void {

@@ -206,11 +206,6 @@ export class JoinedPlayer implements Player, LaneOwner {
     this.#outbox.sendView(frame);
   }
 
-  /** A tick is over: the latest state goes out. [LATEST-1] */
-  releaseStates(): void {
-    this.#outbox.releaseStates();
-  }
-
   close(code: CloseCode = "NORMAL", retryAfterMs = 0): void {
     this.end(code, encodeClose(code, retryAfterMs));
   }

@@ -5,6 +5,7 @@ import type { ClusterSettings } from "../config/settings.ts";
 import type { ClusterLimits } from "../limits.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
+import type { TickEnd } from "../net/tick-end.ts";
 import type { TurnEnd } from "../net/turn-end.ts";
 import type { ClusterWorld } from "../world/cluster-world.ts";
 import type { PluginHost } from "../plugin/plugin-host.ts";
@@ -12,6 +13,7 @@ import type { PlayerTable } from "./player-table.ts";
 import type { Pulse } from "./pulse.ts";
 import type { RefusalLog } from "./refusal-log.ts";
 import type { ReplayTable } from "./replay-table.ts";
+import type { Session } from "./session.ts";
 
 /** What all sessions of a cluster share. */
 export interface SessionContext {
@@ -20,6 +22,7 @@ export interface SessionContext {
   readonly clock: Clock;
   readonly pulse: Pulse;
   readonly turnEnd: TurnEnd;
+  readonly tickEnd: TickEnd;
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly refusals: RefusalLog;
@@ -28,6 +31,8 @@ export interface SessionContext {
   readonly host: PluginHost;
   /** `undefined` where there is none to show. */
   readonly world: ClusterWorld | undefined;
+  /** Told of each connection that is gone. */
+  readonly onSessionEnd: (session: Session) => void;
   /** Number of the current tick. */
   readonly tick: () => number;
   /** True from the moment the cluster is told to stop. */

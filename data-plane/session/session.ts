@@ -34,9 +34,11 @@ const rateLimitedRetryMs = 5_000;
 export class Session implements SocketListener, PlayerLine, OutboxOwner {
   readonly context: SessionContext;
   readonly #socket: PlayerSocket;
-  readonly #pass: AdmissionPass;
+  /** Its place among the unauthenticated, until it has joined. */
+  #pass: AdmissionPass | undefined;
   readonly #outbox: Outbox;
-  readonly #ended = Promise.withResolvers<void>();
+  /** Made for who asks. */
+  #ended: PromiseWithResolvers<void> | undefined;
   #state: SessionState | undefined = "hello";
   #deadline: NodeJS.Timeout | undefined;
   #hello: Hello | undefined;
@@ -89,6 +91,7 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
 
   /** Resolves when the connection is gone. */
   get ended(): Promise<void> {
+    this.#ended ??= Promise.withResolvers();
     return this.#ended.promise;
   }
 
@@ -119,8 +122,7 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
 
   /** The player is in the game; `welcome` goes out ahead of whatever it has been sent already. [WELCOME-1] */
   welcome(player: JoinedPlayer, welcome: () => Uint8Array): void {
-    clearTimeout(this.#deadline);
-    this.#pass.release(false);
+    this.#endAdmission();
     this.#player = player;
     this.#outbox.keeper = player.streams;
     this.#socket.maxFrameBytes = this.context.settings.maxFrameBytes;
@@ -135,8 +137,7 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
 
   /** The player goes on over this connection: the answer, then what it has missed, then what waits. [RESUME-3] */
   takeUp(player: JoinedPlayer, answer: readonly Uint8Array[], again: readonly Uint8Array[]): void {
-    clearTimeout(this.#deadline);
-    this.#pass.release(false);
+    this.#endAdmission();
     for (const frame of answer) this.send("control", frame);
     for (const frame of again) this.send("again", frame);
     this.#outbox.adopt(player.line.release());
@@ -163,7 +164,7 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
   refuse(reason: string): void {
     if (this.#state === undefined || this.#state === "closing" || this.#state === "joined") return;
     this.context.refusals.note(reason, this.#socket.address);
-    this.#pass.release(true);
+    this.#pass?.release(true);
     this.#enter("closing");
     this.#socket.destroy();
   }
@@ -259,14 +260,14 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
   }
 
   onClose(): void {
-    clearTimeout(this.#deadline);
-    this.#pass.release(false);
+    this.#endAdmission();
     const joined = this.#state === "joined";
     this.#enter(undefined);
     this.#outbox.detach();
     if (joined) this.#player?.drop();
     if (this.#player?.dropped !== true) this.#outbox.discard();
-    this.#ended.resolve();
+    this.#ended?.resolve();
+    this.context.onSessionEnd(this);
   }
 
   /** Whether to go on reading. [BUDGET-1] */
@@ -325,14 +326,21 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
 
   #end(lastFrame: Uint8Array | undefined): void {
     if (this.#state === "closing" || this.#state === undefined) return;
-    clearTimeout(this.#deadline);
-    this.#pass.release(false);
+    this.#endAdmission();
     this.#enter("closing");
     if (lastFrame !== undefined) this.context.metrics.framesOut += 1;
     this.#outbox.finish(lastFrame);
     // Whatever still comes is read and dropped, so that the last words are not lost to a reset; but not for ever.
     this.#socket.resume();
     this.#deadline = setTimeout(() => this.#socket.destroy(), this.context.limits.lingerMs);
+  }
+
+  /** It has joined, or is over: nothing of what was for strangers is kept. */
+  #endAdmission(): void {
+    clearTimeout(this.#deadline);
+    this.#deadline = undefined;
+    this.#pass?.release(false);
+    this.#pass = undefined;
   }
 
   #enter(state: SessionState | undefined): void {
