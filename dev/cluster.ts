@@ -1,3 +1,3 @@
-/** A cluster process of the local stack: the echo example, which also ends when its parent does. */
+/** A cluster process of the local stack: the example world, which also ends when its parent does. */
 process.on("disconnect", () => process.kill(process.pid, "SIGTERM"));
-await import("../examples/echo/cluster.ts");
+await import("../examples/world/cluster.ts");

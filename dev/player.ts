@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { createClient, type GameSession, type SustenetClient } from "../clients/typescript/index.ts";
+import { Wanderer } from "../examples/world/wanderer.ts";
 import { ByteReader, ByteWriter } from "../protocol/index.ts";
 import { addSample } from "./histogram.ts";
 import type { Tally } from "./tally.ts";
@@ -9,8 +10,6 @@ const echoCommand = 20;
 const messagesPerSecond = 10;
 /** How long a message waits for its answer before it counts as lost. */
 const answerTimeoutMs = 5_000;
-/** Ground speed, in world units a second. */
-const speed = 4;
 
 /** A player who wanders about and asks for echoes, by the public client library alone. */
 export class Player {
@@ -22,8 +21,8 @@ export class Player {
   /** When each unanswered message was sent, by its number. */
   readonly #unanswered = new Map<number, number>();
   #nextNumber = 0;
-  #position = { x: 0, y: 0, z: 0 };
-  #headingRadians = Math.random() * 2 * Math.PI;
+  readonly #wanderer = new Wanderer();
+  #fragment: string | undefined;
 
   constructor(masterUrl: string, number: number, tally: Tally) {
     this.#client = createClient({ masterUrl, clientName: "sustenet-demo-player" });
@@ -44,10 +43,11 @@ export class Player {
     const session = await this.#client.join();
     this.#session = session;
     this.#tally.joined += 1;
-    const { x, y, z } = session.welcome;
-    this.#position = { x, y, z };
+    session.world.on("fragment", ({ name }) => this.#arrived(name));
+    session.world.on("enter", () => (this.#tally.entitiesSeen += 1));
+    session.world.on("update", () => (this.#tally.entityUpdates += 1));
     session.on("message", ({ command, payload }) => this.#receive(command, payload));
-    session.on("position", ({ x, y, z }) => (this.#position = { x, y, z }));
+    session.on("position", () => (this.#tally.movesRefused += 1));
     session.on("rejoined", () => (this.#tally.rejoined += 1));
     return session.welcome.cluster;
   }
@@ -80,14 +80,15 @@ export class Player {
   }
 
   #move(): void {
-    this.#headingRadians += (Math.random() - 0.5) / 2;
-    const step = speed / messagesPerSecond;
-    this.#position.x += Math.cos(this.#headingRadians) * step;
-    this.#position.z += Math.sin(this.#headingRadians) * step;
-    const turns = this.#headingRadians / (2 * Math.PI);
-    const heading = Math.floor((turns - Math.floor(turns)) * 65_536) & 0xffff;
-    this.#session?.move({ ...this.#position, heading });
+    if (this.#session === undefined) return;
+    const to = this.#wanderer.step(this.#session.position, 1 / messagesPerSecond);
+    this.#session.move(to);
     this.#tally.moves += 1;
+  }
+
+  #arrived(fragment: string): void {
+    if (this.#fragment !== undefined && this.#fragment !== fragment) this.#tally.fragmentCrossings += 1;
+    this.#fragment = fragment;
   }
 
   #send(): void {

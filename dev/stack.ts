@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { enrolClusterKey } from "../control-plane/store/cluster-keys.ts";
 import { createClusterKey } from "../data-plane/index.ts";
@@ -8,6 +8,8 @@ import { startProcess, type StackProcess } from "./process.ts";
 
 const masterStartTimeoutMs = 120_000;
 const clusterStartTimeoutMs = 30_000;
+/** How the world of the local stack is laid out. */
+const worldFile = join(import.meta.dirname, "../examples/world/world.toml");
 const firstClusterPort = 6257;
 
 /** Tells the person at the terminal what `who` is doing. */
@@ -119,6 +121,8 @@ async function runCluster(
       "max_unauthenticated = 1000",
       "max_unauthenticated_per_ip = 1000",
       ...(options.settings ?? []),
+      "",
+      readFileSync(worldFile, "utf8"),
       "",
     ].join("\n"),
   );

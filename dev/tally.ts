@@ -12,6 +12,12 @@ export interface Tally {
   /** Answers that came more than once, or to nothing. */
   duplicated: number;
   moves: number;
+  movesRefused: number;
+  /** Times that a player came from one fragment into another. */
+  fragmentCrossings: number;
+  /** Entities that came into a player's view, and changes of them that it was told. */
+  entitiesSeen: number;
+  entityUpdates: number;
   /** Times that a player came back after its connection had ended. */
   rejoined: number;
   /** Round-trip times in milliseconds. */
@@ -29,12 +35,31 @@ export interface Summary {
   readonly lost: number;
   readonly duplicated: number;
   readonly moves: number;
+  readonly movesRefused: number;
+  readonly fragmentCrossings: number;
+  /** Players handed over from one cluster to another. */
+  readonly handovers: number;
+  readonly entitiesSeen: number;
+  readonly entityUpdates: number;
   readonly rejoined: number;
   readonly rttMs: { readonly p50: number | null; readonly p99: number | null };
 }
 
 export function createTally(): Tally {
-  return { joined: 0, connected: 0, sent: 0, received: 0, duplicated: 0, moves: 0, rejoined: 0, rttMs: {} };
+  return {
+    joined: 0,
+    connected: 0,
+    sent: 0,
+    received: 0,
+    duplicated: 0,
+    moves: 0,
+    movesRefused: 0,
+    fragmentCrossings: 0,
+    entitiesSeen: 0,
+    entityUpdates: 0,
+    rejoined: 0,
+    rttMs: {},
+  };
 }
 
 /** One summary of what all processes counted. */
@@ -47,12 +72,21 @@ export function summarize(players: number, tallies: Iterable<Tally>): Summary {
     total.received += tally.received;
     total.duplicated += tally.duplicated;
     total.moves += tally.moves;
+    total.movesRefused += tally.movesRefused;
+    total.fragmentCrossings += tally.fragmentCrossings;
+    total.entitiesSeen += tally.entitiesSeen;
+    total.entityUpdates += tally.entityUpdates;
     total.rejoined += tally.rejoined;
     mergeHistogram(total.rttMs, tally.rttMs);
   }
-  const { joined, connected, sent, received, duplicated, moves, rejoined, rttMs } = total;
-  const rtt = { p50: percentile(rttMs, 50), p99: percentile(rttMs, 99) };
-  return { players, joined, connected, sent, received, lost: sent - received, duplicated, moves, rejoined, rttMs: rtt };
+  const { rttMs, ...counts } = total;
+  return {
+    players,
+    ...counts,
+    lost: counts.sent - counts.received,
+    handovers: 0,
+    rttMs: { p50: percentile(rttMs, 50), p99: percentile(rttMs, 99) },
+  };
 }
 
 /** Whether a bounded run kept its promises: all joined and stayed in the game, nothing lost, nothing doubled. */

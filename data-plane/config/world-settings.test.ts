@@ -1,5 +1,8 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readConfigText } from "./given-values.ts";
+import { loadSettings } from "./settings.ts";
 import { readWorldSettings, type WorldSettings } from "./world-settings.ts";
 
 function read(...lines: readonly string[]): WorldSettings {
@@ -10,6 +13,33 @@ function read(...lines: readonly string[]): WorldSettings {
 
 const meadow = ["[[fragment]]", 'name = "meadow"', "min = [0, 0]", "max = [100, 50]"];
 const forest = ["[[fragment]]", 'name = "forest"', "min = [0, 50]", "max = [100, 100]"];
+
+describe("the example's files", () => {
+  const folder = join(import.meta.dirname, "../../examples/world");
+  const load = (name: string) =>
+    loadSettings({ file: join(folder, name), fileMustExist: true, environment: {} }).settings;
+
+  it.each([
+    ["Config.toml", ["meadow", "forest", "hills", "market"]],
+    ["Config.west.toml", ["meadow", "hills"]],
+    ["Config.east.toml", ["forest", "market"]],
+  ])("%s carries what it is for, and starts players there", (name, carried) => {
+    const { world, spawn } = load(name);
+    const names = world?.fragments.filter((fragment) => fragment.carried).map((fragment) => fragment.name);
+    expect(names).toEqual(carried);
+    const at = world?.fragments[world.locator.locate(spawn.x, spawn.y, spawn.z)];
+    expect(at?.carried).toBe(true);
+  });
+
+  it("lay out the same fragments as the part that the local stack takes", () => {
+    const part = readFileSync(join(folder, "world.toml"), "utf8");
+    const { layout } = read(...part.split("\n"));
+    for (const name of ["Config.toml", "Config.west.toml", "Config.east.toml"]) {
+      const boxes = load(name).world?.fragments.map(({ name: own, box, levels }) => ({ own, box, levels }));
+      expect(boxes).toEqual(layout?.fragments.map(({ name: own, box, levels }) => ({ own, box, levels })));
+    }
+  });
+});
 
 describe("the world in a Config.toml", () => {
   it("is not there unless the file speaks of it", () => {

@@ -1,0 +1,95 @@
+import {
+  ByteWriter,
+  type Cluster,
+  type Entity,
+  type Player,
+  type ServerPlugin,
+  type ThresholdChange,
+} from "../../data-plane/index.ts";
+
+/** Commands of the game's messages. */
+export const commands = { welcome: 30, caught: 31 } as const;
+
+const wispCount = 24;
+/** The wisps stay so far from the middle of the world, at most. */
+const reach = 36;
+const speed = 2;
+const catchRange = 1.5;
+
+interface Wisp {
+  readonly entity: Entity;
+  heading: number;
+}
+
+/**
+ * Wisps drift over four fragments; whoever comes near one catches it, and it shows up elsewhere. Players see each other and the
+ * wisps, over borders too; the cluster shows them, and this plugin only says what is where.
+ */
+export class Wisps implements ServerPlugin {
+  readonly name = "wisps";
+  /** A player's score is part of what others see of it. */
+  readonly entities = { player: { score: "u16" }, wisp: { heading: "angle", glow: "u8" } } as const;
+  readonly #random: () => number;
+  readonly #wisps: Wisp[] = [];
+  #cluster: Cluster | undefined;
+
+  constructor(random: () => number = Math.random) {
+    this.#random = random;
+  }
+
+  onStart(cluster: Cluster): void {
+    this.#cluster = cluster;
+    for (let count = 0; count < wispCount; count++) this.#spawn(cluster);
+  }
+
+  onEnterFragment(player: Player, fragment: string): void {
+    const name = new TextEncoder().encode(fragment);
+    player.send(commands.welcome, new ByteWriter(name.length).raw(name).bytes);
+  }
+
+  onThreshold({ fragment, to, players }: ThresholdChange): void {
+    this.#cluster?.log.info({ fragment, level: to, players }, `${players} players in ${fragment}: level ${to}`);
+  }
+
+  onTick(_tick: number, dtSeconds: number): void {
+    for (const wisp of this.#wisps) this.#drift(wisp, speed * dtSeconds);
+  }
+
+  /** A player who moves may catch what is near. */
+  onMove(player: Player): void {
+    const { x, z } = player.position;
+    for (const wisp of this.#wisps) {
+      const { position } = wisp.entity;
+      if (Math.hypot(position.x - x, position.z - z) > catchRange) continue;
+      const score = (Number(player.entity?.get("score") ?? 0) + 1) & 0xffff;
+      player.entity?.set({ score });
+      player.send(commands.caught, new ByteWriter(2).u16(score).bytes);
+      wisp.entity.moveTo(this.#somewhere());
+      wisp.entity.set({ glow: this.#glow() });
+    }
+  }
+
+  #spawn(cluster: Cluster): void {
+    const heading = this.#random() * 2 * Math.PI;
+    const entity = cluster.spawn("wisp", this.#somewhere(), { glow: this.#glow() });
+    if (entity !== undefined) this.#wisps.push({ entity, heading });
+  }
+
+  #drift(wisp: Wisp, distance: number): void {
+    const { x, y, z } = wisp.entity.position;
+    const isOut = Math.abs(x) > reach || Math.abs(z) > reach;
+    wisp.heading = isOut ? Math.atan2(-z, -x) : wisp.heading + (this.#random() - 0.5) / 4;
+    wisp.entity.moveTo({ x: x + Math.cos(wisp.heading) * distance, y, z: z + Math.sin(wisp.heading) * distance });
+    const turns = wisp.heading / (2 * Math.PI);
+    wisp.entity.set({ heading: Math.floor((turns - Math.floor(turns)) * 65_536) & 0xffff });
+  }
+
+  #somewhere(): { x: number; y: number; z: number } {
+    const along = (): number => (this.#random() * 2 - 1) * reach;
+    return { x: along(), y: 0, z: along() };
+  }
+
+  #glow(): number {
+    return Math.floor(this.#random() * 256);
+  }
+}
