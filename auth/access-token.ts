@@ -21,6 +21,8 @@ export interface AccessTokenClaims {
   readonly roles: readonly string[];
   /** Seconds since 1970. */
   readonly expiresAt: number;
+  /** When the player last proved who they are, by `amr`; a refresh does not change it. Without `amr`, when the token was issued. */
+  readonly authenticatedAt: number;
 }
 
 /**
@@ -114,6 +116,7 @@ function readClaims(payload: JWTPayload, reservedEmailDomain: string | undefined
       displayName: displayNameOf(sub, member(claims["user_metadata"], "display_name")),
       roles: readRoles(claims["app_metadata"]),
       expiresAt,
+      authenticatedAt: readAuthenticatedAt(claims),
     },
   };
 }
@@ -124,6 +127,15 @@ export function readRoles(appMetadata: unknown): readonly string[] {
   const candidates: readonly unknown[] = [member(appMetadata, "role"), ...(Array.isArray(list) ? list : [])];
   const roles = candidates.filter((role): role is string => typeof role === "string" && role !== "");
   return [...new Set(roles)].slice(0, maxRoles);
+}
+
+/** See {@link AccessTokenClaims}. */
+export function readAuthenticatedAt(claims: Readonly<Record<string, unknown>>): number {
+  const { amr, iat } = claims;
+  const methods: readonly unknown[] = Array.isArray(amr) ? amr : [];
+  const times = methods.map((method) => member(method, "timestamp")).filter((time) => typeof time === "number");
+  if (times.length > 0) return Math.max(...times);
+  return typeof iat === "number" ? iat : 0;
 }
 
 function member(value: unknown, name: string): unknown {

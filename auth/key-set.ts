@@ -34,6 +34,9 @@ export interface PublicKeySetOptions {
 /** Most keys in a set. Stops a poisoned set from costing an import for each of a million keys. */
 const maxKeys = 32;
 
+/** Most keys that are remembered as revoked. Their ids come from the publisher alone. */
+const maxRevoked = 10_000;
+
 /** Smallest RSA modulus; jose would throw at every use of a smaller one. */
 const minRsaBits = 2_048;
 
@@ -65,6 +68,8 @@ export class PublicKeySet {
   readonly #options: PublicKeySetOptions;
   readonly #fetchTimeoutMs: number;
   #keys: ReadonlyMap<string, FoundKey> = new Map();
+  /** Ids that are worth nothing, whatever is published. Never forgotten: a leaked key stays leaked. */
+  readonly #revoked = new Set<string>();
   #loadedAt = Number.NEGATIVE_INFINITY;
   #attemptedAt = Number.NEGATIVE_INFINITY;
   /** Fetches that failed in a row. */
@@ -88,6 +93,29 @@ export class PublicKeySet {
       await this.#apply(++this.#asked, set);
     } catch (error) {
       this.#options.onError?.(error);
+    }
+  }
+
+  /** These keys check nothing from now on, in no set that comes later either. [SEC-70] */
+  revoke(kids: readonly string[]): void {
+    for (const kid of kids) if (this.#revoked.size < maxRevoked) this.#revoked.add(kid);
+    this.#keys = this.#unrevoked(this.#keys);
+  }
+
+  /**
+   * Fetches now, as the publisher has said that its set is another: the interval is there for strangers. Shares a fetch with nobody,
+   * for one that is under way may bring the old set. Does not throw.
+   *
+   * @returns whether a usable set has come
+   */
+  async refresh(): Promise<boolean> {
+    const order = ++this.#asked;
+    try {
+      await this.#apply(order, await this.#options.fetchKeys());
+      return true;
+    } catch (error) {
+      this.#options.onError?.(error);
+      return false;
     }
   }
 
@@ -166,8 +194,12 @@ export class PublicKeySet {
     const keys = await importKeySet(set, this.#options.algorithms);
     if (order < this.#applied) return;
     this.#applied = order;
-    this.#keys = keys;
+    this.#keys = this.#unrevoked(keys);
     this.#loadedAt = this.#options.now();
+  }
+
+  #unrevoked(keys: ReadonlyMap<string, FoundKey>): ReadonlyMap<string, FoundKey> {
+    return new Map([...keys].filter(([kid]) => !this.#revoked.has(kid)));
   }
 }
 

@@ -1,6 +1,12 @@
 import { isIPv6 } from "node:net";
 import { join, relative } from "node:path";
-import { limits as protocolLimits, type LinkOrders, type RegisterRequest, versions } from "../protocol/index.ts";
+import {
+  limits as protocolLimits,
+  type LinkOrders,
+  type RegisterRequest,
+  type RevokedPlayer,
+  versions,
+} from "../protocol/index.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { ClusterSettings } from "./config/settings.ts";
 import { ensureCertificate } from "./keys/certificate.ts";
@@ -41,6 +47,7 @@ import { PlayerTable } from "./session/player-table.ts";
 import { Pulse } from "./session/pulse.ts";
 import { RefusalLog } from "./session/refusal-log.ts";
 import { ReplayTable } from "./session/replay-table.ts";
+import { Revocations } from "./session/revocations.ts";
 import { Session } from "./session/session.ts";
 import type { SessionContext } from "./session/session-context.ts";
 
@@ -119,6 +126,7 @@ class Server implements ClusterServer {
   readonly #counters = new Metrics();
   readonly #sessions = new Set<Session>();
   readonly #players: PlayerTable;
+  readonly #revocations: Revocations<JoinedPlayer>;
   readonly #host: PluginHost;
   readonly #world: ClusterWorld | undefined;
   readonly #desk: TicketDesk;
@@ -151,6 +159,7 @@ class Server implements ClusterServer {
     const { monotonicMs } = this.#clock;
     const ticketLifetimeMs = this.#limits.maxTicketLifetimeSeconds * 1_000 + protocolLimits.clockSkewMs;
     this.#players = new PlayerTable(ticketLifetimeMs, monotonicMs);
+    this.#revocations = new Revocations(ticketLifetimeMs, monotonicMs);
     const { hookTimeoutMs, hookBudgetMs, hookStallMs, breaker } = this.#limits;
     this.#host = new PluginHost({
       plugins: "length" in options.plugin ? options.plugin : [options.plugin],
@@ -277,6 +286,7 @@ class Server implements ClusterServer {
       onRegistered: (registration) => this.#onRegistered(registration),
       onFence: (playerId, generation) => this.#players.fence(playerId, generation)?.close("REPLACED"),
       onOrders: (orders) => this.#take(orders),
+      onRevoke: (players) => this.#revoke(players),
       onSuperseded: () => this.#superseded.resolve(),
     });
     this.#link.start();
@@ -433,6 +443,7 @@ class Server implements ClusterServer {
       log: this.#log,
       refusals: new RefusalLog(this.#counters, this.#log, this.#clock.monotonicMs),
       players: this.#players,
+      revocations: this.#revocations,
       replays: new ReplayTable(this.#limits.maxReplayEntries, protocolLimits.clockSkewMs / 1_000),
       host: this.#host,
       world: this.#world,
@@ -495,6 +506,16 @@ class Server implements ClusterServer {
     if (!this.#orders.take(orders)) return;
     const { version, drain, settings } = orders;
     this.#log.info({ event: "orders", version, drain, settings }, `took orders of the operators, version ${version}`);
+  }
+
+  /** Players are closed whatever they are doing; those that are away have nothing to come back to. [CLOSE-4] */
+  #revoke(revoked: readonly RevokedPlayer[]): void {
+    const ending = this.#revocations.apply(revoked, (playerId) => this.#players.byId(playerId));
+    for (const { player, code } of ending) player.close(code);
+    this.#log.info(
+      { event: "revoked", players: revoked.length, closed: ending.length },
+      "the master has revoked players",
+    );
   }
 
   #beat(): void {

@@ -14,6 +14,9 @@ export const closeCodes = {
   PROTOCOL_ERROR: { number: 0x0002, text: "The client sent something malformed." },
   VERSION_UNSUPPORTED: { number: 0x0003, text: "No common protocol version: update the game." },
   NOT_ALLOWED: { number: 0x0006, text: "The game does not let this player in." },
+  KICKED: { number: 0x0007, text: "An operator has ended this session." },
+  BANNED: { number: 0x0008, text: "This account is banned." },
+  SIGNED_OUT: { number: 0x0009, text: "This account was signed out everywhere: log in again." },
   SHUTTING_DOWN: { number: 0x0100, text: "This cluster is shutting down: allocate again." },
   IDLE: { number: 0x0101, text: "Nothing was received for too long." },
   SLOW_CONSUMER: { number: 0x0102, text: "The connection could not keep up." },
@@ -28,6 +31,7 @@ export const closeCodes = {
   STALE_GENERATION: { number: 0x0116, text: "A newer ticket of this player has joined." },
   BUSY: { number: 0x0117, text: "The cluster is busy: allocate again later." },
   RESUME_UNKNOWN: { number: 0x0118, text: "There is nothing to resume: allocate again." },
+  REVOKED: { number: 0x0119, text: "The master has revoked this ticket: allocate again." },
 } as const satisfies Record<string, CodeRow>;
 
 export type CloseCode = keyof typeof closeCodes;

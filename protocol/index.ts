@@ -64,13 +64,19 @@ export {
   linkCloseCodes,
   type LinkCommand,
   type LinkFence,
+  type LinkKeys,
   type LinkReach,
   type LinkOrders,
   type LinkReport,
+  type LinkRevoke,
   type LinkWorld,
   maxReportSeats,
-  reachFaults,
+  maxRevokedPlayers,
   type ReachFault,
+  reachFaults,
+  type RevocationReason,
+  revocationReasons,
+  type RevokedPlayer,
   type SeatRef,
 } from "./link.ts";
-export { type Problem, type ProblemAdvice, type ProblemCode, problems } from "./problems.ts";
+export { type BanNotice, type Problem, type ProblemAdvice, type ProblemCode, problems } from "./problems.ts";

@@ -32,6 +32,13 @@ export interface LinkReport {
   readonly counters?: Readonly<Record<string, number>> | undefined;
   /** `version` of the {@link LinkOrders} in force. Left out until the master has sent some. */
   readonly ordersVersion?: number | undefined;
+  /**
+   * The version up to which this process holds the master's revocations. Said from the first {@link LinkRevoke} of a registration
+   * on; without it the master takes it that none are held.
+   */
+  readonly revocations?: number | undefined;
+  /** The version of the key set that this process holds; said from the first {@link LinkKeys} of a registration on. */
+  readonly keys?: number | undefined;
 }
 
 /** From the master: everything up to this report is durable. */
@@ -85,7 +92,40 @@ export interface LinkOrders {
   };
 }
 
-export type LinkCommand = LinkAck | LinkFence | LinkWorld | LinkReach | LinkOrders;
+/** Why the master ended a player's sessions. */
+export const revocationReasons = ["banned", "kicked", "signed-out"] as const;
+export type RevocationReason = (typeof revocationReasons)[number];
+
+/** A player whose sessions and tickets below a generation are worth nothing. */
+export interface RevokedPlayer {
+  readonly playerId: string;
+  readonly minGeneration: number;
+  readonly reason: RevocationReason;
+}
+
+/**
+ * From the master: close every session of these players below their generation, and let no such ticket join. Applying it again, or
+ * an old one late, changes nothing more. It brings who has held everything up to `since` to `version`; whoever has not does as
+ * it says, and keeps the version that it had. Repeated until reports say that it is held.
+ */
+export interface LinkRevoke {
+  readonly type: "revoke";
+  readonly since: number;
+  readonly version: number;
+  readonly players: readonly RevokedPlayer[];
+}
+
+/**
+ * From the master: the published key set has changed, so fetch it; and these keys of it are worth nothing from now on, whatever a
+ * fetch says. `revoked` lists all those whose tickets could still be shown. Repeated until reports say that it is held.
+ */
+export interface LinkKeys {
+  readonly type: "keys";
+  readonly version: number;
+  readonly revoked: readonly string[];
+}
+
+export type LinkCommand = LinkAck | LinkFence | LinkWorld | LinkReach | LinkOrders | LinkRevoke | LinkKeys;
 
 /** Answer of the heartbeat: the acknowledgement and the commands that are due. */
 export interface HeartbeatResponse {
@@ -94,6 +134,9 @@ export interface HeartbeatResponse {
 
 /** The greatest number of entries in `joined` and in `left` of one report; more wait for the next one. */
 export const maxReportSeats = 1_000;
+
+/** The greatest number of players in one {@link LinkRevoke}; more come in the next one. */
+export const maxRevokedPlayers = 500;
 
 /** WebSocket close codes of the link. */
 export const linkCloseCodes = {

@@ -53,6 +53,12 @@ export const problems = {
     advice: "fix",
     title: "This allocation was cancelled: allocate with a new key.",
   },
+  TICKET_REVOKED: {
+    status: 410,
+    advice: "fix",
+    title: "This allocation's ticket was revoked: allocate with a new key.",
+  },
+  BANNED: { status: 403, advice: "stop", title: "This account is banned." },
   NO_CLUSTER_AVAILABLE: { status: 503, advice: "retry", title: "No cluster has room." },
   CLUSTER_NOT_FOUND: { status: 404, advice: "fix", title: "There is no such cluster." },
   REGION_NOT_FOUND: { status: 404, advice: "fix", title: "There is no such region." },
@@ -82,6 +88,14 @@ export const problems = {
 
 export type ProblemCode = keyof typeof problems;
 
+/** What a banned player may know. */
+export interface BanNotice {
+  /** A code of the operator's. */
+  readonly reason: string;
+  /** ISO 8601; `null`: for good. */
+  readonly until: string | null;
+}
+
 /** An RFC 9457 problem as the master answers it, `application/problem+json`. */
 export interface Problem {
   /** URI of the documentation of `code`. */
@@ -97,6 +111,8 @@ export interface Problem {
   readonly errors?: readonly { readonly field: string; readonly message: string }[] | undefined;
   /** As the header `Retry-After`. */
   readonly retryAfterSeconds?: number | undefined;
+  /** With `BANNED`. */
+  readonly ban?: BanNotice | undefined;
   /** What `explain` of an allocation asked for. */
   readonly explanation?: AllocationExplanation | undefined;
 }

@@ -3,9 +3,10 @@ import type { AllocateRequest, ProblemCode } from "../../protocol/index.ts";
 /**
  * An allocation as `PlayerSession` records it, one for each idempotency key:
  *
- * `recorded` → (a seat is reserved, a ticket signed) → `committed` → `consumed`; `recorded`, `committed` → `cancelled`.
+ * `recorded` → (a seat is reserved, a ticket signed) → `committed` → `consumed`; `recorded`, `committed` → `cancelled`, or
+ * `revoked` by an operator.
  */
-export const operationStates = ["recorded", "committed", "consumed", "cancelled"] as const;
+export const operationStates = ["recorded", "committed", "consumed", "cancelled", "revoked"] as const;
 export type OperationState = (typeof operationStates)[number];
 
 export interface Operation {
@@ -74,6 +75,9 @@ function outcomeOf(operation: Operation, nowMs: number): OperationStep {
   const { state, answer, expiresAt } = operation;
   if (state === "consumed")
     return refuse("TICKET_CONSUMED", "The ticket of this allocation has joined. Allocate with a new key.");
+  if (state === "revoked") {
+    return refuse("TICKET_REVOKED", "An operator has ended this allocation. Allocate with a new key.");
+  }
   if (state === "cancelled") {
     return refuse(
       "RESERVATION_CANCELLED",

@@ -27,6 +27,8 @@ export const linkReportSchema = z.strictObject({
   tickMs: z.number().min(0).max(60_000).optional(),
   counters: countersSchema.optional(),
   ordersVersion: z.int().min(0).optional(),
+  revocations: z.int().min(0).optional(),
+  keys: z.int().min(0).optional(),
 }) satisfies z.ZodType<LinkReport>;
 
 /** The longest report, in characters of JSON. Fits the greatest number of seats; stops a cluster from filling the object. */

@@ -57,6 +57,8 @@ const allocate = createRoute({
       "TICKET_EXPIRED",
       "TICKET_CONSUMED",
       "RESERVATION_CANCELLED",
+      "TICKET_REVOKED",
+      "BANNED",
       "NO_CLUSTER_AVAILABLE",
       "CLUSTER_NOT_FOUND",
       "REGION_NOT_FOUND",
@@ -87,7 +89,7 @@ const giveBack = createRoute({
 
 export function addAllocationRoutes(app: OpenAPIHono<MasterHono>): void {
   app.openapi(allocate, async (context) => {
-    const { playerId, displayName, roles } = await requirePlayer(context);
+    const { playerId, displayName, roles, authenticatedAt } = await requirePlayer(context);
     const idempotencyKey = context.req.header("idempotency-key") ?? "";
     if (!idempotencyKeyPattern.test(idempotencyKey)) {
       throw new ProblemError("IDEMPOTENCY_KEY_REQUIRED", "Send a new random Idempotency-Key with each new allocation.");
@@ -105,6 +107,7 @@ export function addAllocationRoutes(app: OpenAPIHono<MasterHono>): void {
       playerSession(context.env, playerId).allocate({
         playerId,
         displayName,
+        authenticatedAt,
         idempotencyKey,
         request,
         requestId: context.get("requestId"),

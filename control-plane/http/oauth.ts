@@ -2,6 +2,7 @@ import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { oauthFinishSchema, oauthStartedSchema, oauthStartSchema } from "./account-schemas.ts";
 import { limitAttempt } from "./limits.ts";
 import { logIn, startOAuth } from "./login-providers.ts";
+import { admitLogin } from "./standing.ts";
 import { notePlayer } from "./player-record.ts";
 import { bodyProblems, jsonAnswer, jsonBody, type MasterHono, problemAnswers } from "./route-parts.ts";
 import { sessionSchema } from "./schemas.ts";
@@ -32,7 +33,7 @@ const finish = createRoute({
   request: jsonBody(oauthFinishSchema),
   responses: {
     200: jsonAnswer("Logged in.", sessionSchema),
-    ...problemAnswers(...oauthProblems, "PROVIDER_TOKEN_INVALID"),
+    ...problemAnswers(...oauthProblems, "PROVIDER_TOKEN_INVALID", "BANNED"),
   },
 });
 
@@ -45,6 +46,7 @@ export function addOAuthRoutes(app: OpenAPIHono<MasterHono>): void {
   app.openapi(finish, async (context) => {
     await limitAttempt(context, "login");
     const tokens = await logIn(context, "oauth", context.req.valid("json"));
+    await admitLogin(context, tokens);
     notePlayer(context, tokens.player);
     return context.json(tokens, 200);
   });

@@ -1,4 +1,4 @@
-import { createRoute, type OpenAPIHono, type z } from "@hono/zod-openapi";
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { createSupabaseIdentity } from "../../auth/supabase.ts";
 import type { PlayerSessionTokens } from "../../protocol/index.ts";
@@ -10,6 +10,7 @@ import { logIn, requireMethod } from "./login-providers.ts";
 import { addOAuthRoutes } from "./oauth.ts";
 import { notePlayer } from "./player-record.ts";
 import { bodyProblems, jsonAnswer, jsonBody, type MasterHono, playerSecurity, problemAnswers } from "./route-parts.ts";
+import { admitLogin, signOutEverywhere } from "./standing.ts";
 import { confirmationSchema, playerIdentitySchema, refreshSchema, sessionSchema, signupSchema } from "./schemas.ts";
 
 const tags = ["Players"];
@@ -54,6 +55,7 @@ const login = createRoute({
       "SWITCHED_OFF",
       "PROVIDER_TOKEN_INVALID",
       "PROVIDER_BANNED",
+      "BANNED",
     ),
   },
 });
@@ -66,7 +68,7 @@ const refresh = createRoute({
   request: jsonBody(refreshSchema),
   responses: {
     200: jsonAnswer("New tokens.", sessionSchema),
-    ...problemAnswers(...bodyProblems, ...identityProblems, "REFRESH_TOKEN_INVALID"),
+    ...problemAnswers(...bodyProblems, ...identityProblems, "REFRESH_TOKEN_INVALID", "BANNED"),
   },
 });
 
@@ -74,11 +76,14 @@ const logout = createRoute({
   method: "post",
   path: "/v1/logout",
   tags,
-  summary: "End this session",
+  summary: "End this session, or all of them",
+  description:
+    "`here` ends this login alone, and who plays plays on. `everywhere` ends every login, session and ticket of the player; it holds even if the identity service cannot be reached.",
   security: playerSecurity,
+  request: { query: z.strictObject({ scope: z.enum(["here", "everywhere"]).default("here") }) },
   responses: {
     204: { description: "Ended. The access token verifies until it expires; the refresh token serves no more." },
-    ...problemAnswers("UNAUTHENTICATED", ...identityProblems),
+    ...problemAnswers("INVALID_FIELD", "UNAUTHENTICATED", ...identityProblems),
   },
 });
 
@@ -107,6 +112,7 @@ export function addPlayerRoutes(app: OpenAPIHono<MasterHono>): void {
 
   app.openapi(login, async (context) => {
     const tokens = await logInBy(context, context.req.valid("json"));
+    await admitLogin(context, tokens);
     notePlayer(context, tokens.player);
     return context.json(tokens, 200);
   });
@@ -114,12 +120,18 @@ export function addPlayerRoutes(app: OpenAPIHono<MasterHono>): void {
   app.openapi(refresh, async (context) => {
     const { refreshToken } = context.req.valid("json");
     await limitAttempt(context, "refresh");
-    const refreshed = askIdentity(context, (project) => createSupabaseIdentity(project).refresh(refreshToken));
-    return context.json(await refreshed, 200);
+    const tokens = await askIdentity(context, (project) => createSupabaseIdentity(project).refresh(refreshToken));
+    await admitLogin(context, tokens);
+    return context.json(tokens, 200);
   });
 
   app.openapi(logout, async (context) => {
-    const { token } = await requirePlayer(context);
+    const player = await requirePlayer(context);
+    const { token } = player;
+    if (context.req.valid("query").scope === "everywhere") {
+      await signOutEverywhere(context, player);
+      return context.body(null, 204);
+    }
     await askIdentity(context, (project) => createSupabaseIdentity(project).logout(token));
     return context.body(null, 204);
   });

@@ -9,6 +9,7 @@ export class ProblemError extends Error {
   readonly errors: Problem["errors"];
   readonly retryAfterSeconds: number | undefined;
   readonly explanation: Problem["explanation"];
+  readonly ban: Problem["ban"];
 
   /** `detail` is fit for the caller: what is wrong this time and what to do. `cause` is for the log. */
   constructor(
@@ -18,6 +19,7 @@ export class ProblemError extends Error {
       readonly errors?: Problem["errors"];
       readonly retryAfterSeconds?: number | undefined;
       readonly explanation?: Problem["explanation"];
+      readonly ban?: Problem["ban"];
       readonly cause?: unknown;
     } = {},
   ) {
@@ -27,12 +29,13 @@ export class ProblemError extends Error {
     this.errors = more.errors;
     this.retryAfterSeconds = more.retryAfterSeconds;
     this.explanation = more.explanation;
+    this.ban = more.ban;
   }
 }
 
 /** The body of a problem's answer. `requestUrl` tells where this master's documentation is. */
 function problemOf(error: ProblemError, requestId: string, requestUrl: string): Problem {
-  const { code, detail, errors, retryAfterSeconds, explanation } = error;
+  const { code, detail, errors, retryAfterSeconds, explanation, ban } = error;
   const { status, title } = problems[code];
   return {
     type: problemType(code, new URL(requestUrl).origin),
@@ -43,6 +46,7 @@ function problemOf(error: ProblemError, requestId: string, requestUrl: string): 
     requestId,
     ...(errors === undefined ? {} : { errors }),
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+    ...(ban === undefined ? {} : { ban }),
     ...(explanation === undefined ? {} : { explanation }),
   };
 }
@@ -67,7 +71,8 @@ export function problemOfRefusal(refusal: {
   readonly detail: string;
   readonly retryAfterSeconds?: number | undefined;
   readonly explanation?: Problem["explanation"];
+  readonly ban?: Problem["ban"];
 }): ProblemError {
-  const { code, detail, retryAfterSeconds, explanation } = refusal;
-  return new ProblemError(code, detail, { retryAfterSeconds, explanation });
+  const { code, detail, retryAfterSeconds, explanation, ban } = refusal;
+  return new ProblemError(code, detail, { retryAfterSeconds, explanation, ban });
 }

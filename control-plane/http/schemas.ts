@@ -17,7 +17,7 @@ import type {
   WorldAnnouncement,
   WorldMapView,
 } from "../../protocol/index.ts";
-import { maxFragmentsPerCluster, problems, reachFaults } from "../../protocol/index.ts";
+import { maxFragmentsPerCluster, problems, reachFaults, revocationReasons } from "../../protocol/index.ts";
 import { countersSchema } from "../domain/report-schema.ts";
 import { isRegion } from "../domain/sharding.ts";
 import { maxTicketLifetimeSeconds, minTicketLifetimeSeconds } from "../settings.ts";
@@ -243,6 +243,15 @@ const commandSchema = z.union([
     drain: z.object({ deadlineMs: z.number(), movePlayers: z.boolean() }).nullable(),
     settings: z.object({ capacity: z.number().optional() }),
   }),
+  z.object({
+    type: z.literal("revoke"),
+    since: z.number(),
+    version: z.number(),
+    players: z
+      .array(z.object({ playerId: z.string(), minGeneration: z.number(), reason: z.enum(revocationReasons) }))
+      .readonly(),
+  }),
+  z.object({ type: z.literal("keys"), version: z.number(), revoked: z.array(z.string()).readonly() }),
 ]) satisfies z.ZodType<LinkCommand>;
 
 export const heartbeatSchema = z
@@ -267,6 +276,7 @@ export const problemSchema = z
     requestId: z.string(),
     errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
     retryAfterSeconds: z.number().optional(),
+    ban: z.object({ reason: z.string(), until: z.string().nullable() }).optional(),
     explanation: explanationSchema.optional(),
   })
   .openapi("Problem") satisfies z.ZodType<Problem>;

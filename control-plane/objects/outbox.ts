@@ -50,10 +50,18 @@ export class Outbox<Payload> {
   readonly #sql: SqlStorage;
   readonly #deliver: (message: OutboxMessage<Payload>) => Promise<void>;
   readonly #now: () => number;
+  readonly #mayGiveUp: (payload: Payload) => boolean;
   #delivering: Promise<void> | undefined;
 
-  constructor(sql: SqlStorage, now: () => number, deliver: (message: OutboxMessage<Payload>) => Promise<void>) {
+  /** @param mayGiveUp whether a message that could not be delivered for a day is dropped; all are unless told */
+  constructor(
+    sql: SqlStorage,
+    now: () => number,
+    deliver: (message: OutboxMessage<Payload>) => Promise<void>,
+    mayGiveUp: (payload: Payload) => boolean = () => true,
+  ) {
     this.#sql = sql;
+    this.#mayGiveUp = mayGiveUp;
     this.#now = now;
     this.#deliver = deliver;
   }
@@ -116,13 +124,13 @@ export class Outbox<Payload> {
   async #attempt(row: OutboxRow): Promise<void> {
     const { id, target, attempts } = row;
     const nowMs = this.#now();
+    // Written by `put`, in this object: it has the shape that it had there.
+    const payload: Payload = JSON.parse(row.payload);
     try {
-      // Written by `put`, in this object: it has the shape that it had there.
-      const payload: Payload = JSON.parse(row.payload);
       await this.#deliver({ target, payload });
       this.#sql.exec("DELETE FROM outbox WHERE id = ?", id);
     } catch (error) {
-      if (nowMs - row.created_at > maxAgeMs) {
+      if (nowMs - row.created_at > maxAgeMs && this.#mayGiveUp(payload)) {
         logEvent("error", "outbox.given_up", { attempts, error });
         count("objectErrors", "given-up");
         this.#sql.exec("DELETE FROM outbox WHERE id = ?", id);

@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { signTicket } from "../../auth/ticket.ts";
 import type { Allocation, AllocateRequest, Waiting } from "../../protocol/index.ts";
-import { authorityAfterUse, type FenceOrder } from "../domain/authority.ts";
+import { authorityAfterUse } from "../domain/authority.ts";
 import {
   forgettableOperations,
   hashAllocateRequest,
@@ -14,6 +14,7 @@ import {
 import { askingOrder } from "../domain/shard-choice.ts";
 import type { LimitName } from "../domain/limits-policy.ts";
 import { type PartyMember, refuseParty } from "../domain/party.ts";
+import { goodStanding, isSignedOut, type Standing } from "../domain/standing.ts";
 import { toBase64Url } from "../domain/sharding.ts";
 import { createTicketClaims } from "../domain/ticket-claims.ts";
 import type { QueuePass } from "../domain/waiting-gate.ts";
@@ -24,7 +25,10 @@ import { readLimits } from "../limit-settings.ts";
 import { readMasterSettings } from "../settings.ts";
 import { retryAlarm, wakeAt } from "./alarm.ts";
 import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
-import { Outbox, type OutboxMessage } from "./outbox.ts";
+import { Outbox } from "./outbox.ts";
+import { deliverPlayerMessage, isForAWhile } from "./player-delivery.ts";
+import type { PlayerMessage } from "./player-message.ts";
+import { PlayerRevocation, type Revoked, type RevokeOrder } from "./player-revocation.ts";
 import { PlayerCosts } from "./player-costs.ts";
 import { erasePlayerData, exportPlayerData, type PlayerSessionExport } from "./player-data.ts";
 import { inspectPlayer, type PlayerInspection } from "./player-inspection.ts";
@@ -36,15 +40,16 @@ import type { SeatAnswer } from "./seat-request.ts";
 import { shardsToAsk } from "./shard-directory.ts";
 import { currentSigningKey } from "./signing-key.ts";
 import type { PartyViewAnswer } from "./party.ts";
-import { keyRing, partyObject, registryShard, waitingRoom } from "./remote.ts";
+import { keyRing, partyObject, registryShard } from "./remote.ts";
 import { isPlace } from "./waiting-place.ts";
-import type { Departure } from "./waiting-room.ts";
 import { visitQueue } from "./waiting-visit.ts";
 
 /** Who asks for what. The route has verified the player and the shapes. */
 export interface AllocationOrder {
   readonly playerId: string;
   readonly displayName: string;
+  /** When the player last proved who they are; seconds since 1970. */
+  readonly authenticatedAt: number;
   readonly idempotencyKey: string;
   readonly request: AllocateRequest;
   /** Names the request, in logs and in the ticket. */
@@ -56,16 +61,6 @@ export type AllocationAnswer =
   | { readonly ok: true; readonly answer: string }
   | { readonly ok: true; readonly waiting: Waiting }
   | Refusal;
-
-interface Fence extends FenceOrder {
-  readonly playerId: string;
-}
-
-/** What a session tells other objects, and must not lose: an older session's shard, a queue of the waiting room, or a party. */
-type SessionMessage =
-  | Fence
-  | (Departure & { readonly kind: "leave" })
-  | { readonly kind: "quit"; readonly playerId: string };
 
 /** A call that is being worked on. It lives in memory alone: when the object stops, so does the call. */
 interface Attempt {
@@ -79,13 +74,17 @@ const allocationCosts = { begin: ["allocatePerPlayer", "allocationsPerHour"], re
 /** After this an attempt counts as lost, and another may begin; the lost one can no longer commit. */
 const attemptTimeoutMs = 30_000;
 
+/** When orders to clusters leave at the latest, should they not leave at once. */
+const firstDeliveryMs = 1_000;
+
 /**
  * A player's one session: which allocations were asked for and what came of them, and where the newest session is. Every step
  * is recorded before the next begins, so whatever stops in between, the next call with the key carries on.
  */
 export class PlayerSession extends DurableObject<Env> {
   readonly #tables: PlayerTables;
-  readonly #outbox: Outbox<SessionMessage>;
+  readonly #outbox: Outbox<PlayerMessage>;
+  readonly #revocation: PlayerRevocation;
   readonly #costs: PlayerCosts;
   #isKnown: boolean;
   #attempt: Attempt | undefined;
@@ -98,7 +97,13 @@ export class PlayerSession extends DurableObject<Env> {
     if (this.#isKnown) migrateStorage(context.storage, playerMigrations);
     this.#tables = new PlayerTables(context.storage.sql);
     this.#costs = new PlayerCosts(context.storage.sql);
-    this.#outbox = new Outbox<SessionMessage>(context.storage.sql, Date.now, (message) => this.#deliver(message));
+    this.#outbox = new Outbox<PlayerMessage>(
+      context.storage.sql,
+      Date.now,
+      (message) => deliverPlayerMessage(env, message),
+      isForAWhile,
+    );
+    this.#revocation = new PlayerRevocation(context.storage, this.#tables, this.#outbox);
   }
 
   /** Allocates, or answers a retry with what its key has come to. */
@@ -113,6 +118,11 @@ export class PlayerSession extends DurableObject<Env> {
     }
     this.#makeKnown();
     const nowMs = Date.now();
+    const refusal = this.#revocation.refusal(nowMs);
+    if (refusal !== undefined) return refusal;
+    if (isSignedOut(this.#revocation.standing(), order.authenticatedAt)) {
+      return refuse("UNAUTHENTICATED", "This login was ended. Log in again.");
+    }
     const known = this.#tables.operation(key);
     const step = nextOperationStep(known, { bodyHash, nowMs, inFlight: this.#inFlight(key, nowMs) });
     if (step.kind === "answer") return { ok: true, answer: step.answer };
@@ -413,6 +423,10 @@ export class PlayerSession extends DurableObject<Env> {
     const tables = this.#tables;
     const clusterId = allocation.cluster.id;
     const current = tables.operation(operation.key);
+    if (current?.state === "revoked") {
+      const revoked = refuse("TICKET_REVOKED", "An operator has ended this allocation. Allocate with a new key.");
+      return this.#revocation.refusal(Date.now()) ?? revoked;
+    }
     if (this.#attempt !== attempt || current?.state !== "recorded") {
       return takenOver();
     }
@@ -476,6 +490,13 @@ export class PlayerSession extends DurableObject<Env> {
       const current = this.#isKnown ? this.#tables.authority() : undefined;
       return current?.generation === generation && current.clusterId === clusterId;
     }
+    if (this.#revocation.covers(generation)) {
+      // It counts for nothing, but it is there: the cluster has to hear that it must not be.
+      this.#revocation.orderAgain(use, Date.now());
+      await this.#schedule();
+      this.ctx.waitUntil(this.#outbox.deliverDue());
+      return true;
+    }
     const { authority, fence } = authorityAfterUse(this.#tables.authority(), { generation, clusterId, shard });
     this.ctx.storage.transactionSync(() => {
       this.#tables.setOperationState(operation.key, "consumed");
@@ -485,6 +506,33 @@ export class PlayerSession extends DurableObject<Env> {
     await this.#schedule();
     if (fence !== undefined) this.ctx.waitUntil(this.#send());
     return true;
+  }
+
+  /** Ends every session and every ticket of the player: see `PlayerRevocation`. Repeating it is harmless. */
+  async revoke(order: RevokeOrder): Promise<Revoked> {
+    this.#makeKnown();
+    const { seats, ...revoked } = this.#revocation.revoke(order, Date.now());
+    // Without a wait in between, so that it is durable together with the floor: should all stop here, the orders leave all the same.
+    const armed = this.ctx.storage.setAlarm(Date.now() + firstDeliveryMs);
+    failpoint("ban.committed");
+    for (const { shard, reservationId } of seats) this.#withdraw(shard, reservationId);
+    await armed;
+    this.ctx.waitUntil(this.#outbox.deliverDue());
+    return revoked;
+  }
+
+  /** Ends a ban before its time. @returns whether there was one */
+  async unban(by: { readonly playerId: string; readonly operatorId: string }): Promise<boolean> {
+    if (!this.#isKnown) return false;
+    const lifted = this.#revocation.unban(by, Date.now());
+    await this.ctx.storage.setAlarm(Date.now() + firstDeliveryMs);
+    this.ctx.waitUntil(this.#outbox.deliverDue());
+    return lifted;
+  }
+
+  /** Whether something counts against the player. Of one whom nobody knows, nothing does. */
+  standing(): Standing {
+    return this.#isKnown ? this.#revocation.standing() : goodStanding;
   }
 
   /** What is kept here about the player. */
@@ -542,23 +590,6 @@ export class PlayerSession extends DurableObject<Env> {
       "a registry shard",
     );
     this.ctx.waitUntil(told.catch((error: unknown) => logEvent("warn", "session.withdraw_failed", { error })));
-  }
-
-  async #deliver({ target, payload }: OutboxMessage<SessionMessage>): Promise<void> {
-    if ("kind" in payload && payload.kind === "quit") {
-      const { playerId } = payload;
-      await withDeadline(partyObject(this.env, target).leave(playerId, playerId), objectCallTimeoutMs, "the party");
-      return;
-    }
-    if ("kind" in payload) {
-      const { kind: _, ...departure } = payload;
-      failpoint("waiting.leaving");
-      await withDeadline(waitingRoom(this.env, target).leave(departure), objectCallTimeoutMs, "the waiting room");
-      return;
-    }
-    const { clusterId, generation, playerId } = payload;
-    const told = registryShard(this.env, target).fence({ clusterId, generation, playerId });
-    await withDeadline(told, objectCallTimeoutMs, "a registry shard");
   }
 }
 

@@ -7,6 +7,7 @@ import {
   type OperationSummary,
 } from "../domain/operations.ts";
 import { outboxSchema, outboxSourceSchema } from "./outbox.ts";
+import { playerRevocationSchema } from "./player-revocation.ts";
 
 /** Append-only: see `migrateStorage`. `expires_at` is in seconds, as in the ticket; other times in milliseconds. */
 export const playerMigrations: readonly string[] = [
@@ -40,6 +41,7 @@ export const playerMigrations: readonly string[] = [
   "ALTER TABLE operations ADD COLUMN queue TEXT;",
   // The party that the player is, or was last, in.
   "ALTER TABLE session ADD COLUMN party TEXT;",
+  playerRevocationSchema,
 ];
 
 interface SummaryRow extends Record<string, SqlStorageValue> {

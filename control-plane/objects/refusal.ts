@@ -1,4 +1,4 @@
-import type { AllocationExplanation, ProblemCode } from "../../protocol/index.ts";
+import type { AllocationExplanation, BanNotice, ProblemCode } from "../../protocol/index.ts";
 
 /** How an object says no: errors lose their class between objects, so it is an answer like any other. */
 export interface Refusal {
@@ -7,6 +7,8 @@ export interface Refusal {
   /** What is wrong and what to do; fit for the caller. */
   readonly detail: string;
   readonly retryAfterSeconds?: number | undefined;
+  /** With `BANNED`. */
+  readonly ban?: BanNotice | undefined;
   /** Of an allocation that was to be explained. */
   readonly explanation?: AllocationExplanation | undefined;
   /** Whether what is missing is a free seat, which may come: somebody may wait for it. */

@@ -3,6 +3,7 @@ import type { Seat } from "../domain/seats.ts";
 import { orderSchema } from "./order-tables.ts";
 import { outboxSchema, outboxSourceSchema } from "./outbox.ts";
 import { recordOutboxSchema } from "./record-outbox.ts";
+import { revocationSchema } from "./revocation-tables.ts";
 
 /** Append-only: see `migrateStorage`. Times are milliseconds since 1970. */
 export const registryMigrations: readonly string[] = [
@@ -119,6 +120,7 @@ export const registryMigrations: readonly string[] = [
   CREATE TABLE queue_gates (queue TEXT PRIMARY KEY, gate TEXT NOT NULL, until_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   `,
   orderSchema,
+  revocationSchema,
 ];
 
 export interface ClusterRow extends Record<string, SqlStorageValue> {

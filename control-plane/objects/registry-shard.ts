@@ -36,6 +36,8 @@ import {
   useAssertion,
 } from "./registration.ts";
 import { ReachTables } from "./reach-tables.ts";
+import { RegistryRevocations } from "./registry-revocations.ts";
+import type { RevocationLag, RevocationOrder } from "./revocation-tables.ts";
 import { RegistryLeases } from "./registry-leases.ts";
 import { type ClusterRow, registryMigrations } from "./registry-rows.ts";
 import { RegistryReach } from "./registry-reach.ts";
@@ -72,6 +74,7 @@ export class RegistryShard extends DurableObject<Env> {
   readonly #reach: RegistryReach;
   readonly #orders: ShardOrders;
   readonly #inspector: ShardInspector;
+  readonly #revocations: RegistryRevocations;
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
@@ -102,6 +105,7 @@ export class RegistryShard extends DurableObject<Env> {
     this.#leases = new RegistryLeases(this.#parts, this.#worlds);
     this.#seats = new RegistrySeats(this.#parts, this.#leases);
     this.#reach = new RegistryReach(this.#parts, new ReachTables(storage.sql));
+    this.#revocations = new RegistryRevocations(this.#parts, this.#leases);
     this.#leases.giveGrace(Date.now());
   }
 
@@ -150,6 +154,7 @@ export class RegistryShard extends DurableObject<Env> {
       records.cluster("registered", { clusterId, name: details.name, shard, boot }, nowMs);
       this.#worlds.noteRegistration({ clusterId, shard, boot }, details, previous);
       this.#orders.apply(clusterId, request, nowMs);
+      this.#revocations.startOver(clusterId);
       for (const other of shardsForCluster(settings().shards, clusterId)) {
         if (other !== shard) outbox.put(other, { kind: "displace", clusterId, boot });
       }
@@ -243,6 +248,17 @@ export class RegistryShard extends DurableObject<Env> {
     this.#seats.fence(order);
   }
 
+  /** A player's sessions on a cluster here are to end: see `RegistryRevocations`. Repeating it is harmless. */
+  async revoke(order: RevocationOrder): Promise<void> {
+    this.#revocations.revoke(order, Date.now());
+    await this.#schedule();
+  }
+
+  /** How long it has taken clusters to hold what was revoked. */
+  revocationLag(): RevocationLag {
+    return this.#revocations.lag();
+  }
+
   listing(): ClusterListing[] {
     return this.#parts.tables.listings();
   }
@@ -314,8 +330,9 @@ export class RegistryShard extends DurableObject<Env> {
     const applied = this.#seats.report(found.row, report, { overLink: false, nowMs: Date.now() });
     if (!applied.ok) return applied;
     const ordered = this.#orders.commandsFor(found.row, report, Date.now());
+    const revoked = this.#revocations.answer(found.row, report, Date.now());
     await this.#settle();
-    const commands = [...applied.commands, ...this.#reach.commandsFor(clusterId), ...ordered];
+    const commands = [...applied.commands, ...this.#reach.commandsFor(clusterId), ...ordered, ...revoked];
     return { ok: true, response: { commands } };
   }
 
@@ -384,7 +401,8 @@ export class RegistryShard extends DurableObject<Env> {
     const applied = this.#seats.report(row, parsed.report, { overLink: true, nowMs: Date.now() });
     if (!applied.ok) return links.closeSocket(socket, "BAD_MESSAGE", applied.detail);
     const ordered = this.#orders.commandsFor(row, parsed.report, Date.now());
-    for (const command of [...applied.commands, ...ordered]) socket.send(JSON.stringify(command));
+    const revoked = this.#revocations.answer(row, parsed.report, Date.now());
+    for (const command of [...applied.commands, ...ordered, ...revoked]) socket.send(JSON.stringify(command));
     await this.#settle();
   }
 
@@ -444,6 +462,7 @@ export class RegistryShard extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     try {
       this.#leases.sweep(Date.now());
+      this.#revocations.sweep(Date.now());
       await Promise.all([this.#records.writeDue(), this.#send(), this.#reach.run()]);
       await this.#schedule();
     } catch (error) {
@@ -473,7 +492,13 @@ export class RegistryShard extends DurableObject<Env> {
     const { outbox, storage } = this.#parts;
     // While there are clusters, the next look at leases comes soon enough for records whose timer was lost.
     const sweepAtMs = this.#leases.nextSweepAtMs(Date.now()) ?? this.#records.nextDueAtMs();
-    await wakeAt(storage, [outbox.nextDueAtMs(), this.#records.nextRetryAtMs(), this.#reach.nextDueAtMs(), sweepAtMs]);
+    await wakeAt(storage, [
+      outbox.nextDueAtMs(),
+      this.#records.nextRetryAtMs(),
+      this.#reach.nextDueAtMs(),
+      this.#revocations.nextRepeatAtMs(),
+      sweepAtMs,
+    ]);
   }
 
   #recordUse(use: SeatRef & Pick<Extract<ShardMessage, { kind: "used" }>, "clusterId" | "atMs" | "endedAtMs">): void {

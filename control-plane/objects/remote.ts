@@ -29,6 +29,8 @@ type RemoteShard = Remote<
   | "release"
   | "withdraw"
   | "fence"
+  | "revoke"
+  | "revocationLag"
   | "listing"
   | "digest"
   | "gauges"
@@ -47,7 +49,18 @@ type RemoteShard = Remote<
 
 type RemoteSession = Remote<
   PlayerSession,
-  "allocate" | "cancel" | "ticketUsed" | "exportData" | "erase" | "inspect" | "createParty" | "joinParty" | "useParty"
+  | "allocate"
+  | "cancel"
+  | "ticketUsed"
+  | "exportData"
+  | "erase"
+  | "inspect"
+  | "createParty"
+  | "joinParty"
+  | "useParty"
+  | "revoke"
+  | "unban"
+  | "standing"
 >;
 
 type RemoteRing = Remote<KeyRing, "signingKey" | "publishedKeys">;

@@ -93,3 +93,35 @@ export const erasedPlayers = sqliteTable("erased_players", {
   id: text("id").primaryKey(),
   erasedAtMs: integer("erased_at").notNull(),
 });
+
+/** Bans as they were given, for people to look up. Who is banned, the player's session decides. */
+export const bans = sqliteTable(
+  "bans",
+  {
+    id: text("id").primaryKey(),
+    playerId: text("player_id").notNull(),
+    reason: text("reason").notNull(),
+    note: text("note").notNull(),
+    untilMs: integer("until"),
+    bannedAtMs: integer("banned_at").notNull(),
+    bannedBy: text("banned_by").notNull(),
+    liftedAtMs: integer("lifted_at"),
+    liftedBy: text("lifted_by"),
+  },
+  (table) => [
+    index("bans_by_player").on(table.playerId, table.bannedAtMs),
+    index("bans_by_time").on(table.bannedAtMs, table.id),
+  ],
+);
+
+/** A copy of the key ring, private halves encrypted, for the day on which its object is lost. */
+export const signingKeys = sqliteTable("signing_keys", {
+  kid: text("kid").primaryKey(),
+  /** As the ring stores it, JSON. */
+  record: text("record").notNull(),
+  /** Of the ring, when this was copied. */
+  version: integer("version").notNull(),
+  copiedAtMs: integer("copied_at").notNull(),
+  /** Set once the ring has it no more. */
+  droppedAtMs: integer("dropped_at"),
+});

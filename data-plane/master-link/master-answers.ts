@@ -1,10 +1,19 @@
 import { z } from "zod";
-import { type LinkCommand, reachFaults, type RegisterResponse } from "../../protocol/index.ts";
+import {
+  type LinkCommand,
+  maxRevokedPlayers,
+  reachFaults,
+  type RegisterResponse,
+  revocationReasons,
+} from "../../protocol/index.ts";
 
 // What the master answers, as far as a cluster reads it. Unknown fields are passed over: a later master may add some.
 
 /** The answer to a registration; its key set is for `PublicKeySet` to judge. */
 export type Registration = Omit<RegisterResponse, "jwks"> & { readonly jwks: unknown };
+
+/** More than a master would ever have to tell at a time. */
+const maxRevokedKeys = 1_000;
 
 const intervalSchema = z.number().min(10).max(3_600_000);
 
@@ -35,6 +44,26 @@ const commandSchema = z.discriminatedUnion("type", [
     version: z.int().min(0),
     drain: z.object({ deadlineMs: z.number().min(0), movePlayers: z.boolean() }).nullable(),
     settings: z.object({ capacity: z.int().min(0).optional() }),
+  }),
+  z.object({
+    type: z.literal("revoke"),
+    since: z.int().min(0),
+    version: z.int().min(0),
+    players: z
+      .array(
+        z.object({
+          playerId: z.string().min(1),
+          minGeneration: z.int().min(0),
+          // A reason of a later master is an end like any other.
+          reason: z.enum(revocationReasons).catch("kicked"),
+        }),
+      )
+      .max(maxRevokedPlayers),
+  }),
+  z.object({
+    type: z.literal("keys"),
+    version: z.int().min(0),
+    revoked: z.array(z.string().min(1).max(128)).max(maxRevokedKeys),
   }),
 ]) satisfies z.ZodType<LinkCommand>;
 

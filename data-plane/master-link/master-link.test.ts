@@ -238,7 +238,7 @@ it("tells a master that has forgotten of everyone, however many they are", async
     key: { keyId, privateKey },
     publicKeyFile: "",
     request: () => request,
-    desk: { learn: () => Promise.resolve() },
+    desk: { learn: () => Promise.resolve(), changeKeys: () => Promise.resolve(true) },
     clock: systemClock,
     random: Math.random,
     log: cluster.log,
@@ -246,6 +246,7 @@ it("tells a master that has forgotten of everyone, however many they are", async
     onRegistered: () => undefined,
     onFence: () => undefined,
     onOrders: () => undefined,
+    onRevoke: () => undefined,
     onSuperseded: () => undefined,
   });
   for (let index = 0; index < 1_500; index += 1) {

@@ -1,6 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { signClusterAssertion } from "../../auth/cluster-assertion.ts";
-import type { LinkOrders, LinkReach, LinkReport, RegisterRequest, SeatRef } from "../../protocol/index.ts";
+import type {
+  LinkKeys,
+  LinkOrders,
+  LinkReach,
+  LinkReport,
+  RegisterRequest,
+  RevokedPlayer,
+  SeatRef,
+} from "../../protocol/index.ts";
 import type { Clock } from "../clock.ts";
 import type { ClusterKey } from "../keys/cluster-key.ts";
 import type { Logger } from "../log.ts";
@@ -12,6 +20,7 @@ import { explainReach } from "./reach-notice.ts";
 import { explainRefusal } from "./register-refusal.ts";
 import { Reporter } from "./reporter.ts";
 import { SeatJournal } from "./seat-journal.ts";
+import { HeldVersions } from "./held-versions.ts";
 import type { TicketDesk } from "./ticket-desk.ts";
 
 export interface MasterLinkOptions {
@@ -22,7 +31,7 @@ export interface MasterLinkOptions {
   /** What the cluster says of itself, read anew for each registration. */
   readonly request: () => RegisterRequest;
   /** Learns what good tickets look like. */
-  readonly desk: Pick<TicketDesk, "learn">;
+  readonly desk: Pick<TicketDesk, "learn" | "changeKeys">;
   readonly clock: Clock;
   /** From 0 to 1; for jitter. */
   readonly random: () => number;
@@ -34,6 +43,8 @@ export interface MasterLinkOptions {
   readonly onFence: (playerId: string, generation: number) => void;
   /** What operators have ordered; older orders may follow newer ones. */
   readonly onOrders: (orders: LinkOrders) => void;
+  /** The master has ended these players' sessions below a generation. */
+  readonly onRevoke: (players: readonly RevokedPlayer[]) => void;
   /** A newer process with our key and instance has taken over: this one has to stop. */
   readonly onSuperseded: () => void;
 }
@@ -62,6 +73,7 @@ export const defaultPace: LinkPace = {
 export class MasterLink {
   readonly #options: MasterLinkOptions;
   readonly #journal = new SeatJournal();
+  readonly #held = new HeldVersions();
   readonly #stopping = new AbortController();
   #registration: Registration | undefined;
   #link: Link | undefined;
@@ -163,6 +175,7 @@ export class MasterLink {
         await this.#options.desk.learn(registration);
         this.#registration = registration;
         this.#journal.tellAll();
+        this.#held.reset();
         this.#options.onRegistered(registration);
         return registration;
       } catch (error) {
@@ -226,7 +239,7 @@ export class MasterLink {
         log.info({ event: "link-up" }, "the link to the master is up");
         this.#reporter = new Reporter({
           journal: this.#journal,
-          send: (report) => link.send({ ...report, ...this.#ordersTold }),
+          send: (report) => link.send({ ...report, ...this.#ordersTold, ...this.#held.told() }),
           onStuck: () => link.abandon(),
           reportIntervalMs: registration.reportIntervalMs,
           ackTimeoutMs: pace.ackTimeoutMs,
@@ -249,7 +262,10 @@ export class MasterLink {
   async #heartbeat(registration: Registration, delayMs: number): Promise<LinkEnd> {
     const { client, log, masterUrl } = this.#options;
     try {
-      const { commands } = await client.heartbeat(registration, this.#journal.report(true));
+      const { commands } = await client.heartbeat(registration, {
+        ...this.#journal.report(true),
+        ...this.#held.told(),
+      });
       for (const command of commands) this.#obey(command);
       const text = "no link to the master, a heartbeat took its place";
       log.warn({ event: "link-down" }, `${text}; next try in ${seconds(delayMs)} s`);
@@ -278,6 +294,14 @@ export class MasterLink {
         this.#ordersTold = { ordersVersion: command.version };
         this.#options.onOrders(command);
         return;
+      case "revoke":
+        this.#options.onRevoke(command.players);
+        this.#held.noteRevocations(command);
+        this.#reporter?.news();
+        return;
+      case "keys":
+        void this.#changeKeys(command);
+        return;
     }
   }
 
@@ -290,6 +314,14 @@ export class MasterLink {
     const { host, port, fault } = reach;
     if (fault === undefined) log.info({ event: "reached", host, port }, text);
     else log.error({ event: "unreachable", host, port, fault }, text);
+  }
+
+  /** The keys of a set are held once they are all dropped and the set has been asked for; if it does not come, the master repeats. */
+  async #changeKeys(command: LinkKeys): Promise<void> {
+    const changed = await this.#options.desk.changeKeys(command.revoked);
+    if (!changed) return;
+    this.#held.noteKeys(command.version);
+    this.#reporter?.news();
   }
 
   #createBackoff([leastMs, greatestMs]: readonly [number, number]): Backoff {

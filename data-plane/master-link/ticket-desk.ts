@@ -47,6 +47,16 @@ export class TicketDesk {
     this.#registration = registration;
   }
 
+  /**
+   * The published set is another, and `revoked` are worth nothing from now on, whatever a fetch says.
+   *
+   * @returns whether the new set has come
+   */
+  async changeKeys(revoked: readonly string[]): Promise<boolean> {
+    this.#keySet.revoke(revoked);
+    return this.#keySet.refresh();
+  }
+
   /** The checks [TICKET-1] to [TICKET-7]; `undefined` before the first registration: then nobody can tell. */
   async verify(ticket: string, hello: Hello): Promise<TicketVerdict | undefined> {
     if (this.#registration === undefined) return undefined;

@@ -33,6 +33,7 @@ interface JoinStep {
  */
 export const joinSteps: readonly JoinStep[] = [
   { name: "claim the ticket's id", run: claimTicketId }, // [TICKET-8]
+  { name: "not be revoked", run: checkRevoked }, // [TICKET-20]
   { name: "be newer than the live session", run: checkGeneration }, // [TICKET-9]
   { name: "find room", run: checkRoom }, // [TICKET-10]
   { name: "ask the game", run: askGame }, // [TICKET-11]
@@ -68,7 +69,7 @@ async function takeSteps(joining: Joining): Promise<void> {
         replays.release(claims.jti, session);
         return;
       }
-      refusal ??= checkGeneration(joining) ?? checkRoom(joining);
+      refusal ??= checkRevoked(joining) ?? checkGeneration(joining) ?? checkRoom(joining);
     } else {
       refusal = outcome;
     }
@@ -85,6 +86,10 @@ function claimTicketId({ session, claims }: Joining): JoinRefusal | undefined {
   if (claim === "seen") return { code: "REPLAYED" };
   if (claim === "full") return { code: "BUSY", retryAfterMs: busyRetryMs };
   return undefined;
+}
+
+function checkRevoked({ session, claims }: Joining): JoinRefusal | undefined {
+  return session.context.revocations.covers(claims.sub, claims.gen) ? { code: "REVOKED" } : undefined;
 }
 
 function checkGeneration({ session, claims }: Joining): JoinRefusal | undefined {

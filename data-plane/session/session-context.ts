@@ -9,11 +9,13 @@ import type { TickEnd } from "../net/tick-end.ts";
 import type { TurnEnd } from "../net/turn-end.ts";
 import type { ClusterWorld } from "../world/cluster-world.ts";
 import type { PluginHost } from "../plugin/plugin-host.ts";
+import type { JoinedPlayer } from "./joined-player.ts";
 import type { PlayerTable } from "./player-table.ts";
 import type { Pulse } from "./pulse.ts";
 import type { RefusalLog } from "./refusal-log.ts";
 import type { ReplayTable } from "./replay-table.ts";
 import type { Session } from "./session.ts";
+import type { Revocations } from "./revocations.ts";
 
 /** What all sessions of a cluster share. */
 export interface SessionContext {
@@ -28,6 +30,7 @@ export interface SessionContext {
   readonly refusals: RefusalLog;
   readonly players: PlayerTable;
   readonly replays: ReplayTable;
+  readonly revocations: Pick<Revocations<JoinedPlayer>, "covers">;
   readonly host: PluginHost;
   /** `undefined` where there is none to show. */
   readonly world: ClusterWorld | undefined;

@@ -201,7 +201,12 @@ describe("allocations", () => {
     expect(retryAfter).toBeGreaterThan(50 * 60);
     advance(retryAfter);
     // Its access token has expired by then, so this goes past the door.
-    const order = { playerId: player.player.id, displayName: "Ada", idempotencyKey: crypto.randomUUID() };
+    const order = {
+      playerId: player.player.id,
+      displayName: "Ada",
+      authenticatedAt: 0,
+      idempotencyKey: crypto.randomUUID(),
+    };
     const session = playerSession(env, player.player.id);
     expect(await session.allocate({ ...order, request: { region: "nowhere" } })).toMatchObject({
       code: "REGION_NOT_FOUND",

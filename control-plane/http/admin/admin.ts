@@ -8,6 +8,8 @@ import { addEventRoutes } from "./events.ts";
 import { addKeyRoutes } from "./keys.ts";
 import { addOrderRoutes } from "./orders.ts";
 import { addPlayerStateRoutes } from "./player-state.ts";
+import { addBanRoutes } from "./bans.ts";
+import { addPlayerControlRoutes } from "./players.ts";
 
 /** Everything under `/v1/admin`. */
 export function addAdminRoutes(app: OpenAPIHono<MasterHono>): void {
@@ -19,4 +21,6 @@ export function addAdminRoutes(app: OpenAPIHono<MasterHono>): void {
   addEventRoutes(app);
   addAuditRoutes(app);
   addWorldRoutes(app);
+  addPlayerControlRoutes(app);
+  addBanRoutes(app);
 }

@@ -1,0 +1,52 @@
+import { signOutEverywhere } from "../../auth/supabase-sign-out.ts";
+import { readIdentitySettings, readStoreSettings } from "../settings.ts";
+import { failpoint } from "../failpoint.ts";
+import { saveBan } from "../store/bans.ts";
+import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
+import type { OutboxMessage } from "./outbox.ts";
+import type { PlayerMessage } from "./player-message.ts";
+import { partyObject, registryShard, waitingRoom } from "./remote.ts";
+
+/** Whether a message may be dropped after a day of trying: a record may not. */
+export function isForAWhile(message: PlayerMessage): boolean {
+  return message.kind !== "ban";
+}
+
+/** Takes a message of a player's session to where it belongs. Throws when it did not arrive. */
+export async function deliverPlayerMessage(env: Env, { target, payload }: OutboxMessage<PlayerMessage>): Promise<void> {
+  switch (payload.kind) {
+    case undefined: {
+      const { clusterId, generation, playerId } = payload;
+      const told = registryShard(env, target).fence({ clusterId, generation, playerId });
+      return withDeadline(told, objectCallTimeoutMs, "a registry shard");
+    }
+    case "leave": {
+      const { kind: _, ...departure } = payload;
+      failpoint("waiting.leaving");
+      return withDeadline(waitingRoom(env, target).leave(departure), objectCallTimeoutMs, "the waiting room");
+    }
+    case "quit": {
+      const { playerId } = payload;
+      return withDeadline(partyObject(env, target).leave(playerId, playerId), objectCallTimeoutMs, "the party").then(
+        () => undefined,
+      );
+    }
+    case "revoke": {
+      const { kind: _, ...order } = payload;
+      failpoint("ban.ordering");
+      await withDeadline(registryShard(env, target).revoke(order), objectCallTimeoutMs, "a registry shard");
+      failpoint("ban.ordered");
+      return;
+    }
+    case "ban": {
+      const { kind: _, ...record } = payload;
+      return saveBan(readStoreSettings(env), record);
+    }
+    case "sign-out": {
+      const { secretKey, ...project } = readIdentitySettings(env);
+      // Without the key nothing can be asked of the identity service; that its logins of before do not count is held here.
+      if (secretKey !== undefined) await signOutEverywhere({ ...project, secretKey }, payload.playerId);
+      return;
+    }
+  }
+}

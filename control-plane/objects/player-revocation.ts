@@ -1,0 +1,231 @@
+import type { RevocationReason } from "../../protocol/index.ts";
+import { nextSessionGeneration } from "../../protocol/handover/generation.ts";
+import { limits } from "../../protocol/index.ts";
+import { type Ban, banInForce, describeBan, type Standing } from "../domain/standing.ts";
+import { isUnused } from "../domain/operations.ts";
+import type { Outbox } from "./outbox.ts";
+import { databaseTarget, identityTarget, type PlayerMessage } from "./player-message.ts";
+import type { PlayerTables } from "./player-tables.ts";
+import { refuse, type Refusal } from "./refusal.ts";
+
+/** Part of the schema of a player's session. Times are milliseconds since 1970. */
+export const playerRevocationSchema = `
+  CREATE TABLE revocation (
+    floor INTEGER NOT NULL DEFAULT 0,
+    floor_reason TEXT NOT NULL DEFAULT 'kicked',
+    floor_at INTEGER NOT NULL DEFAULT 0,
+    signed_out_at INTEGER,
+    ban_id TEXT,
+    ban_reason TEXT,
+    ban_until INTEGER,
+    banned_at INTEGER
+  ) STRICT;
+  INSERT INTO revocation DEFAULT VALUES;
+`;
+
+/** What an operator, or the player, has decided. */
+export type RevokeOrder = { readonly playerId: string } & (
+  | {
+      readonly action: "ban";
+      readonly reason: string;
+      readonly untilMs: number | undefined;
+      /** For operators alone. */
+      readonly note: string;
+      readonly operatorId: string;
+    }
+  | { readonly action: "kick" | "sign-out" }
+);
+
+/** What was decided. */
+export interface Revoked {
+  /** The least generation that counts from now on. */
+  readonly minGeneration: number;
+  readonly ban: Ban | undefined;
+}
+
+interface Row extends Record<string, SqlStorageValue> {
+  floor: number;
+  floor_reason: RevocationReason;
+  floor_at: number;
+  signed_out_at: number | null;
+  ban_id: string | null;
+  ban_reason: string | null;
+  ban_until: number | null;
+  banned_at: number | null;
+}
+
+const reasonOf = { ban: "banned", kick: "kicked", "sign-out": "signed-out" } as const;
+
+/** A player's generation floor, ban and sign-out. Every method is one step without a wait in it. [SEC-72] */
+export class PlayerRevocation {
+  readonly #storage: DurableObjectStorage;
+  readonly #tables: PlayerTables;
+  readonly #outbox: Outbox<PlayerMessage>;
+
+  constructor(storage: DurableObjectStorage, tables: PlayerTables, outbox: Outbox<PlayerMessage>) {
+    this.#storage = storage;
+    this.#tables = tables;
+    this.#outbox = outbox;
+  }
+
+  standing(): Standing {
+    const row = this.#row();
+    return { ban: banOf(row), signedOutAtMs: row.signed_out_at ?? undefined };
+  }
+
+  /** Why the player may have no ticket now; `undefined` when there is no reason. */
+  refusal(nowMs: number): Refusal | undefined {
+    return banRefusal(this.standing().ban, nowMs);
+  }
+
+  /** Whether a generation has been revoked. */
+  covers(generation: number): boolean {
+    return generation < this.#row().floor;
+  }
+
+  /**
+   * Ends every session and ticket that there is. The floor, what it does to operations, and the orders to clusters become durable
+   * together: from then on no ticket below is signed, and none is counted.
+   *
+   * @returns beside what was decided, the seats for which no ticket was handed out: they can go at once
+   */
+  revoke(order: RevokeOrder, nowMs: number): Revoked & { readonly seats: readonly SeatToWithdraw[] } {
+    const tables = this.#tables;
+    return this.#storage.transactionSync(() => {
+      const minGeneration = Math.max(this.#row().floor, nextSessionGeneration(tables.generation()));
+      const reason = reasonOf[order.action];
+      this.#storage.sql.exec(
+        "UPDATE revocation SET floor = ?, floor_reason = ?, floor_at = ?",
+        minGeneration,
+        reason,
+        nowMs,
+      );
+      const ban = order.action === "ban" ? this.#ban(order, nowMs) : undefined;
+      if (order.action === "sign-out") this.#signOut(order.playerId, nowMs);
+      this.#orderClusters({ playerId: order.playerId, minGeneration, reason }, nowMs);
+      const unused = tables.operations().filter((operation) => isUnused(operation, nowMs));
+      for (const { key } of unused) tables.setOperationState(key, "revoked");
+      const seats = unused.flatMap(({ state, shard, reservationId }) =>
+        state === "recorded" && shard !== undefined ? [{ shard, reservationId }] : [],
+      );
+      return { minGeneration, ban, seats };
+    });
+  }
+
+  /** Ends a ban before its time. The floor stays: what it ended has ended. @returns whether there was one */
+  unban(by: { readonly playerId: string; readonly operatorId: string }, nowMs: number): boolean {
+    const ban = banOf(this.#row());
+    if (ban === undefined) return false;
+    this.#storage.transactionSync(() => {
+      this.#storage.sql.exec(
+        "UPDATE revocation SET ban_id = NULL, ban_reason = NULL, ban_until = NULL, banned_at = NULL",
+      );
+      // One that has run out is over by itself.
+      if (banInForce(ban, nowMs) === undefined) return;
+      this.#outbox.put(databaseTarget, {
+        kind: "ban",
+        ...recordOf(ban, by.playerId),
+        note: "",
+        bannedBy: "",
+        liftedAtMs: nowMs,
+        liftedBy: by.operatorId,
+      });
+    });
+    return banInForce(ban, nowMs) !== undefined;
+  }
+
+  /** A cluster reports the join of a generation that was revoked: it has not heard of that, or another shard has forgotten it. */
+  orderAgain(
+    use: { readonly playerId: string; readonly clusterId: string; readonly shard: string },
+    nowMs: number,
+  ): void {
+    const row = this.#row();
+    this.#outbox.put(use.shard, {
+      kind: "revoke",
+      playerId: use.playerId,
+      clusterId: use.clusterId,
+      minGeneration: row.floor,
+      reason: row.floor_reason,
+      ticketsUntilMs: nowMs,
+      revokedAtMs: row.floor_at,
+    });
+  }
+
+  #row(): Row {
+    return this.#storage.sql.exec<Row>("SELECT * FROM revocation").one();
+  }
+
+  #ban(order: Extract<RevokeOrder, { action: "ban" }>, nowMs: number): Ban {
+    const { playerId, reason, untilMs, note, operatorId } = order;
+    const older = banInForce(banOf(this.#row()), nowMs);
+    // The same once more, as after an answer that was lost.
+    if (older?.reason === reason && older.untilMs === untilMs) return older;
+    const ban: Ban = { id: crypto.randomUUID(), reason, untilMs, bannedAtMs: nowMs };
+    this.#storage.sql.exec(
+      "UPDATE revocation SET ban_id = ?, ban_reason = ?, ban_until = ?, banned_at = ?",
+      ban.id,
+      reason,
+      untilMs ?? null,
+      nowMs,
+    );
+    if (older !== undefined) {
+      const lifted = { note: "", bannedBy: "", liftedAtMs: nowMs, liftedBy: operatorId };
+      this.#outbox.put(databaseTarget, { kind: "ban", ...recordOf(older, playerId), ...lifted });
+    }
+    const record = { note, bannedBy: operatorId, liftedAtMs: undefined, liftedBy: undefined };
+    this.#outbox.put(databaseTarget, { kind: "ban", ...recordOf(ban, playerId), ...record });
+    return ban;
+  }
+
+  #signOut(playerId: string, nowMs: number): void {
+    this.#storage.sql.exec("UPDATE revocation SET signed_out_at = ?", nowMs);
+    this.#outbox.put(identityTarget, { kind: "sign-out", playerId });
+  }
+
+  /** Every cluster where the player is, or for which a ticket is out that can still be shown. */
+  #orderClusters(
+    revoked: { readonly playerId: string; readonly minGeneration: number; readonly reason: RevocationReason },
+    nowMs: number,
+  ): void {
+    const until = new Map<string, { shard: string; clusterId: string; ticketsUntilMs: number }>();
+    const authority = this.#tables.authority();
+    const tickets = this.#tables.operations().flatMap(({ shard, clusterId, expiresAt }) => {
+      if (shard === undefined || clusterId === undefined || expiresAt === undefined) return [];
+      return [{ shard, clusterId, ticketsUntilMs: expiresAt * 1_000 + limits.clockSkewMs }];
+    });
+    const live = tickets.filter(({ ticketsUntilMs }) => ticketsUntilMs > nowMs);
+    const places = authority === undefined ? live : [...live, { ...authority, ticketsUntilMs: nowMs }];
+    for (const { shard, clusterId, ticketsUntilMs } of places) {
+      const known = until.get(clusterId)?.ticketsUntilMs ?? 0;
+      until.set(clusterId, { shard, clusterId, ticketsUntilMs: Math.max(known, ticketsUntilMs) });
+    }
+    for (const { shard, clusterId, ticketsUntilMs } of until.values()) {
+      this.#outbox.put(shard, { kind: "revoke", ...revoked, clusterId, ticketsUntilMs, revokedAtMs: nowMs });
+    }
+  }
+}
+
+/** A reservation behind which there is no ticket. */
+export interface SeatToWithdraw {
+  readonly shard: string;
+  readonly reservationId: string;
+}
+
+/** What a banned player is told. */
+export function banRefusal(ban: Ban | undefined, nowMs: number): Refusal | undefined {
+  const inForce = banInForce(ban, nowMs);
+  if (inForce === undefined) return undefined;
+  const { reason, until } = describeBan(inForce);
+  const detail = until === null ? "This account is banned for good." : `This account is banned until ${until}.`;
+  return { ...refuse("BANNED", detail), ban: { reason, until } };
+}
+
+function banOf(row: Row): Ban | undefined {
+  const { ban_id: id, ban_reason: reason, ban_until: until, banned_at: bannedAtMs } = row;
+  if (id === null || reason === null || bannedAtMs === null) return undefined;
+  return { id, reason, untilMs: until ?? undefined, bannedAtMs };
+}
+
+function recordOf(ban: Ban, playerId: string) {
+  return { ...ban, playerId };
+}

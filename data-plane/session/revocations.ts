@@ -1,0 +1,62 @@
+import type { CloseCode, RevocationReason, RevokedPlayer } from "../../protocol/index.ts";
+
+interface Floor {
+  readonly generation: number;
+  /** Until when a ticket below may be shown; monotonic milliseconds. */
+  readonly untilMs: number;
+}
+
+const closeCodeOf: Readonly<Record<RevocationReason, CloseCode>> = {
+  banned: "BANNED",
+  kicked: "KICKED",
+  "signed-out": "SIGNED_OUT",
+};
+
+/** A session that has to end, and how. */
+export interface RevokedSession<P> {
+  readonly player: P;
+  readonly code: CloseCode;
+}
+
+/**
+ * What the master has revoked, for as long as a ticket of before could be shown. Only the master adds to it, and no entry goes
+ * before its time: players who come and go push none out. [TICKET-20]
+ */
+export class Revocations<P extends { readonly seat: { readonly generation: number } }> {
+  readonly #floors = new Map<string, Floor>();
+  readonly #lifetimeMs: number;
+  readonly #nowMs: () => number;
+
+  /** @param lifetimeMs how long a ticket may be usable */
+  constructor(lifetimeMs: number, nowMs: () => number) {
+    this.#lifetimeMs = lifetimeMs;
+    this.#nowMs = nowMs;
+  }
+
+  /** Whether a ticket of this generation was revoked. */
+  covers(playerId: string, generation: number): boolean {
+    const floor = this.#floors.get(playerId);
+    return floor !== undefined && floor.untilMs >= this.#nowMs() && generation < floor.generation;
+  }
+
+  /** Takes over what the master says. @returns the sessions that have to end for it */
+  apply(revoked: readonly RevokedPlayer[], find: (playerId: string) => P | undefined): RevokedSession<P>[] {
+    const nowMs = this.#nowMs();
+    const ending: RevokedSession<P>[] = [];
+    for (const { playerId, minGeneration, reason } of revoked) {
+      const known = this.#floors.get(playerId)?.generation ?? 0;
+      // Set anew, so that the map stays in the order of age.
+      this.#floors.delete(playerId);
+      this.#floors.set(playerId, { generation: Math.max(known, minGeneration), untilMs: nowMs + this.#lifetimeMs });
+      const player = find(playerId);
+      if (player !== undefined && player.seat.generation < minGeneration) {
+        ending.push({ player, code: closeCodeOf[reason] });
+      }
+    }
+    for (const [oldest, { untilMs }] of this.#floors) {
+      if (untilMs >= nowMs) break;
+      this.#floors.delete(oldest);
+    }
+    return ending;
+  }
+}

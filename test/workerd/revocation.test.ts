@@ -1,0 +1,362 @@
+import { env } from "cloudflare:workers";
+import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { registryShard } from "../../control-plane/objects/remote.ts";
+import type { RegistryShard } from "../../control-plane/worker.ts";
+import { type LinkCommand, linkCloseCodes, type Problem } from "../../protocol/index.ts";
+import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
+import { call, expectJson, expectProblem } from "./support/master.ts";
+import { logInOperator } from "./support/operators.ts";
+import { allocate, logIn, requestAllocation } from "./support/players.ts";
+import { pushed, requestBan, revokedIn, toldOf } from "./support/revocations.ts";
+
+/** Anew each time: one from before all objects were aborted is of no use after it. */
+const shard = () => env.REGISTRY_SHARD.getByName("default.0");
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+/** A player in the game. */
+async function playingOn(cluster: TestCluster) {
+  const player = await logIn();
+  const seat = seatOf(player.player, (await allocate(player, { clusterId: cluster.id })).ticket);
+  await cluster.report({ full: true, players: 1, joined: [seat] });
+  // The shard tells the player's session behind its answer; until then the order goes by the ticket that is out.
+  return { player, id: player.player.id, seat };
+}
+
+async function listed(cluster: TestCluster): Promise<number> {
+  return runInDurableObject(
+    shard(),
+    (_: RegistryShard, { storage }) =>
+      storage.sql.exec<{ n: number }>("SELECT count(*) AS n FROM revocations WHERE cluster_id = ?", cluster.id).one().n,
+  );
+}
+
+describe("[SEC-72] a ban", () => {
+  it("is told over the link within a second, and how long that took is counted", async () => {
+    const cluster = await startCluster();
+    const operator = await logInOperator();
+    const { id, seat } = await playingOn(cluster);
+    const link = await cluster.openLink();
+    const before = await registryShard(env, "default.0").revocationLag();
+    const startedAtMs = Date.now();
+    const told = pushed(link, id);
+    expect(await expectJson(await requestBan(operator, id), 200)).toMatchObject({ reason: "cheating", until: null });
+    const { since, version, players } = await told;
+    const tookMs = Date.now() - startedAtMs;
+    expect(players.find(({ playerId }) => playerId === id)?.minGeneration).toBeGreaterThan(seat.generation);
+    expect(since).toBe(0);
+    link.send(cluster.nextReport({ full: true, players: 0, left: [seat], revocations: version }));
+    await vi.waitFor(async () => {
+      const after = await registryShard(env, "default.0").revocationLag();
+      expect(after.held).toBe(before.held + 1);
+      expect(after.pending).toBe(before.pending);
+      // By this the figure holds whatever else the machine does meanwhile: what was polled for here is what is counted there.
+      expect(after.sumMs - before.sumMs).toBeLessThan(tookMs + 1_000);
+    }, 5_000);
+  });
+
+  it("[ALLOC-20] says to the player why and until when, and nothing of what is for operators", async () => {
+    const operator = await logInOperator();
+    const player = await logIn();
+    const until = new Date(Date.now() + 3_600_000).toISOString();
+    await requestBan(operator, player.player.id, { reason: "cheating", until, note: "reported by three others" });
+    const response = await requestAllocation(player, {});
+    const text = await response.clone().text();
+    const problem: Problem = await expectProblem(response, "BANNED");
+    expect(problem.ban).toEqual({ reason: "cheating", until });
+    expect(text).not.toContain("three others");
+    expect(text).not.toContain(operator.player.id);
+  });
+
+  it("turns logins and refreshes away", async () => {
+    const operator = await logInOperator();
+    const email = `${crypto.randomUUID()}@players.test`;
+    const account = { email, password: "correct horse battery" };
+    const { player } = await expectJson<{ player: { id: string } }>(
+      await call("POST", "/v1/signup", { body: account }),
+      201,
+    );
+    const { refreshToken } = await expectJson<{ refreshToken: string }>(
+      await call("POST", "/v1/login", { body: account }),
+      200,
+    );
+    await requestBan(operator, player.id);
+    await expectProblem(await call("POST", "/v1/login", { body: account }), "BANNED");
+    await expectProblem(await call("POST", "/v1/refresh", { body: { refreshToken } }), "BANNED");
+  });
+
+  it("ends by itself at its time, with new tickets above the floor", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const cluster = await startCluster();
+    const operator = await logInOperator();
+    const { player, id, seat } = await playingOn(cluster);
+    await requestBan(operator, id, { reason: "spam", until: new Date(Date.now() + 60_000).toISOString() });
+    await expectProblem(await requestAllocation(player, { clusterId: cluster.id }), "BANNED");
+    vi.setSystemTime(Date.now() + 60_000);
+    await cluster.report({ left: [seat] });
+    const { ticket } = await allocate(player, { clusterId: cluster.id });
+    const { minGeneration } = await toldOf(cluster, id);
+    expect(seatOf(player.player, ticket).generation).toBeGreaterThanOrEqual(minGeneration);
+  });
+
+  it("that comes while a ticket is being signed lets it out no more", async () => {
+    const cluster = await startCluster();
+    const operator = await logInOperator();
+    const player = await logIn();
+    const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+    const key = crypto.randomUUID();
+    const sign = vi.spyOn(crypto.subtle, "sign").mockImplementation(async (algorithm, ...rest) => {
+      if (typeof algorithm === "object" && algorithm.name === "ECDSA") await held;
+      sign.mockRestore();
+      return crypto.subtle.sign(algorithm, ...rest);
+    });
+    const slow = requestAllocation(player, { clusterId: cluster.id }, key);
+    await vi.waitFor(() => expect(sign).toHaveBeenCalled(), 5_000);
+    await requestBan(operator, player.player.id);
+    letGo();
+    await expectProblem(await slow, "BANNED");
+    await expectProblem(await requestAllocation(player, { clusterId: cluster.id }, key), "BANNED");
+  });
+
+  it("is ordered anew when a join of before is reported after all: it never counts", async () => {
+    const cluster = await startCluster();
+    const operator = await logInOperator();
+    const player = await logIn();
+    const seat = seatOf(player.player, (await allocate(player, { clusterId: cluster.id })).ticket);
+    await call("POST", `/v1/admin/players/${player.player.id}/kick`, { token: operator.accessToken });
+    await toldOf(cluster, player.player.id);
+    // What a shard knows goes with a cluster that moves to another one: here it has forgotten.
+    await runInDurableObject(shard(), (_: RegistryShard, { storage }) => {
+      storage.sql.exec("DELETE FROM revocations WHERE cluster_id = ?", cluster.id);
+    });
+    await cluster.report({ full: true, players: 1, joined: [seat] });
+    const { minGeneration, reason } = await toldOf(cluster, player.player.id);
+    expect(minGeneration).toBeGreaterThan(seat.generation);
+    expect(reason).toBe("kicked");
+  });
+
+  it("is for operators, whose action is in the log", async () => {
+    const [operator, player] = [await logInOperator(), await logIn()];
+    const { id } = player.player;
+    await expectProblem(await requestBan(player, id), "FORBIDDEN");
+    await requestBan(operator, id);
+    const { rows } = await expectJson<{ rows: { action: string; outcome: string }[] }>(
+      await call("GET", `/v1/admin/audit?target=player:${id}`, { token: operator.accessToken }),
+      200,
+    );
+    expect(rows.map(({ action, outcome }) => `${action} ${outcome}`).toSorted()).toEqual([
+      "player.ban done",
+      "player.ban intended",
+    ]);
+  });
+
+  it.each([
+    ["no reason", {}],
+    ["a reason that is no code", { reason: "He cheats!" }],
+    ["an unknown field", { reason: "spam", more: true }],
+    ["an end in the past", { reason: "spam", until: "2020-01-01T00:00:00Z" }],
+    ["an end that is no time", { reason: "spam", until: "tomorrow" }],
+    ["an end in a thousand years", { reason: "spam", until: "3020-01-01T00:00:00Z" }],
+    ["a long note", { reason: "spam", note: "x".repeat(501) }],
+  ])("refuses %s", async (_, body) => {
+    await expectProblem(await requestBan(await logInOperator(), crypto.randomUUID(), body), "INVALID_FIELD");
+  });
+});
+
+describe("[SEC-72] what a cluster was told", () => {
+  it("comes again with every report until it says that it holds it, and while the player still sits there", async () => {
+    const cluster = await startCluster();
+    const operator = await logInOperator();
+    const { id, seat } = await playingOn(cluster);
+    await requestBan(operator, id);
+    await toldOf(cluster, id);
+    const told = await cluster.report();
+    const command = told.find((one): one is Extract<LinkCommand, { type: "revoke" }> => one.type === "revoke");
+    expect(command).toBeDefined();
+    // One that knows no revocations understands this.
+    expect(told).toContainEqual({ type: "fence", playerId: id, generation: command?.players[0]?.minGeneration });
+    const version = command?.version ?? 0;
+    // It says that it holds it, but the player is still there.
+    expect(revokedIn(await cluster.report({ revocations: version }), id)).toHaveLength(1);
+    expect(revokedIn(await cluster.report({ revocations: version, left: [seat] }), id)).toEqual([]);
+  });
+
+  it.each([
+    ["more than there is", 1_000_000],
+    ["nothing", 0],
+  ])("comes in full to one that says that it holds %s", async (_, revocations) => {
+    const cluster = await startCluster();
+    const operator = await logInOperator();
+    const { id, seat } = await playingOn(cluster);
+    await requestBan(operator, id);
+    await toldOf(cluster, id);
+    expect(revokedIn(await cluster.report({ left: [seat], revocations }), id)).toHaveLength(1);
+  });
+
+  it("comes again over the link while it does not answer", async () => {
+    const cluster = await startCluster();
+    const operator = await logInOperator();
+    const { id } = await playingOn(cluster);
+    const link = await cluster.openLink();
+    const first = pushed(link, id);
+    await requestBan(operator, id);
+    const { version } = await first;
+    expect((await pushed(link, id)).version).toBe(version);
+    expect((await pushed(link, id)).version).toBe(version);
+    link.close();
+  });
+
+  it("reaches a process that registers again, and one whose shard has lost its memory", async () => {
+    const cluster = await startCluster();
+    const operator = await logInOperator();
+    const { id } = await playingOn(cluster);
+    await requestBan(operator, id);
+    await toldOf(cluster, id);
+    await abortAllDurableObjects();
+    const told = await toldOf(cluster, id);
+    const again = await startCluster({}, cluster.key);
+    expect(await toldOf(again, id)).toEqual(told);
+  });
+
+  it("cannot be held on its behalf by a stale process of the same key", async () => {
+    const stale = await startCluster();
+    const operator = await logInOperator();
+    const { id } = await playingOn(stale);
+    const link = await stale.openLink();
+    const present = await startCluster({}, stale.key);
+    expect(await link.next()).toEqual({ closed: linkCloseCodes.FENCED });
+    await requestBan(operator, id);
+    const response = await call("POST", `/v1/clusters/${stale.id}/heartbeat`, {
+      token: stale.token,
+      body: stale.nextReport({ revocations: 1_000 }),
+    });
+    await expectProblem(response, "CLUSTER_FENCED");
+    await toldOf(present, id);
+  });
+
+  it("is forgotten when no ticket of before can be shown and nobody sits there", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const cluster = await startCluster();
+    const operator = await logInOperator();
+    const { id, seat } = await playingOn(cluster);
+    await requestBan(operator, id);
+    await toldOf(cluster, id);
+    const sweep = async () => runInDurableObject(shard(), async (instance: RegistryShard) => instance.alarm());
+    vi.setSystemTime(Date.now() + 66_000);
+    // Still in the game, by its own word.
+    for (let index = 0; index < 2; index += 1) await cluster.report({ revocations: 1_000 });
+    await sweep();
+    expect(await listed(cluster)).toBe(1);
+    await cluster.report({ left: [seat] });
+    await cluster.report();
+    await sweep();
+    expect(await listed(cluster)).toBe(0);
+  });
+});
+
+describe("[SEC-72] while other services are away", () => {
+  it("a ban holds at once, and its record comes when the database is back", { timeout: 60_000 }, async () => {
+    const operator = await logInOperator();
+    const player = await logIn();
+    const { id } = player.player;
+    const real = globalThis.fetch;
+    const database = String(Reflect.get(env, "TURSO_DATABASE_URL"));
+    const outage = vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
+      const url = input instanceof Request ? input.url : String(input);
+      if (url.startsWith(database)) throw new TypeError("the database is away");
+      return real(input, init);
+    });
+    await expectJson(await requestBan(operator, id), 200);
+    await expectProblem(await requestAllocation(player, {}), "BANNED");
+    await expectProblem(
+      await call("GET", `/v1/admin/bans?playerId=${id}`, { token: operator.accessToken }),
+      "DATABASE_UNAVAILABLE",
+    );
+    await evictDurableObject(env.PLAYER_SESSION.getByName(id));
+    outage.mockRestore();
+    await vi.waitFor(
+      async () => {
+        const page = await call("GET", `/v1/admin/bans?playerId=${id}&inForce=true`, { token: operator.accessToken });
+        const { bans } = await expectJson<{ bans: object[] }>(page, 200);
+        expect(bans).toMatchObject([
+          { playerId: id, reason: "cheating", bannedBy: operator.player.id, liftedAt: null },
+        ]);
+      },
+      { timeout: 40_000, interval: 250 },
+    );
+  });
+
+  it("[SEC-75] a sign-out everywhere holds at once, and ends the logins there when the identity service is back", async () => {
+    const cluster = await startCluster();
+    const account = { email: `${crypto.randomUUID()}@players.test`, password: "correct horse battery" };
+    await expectJson(await call("POST", "/v1/signup", { body: account }), 201);
+    const player = await expectJson<Awaited<ReturnType<typeof logIn>>>(
+      await call("POST", "/v1/login", { body: account }),
+      200,
+    );
+    await allocate(player, { clusterId: cluster.id });
+    const real = globalThis.fetch;
+    const identity = String(Reflect.get(env, "SUPABASE_URL"));
+    const outage = vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
+      const url = input instanceof Request ? input.url : String(input);
+      if (url.startsWith(identity)) throw new TypeError("the identity service is away");
+      return real(input, init);
+    });
+    const everywhere = "/v1/logout?scope=everywhere";
+    expect((await call("POST", everywhere, { token: player.accessToken })).status).toBe(204);
+    await expectProblem(await requestAllocation(player, { clusterId: cluster.id }), "UNAUTHENTICATED");
+    // A token that was signed out signs nobody out any more.
+    await expectProblem(await call("POST", everywhere, { token: player.accessToken }), "UNAUTHENTICATED");
+    expect((await toldOf(cluster, player.player.id)).reason).toBe("signed-out");
+    outage.mockRestore();
+    await vi.waitFor(
+      async () => {
+        const { refreshToken } = player;
+        await expectProblem(await call("POST", "/v1/refresh", { body: { refreshToken } }), "REFRESH_TOKEN_INVALID");
+      },
+      { timeout: 40_000, interval: 250 },
+    );
+    await vi.waitFor(
+      async () => {
+        const again = await expectJson<typeof player>(await call("POST", "/v1/login", { body: account }), 200);
+        await allocate(again, { clusterId: cluster.id });
+      },
+      { timeout: 10_000, interval: 500 },
+    );
+  });
+});
+
+it("bans are listed page by page, the newest first, and end early", async () => {
+  const operator = await logInOperator();
+  const { accessToken: token } = operator;
+  const players = [await logIn(), await logIn(), await logIn()];
+  const ids = players.map(({ player }) => player.id);
+  for (const id of ids) await expectJson(await requestBan(operator, id, { reason: "spam" }), 200);
+  interface Page {
+    readonly bans: { readonly playerId: string; readonly liftedBy: string | null }[];
+    readonly next: string | null;
+  }
+  await vi.waitFor(async () => {
+    const found: string[] = [];
+    let cursor = "";
+    do {
+      const page = await expectJson<Page>(await call("GET", `/v1/admin/bans?limit=2${cursor}`, { token }), 200);
+      found.push(...page.bans.map(({ playerId }) => playerId));
+      cursor = page.next === null ? "" : `&cursor=${page.next}`;
+    } while (cursor !== "");
+    expect(found.filter((id) => ids.includes(id))).toEqual(ids.toReversed());
+  }, 10_000);
+  const [first = ""] = ids;
+  expect((await call("DELETE", `/v1/admin/players/${first}/ban`, { token })).status).toBe(204);
+  expect((await call("DELETE", `/v1/admin/players/${first}/ban`, { token })).status).toBe(204);
+  await vi.waitFor(async () => {
+    const { bans } = await expectJson<Page>(await call("GET", `/v1/admin/bans?playerId=${first}`, { token }), 200);
+    expect(bans).toMatchObject([{ liftedBy: operator.player.id }]);
+  }, 10_000);
+  const [player] = players;
+  if (player !== undefined) await startCluster().then(({ id }) => allocate(player, { clusterId: id }));
+});
