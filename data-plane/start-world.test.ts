@@ -27,6 +27,14 @@ it("ends with 2 on fragments that overlap, with both lines", async () => {
   );
 });
 
+it("ends with 1 when a plugin has kinds of entity that cannot be, and says why", async () => {
+  await runner.enrol();
+  const program = await runner.write('{ entities: { player: { number: "u8" } } }');
+  const made = await runner.run(runner.config(), { program });
+  expect(await runner.ended(made)).toBe(1);
+  expect(made.out).toContain("kind 0, field 2: a name that another field has");
+});
+
 it("takes over a changed file on SIGHUP while players play, and keeps the old world when the new one is wrong", async () => {
   await runner.enrol();
   const program = await runner.write("{}");

@@ -3,7 +3,7 @@ import { ConfigError } from "./config/config-error.ts";
 import { LayoutWatch } from "./config/layout-watch.ts";
 import { printSettings } from "./config/printed-settings.ts";
 import { type ClusterSettings, type LoadedSettings, loadSettings } from "./config/settings.ts";
-import { createCluster } from "./cluster.ts";
+import { type ClusterOptions, type ClusterServer, createCluster } from "./cluster.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { KeyError } from "./keys/key-error.ts";
 import { defaultLimits } from "./limits.ts";
@@ -50,7 +50,7 @@ export async function start(plugin: ServerPlugin | readonly ServerPlugin[], opti
   if (index === undefined && settings.instances > 0) exit(log, await supervise(settings, log));
   containStrayErrors(log);
   const watchdog = new Watchdog();
-  const cluster = createCluster({ settings, plugin, logger: log, watch: watchdog });
+  const cluster = prepare({ settings, plugin, logger: log, watch: watchdog }, log);
   let ending = false;
   const end = (exitCode: number): void => {
     if (ending) return;
@@ -105,6 +105,16 @@ export async function start(plugin: ServerPlugin | readonly ServerPlugin[], opti
       log.error({ event: "supervisor-gone" }, "the supervisor is gone: stopping");
       end(exitCodes.STOPPED);
     });
+  }
+}
+
+/** A plugin whose kinds of entity the wire cannot carry ends the process: there is no game to run. */
+function prepare(options: ClusterOptions, log: ProcessLogger): ClusterServer {
+  try {
+    return createCluster(options);
+  } catch (error) {
+    log.error({ event: "start-failed", err: error }, "the cluster could not start");
+    return exit(log, exitCodes.FAILED);
   }
 }
 

@@ -21,6 +21,7 @@ import type { LaneOwner } from "../plugin/plugin-host.ts";
 import { Budget } from "./budget.ts";
 import { MoveBudget } from "./movement.ts";
 import { ResumeTokens } from "./resume-token.ts";
+import { assertFinite } from "../world/entity-handle.ts";
 import type { SessionContext } from "./session-context.ts";
 
 /** What a player does through its connection. After the connection has gone, what is sent waits there for the next one. */
@@ -184,6 +185,7 @@ export class JoinedPlayer implements Player, LaneOwner {
 
   teleport(to: Placement): boolean {
     const { world } = this.#context;
+    assertFinite(to.x, to.y, to.z);
     if (!this.connected || (world !== undefined && !world.teleport(this, to))) return false;
     this.position = to;
     // [MOVE-3]

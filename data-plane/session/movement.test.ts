@@ -15,6 +15,17 @@ describe("MoveBudget", () => {
     }
   });
 
+  it("[MOVE-1] holds to another limit as soon as the player's fragment has one", () => {
+    const budget = new MoveBudget(0, 0);
+    expect(budget.draw(at(0), at(1_000), 0)).toBe(true);
+    budget.maxSpeed = 10;
+    expect([budget.draw(at(0), at(6), 10_000), budget.draw(at(0), at(5), 10_000)]).toEqual([false, true]);
+    budget.maxSpeed = 100;
+    expect([budget.draw(at(0), at(11), 10_100), budget.draw(at(0), at(10), 10_100)]).toEqual([false, true]);
+    budget.maxSpeed = 0;
+    expect(budget.draw(at(0), at(1e9), 10_100)).toBe(true);
+  });
+
   it("[MOVE-1] stops one that is faster, soon", () => {
     const budget = new MoveBudget(10, 0);
     let x = 0;

@@ -171,6 +171,24 @@ describe("fragments", () => {
     await until("the client to know", () => first.fragments.at(-1)?.viewRange === 30);
   });
 
+  it("are there for operators to look into: who is where", async () => {
+    await start({ settings: { opsPort: 0 } });
+    const client = await join("ann");
+    await settled("ann enters west");
+    const base = `http://127.0.0.1:${cluster.server.opsPort}`;
+    const rules = { level: 0, updateHz: 30, viewRange: 30 };
+    expect(await (await fetch(`${base}/world`)).json()).toEqual({
+      entities: 1,
+      fragments: [
+        { name: "west", ...rules, players: [{ number: client.welcome?.playerNumber, id: "ann" }] },
+        { name: "east", ...rules, players: [] },
+      ],
+    });
+    const metrics = await (await fetch(`${base}/metrics`)).text();
+    expect(metrics).toContain('sustenet_fragment_players{fragment="west"} 1');
+    expect(metrics).toContain("sustenet_entities 1");
+  });
+
   it("take another layout while players play: they are told where they are now", async () => {
     await start();
     const client = await join("ann");
@@ -269,6 +287,8 @@ describe("entities", () => {
     expect(client.position).toEqual({ x: 20, y: 1, z: 2 });
     expect(playerOf(client)?.entity?.position).toEqual({ x: 20, y: 1, z: 2 });
     await settled("ann enters east");
+    expect(() => playerOf(client)?.teleport({ x: Number.NaN, y: 0, z: 0, heading: 0 })).toThrow("finite");
+    expect(playerOf(client)?.position.x).toBe(20);
   });
 });
 
