@@ -6,69 +6,68 @@ export interface BudgetRates {
 
 export type BudgetVerdict = "within" | "warn" | "over";
 
-/** Seconds' worth that may come at once. */
-const burstSeconds = 2;
-/** Seconds' worth past that, after the warning, before it is too much. */
-const overdraftSeconds = 1;
-
-/** What is left of one rate; below 0 it is overdrawn. */
-class Bucket {
-  readonly #perSecond: number;
-  #level: number;
-
-  constructor(perSecond: number) {
-    this.#perSecond = perSecond;
-    this.#level = perSecond * burstSeconds;
-  }
-
-  draw(amount: number): BudgetVerdict {
-    if (this.#perSecond === 0) return "within";
-    this.#level -= amount;
-    if (this.#level >= 0) return "within";
-    return this.#level >= -this.#perSecond * overdraftSeconds ? "warn" : "over";
-  }
-
-  /** What fills up past the burst, as `most` allows, is for those who were away. */
-  refill(seconds: number, most: number): void {
-    this.#level = Math.max(this.#level, Math.min(this.#level + seconds * this.#perSecond, most * this.#perSecond));
-  }
-}
+/** Milliseconds' worth that may come at once. */
+const burstMs = 2_000;
+/** Milliseconds' worth past that, after the warning, before it is too much. */
+const overdraftMs = 1_000;
 
 /**
  * How much a player may send: so much a second, in bursts of two seconds' worth. Who overdraws it is warned about, and who
  * overdraws it by a second's worth more has to go. [BUDGET-1]
+ *
+ * Levels are in thousandths, and so whole: a rate a second is that many thousandths a millisecond. The engine keeps whole
+ * numbers in the object itself, and others somewhere else; this is touched by everything that comes.
  */
 export class Budget {
-  readonly #bytes: Bucket;
-  readonly #messages: Bucket;
+  readonly #rates: BudgetRates;
+  /** What is left; below 0 it is overdrawn. */
+  #bytes: number;
+  #messages: number;
   #refilledAtMs: number;
 
   constructor(rates: BudgetRates, nowMs: number) {
-    this.#bytes = new Bucket(rates.bytesPerSecond);
-    this.#messages = new Bucket(rates.messagesPerSecond);
-    this.#refilledAtMs = nowMs;
+    this.#rates = rates;
+    this.#bytes = rates.bytesPerSecond * burstMs;
+    this.#messages = rates.messagesPerSecond * burstMs;
+    this.#refilledAtMs = Math.floor(nowMs);
   }
 
   /** Bytes have come, at this time. */
   drawBytes(count: number, nowMs: number): BudgetVerdict {
-    this.#refill(nowMs, burstSeconds);
-    return this.#bytes.draw(count);
+    this.#refill(nowMs, burstMs);
+    this.#bytes -= count * 1_000;
+    return verdict(this.#bytes, this.#rates.bytesPerSecond);
   }
 
   /** A message was in them. */
   drawMessage(): BudgetVerdict {
-    return this.#messages.draw(1);
+    this.#messages -= 1_000;
+    return verdict(this.#messages, this.#rates.messagesPerSecond);
   }
 
   /** The player comes back after so long: what it could not send then, it sends now. [BUDGET-2] */
   returned(nowMs: number): void {
-    this.#refill(nowMs, burstSeconds + Math.max(0, nowMs - this.#refilledAtMs) / 1_000);
+    this.#refill(nowMs, burstMs + Math.max(0, Math.floor(nowMs) - this.#refilledAtMs));
   }
 
-  #refill(nowMs: number, most: number): void {
-    const seconds = Math.max(0, nowMs - this.#refilledAtMs) / 1_000;
-    this.#refilledAtMs = nowMs;
-    this.#bytes.refill(seconds, most);
-    this.#messages.refill(seconds, most);
+  #refill(nowMs: number, mostMs: number): void {
+    const now = Math.floor(nowMs);
+    const elapsedMs = now - this.#refilledAtMs;
+    if (elapsedMs <= 0) return;
+    this.#refilledAtMs = now;
+    const { bytesPerSecond, messagesPerSecond } = this.#rates;
+    this.#bytes = refilled(this.#bytes, bytesPerSecond, elapsedMs, mostMs);
+    this.#messages = refilled(this.#messages, messagesPerSecond, elapsedMs, mostMs);
   }
+}
+
+/** What fills up past the burst, as `mostMs` allows, is for those who were away. */
+function refilled(level: number, perSecond: number, elapsedMs: number, mostMs: number): number {
+  return Math.max(level, Math.min(level + elapsedMs * perSecond, mostMs * perSecond));
+}
+
+function verdict(level: number, perSecond: number): BudgetVerdict {
+  // Without a limit the level means nothing.
+  if (level >= 0 || perSecond === 0) return "within";
+  return level >= -perSecond * overdraftMs ? "warn" : "over";
 }

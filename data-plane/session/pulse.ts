@@ -7,6 +7,7 @@ export class Pulse {
   readonly intervalMs: number;
   readonly #nowMs: () => number;
   #lastMs: number;
+  #listenedMs = 0;
   #elapsedMs = 0;
 
   constructor(intervalMs: number, nowMs: () => number) {
@@ -15,7 +16,7 @@ export class Pulse {
     this.#lastMs = nowMs();
   }
 
-  /** Milliseconds listened so far, as of the last beat. */
+  /** Whole milliseconds listened so far, as of the last beat: a number that every connection keeps one or two of. */
   get elapsedMs(): number {
     return this.#elapsedMs;
   }
@@ -23,7 +24,8 @@ export class Pulse {
   /** To be called every `intervalMs`; a late beat counts as at most two. */
   beat(): void {
     const now = this.#nowMs();
-    this.#elapsedMs += Math.min(now - this.#lastMs, this.intervalMs * 2);
+    this.#listenedMs += Math.min(now - this.#lastMs, this.intervalMs * 2);
+    this.#elapsedMs = Math.floor(this.#listenedMs);
     this.#lastMs = now;
   }
 }
