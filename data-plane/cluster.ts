@@ -33,6 +33,8 @@ import { writeMetrics } from "./ops/cluster-metrics.ts";
 import { LoopLag } from "./ops/loop-lag.ts";
 import { describeWorld } from "./ops/world-metrics.ts";
 import { createOpsServer, type OpsServer, type Readiness } from "./ops/ops-server.ts";
+import { TickLoad } from "./plugin/tick-load.ts";
+import { Counters } from "./plugin/counters.ts";
 import { ClusterView } from "./plugin/cluster-view.ts";
 import { type HookWatch, unwatched } from "./plugin/hook-names.ts";
 import { LogFeed } from "./plugin/log-feed.ts";
@@ -124,6 +126,8 @@ class Server implements ClusterServer {
   readonly #clock: Clock;
   readonly #pace: LinkPace;
   readonly #counters = new Metrics();
+  readonly #gameCounters = new Counters();
+  readonly #tickLoad = new TickLoad();
   readonly #sessions = new Set<Session>();
   readonly #players: PlayerTable;
   readonly #revocations: Revocations<JoinedPlayer>;
@@ -193,6 +197,7 @@ class Server implements ClusterServer {
         this.#tickEnd.run();
         const tookSeconds = (monotonicMs() - startedAtMs) / 1_000;
         this.#counters.tickTime.observe(tookSeconds);
+        this.#tickLoad.observe(tookSeconds);
         if (tookSeconds > dtSeconds) this.#counters.ticksOverrun += 1;
       },
       onSkipped: (count) => {
@@ -261,7 +266,13 @@ class Server implements ClusterServer {
     try {
       await this.#openOps();
       await this.#host.start(
-        (log, timers) => new ClusterView(this.#settings.serverName, this.#players, log, timers, this.#world),
+        (log, timers) =>
+          new ClusterView(
+            this.#settings.serverName,
+            { players: this.#players, counters: this.#gameCounters, world: this.#world },
+            log,
+            timers,
+          ),
       );
     } catch (error) {
       this.#closeListeners();
@@ -278,6 +289,7 @@ class Server implements ClusterServer {
       key,
       publicKeyFile: shown(join(keysDir, `${keyName}.pub`)),
       request: () => this.#createRequest(certificate, address),
+      facts: () => ({ tickMs: this.#tickLoad.ms, counters: this.#gameCounters.list() }),
       desk: this.#desk,
       clock: this.#clock,
       random: Math.random,
@@ -460,7 +472,7 @@ class Server implements ClusterServer {
   }
 
   #createRequest(certificate: CertificateKeeper, address: ClusterAddress): RegisterRequest {
-    const { instance, serverName, region, maxConnections, tags, joinRatePerSecond } = this.#settings;
+    const { instance, serverName, region, maxConnections, tags, labels, gameBuild, joinRatePerSecond } = this.#settings;
     const wssUrl = this.#webSocketUrl(address);
     // The one fragment of a world that nobody has laid out is nothing to send players to.
     const layout = this.#settings.world === undefined ? undefined : this.#world?.layout;
@@ -479,6 +491,9 @@ class Server implements ClusterServer {
       tags,
       // Left out rather than sent as 0: a master of an earlier version refuses what it does not know.
       ...(joinRatePerSecond === 0 ? {} : { joinRatePerSecond }),
+      labels: Object.fromEntries(labels.map(labelEntry)),
+      counters: this.#gameCounters.list(),
+      ...(gameBuild === undefined ? {} : { gameBuild }),
       software,
     };
   }
@@ -523,6 +538,12 @@ class Server implements ClusterServer {
     this.#orders.beat();
     for (const session of this.#sessions) session.check();
   }
+}
+
+/** A label of the settings, which have looked at its form. */
+function labelEntry(label: string): [string, string] {
+  const equals = label.indexOf("=");
+  return [label.slice(0, equals), label.slice(equals + 1)];
 }
 
 function shown(file: string): string {

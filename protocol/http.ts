@@ -331,6 +331,8 @@ export interface RegisterResponse {
   /** How often to send `"ping"` over the link. */
   readonly pingIntervalMs: number;
   readonly reportIntervalMs: number;
+  /** Whether full reports may come in parts; masters of the first release take none. */
+  readonly takesParts?: boolean | undefined;
   readonly jwks: JsonWebKeySet;
 }
 

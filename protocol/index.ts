@@ -60,16 +60,19 @@ export {
 export type * from "./http.ts";
 export {
   type HeartbeatResponse,
+  isCounterName,
   type LinkAck,
   linkCloseCodes,
   type LinkCommand,
   type LinkFence,
   type LinkKeys,
+  type LinkLater,
   type LinkReach,
   type LinkOrders,
   type LinkReport,
   type LinkRevoke,
   type LinkWorld,
+  maxCounters,
   maxReportSeats,
   maxRevokedPlayers,
   type ReachFault,
@@ -77,6 +80,7 @@ export {
   type RevocationReason,
   revocationReasons,
   type RevokedPlayer,
+  type ReportPart,
   type SeatRef,
 } from "./link.ts";
 export { type BanNotice, type Problem, type ProblemAdvice, type ProblemCode, problems } from "./problems.ts";

@@ -20,8 +20,10 @@ export interface LinkReport {
   readonly type: "report";
   /** Counts this process's reports, from 1. */
   readonly sequence: number;
-  /** True when `joined` lists every player that is in the game: the first report on every new link. */
+  /** True when `joined` lists every player that is in the game, or a part of them: the first reports on every new link. */
   readonly full: boolean;
+  /** Of a full report in parts: where this one belongs. Only to a master whose registration says that it {@link RegisterResponse.takesParts}. */
+  readonly part?: ReportPart | undefined;
   /** Players in the game now, by the operating cluster's own count. */
   readonly players: number;
   readonly joined: readonly SeatRef[];
@@ -41,13 +43,36 @@ export interface LinkReport {
   readonly keys?: number | undefined;
 }
 
+/**
+ * A part of a full report, for more players than one report holds. Each part also tells what has changed. When all have come,
+ * in their order, whoever was in none of them, nor in `joined` of one, is not in the game.
+ */
+export interface ReportPart {
+  /** The sequence of the first part. */
+  readonly of: number;
+  /** From 0. */
+  readonly index: number;
+  readonly last: boolean;
+}
+
 /** From the master: everything up to this report is durable. */
 export interface LinkAck {
   readonly type: "ack";
   readonly sequence: number;
   readonly reportIntervalMs: number;
+  /** Least time between two reports; without it a tenth of the interval. */
+  readonly gapMs?: number | undefined;
+  /** True when the cluster need not report again before it has something to tell: its pings are enough. */
+  readonly quiet?: boolean | undefined;
   /** Version of the map of the cluster's world; absent where it has none. */
   readonly worldVersion?: number | undefined;
+}
+
+/** From the master: this report has not been taken; tell it again, with a new sequence, after a while. */
+export interface LinkLater {
+  readonly type: "later";
+  readonly sequence: number;
+  readonly retryAfterMs: number;
 }
 
 /** From the master: the map of the cluster's world has this version; an older one is to be fetched anew. */
@@ -125,7 +150,7 @@ export interface LinkKeys {
   readonly revoked: readonly string[];
 }
 
-export type LinkCommand = LinkAck | LinkFence | LinkWorld | LinkReach | LinkOrders | LinkRevoke | LinkKeys;
+export type LinkCommand = LinkAck | LinkFence | LinkLater | LinkWorld | LinkReach | LinkOrders | LinkRevoke | LinkKeys;
 
 /** Answer of the heartbeat: the acknowledgement and the commands that are due. */
 export interface HeartbeatResponse {
@@ -137,6 +162,13 @@ export const maxReportSeats = 1_000;
 
 /** The greatest number of players in one {@link LinkRevoke}; more come in the next one. */
 export const maxRevokedPlayers = 500;
+/** The greatest number of counters, and of labels, of a cluster. */
+export const maxCounters = 16;
+
+/** Whether `text` can name a counter or a label. */
+export function isCounterName(text: string): boolean {
+  return /^[\w./-]{1,64}$/.test(text);
+}
 
 /** WebSocket close codes of the link. */
 export const linkCloseCodes = {

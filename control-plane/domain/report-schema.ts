@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type LinkReport, maxReportSeats, type SeatRef } from "../../protocol/index.ts";
+import { maxSeatsPerCluster } from "./seats.ts";
 import { maxFacts } from "./selector.ts";
 
 const seatRefSchema = z.strictObject({
@@ -16,11 +17,15 @@ export const countersSchema = z
   .record(factName, z.number())
   .refine((counters) => Object.keys(counters).length <= maxFacts, `Expected at most ${maxFacts}.`);
 
+/** Parts of the longest full report, with room for those that changes have filled. */
+const maxReportParts = (2 * maxSeatsPerCluster) / maxReportSeats;
+
 /** A cluster's report, from the link or from a heartbeat. */
 export const linkReportSchema = z.strictObject({
   type: z.literal("report"),
   sequence: z.int().min(1),
   full: z.boolean(),
+  part: z.strictObject({ of: z.int().min(1), index: z.int().min(0).max(maxReportParts), last: z.boolean() }).optional(),
   players: z.int().min(0).max(1_000_000),
   joined: z.array(seatRefSchema).max(maxReportSeats),
   left: z.array(seatRefSchema).max(maxReportSeats),

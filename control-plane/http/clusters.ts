@@ -204,6 +204,7 @@ export function addClusterRoutes(app: OpenAPIHono<MasterHono>): void {
         leaseMs,
         pingIntervalMs,
         reportIntervalMs,
+        takesParts: true,
         jwks: { keys: [...jwks.keys] },
       },
       200,

@@ -223,6 +223,7 @@ export const registeredSchema = z
     leaseMs: z.number(),
     pingIntervalMs: z.number(),
     reportIntervalMs: z.number(),
+    takesParts: z.boolean().optional(),
     jwks: keySetSchema,
   })
   .openapi("RegisterResponse") satisfies z.ZodType<RegisterResponse>;
@@ -232,8 +233,11 @@ const commandSchema = z.union([
     type: z.literal("ack"),
     sequence: z.number(),
     reportIntervalMs: z.number(),
+    gapMs: z.number().optional(),
+    quiet: z.boolean().optional(),
     worldVersion: z.number().optional(),
   }),
+  z.object({ type: z.literal("later"), sequence: z.number(), retryAfterMs: z.number() }),
   z.object({ type: z.literal("world"), version: z.number() }),
   z.object({ type: z.literal("fence"), playerId: z.string(), generation: z.number() }),
   z.object({ type: z.literal("reach"), host, port, fault: z.enum(reachFaults).optional() }),

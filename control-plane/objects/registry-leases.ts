@@ -133,7 +133,7 @@ export class RegistryLeases {
     return accountedAtMs({
       previousReportAtMs: reporting ? row.reported_at : row.previous_report_at,
       pingAtMs: row.link_accounted === 1 ? this.#parts.links.lastPingAtMs(row.cluster_id) : 0,
-      reportIntervalMs: this.#parts.settings().reportIntervalMs,
+      reportIntervalMs: Math.max(row.report_interval, this.#parts.settings().reportIntervalMs),
     });
   }
 

@@ -121,6 +121,15 @@ export const registryMigrations: readonly string[] = [
   `,
   orderSchema,
   revocationSchema,
+  // Full reports in parts: how far one has come, and in which one a seat was named last. And what the cluster was told last of how
+  // often to report.
+  `
+  ALTER TABLE clusters ADD COLUMN full_of INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE clusters ADD COLUMN full_next INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE clusters ADD COLUMN full_mark INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE clusters ADD COLUMN report_interval INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE seats ADD COLUMN seen_in INTEGER NOT NULL DEFAULT 0;
+  `,
 ];
 
 export interface ClusterRow extends Record<string, SqlStorageValue> {
@@ -169,6 +178,10 @@ export interface ClusterRow extends Record<string, SqlStorageValue> {
   /** Of the key that it registered with; empty when that was at an earlier version of the master. */
   key_id: string;
   declared: string;
+  full_of: number;
+  full_next: number;
+  full_mark: number;
+  report_interval: number;
 }
 
 export interface SeatRow extends Record<string, SqlStorageValue> {

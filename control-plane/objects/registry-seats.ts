@@ -1,7 +1,15 @@
 import type { LinkAck, LinkCommand, LinkReport } from "../../protocol/index.ts";
-import { JoinBudget, maxReportsPerSecond, maxUnbackedJoins, ReportBudget } from "../domain/report-budget.ts";
+import {
+  JoinBudget,
+  maxReportsPerSecond,
+  maxUnbackedJoins,
+  ReportBudget,
+  unbackedJoinsPerSecond,
+} from "../domain/report-budget.ts";
 import { applyReport, countUnbackedJoins, type ReportEffects } from "../domain/reports.ts";
 import { isVacant, maxSeatsPerCluster, reserveSeat, type Seat, withdrawHold, withoutJoin } from "../domain/seats.ts";
+import { BusyClusters, dictatePace } from "../domain/report-pace.ts";
+import { type FullStep, stepOfFullReport } from "../domain/full-report.ts";
 import { Tally } from "../domain/tally.ts";
 import { nextJoinAtMs } from "../domain/join-rate.ts";
 import { wantsOf } from "../domain/selector.ts";
@@ -20,6 +28,8 @@ import type { ShardParts } from "./shard-parts.ts";
 
 /** Most joins of one cluster that wait to be told to players' sessions, if some of them have no seat here. */
 const maxPendingJoins = 2 * maxUnbackedJoins;
+/** After how long a cluster tells again what was not taken: by then as many joins may be as fit into one report. */
+const putOffMs = (1_000 * maxUnbackedJoins) / unbackedJoinsPerSecond;
 
 /** Gives seats and takes them back. Each method is one step without a wait in it, so no two can interleave. */
 export class RegistrySeats {
@@ -30,6 +40,7 @@ export class RegistrySeats {
   readonly #candidates: ClusterCandidates;
   readonly #budget = new ReportBudget();
   readonly #joinBudget = new JoinBudget();
+  readonly #busy = new BusyClusters();
   readonly #unbacked = new Tally();
   readonly #unknown = new Tally();
 
@@ -193,23 +204,34 @@ export class RegistrySeats {
     const isNew = report.sequence > row.report_sequence;
     if (isNew) {
       const accountedMs = this.#leases.accountedAtMs(row, true);
-      const seats = this.#seatsFor(row, report, accountedMs);
-      if (!this.#mayJoin(row, countUnbackedJoins(report, seats), nowMs)) return { ok: true, commands: [] };
-      const effects = applyReport(report, seats, accountedMs);
+      const step = stepOfFullReport({ of: row.full_of, next: row.full_next }, report);
+      const seats = this.#seatsFor(row, report, step, accountedMs);
+      if (!this.#mayJoin(row, countUnbackedJoins(report, seats), nowMs)) {
+        return { ok: true, commands: [{ type: "later", sequence: report.sequence, retryAfterMs: putOffMs }] };
+      }
+      const effects = applyReport({ ...report, full: step.kind === "complete" }, seats, accountedMs);
       if (row.seats + effects.seatsDelta > maxSeatsPerCluster) {
         return refuse("INVALID_FIELD", `joined: A cluster may have ${maxSeatsPerCluster} seats.`);
       }
       storage.transactionSync(() => {
         this.#store(row, report, effects, nowMs);
-        if (overLink && report.full) tables.setLinkAccounted(row.cluster_id);
+        this.#noteFull(row, report, step);
+        if (overLink && step.kind === "complete") tables.setLinkAccounted(row.cluster_id);
       });
+      failpoint("report.stored");
     } else {
       this.#leases.sign(row, nowMs);
+    }
+    const pace = dictatePace(this.#busy.note(row.cluster_id, nowMs), settings().reportIntervalMs);
+    if (pace.reportIntervalMs !== row.report_interval) {
+      tables.setReportInterval(row.cluster_id, pace.reportIntervalMs);
     }
     const ack: LinkAck = {
       type: "ack",
       sequence: Math.max(report.sequence, row.report_sequence),
-      reportIntervalMs: settings().reportIntervalMs,
+      reportIntervalMs: pace.reportIntervalMs,
+      ...(pace.gapMs === undefined ? {} : { gapMs: pace.gapMs }),
+      ...(overLink && tables.isSettled(row.cluster_id) ? { quiet: true } : {}),
       ...(row.world === "" ? {} : { worldVersion: row.world_version }),
     };
     // Fences go out with every acknowledgement until the cluster reports the old sessions gone.
@@ -252,15 +274,31 @@ export class RegistrySeats {
     });
   }
 
-  #seatsFor(row: ClusterRow, report: LinkReport, accountedMs: number): ReadonlyMap<string, Seat> {
+  #seatsFor(row: ClusterRow, report: LinkReport, step: FullStep, accountedMs: number): ReadonlyMap<string, Seat> {
     const { tables } = this.#parts;
-    const seats = report.full ? tables.seatsOf(row.cluster_id) : tables.endedSeats(row.cluster_id, accountedMs);
+    const isWhole = step.kind === "complete" && report.part === undefined;
+    const seats = isWhole ? tables.seatsOf(row.cluster_id) : tables.endedSeats(row.cluster_id, accountedMs);
+    if (step.kind === "complete" && !isWhole) {
+      // Those of earlier parts are in the game, and not needed here.
+      seats.push(...tables.unnamedSeats(row.cluster_id, row.full_mark + (step.begins ? 1 : 0)));
+    }
     const byPlayer = new Map(seats.map((seat) => [seat.playerId, seat]));
-    for (const { playerId } of report.full ? [] : [...report.joined, ...report.left]) {
+    for (const { playerId } of isWhole ? [] : [...report.joined, ...report.left]) {
       const seat = byPlayer.has(playerId) ? undefined : tables.seat(row.cluster_id, playerId);
       if (seat !== undefined) byPlayer.set(playerId, seat);
     }
     return byPlayer;
+  }
+
+  /** While a full report is under way, all that is in the game is marked as it is named: what is not, in the end, has left. */
+  #noteFull(row: ClusterRow, report: LinkReport, { progress, begins }: FullStep): void {
+    const { cluster_id: clusterId } = row;
+    const { tables } = this.#parts;
+    if (report.part === undefined && row.full_of === 0) return;
+    const mark = row.full_mark + (begins ? 1 : 0);
+    const named = report.joined.map(({ playerId }) => playerId);
+    tables.markSeats(clusterId, named, mark);
+    tables.setFullProgress(clusterId, progress, mark);
   }
 
   #store(row: ClusterRow, report: LinkReport, effects: ReportEffects, nowMs: number): void {

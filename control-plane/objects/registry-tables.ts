@@ -1,4 +1,5 @@
 import type { ClusterListing, LinkFence, LinkReport, RegisterRequest } from "../../protocol/index.ts";
+import type { FullProgress } from "../domain/full-report.ts";
 import type { KeptState } from "../domain/cluster-states.ts";
 import { loadOf } from "../domain/pick.ts";
 import { type Seat, ticketsUntilMs } from "../domain/seats.ts";
@@ -72,7 +73,7 @@ export class RegistryTables {
          labels = excluded.labels, counters = excluded.counters, game_build = excluded.game_build,
          ticket_lifetime = excluded.ticket_lifetime, tick_ms = NULL,
          renewed_at = excluded.renewed_at, registered_at = excluded.registered_at,
-         link_lost_at = 0, linked = 0, link_accounted = 0, report_sequence = 0, reported_at = 0, previous_report_at = 0`,
+         full_of = 0, full_next = 0, report_interval = 0, link_lost_at = 0, linked = 0, link_accounted = 0, report_sequence = 0, reported_at = 0, previous_report_at = 0`,
       clusterId,
       shard,
       boot,
@@ -276,6 +277,56 @@ export class RegistryTables {
       .map(seatFromRow);
   }
 
+  /** How far a full report has come, and under which mark its seats are named. */
+  setFullProgress(clusterId: string, progress: FullProgress, mark: number): void {
+    this.#sql.exec(
+      "UPDATE clusters SET full_of = ?, full_next = ?, full_mark = ? WHERE cluster_id = ?",
+      progress.of,
+      progress.next,
+      mark,
+      clusterId,
+    );
+  }
+
+  /** These players' seats were named under `mark`. */
+  markSeats(clusterId: string, playerIds: readonly string[], mark: number): void {
+    this.#sql.exec(
+      "UPDATE seats SET seen_in = ? WHERE cluster_id = ? AND player_id IN (SELECT value FROM json_each(?))",
+      mark,
+      clusterId,
+      JSON.stringify(playerIds),
+    );
+  }
+
+  /** Seats of those in the game that were not named under `mark`. */
+  unnamedSeats(clusterId: string, mark: number): Seat[] {
+    return this.#sql
+      .exec<SeatRow>(
+        "SELECT * FROM seats WHERE cluster_id = ? AND joined_generation IS NOT NULL AND seen_in <> ?",
+        clusterId,
+        mark,
+      )
+      .toArray()
+      .map(seatFromRow);
+  }
+
+  /** Whether nothing is awaited from the cluster: over its link all is told, no ticket for it is out, and nobody is to be closed. */
+  isSettled(clusterId: string): boolean {
+    return (
+      this.#sql
+        .exec(
+          `SELECT 1 FROM clusters WHERE cluster_id = ?1 AND link_accounted = 1 AND seats = joined
+           AND NOT EXISTS (SELECT 1 FROM seats WHERE cluster_id = ?1 AND fence IS NOT NULL)`,
+          clusterId,
+        )
+        .toArray().length > 0
+    );
+  }
+
+  setReportInterval(clusterId: string, intervalMs: number): void {
+    this.#sql.exec("UPDATE clusters SET report_interval = ? WHERE cluster_id = ?", intervalMs, clusterId);
+  }
+
   fencesOf(clusterId: string): LinkFence[] {
     return this.#sql
       .exec<{ player_id: string; fence: number }>(
@@ -288,8 +339,12 @@ export class RegistryTables {
 
   putSeat(clusterId: string, seat: Seat): void {
     this.#sql.exec(
-      `INSERT OR REPLACE INTO seats (cluster_id, player_id, joined_reservation, joined_generation, hold_reservation,
-         hold_generation, hold_until, earlier_until, fence, tickets_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO seats (cluster_id, player_id, joined_reservation, joined_generation, hold_reservation,
+         hold_generation, hold_until, earlier_until, fence, tickets_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (cluster_id, player_id) DO UPDATE SET joined_reservation = excluded.joined_reservation,
+         joined_generation = excluded.joined_generation, hold_reservation = excluded.hold_reservation,
+         hold_generation = excluded.hold_generation, hold_until = excluded.hold_until,
+         earlier_until = excluded.earlier_until, fence = excluded.fence, tickets_until = excluded.tickets_until`,
       clusterId,
       seat.playerId,
       seat.joined?.reservationId ?? null,

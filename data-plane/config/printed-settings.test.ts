@@ -32,6 +32,7 @@ master_port = 9000
 advertised_host = "play.example.com"
 host = "::"
 tags = ["a", "b"]
+labels = ["mode=ctf"]
 spawn = [1, 2.5, -3e9]
 max_speed = 1e9
 tls_cert = "cert.pem"

@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { isCounterName } from "../../protocol/index.ts";
 
 /** What values a setting takes, and how to say so. */
 export interface SettingKind<T> {
@@ -76,6 +77,24 @@ export function words(max: number): SettingKind<readonly string[]> {
       Array.isArray(value) && value.length <= max && value.every(isWord) ? value.filter(isWord) : undefined,
     fromText: (text) => text.split(",").map((word) => word.trim()),
   };
+}
+
+/** A list of at most `max` names with a text each, no name twice. */
+export function labels(max: number): SettingKind<readonly string[]> {
+  return {
+    expected: `a list of at most ${max} texts like "mode=ctf", each with another name of letters, digits, "_", ".", "/" and "-"`,
+    parse: (value) => {
+      const texts = list(value, max, isLabel);
+      return new Set(texts?.map((label) => label.split("=")[0])).size === texts?.length ? texts : undefined;
+    },
+    fromText: separated,
+  };
+}
+
+function isLabel(value: unknown): value is string {
+  if (typeof value !== "string") return false;
+  const equals = value.indexOf("=");
+  return equals > 0 && isCounterName(value.slice(0, equals)) && /^[^\p{C}]{0,64}$/u.test(value.slice(equals + 1));
 }
 
 /** A TCP port for something that is off by default. */

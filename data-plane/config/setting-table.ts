@@ -6,6 +6,7 @@ import {
   flag,
   instanceCount,
   integer,
+  labels,
   networks,
   optionalPort,
   origins,
@@ -67,6 +68,13 @@ export const settingTable = {
   advertisedPort: row("cluster", "advertised_port", integer(0, 65_535), 0),
   tags: row("cluster", "tags", words(16), []),
   joinRatePerSecond: row("cluster", "join_rate_per_second", decimal(0, 10_000), 0),
+  labels: row("cluster", "labels", labels(16), []),
+  gameBuild: row(
+    "cluster",
+    "game_build",
+    text("1 to 64 printable ASCII characters without spaces", /^[\x21-\x7e]{1,64}$/),
+    undefined,
+  ),
   tickHz: row("cluster", "tick_hz", integer(1, 128), 30),
   maxFrameBytes: row(
     "cluster",

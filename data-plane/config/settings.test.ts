@@ -75,6 +75,8 @@ advertised_host = "play.example.com"
 advertised_port = 443
 tags = ["pvp", "beta"]
 join_rate_per_second = 2.5
+labels = ["mode=ctf", "url/x=a=b"]
+game_build = "1.4.2+9"
 tick_hz = 60
 max_frame_bytes = 1024
 ping_interval_ms = 1000
@@ -114,6 +116,8 @@ max_bytes_per_second = 4096
       advertisedPort: 443,
       tags: ["pvp", "beta"],
       joinRatePerSecond: 2.5,
+      labels: ["mode=ctf", "url/x=a=b"],
+      gameBuild: "1.4.2+9",
       tickHz: 60,
       maxFrameBytes: 1024,
       pingIntervalMs: 1000,
@@ -140,6 +144,13 @@ max_bytes_per_second = 4096
       maxBytesPerSecond: 4096,
     });
   });
+
+  it.each(['["mode"]', '["=x"]', '["a b=x"]', '["a=1", "a=2"]', '{ mode = "ctf" }', "[1]"])(
+    "takes no labels like %s",
+    (text) => {
+      expect(problems(`${master}\nlabels = ${text}\n`).join()).toContain("labels: expected a list of at most 16 texts");
+    },
+  );
 
   it('takes "free" for whichever port the system gives', () => {
     expect(load(`[all]\nport = "free"\n${master}`).port).toBe(0);

@@ -41,6 +41,10 @@ export interface ClusterSettings {
   readonly tags: readonly string[];
   /** How many players may join in a second, on average; those who come faster wait at the master. 0 means any number. */
   readonly joinRatePerSecond: number;
+  /** What clients may select this cluster by, each as `name=value`. */
+  readonly labels: readonly string[];
+  /** Build of the game, so that builds meet only their own clusters. */
+  readonly gameBuild: string | undefined;
   /** Simulation ticks a second. */
   readonly tickHz: number;
   /** Longest frame that a joined client may send. */
@@ -219,6 +223,8 @@ function readSettings(reader: SettingReader, folder: string): Omit<ClusterSettin
     region: reader.read(settingTable.region),
     tags: reader.read(settingTable.tags),
     joinRatePerSecond: reader.read(settingTable.joinRatePerSecond),
+    labels: reader.read(settingTable.labels),
+    gameBuild: reader.read(settingTable.gameBuild),
     tickHz: reader.read(settingTable.tickHz),
     maxFrameBytes: reader.read(settingTable.maxFrameBytes),
     pingIntervalMs,

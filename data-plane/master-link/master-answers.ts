@@ -26,12 +26,20 @@ const registerSchema = z.object({
   leaseMs: intervalSchema,
   pingIntervalMs: intervalSchema,
   reportIntervalMs: intervalSchema,
+  takesParts: z.boolean().optional(),
   // Parsed where keys are, in auth/key-set.ts.
   jwks: z.unknown(),
 }) satisfies z.ZodType<Registration>;
 
 const commandSchema = z.discriminatedUnion("type", [
-  z.object({ type: z.literal("ack"), sequence: z.int().min(0), reportIntervalMs: intervalSchema }),
+  z.object({
+    type: z.literal("ack"),
+    sequence: z.int().min(0),
+    reportIntervalMs: intervalSchema,
+    gapMs: intervalSchema.optional(),
+    quiet: z.boolean().optional(),
+  }),
+  z.object({ type: z.literal("later"), sequence: z.int().min(0), retryAfterMs: intervalSchema }),
   z.object({ type: z.literal("fence"), playerId: z.string().min(1), generation: z.int().min(0) }),
   z.object({
     type: z.literal("reach"),

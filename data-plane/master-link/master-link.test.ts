@@ -22,6 +22,8 @@ describe("registration", () => {
         serverName: "Test",
         maxConnections: 5,
         tags: ["a"],
+        labels: ["mode=ctf"],
+        gameBuild: "1.4.2",
         advertisedHost: "play.example.com",
         advertisedPort: 443,
       },
@@ -41,6 +43,9 @@ describe("registration", () => {
         capacity: 5,
         protocol: { min: 1, max: 1 },
         tags: ["a"],
+        labels: { mode: "ctf" },
+        counters: {},
+        gameBuild: "1.4.2",
         software: expect.stringContaining("sustenet"),
       },
     ]);
@@ -101,7 +106,16 @@ describe("the link", () => {
     cluster = await startTestCluster();
     const { master } = cluster;
     await until("the first report", () => master.reports.length > 0);
-    expect(master.reports[0]).toEqual({ type: "report", sequence: 1, full: true, players: 0, joined: [], left: [] });
+    expect(master.reports[0]).toEqual({
+      type: "report",
+      sequence: 1,
+      full: true,
+      players: 0,
+      joined: [],
+      left: [],
+      tickMs: expect.any(Number),
+      counters: {},
+    });
     master.reportIntervalMs = 4_000;
     const sent = master.reports.length;
     await until("the report that brings the new interval", () => master.reports.length > sent);
@@ -238,6 +252,7 @@ it("tells a master that has forgotten of everyone, however many they are", async
     key: { keyId, privateKey },
     publicKeyFile: "",
     request: () => request,
+    facts: () => ({}),
     desk: { learn: () => Promise.resolve(), changeKeys: () => Promise.resolve(true) },
     clock: systemClock,
     random: Math.random,

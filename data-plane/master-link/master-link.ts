@@ -18,7 +18,8 @@ import type { KnownCommand, Registration } from "./master-answers.ts";
 import { type MasterClient, MasterError } from "./master-client.ts";
 import { explainReach } from "./reach-notice.ts";
 import { explainRefusal } from "./register-refusal.ts";
-import { Reporter } from "./reporter.ts";
+import { Reporter, type ReportFacts } from "./reporter.ts";
+import { isSelfNews } from "./self-report.ts";
 import { SeatJournal } from "./seat-journal.ts";
 import { HeldVersions } from "./held-versions.ts";
 import type { TicketDesk } from "./ticket-desk.ts";
@@ -30,6 +31,8 @@ export interface MasterLinkOptions {
   readonly publicKeyFile: string;
   /** What the cluster says of itself, read anew for each registration. */
   readonly request: () => RegisterRequest;
+  /** The same of what changes all the time, read anew for each report. */
+  readonly facts: () => ReportFacts;
   /** Learns what good tickets look like. */
   readonly desk: Pick<TicketDesk, "learn" | "changeKeys">;
   readonly clock: Clock;
@@ -243,6 +246,9 @@ export class MasterLink {
           onStuck: () => link.abandon(),
           reportIntervalMs: registration.reportIntervalMs,
           ackTimeoutMs: pace.ackTimeoutMs,
+          takesParts: registration.takesParts === true,
+          facts: this.#options.facts,
+          isNews: isSelfNews,
         });
         this.#reporter.start();
       },
@@ -265,6 +271,7 @@ export class MasterLink {
       const { commands } = await client.heartbeat(registration, {
         ...this.#journal.report(true),
         ...this.#held.told(),
+        ...this.#options.facts(),
       });
       for (const command of commands) this.#obey(command);
       const text = "no link to the master, a heartbeat took its place";
@@ -282,7 +289,10 @@ export class MasterLink {
     switch (command.type) {
       case "ack":
         this.#journal.acknowledge(command.sequence);
-        this.#reporter?.acknowledged(command.sequence, command.reportIntervalMs);
+        this.#reporter?.acknowledged(command);
+        return;
+      case "later":
+        this.#reporter?.putOff(command);
         return;
       case "fence":
         this.#options.onFence(command.playerId, command.generation);

@@ -1,4 +1,5 @@
 import { type LinkReport, maxReportSeats, type SeatRef } from "../../protocol/index.ts";
+import { FullListing } from "./full-listing.ts";
 
 /** Changes kept for a master that does not acknowledge. Past this the oldest departures are dropped. */
 const maxChanges = 100_000;
@@ -19,10 +20,16 @@ export class SeatJournal {
   readonly #changes = new Map<string, Change>();
   #sequence = 0;
   #unsent = 0;
+  #listing: { readonly list: FullListing; sentIn: number } | undefined;
 
   /** True when there is something that no report has carried. */
   get hasNews(): boolean {
     return this.#unsent > 0;
+  }
+
+  /** True while a full report in parts is not at its end. */
+  get isListing(): boolean {
+    return this.#listing !== undefined;
   }
 
   joined(seat: SeatRef): void {
@@ -43,14 +50,20 @@ export class SeatJournal {
   /**
    * The next report.
    *
-   * @param complete whether it should list everyone, as the first one on a new link; with more players than a report holds
-   *   it is one of changes all the same, since a list in parts would say that the others had left
+   * @param complete whether it should list everyone, as the first one on a new link
+   * @param inParts whether it may do so in parts, of which the reports that follow have the rest; if not, and there are more players
+   *   than a report holds, it is one of changes
    */
-  report(complete: boolean): LinkReport {
+  report(complete: boolean, inParts = false): LinkReport {
     this.#sequence += 1;
     const full = complete && this.#present.size <= maxReportSeats;
+    if (complete) {
+      const list = full || !inParts ? undefined : new FullListing(this.#sequence, [...this.#present.keys()]);
+      this.#listing = list === undefined ? undefined : { list, sentIn: 0 };
+    }
     const left = this.#take("left");
     const changed = this.#take("joined");
+    if (this.#listing !== undefined) return this.#part(this.#listing, changed, left);
     return {
       type: "report",
       sequence: this.#sequence,
@@ -61,8 +74,33 @@ export class SeatJournal {
     };
   }
 
+  #part(
+    listing: { readonly list: FullListing; sentIn: number },
+    changed: readonly SeatRef[],
+    left: readonly SeatRef[],
+  ): LinkReport {
+    const { seats, part } = listing.list.take(this.#present, maxReportSeats - changed.length);
+    listing.sentIn = this.#sequence;
+    // The same player may be named as news, too: once is enough.
+    const named = new Map([...seats, ...changed].map((seat) => [seat.reservationId, seat]));
+    return {
+      type: "report",
+      sequence: this.#sequence,
+      full: true,
+      part,
+      players: this.#present.size,
+      joined: [...named.values()],
+      left,
+    };
+  }
+
   /** Everything up to this report is durable at the master. */
   acknowledge(sequence: number): void {
+    const listing = this.#listing;
+    if (listing !== undefined && listing.sentIn > 0 && listing.sentIn <= sequence) {
+      listing.sentIn = 0;
+      if (listing.list.acknowledge()) this.#listing = undefined;
+    }
     for (const [reservationId, change] of this.#changes) {
       if (change.sentIn > 0 && change.sentIn <= sequence) this.#changes.delete(reservationId);
     }

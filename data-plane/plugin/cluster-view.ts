@@ -2,10 +2,18 @@ import type { Logger } from "../log.ts";
 import { encodeGameMessage, type JoinedPlayer, StateFrames } from "../session/joined-player.ts";
 import type { PlayerTable } from "../session/player-table.ts";
 import type { ClusterWorld } from "../world/cluster-world.ts";
+import type { Counters } from "./counters.ts";
 import type { Entity, FieldValues, FragmentView, Point } from "./entities.ts";
 import type { Player } from "./player.ts";
 import type { PluginTimer, PluginTimers } from "./plugin-timers.ts";
 import type { Cluster } from "./server-plugin.ts";
+
+/** What of the cluster a plugin gets to see. */
+export interface ViewedParts {
+  readonly players: PlayerTable;
+  readonly counters: Counters;
+  readonly world?: ClusterWorld | undefined;
+}
 
 /** What a plugin is given of the running cluster. */
 export class ClusterView implements Cluster {
@@ -13,14 +21,16 @@ export class ClusterView implements Cluster {
   readonly log: Logger;
   readonly #players: PlayerTable;
   readonly #timers: PluginTimers;
+  readonly #counters: Counters;
   readonly #world: ClusterWorld | undefined;
 
-  constructor(name: string, players: PlayerTable, log: Logger, timers: PluginTimers, world?: ClusterWorld) {
+  constructor(name: string, parts: ViewedParts, log: Logger, timers: PluginTimers) {
     this.name = name;
     this.log = log;
-    this.#players = players;
+    this.#players = parts.players;
+    this.#counters = parts.counters;
     this.#timers = timers;
-    this.#world = world;
+    this.#world = parts.world;
   }
 
   get players(): Iterable<JoinedPlayer> {
@@ -48,6 +58,10 @@ export class ClusterView implements Cluster {
   ): void {
     const frames = new StateFrames(command, payload);
     for (const player of this.#players) if (player !== except) player.sendStateFrame(key, frames);
+  }
+
+  setCounter(name: string, value: number | undefined): void {
+    this.#counters.set(name, value);
   }
 
   get fragments(): readonly FragmentView[] {

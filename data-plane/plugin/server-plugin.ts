@@ -48,6 +48,14 @@ export interface Cluster {
   spawn(kind: string, at: Point, values?: FieldValues): Entity | undefined;
   /** The entity with this number, a player's or a plugin's, or `undefined`. */
   entity(number: number): Entity | undefined;
+  /**
+   * Sets a number by which clients can select this cluster (`selector.counters`), or takes it back with `undefined`. The master
+   * learns it with the next report. Plugins share them: at most 16 in all.
+   *
+   * @throws RangeError for a name that is not 1 to 64 letters, digits, `_`, `.`, `/` and `-`, for a value that is not finite, or
+   *   for a seventeenth counter
+   */
+  setCounter(name: string, value: number | undefined): void;
   /** Writes to the cluster's log, each line with the plugin's name. */
   readonly log: Logger;
 }

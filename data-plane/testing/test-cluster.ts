@@ -71,6 +71,8 @@ export function testSettings(overrides: Partial<ClusterSettings> = {}): ClusterS
     host: "127.0.0.1",
     advertisedHost: "127.0.0.1",
     advertisedPort: 0,
+    labels: [],
+    gameBuild: undefined,
     keyName: "cluster_key",
     keysDir: "keys",
     masterUrl: "http://127.0.0.1:1",

@@ -28,6 +28,11 @@ function madeUp(count: number): SeatRef[] {
   }));
 }
 
+/** What a cluster is told whose report was neither applied nor acknowledged. */
+function putOff(sequence: number) {
+  return { type: "later", sequence, retryAfterMs: 5_000 };
+}
+
 /** Drops what the cluster's joins would tell players' sessions: it would keep the machine busy for seconds. */
 async function tellNobody(clusterId: string): Promise<void> {
   await runInDurableObject(shard, (_: RegistryShard, { storage }) => {
@@ -56,7 +61,7 @@ describe("a link", () => {
     expect(await link.next()).toEqual({ text: "pong" });
     const report = cluster.nextReport({ full: true });
     link.send(report);
-    const ack = { type: "ack", sequence: 1, reportIntervalMs: 1_000 };
+    const ack = { type: "ack", sequence: 1, reportIntervalMs: 1_000, quiet: true };
     expect(await link.nextCommand()).toEqual(ack);
     link.send(report);
     expect(await link.nextCommand()).toEqual(ack);
@@ -185,13 +190,13 @@ describe("a ticket that joins", () => {
     const seat = seatOf(player.player, (await allocate(player, { clusterId: liar.id })).ticket);
     expect(await liar.report({ players: 1_000, joined: madeUp(maxUnbackedJoins) })).toHaveLength(1);
     await tellNobody(liar.id);
-    expect(await liar.report({ players: 1_001, joined: [seat, ...madeUp(1)] })).toEqual([]);
+    expect(await liar.report({ players: 1_001, joined: [seat, ...madeUp(1)] })).toEqual([putOff(2)]);
     expect(await joinsOf(liar.id)).not.toContain(seat.generation);
     expect(await liar.report({ players: 1, joined: [seat] })).toHaveLength(1);
     expect(await joinsOf(liar.id)).toContain(seat.generation);
     expect(await honest.report({ players: 1, joined: madeUp(1) })).toHaveLength(1);
     vi.setSystemTime(startMs + 1_000);
-    expect(await liar.report({ players: 200, joined: madeUp(unbackedJoinsPerSecond + 1) })).toEqual([]);
+    expect(await liar.report({ players: 200, joined: madeUp(unbackedJoinsPerSecond + 1) })).toEqual([putOff(4)]);
     expect(await liar.report({ players: 200, joined: madeUp(unbackedJoinsPerSecond) })).toHaveLength(1);
     await tellNobody(liar.id);
   });
@@ -206,7 +211,7 @@ describe("a ticket that joins", () => {
         cluster.id,
       );
     });
-    expect(await cluster.report({ players: 1, joined: madeUp(1) })).toEqual([]);
+    expect(await cluster.report({ players: 1, joined: madeUp(1) })).toEqual([putOff(1)]);
     const player = await logIn();
     const seat = seatOf(player.player, (await allocate(player, { clusterId: cluster.id })).ticket);
     expect(await cluster.report({ players: 1, joined: [seat] })).toHaveLength(1);
