@@ -62,6 +62,7 @@ export {
   type HeartbeatResponse,
   isCounterName,
   type LinkAck,
+  type LinkCancel,
   linkCloseCodes,
   type LinkCommand,
   type LinkFence,

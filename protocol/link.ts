@@ -28,6 +28,8 @@ export interface LinkReport {
   readonly players: number;
   readonly joined: readonly SeatRef[];
   readonly left: readonly SeatRef[];
+  /** Tickets that join no more, as {@link LinkCancel} has asked. */
+  readonly cancelled?: readonly SeatRef[] | undefined;
   /** What a tick has lately taken on average: the load of a cluster without a limit. */
   readonly tickMs?: number | undefined;
   /** Takes the place of all counters of the registration, or of an earlier report. */
@@ -86,6 +88,16 @@ export interface LinkFence {
   readonly type: "fence";
   readonly playerId: string;
   readonly generation: number;
+}
+
+/**
+ * From the master: the seat of this ticket was given back, so let nobody join with it, and say so in a report. A cluster that
+ * cannot promise it, since the ticket may be joining, says nothing. Repeated until then.
+ */
+export interface LinkCancel extends SeatRef {
+  readonly type: "cancel";
+  /** When the ticket ends by itself, in seconds since 1970. */
+  readonly expiresAt: number;
 }
 
 /** Why the master cannot reach a cluster's address: it belongs to a private network, or nothing answers, or nobody is there. */
@@ -150,7 +162,16 @@ export interface LinkKeys {
   readonly revoked: readonly string[];
 }
 
-export type LinkCommand = LinkAck | LinkFence | LinkLater | LinkWorld | LinkReach | LinkOrders | LinkRevoke | LinkKeys;
+export type LinkCommand =
+  | LinkAck
+  | LinkFence
+  | LinkCancel
+  | LinkLater
+  | LinkWorld
+  | LinkReach
+  | LinkOrders
+  | LinkRevoke
+  | LinkKeys;
 
 /** Answer of the heartbeat: the acknowledgement and the commands that are due. */
 export interface HeartbeatResponse {

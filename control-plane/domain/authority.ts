@@ -22,6 +22,10 @@ export function authorityAfterUse(
   used: Authority,
 ): { readonly authority: Authority; readonly fence: FenceOrder | undefined } {
   if (current === undefined) return { authority: used, fence: undefined };
+  // The cluster has moved to another shard with its players.
+  if (used.generation === current.generation && used.clusterId === current.clusterId) {
+    return { authority: used, fence: undefined };
+  }
   const [newer, older] = used.generation > current.generation ? [used, current] : [current, used];
   // On one cluster the newer connection has replaced the older by itself.
   const overlaps = newer.generation > older.generation && newer.clusterId !== older.clusterId;

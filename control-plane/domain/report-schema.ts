@@ -29,6 +29,7 @@ export const linkReportSchema = z.strictObject({
   players: z.int().min(0).max(1_000_000),
   joined: z.array(seatRefSchema).max(maxReportSeats),
   left: z.array(seatRefSchema).max(maxReportSeats),
+  cancelled: z.array(seatRefSchema).max(maxReportSeats).optional(),
   tickMs: z.number().min(0).max(60_000).optional(),
   counters: countersSchema.optional(),
   ordersVersion: z.int().min(0).optional(),

@@ -1,5 +1,5 @@
 import type { LinkReport, SeatRef } from "../../protocol/index.ts";
-import { isVacant, type Seat, seatAfterJoin, seatAfterLeave } from "./seats.ts";
+import { isVacant, type Seat, seatAfterJoin, seatAfterLeave, withdrawHold } from "./seats.ts";
 
 /** What a report changes. */
 export interface ReportEffects {
@@ -24,7 +24,7 @@ export interface ReportEffects {
  * @param accountedAtMs see {@link isVacant}
  */
 export function applyReport(
-  report: Pick<LinkReport, "full" | "joined" | "left">,
+  report: Pick<LinkReport, "full" | "joined" | "left" | "cancelled">,
   seats: ReadonlyMap<string, Seat>,
   accountedAtMs: number,
 ): ReportEffects {
@@ -44,6 +44,10 @@ export function applyReport(
     const { seat, news } = seatAfterLeave(before, ref);
     after.set(ref.playerId, seat);
     if (news) used.push(ref);
+  }
+  for (const { playerId, reservationId } of report.cancelled ?? []) {
+    const before = after.get(playerId);
+    if (before !== undefined) after.set(playerId, withdrawHold(before, reservationId));
   }
   if (report.full) {
     for (const [playerId, seat] of after) {

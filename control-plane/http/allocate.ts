@@ -78,7 +78,7 @@ const giveBack = createRoute({
   tags,
   summary: "Give the seat back, or the place in the waiting room",
   description:
-    "You can have it again at once. Others can have it as soon as its ticket cannot be used any more. Repeating this is harmless.",
+    "You can have it again at once. Others can have it as soon as the cluster says that its ticket joins no more, or the ticket cannot be used any more. Repeating this is harmless.",
   security: playerSecurity,
   request: { params: z.object({ reservationId: z.string().min(1).max(64) }) },
   responses: {

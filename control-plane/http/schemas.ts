@@ -237,6 +237,13 @@ const commandSchema = z.union([
     quiet: z.boolean().optional(),
     worldVersion: z.number().optional(),
   }),
+  z.object({
+    type: z.literal("cancel"),
+    reservationId: z.string(),
+    playerId: z.string(),
+    generation: z.number(),
+    expiresAt: z.number(),
+  }),
   z.object({ type: z.literal("later"), sequence: z.number(), retryAfterMs: z.number() }),
   z.object({ type: z.literal("world"), version: z.number() }),
   z.object({ type: z.literal("fence"), playerId: z.string(), generation: z.number() }),

@@ -25,6 +25,10 @@ export async function deliverPlayerMessage(env: Env, { target, payload }: Outbox
       failpoint("waiting.leaving");
       return withDeadline(waitingRoom(env, target).leave(departure), objectCallTimeoutMs, "the waiting room");
     }
+    case "give-back": {
+      const told = registryShard(env, target).giveBack(payload.reservationId);
+      return withDeadline(told, objectCallTimeoutMs, "a registry shard");
+    }
     case "quit": {
       const { playerId } = payload;
       return withDeadline(partyObject(env, target).leave(playerId, playerId), objectCallTimeoutMs, "the party").then(

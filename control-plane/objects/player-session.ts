@@ -15,6 +15,7 @@ import { askingOrder } from "../domain/shard-choice.ts";
 import type { LimitName } from "../domain/limits-policy.ts";
 import { type PartyMember, refuseParty } from "../domain/party.ts";
 import { goodStanding, isSignedOut, type Standing } from "../domain/standing.ts";
+import { clusterToReturnTo } from "../domain/seat-return.ts";
 import { toBase64Url } from "../domain/sharding.ts";
 import { createTicketClaims } from "../domain/ticket-claims.ts";
 import type { QueuePass } from "../domain/waiting-gate.ts";
@@ -362,6 +363,11 @@ export class PlayerSession extends DurableObject<Env> {
     this.#outbox.put(queue, { kind: "leave", visitor: playerId, reservationId, clusterId });
   }
 
+  /** The seat of a ticket that may still join: its shard sees to it that it is free before the ticket ends. */
+  #giveBack({ state, shard, reservationId }: Operation): void {
+    if (state === "committed" && shard !== undefined) this.#outbox.put(shard, { kind: "give-back", reservationId });
+  }
+
   /** Step 2: asks shard after shard; which one is recorded before it is asked, since it may have a seat for us ever after. */
   async #reserve(
     operation: Operation,
@@ -385,6 +391,14 @@ export class PlayerSession extends DurableObject<Env> {
       wish.clusterId === undefined
         ? refuse("NO_CLUSTER_AVAILABLE", "No cluster has room now. Try again shortly.", 5)
         : refuse("CLUSTER_NOT_FOUND", "There is no such cluster. GET /v1/clusters lists those that there are.");
+    const back = clusterToReturnTo(this.#tables.authority(), wish);
+    if (back !== undefined && (operation.shard ?? back.shard) === back.shard) {
+      const seat = await this.#returnTo(back, operation, order, attempt);
+      if (seat.ok || seat.code === "ALLOCATION_IN_PROGRESS") {
+        account.note(back.shard, seat);
+        return seat.ok ? { ...seat, explanation: account.explanation() } : seat;
+      }
+    }
     for (const { shard, sparing } of askingOrder(shards, wish.avoid ?? [], map)) {
       if (this.#attempt !== attempt) return takenOver();
       this.#tables.setOperationShard(operation.key, shard);
@@ -411,6 +425,23 @@ export class PlayerSession extends DurableObject<Env> {
     }
     const { code, detail, retryAfterSeconds, waitable } = refusal;
     return { ...refuse(code, detail, retryAfterSeconds), waitable, explanation: account.explanation() };
+  }
+
+  /** The seat that the player still has where the newest session is, if the cluster takes the player back. */
+  async #returnTo(
+    { clusterId, shard }: { readonly clusterId: string; readonly shard: string },
+    operation: Operation,
+    { request: wish, playerId }: AllocationOrder,
+    attempt: Attempt,
+  ): Promise<SeatAnswer> {
+    if (this.#attempt !== attempt) return takenOver();
+    const { reservationId, generation } = operation;
+    const { ticketLifetimeSeconds: lifetimeSeconds } = readMasterSettings(this.env);
+    this.#tables.setOperationShard(operation.key, shard);
+    failpoint("allocate.returning");
+    const request = { reservationId, playerId, generation, lifetimeSeconds, shard, wish, sparing: false };
+    const answer = registryShard(this.env, shard).reserve({ ...request, returnTo: clusterId });
+    return withDeadline<SeatAnswer>(answer, objectCallTimeoutMs, "a registry shard");
   }
 
   /** Step 3: the ticket is stored with its operation, and older tickets lose their seats. Only then may it leave. */
@@ -444,6 +475,8 @@ export class PlayerSession extends DurableObject<Env> {
       for (const older of supersededBy(tables.operations(), committed, Date.now())) {
         tables.setOperationState(older.key, "cancelled");
         this.#leaveQueue(older, playerId);
+        // On the same cluster the new ticket has taken the old one's seat.
+        if (older.clusterId !== clusterId) this.#giveBack(older);
       }
     });
     failpoint("allocate.committed");
@@ -453,8 +486,8 @@ export class PlayerSession extends DurableObject<Env> {
   }
 
   /**
-   * Gives a seat back, or a place in the waiting room. Its ticket can still be shown to the cluster, so the seat is free for others once it cannot be used any
-   * more; for this player at once.
+   * Gives a seat back, or a place in the waiting room. Its ticket can still be shown to the cluster, so the seat is free for others
+   * once the cluster has promised to refuse it, or it has ended; for this player at once. [ALLOC-15]
    */
   async cancel(reservationId: string, playerId: string): Promise<{ readonly ok: true } | Refusal> {
     const operation = this.#isKnown ? this.#tables.operationOf(reservationId) : undefined;
@@ -464,10 +497,12 @@ export class PlayerSession extends DurableObject<Env> {
       this.ctx.storage.transactionSync(() => {
         this.#tables.setOperationState(operation.key, "cancelled");
         this.#leaveQueue(operation, playerId);
+        this.#giveBack(operation);
       });
-      await this.#schedule();
-      this.ctx.waitUntil(this.#send());
+      failpoint("release.cancelled");
     }
+    await this.#schedule();
+    if (this.#outbox.nextDueAtMs() !== undefined) this.ctx.waitUntil(this.#send());
     return { ok: true };
   }
 

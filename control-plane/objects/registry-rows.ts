@@ -130,6 +130,11 @@ export const registryMigrations: readonly string[] = [
   ALTER TABLE clusters ADD COLUMN report_interval INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE seats ADD COLUMN seen_in INTEGER NOT NULL DEFAULT 0;
   `,
+  // Which reservation its player has given back while its ticket could still join.
+  `
+  ALTER TABLE seats ADD COLUMN given_back TEXT;
+  CREATE INDEX seats_by_given_back ON seats (cluster_id) WHERE given_back IS NOT NULL;
+  `,
 ];
 
 export interface ClusterRow extends Record<string, SqlStorageValue> {

@@ -10,6 +10,7 @@ import { applyReport, countUnbackedJoins, type ReportEffects } from "../domain/r
 import { isVacant, maxSeatsPerCluster, reserveSeat, type Seat, withdrawHold, withoutJoin } from "../domain/seats.ts";
 import { BusyClusters, dictatePace } from "../domain/report-pace.ts";
 import { type FullStep, stepOfFullReport } from "../domain/full-report.ts";
+import { takesBack } from "../domain/seat-return.ts";
 import { Tally } from "../domain/tally.ts";
 import { nextJoinAtMs } from "../domain/join-rate.ts";
 import { wantsOf } from "../domain/selector.ts";
@@ -60,6 +61,7 @@ export class RegistrySeats {
     const held = tables.holdOf(request.reservationId);
     const holder = held === undefined ? undefined : tables.cluster(held.clusterId);
     if (holder !== undefined) return this.#seatAt(holder, [], request, nowMs);
+    if (request.returnTo !== undefined) return this.#reserveBack(request.returnTo, request, nowMs);
     const { clusterId } = request.wish;
     if (request.holdId !== undefined) return this.#claim(clusterId ?? "", request, nowMs);
     return clusterId === undefined ? this.#reserveAnywhere(request, nowMs) : this.#reserveAt(clusterId, request, nowMs);
@@ -100,6 +102,25 @@ export class RegistrySeats {
     const why = this.#candidates.withheld(row, { pass }, nowMs);
     if (why === undefined || this.#parts.tables.seat(row.cluster_id, playerId) !== undefined) return undefined;
     return why === "awaited" ? "has others waiting for its seats" : "takes no more players for a moment";
+  }
+
+  /** The player's own seat, where the cluster still keeps the session that it belongs to. */
+  #reserveBack(clusterId: string, request: SeatRequest, nowMs: number): SeatAnswer {
+    const row = this.#parts.tables.cluster(clusterId);
+    const seat = this.#parts.tables.seat(clusterId, request.playerId);
+    if (row === undefined || !this.#takesBack(row, seat, request, nowMs)) {
+      return refuse("NO_CLUSTER_AVAILABLE", "There is no session to come back to.");
+    }
+    return this.#seatAt(row, [clusterId], request, nowMs);
+  }
+
+  #takesBack(row: ClusterRow, seat: Seat | undefined, { wish }: SeatRequest, nowMs: number): boolean {
+    return takesBack({
+      draining: row.draining === 1,
+      live: (row.state === "ready" || row.state === "suspect") && this.#leases.isLive(row, nowMs),
+      isHeld: seat?.joined !== undefined,
+      fits: unmetBy(wantsOf(wish), this.#candidates.factsOf(row)) === undefined,
+    });
   }
 
   #reserveAnywhere(request: SeatRequest, nowMs: number): SeatAnswer {
@@ -234,8 +255,8 @@ export class RegistrySeats {
       ...(overLink && tables.isSettled(row.cluster_id) ? { quiet: true } : {}),
       ...(row.world === "" ? {} : { worldVersion: row.world_version }),
     };
-    // Fences go out with every acknowledgement until the cluster reports the old sessions gone.
-    return { ok: true, commands: [ack, ...tables.fencesOf(row.cluster_id)] };
+    // Fences and cancellations go out with every acknowledgement until the cluster has reported that it is done.
+    return { ok: true, commands: [ack, ...tables.fencesOf(row.cluster_id), ...tables.cancelsOf(row.cluster_id)] };
   }
 
   /**
@@ -283,7 +304,7 @@ export class RegistrySeats {
       seats.push(...tables.unnamedSeats(row.cluster_id, row.full_mark + (step.begins ? 1 : 0)));
     }
     const byPlayer = new Map(seats.map((seat) => [seat.playerId, seat]));
-    for (const { playerId } of isWhole ? [] : [...report.joined, ...report.left]) {
+    for (const { playerId } of isWhole ? [] : [...report.joined, ...report.left, ...(report.cancelled ?? [])]) {
       const seat = byPlayer.has(playerId) ? undefined : tables.seat(row.cluster_id, playerId);
       if (seat !== undefined) byPlayer.set(playerId, seat);
     }
@@ -317,6 +338,17 @@ export class RegistrySeats {
     tables.noteReport(clusterId, report, nowMs);
     tables.addOccupancy(clusterId, effects.seatsDelta, effects.joinedDelta);
     this.#leases.sign(row, nowMs);
+  }
+
+  /** A player has given a seat back. It is free once the cluster says that the ticket joins no more, or the ticket ends. */
+  giveBack(reservationId: string): void {
+    const { tables, links } = this.#parts;
+    const held = tables.holdOf(reservationId);
+    if (held === undefined) return;
+    tables.setGivenBack(held.clusterId, held.playerId, reservationId);
+    failpoint("release.noted");
+    const cancels = tables.cancelsOf(held.clusterId).filter((cancel) => cancel.reservationId === reservationId);
+    links.send(held.clusterId, cancels);
   }
 
   /** A newer session of the player has authority: the cluster is to close its older one, and is told until it has. */

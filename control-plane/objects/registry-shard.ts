@@ -244,6 +244,10 @@ export class RegistryShard extends DurableObject<Env> {
     this.#seats.withdraw(reservationId);
   }
 
+  giveBack(reservationId: string): void {
+    this.#seats.giveBack(reservationId);
+  }
+
   fence(order: Omit<FenceOrder, "shard"> & { readonly playerId: string }): void {
     this.#seats.fence(order);
   }

@@ -1,4 +1,11 @@
-import type { ClusterListing, LinkFence, LinkReport, RegisterRequest } from "../../protocol/index.ts";
+import {
+  type ClusterListing,
+  type LinkCancel,
+  type LinkFence,
+  type LinkReport,
+  maxReportSeats,
+  type RegisterRequest,
+} from "../../protocol/index.ts";
 import type { FullProgress } from "../domain/full-report.ts";
 import type { KeptState } from "../domain/cluster-states.ts";
 import { loadOf } from "../domain/pick.ts";
@@ -325,6 +332,28 @@ export class RegistryTables {
 
   setReportInterval(clusterId: string, intervalMs: number): void {
     this.#sql.exec("UPDATE clusters SET report_interval = ? WHERE cluster_id = ?", intervalMs, clusterId);
+  }
+
+  setGivenBack(clusterId: string, playerId: string, reservationId: string): void {
+    this.#sql.exec(
+      "UPDATE seats SET given_back = ? WHERE cluster_id = ? AND player_id = ?",
+      reservationId,
+      clusterId,
+      playerId,
+    );
+  }
+
+  /** The reservations that were given back, and that the cluster has not answered for. */
+  cancelsOf(clusterId: string): LinkCancel[] {
+    return this.#sql
+      .exec<{ playerId: string; reservationId: string; generation: number; until: number }>(
+        `SELECT player_id AS playerId, hold_reservation AS reservationId, hold_generation AS generation, hold_until AS until
+         FROM seats WHERE cluster_id = ? AND given_back IS NOT NULL AND given_back = hold_reservation LIMIT ?`,
+        clusterId,
+        maxReportSeats,
+      )
+      .toArray()
+      .map(({ until, ...ref }) => ({ type: "cancel", ...ref, expiresAt: Math.ceil(until / 1_000) }));
   }
 
   fencesOf(clusterId: string): LinkFence[] {

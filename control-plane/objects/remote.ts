@@ -28,6 +28,7 @@ type RemoteShard = Remote<
   | "hold"
   | "release"
   | "withdraw"
+  | "giveBack"
   | "fence"
   | "revoke"
   | "revocationLag"

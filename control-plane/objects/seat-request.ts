@@ -18,6 +18,8 @@ export interface SeatRequest {
   readonly sparing: boolean;
   /** The hold of a party under which the player has a seat already, on the cluster that `wish` names. */
   readonly holdId?: string | undefined;
+  /** This cluster or none: the player has a seat there, and may come back to it. */
+  readonly returnTo?: string | undefined;
   /** The waiting room says that it is this player's turn. */
   readonly pass?: QueuePass | undefined;
 }

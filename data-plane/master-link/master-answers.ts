@@ -39,6 +39,13 @@ const commandSchema = z.discriminatedUnion("type", [
     gapMs: intervalSchema.optional(),
     quiet: z.boolean().optional(),
   }),
+  z.object({
+    type: z.literal("cancel"),
+    reservationId: z.string().min(1).max(64),
+    playerId: z.string().min(1).max(64),
+    generation: z.int().min(0),
+    expiresAt: z.number().min(0),
+  }),
   z.object({ type: z.literal("later"), sequence: z.int().min(0), retryAfterMs: intervalSchema }),
   z.object({ type: z.literal("fence"), playerId: z.string().min(1), generation: z.int().min(0) }),
   z.object({

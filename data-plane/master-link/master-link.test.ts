@@ -186,6 +186,23 @@ describe("the link", () => {
     expect(master.registrations).toHaveLength(1);
   });
 
+  it("[TICKET-13] promises that a ticket whose seat was given back joins no more, unless somebody has joined with it", async () => {
+    cluster = await startTestCluster();
+    const { master } = cluster;
+    await cluster.joined({ rsv: "used", sub: "player", gen: 1 });
+    const [link] = master.links;
+    const expiresAt = Math.ceil(Date.now() / 1_000) + 60;
+    for (const reservationId of ["used", "unused"]) {
+      link?.send(JSON.stringify({ type: "cancel", reservationId, playerId: "p", generation: 2, expiresAt }));
+    }
+    const promises = await until("the promise", () => master.reports.find(({ cancelled }) => cancelled !== undefined));
+    expect(promises.cancelled).toEqual([{ reservationId: "unused", playerId: "p", generation: 2 }]);
+    const client = await cluster.connected();
+    client.join(await master.ticket({ rsv: "unused" }));
+    expect((await client.next("reject")).code).toBe(closeCodes.EXPIRED.number);
+    await cluster.joined({ rsv: "another" });
+  });
+
   it("passes over commands that it does not know", async () => {
     cluster = await startTestCluster();
     const [link] = cluster.master.links;
@@ -253,7 +270,7 @@ it("tells a master that has forgotten of everyone, however many they are", async
     publicKeyFile: "",
     request: () => request,
     facts: () => ({}),
-    desk: { learn: () => Promise.resolve(), changeKeys: () => Promise.resolve(true) },
+    desk: { cancel: () => true, learn: () => Promise.resolve(), changeKeys: () => Promise.resolve(true) },
     clock: systemClock,
     random: Math.random,
     log: cluster.log,

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { signClusterAssertion } from "../../auth/cluster-assertion.ts";
 import type {
+  LinkCancel,
   LinkKeys,
   LinkOrders,
   LinkReach,
@@ -34,7 +35,7 @@ export interface MasterLinkOptions {
   /** The same of what changes all the time, read anew for each report. */
   readonly facts: () => ReportFacts;
   /** Learns what good tickets look like. */
-  readonly desk: Pick<TicketDesk, "learn" | "changeKeys">;
+  readonly desk: Pick<TicketDesk, "learn" | "changeKeys" | "cancel">;
   readonly clock: Clock;
   /** From 0 to 1; for jitter. */
   readonly random: () => number;
@@ -291,6 +292,9 @@ export class MasterLink {
         this.#journal.acknowledge(command.sequence);
         this.#reporter?.acknowledged(command);
         return;
+      case "cancel":
+        this.#cancel(command);
+        return;
       case "later":
         this.#reporter?.putOff(command);
         return;
@@ -313,6 +317,13 @@ export class MasterLink {
         void this.#changeKeys(command);
         return;
     }
+  }
+
+  #cancel({ reservationId, playerId, generation, expiresAt }: LinkCancel): void {
+    // Who has joined with it is told to the master anyway.
+    if (this.#journal.knows(reservationId) || !this.#options.desk.cancel(reservationId, expiresAt)) return;
+    this.#journal.cancelled({ reservationId, playerId, generation });
+    this.#reporter?.news();
   }
 
   /** The master repeats itself with every link and heartbeat. */

@@ -6,7 +6,7 @@ const maxChanges = 100_000;
 
 interface Change {
   readonly seat: SeatRef;
-  readonly kind: "joined" | "left";
+  readonly kind: "joined" | "left" | "cancelled";
   /** The last report that carried it; 0 for none. */
   sentIn: number;
 }
@@ -42,6 +42,17 @@ export class SeatJournal {
     this.#note({ seat, kind: "left", sentIn: 0 });
   }
 
+  /** The ticket of this seat joins no more. */
+  cancelled(seat: SeatRef): void {
+    this.#note({ seat, kind: "cancelled", sentIn: 0 });
+  }
+
+  /** Whether somebody has joined with the ticket of this reservation, as far as the master may still have to learn it. */
+  knows(reservationId: string): boolean {
+    const kind = this.#changes.get(reservationId)?.kind;
+    return this.#present.has(reservationId) || kind === "joined" || kind === "left";
+  }
+
   /** The master has forgotten this process: everyone who is in the game has to be told anew. */
   tellAll(): void {
     for (const seat of this.#present.values()) this.#note({ seat, kind: "joined", sentIn: 0 });
@@ -63,21 +74,23 @@ export class SeatJournal {
     }
     const left = this.#take("left");
     const changed = this.#take("joined");
-    if (this.#listing !== undefined) return this.#part(this.#listing, changed, left);
+    const cancelled = this.#take("cancelled");
+    const rest = cancelled.length === 0 ? { left } : { left, cancelled };
+    if (this.#listing !== undefined) return this.#part(this.#listing, changed, rest);
     return {
       type: "report",
       sequence: this.#sequence,
       full,
       players: this.#present.size,
       joined: full ? [...this.#present.values()] : changed,
-      left,
+      ...rest,
     };
   }
 
   #part(
     listing: { readonly list: FullListing; sentIn: number },
     changed: readonly SeatRef[],
-    left: readonly SeatRef[],
+    rest: Pick<LinkReport, "left" | "cancelled">,
   ): LinkReport {
     const { seats, part } = listing.list.take(this.#present, maxReportSeats - changed.length);
     listing.sentIn = this.#sequence;
@@ -90,7 +103,7 @@ export class SeatJournal {
       part,
       players: this.#present.size,
       joined: [...named.values()],
-      left,
+      ...rest,
     };
   }
 
@@ -125,7 +138,7 @@ export class SeatJournal {
     this.#unsent += 1;
     if (this.#changes.size <= maxChanges) return;
     for (const [oldest, { kind }] of this.#changes) {
-      if (kind !== "left") continue;
+      if (kind === "joined") continue;
       this.#drop(oldest);
       return;
     }

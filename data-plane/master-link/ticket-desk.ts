@@ -1,7 +1,8 @@
 import { PublicKeySet } from "../../auth/key-set.ts";
 import type { TicketVerdict } from "../../auth/ticket.ts";
-import type { Hello } from "../../protocol/index.ts";
+import { type Hello, limits } from "../../protocol/index.ts";
 import type { Clock } from "../clock.ts";
+import { GivenBackTickets } from "./given-back.ts";
 import { HeldBoots } from "./held-boots.ts";
 import type { Registration } from "./master-answers.ts";
 import { verifyForBoots } from "./ticket-verifier.ts";
@@ -16,6 +17,9 @@ export interface TicketDeskOptions {
   readonly ticketLifetimeMs: number;
 }
 
+const clockSkewMs = 2 * limits.clockSkewMs;
+/** A ticket that lives longer than this is refused anyway. */
+const longestMs = 600_000;
 const keySetMaxAgeMs = 600_000;
 const keySetRefetchIntervalMs = 5_000;
 
@@ -24,11 +28,13 @@ export class TicketDesk {
   readonly #options: TicketDeskOptions;
   readonly #boots: HeldBoots;
   readonly #keySet: PublicKeySet;
+  readonly #givenBack: GivenBackTickets;
   #registration: Registration | undefined;
 
   constructor(options: TicketDeskOptions) {
     this.#options = options;
     const { monotonicMs } = options.clock;
+    this.#givenBack = new GivenBackTickets(monotonicMs);
     this.#boots = new HeldBoots(options.ticketLifetimeMs, monotonicMs);
     this.#keySet = new PublicKeySet({
       fetchKeys: options.fetchKeys,
@@ -57,16 +63,28 @@ export class TicketDesk {
     return this.#keySet.refresh();
   }
 
+  /**
+   * The seat of this ticket was given back: it joins no more. Returns false where that cannot be promised.
+   *
+   * @param expiresAt when the ticket ends by itself, in seconds since 1970
+   */
+  cancel(reservationId: string, expiresAt: number): boolean {
+    const lastsMs = expiresAt * 1_000 - this.#options.clock.wallMs() + clockSkewMs;
+    return this.#givenBack.refuse(reservationId, Math.min(lastsMs, longestMs));
+  }
+
   /** The checks [TICKET-1] to [TICKET-7]; `undefined` before the first registration: then nobody can tell. */
   async verify(ticket: string, hello: Hello): Promise<TicketVerdict | undefined> {
     if (this.#registration === undefined) return undefined;
     const { issuer, clusterId, game } = this.#registration;
-    return verifyForBoots(
+    const verdict = await verifyForBoots(
       ticket,
       hello,
       { issuer, clusterId, game, boots: this.#boots.list() },
       (kid) => this.#keySet.resolve(kid),
       { maxLifetimeSeconds: this.#options.maxLifetimeSeconds, now: this.#options.clock.wallMs() / 1_000 },
     );
+    if (!verdict.ok || this.#givenBack.admit(verdict.claims.rsv)) return verdict;
+    return { ok: false, silent: false, fault: "EXPIRED", detail: "its seat was given back" };
   }
 }
