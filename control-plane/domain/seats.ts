@@ -127,6 +127,25 @@ export function isVacant(seat: Seat, accountedAtMs: number): boolean {
   return seat.joined === undefined && ticketsUntilMs(seat) <= accountedAtMs;
 }
 
+/** One player's seats on one cluster that two shards have given: the seat that both stand for. */
+export function mergeSeats(here: Seat | undefined, there: Seat): Seat {
+  if (here === undefined) return there;
+  const [newer, older] = (here.hold?.generation ?? 0) >= (there.hold?.generation ?? 0) ? [here, there] : [there, here];
+  const joined = (here.joined?.generation ?? 0) >= (there.joined?.generation ?? 0) ? here.joined : there.joined;
+  const fence = Math.max(here.fence ?? 0, there.fence ?? 0);
+  return {
+    playerId: here.playerId,
+    joined,
+    hold: newer.hold,
+    earlierUntilMs: Math.max(
+      here.earlierUntilMs,
+      there.earlierUntilMs,
+      older.hold !== undefined && older.hold.reservationId !== newer.hold?.reservationId ? older.hold.untilMs : 0,
+    ),
+    fence: joined !== undefined && fence > joined.generation ? fence : undefined,
+  };
+}
+
 /** The player's session knows nothing of a join that the cluster has reported: the seat without it. */
 export function withoutJoin(seat: Seat, reservationId: string): Seat {
   return seat.joined?.reservationId === reservationId ? { ...seat, joined: undefined, fence: undefined } : seat;

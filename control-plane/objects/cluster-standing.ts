@@ -1,6 +1,6 @@
 import { type ClusterEvent, type KeptState, shownState, stateAfter } from "../domain/cluster-states.ts";
 import { logEvent } from "../log.ts";
-import type { ClusterRow } from "./registry-rows.ts";
+import { type ClusterRow, mayServe } from "./registry-rows.ts";
 import { recordedCluster } from "./shard-records.ts";
 import type { ShardParts } from "./shard-parts.ts";
 
@@ -14,7 +14,7 @@ export class ClusterStanding {
 
   /** Something has happened to a cluster. `because` is for the log. */
   apply(row: ClusterRow, event: ClusterEvent, because: string = event): void {
-    this.move(row, stateAfter(row.state, event, row.reached === 1), because);
+    this.move(row, stateAfter(row.state, event, mayServe(row)), because);
   }
 
   /** The cluster has given a sign of life: it may be offered, if nothing else is in the way. */

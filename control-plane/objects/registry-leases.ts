@@ -3,7 +3,7 @@ import { accountedAtMs } from "../domain/reports.ts";
 import { isVacant } from "../domain/seats.ts";
 import { logEvent } from "../log.ts";
 import { ClusterStanding } from "./cluster-standing.ts";
-import type { ClusterRow } from "./registry-rows.ts";
+import { type ClusterRow, mayServe } from "./registry-rows.ts";
 import type { RegistryWorlds } from "./registry-worlds.ts";
 import type { ShardParts } from "./shard-parts.ts";
 
@@ -98,7 +98,7 @@ export class RegistryLeases {
       state: row.state,
       renewedAtMs: this.#lastSignAtMs(row),
       linkLostAtMs: row.link_lost_at,
-      isReached: row.reached === 1,
+      isReached: mayServe(row),
     }));
     const { changes, frozen } = sweepLeases(holders, nowMs, policy);
     if (frozen !== this.#frozen) logEvent("warn", "registry.mass_silence", { frozen, clusters: rows.length });

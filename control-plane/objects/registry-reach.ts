@@ -4,7 +4,7 @@ import { failpoint } from "../failpoint.ts";
 import { logEvent } from "../log.ts";
 import { ClusterStanding } from "./cluster-standing.ts";
 import type { ReachRow, ReachTables } from "./reach-tables.ts";
-import type { ClusterRow } from "./registry-rows.ts";
+import { type ClusterRow, mayServe } from "./registry-rows.ts";
 import type { ShardParts } from "./shard-parts.ts";
 import { tryAddress } from "./tcp-probe.ts";
 
@@ -80,7 +80,8 @@ export class RegistryReach {
     const before = this.#tables.fault(clusterId)?.fault;
     storage.transactionSync(() => {
       this.#tables.noteOutcome(clusterId, fault);
-      if (fault === undefined) this.#standing.apply({ ...row, reached: 1 }, "reached");
+      const after = { ...row, reached: 1 };
+      if (fault === undefined && mayServe(after)) this.#standing.apply(after, "reached");
     });
     if (fault !== undefined) {
       logEvent("warn", "registry.unreachable", { clusterId, host, port, fault, attempt: failures + 1 });

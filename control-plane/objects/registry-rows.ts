@@ -135,6 +135,13 @@ export const registryMigrations: readonly string[] = [
   ALTER TABLE seats ADD COLUMN given_back TEXT;
   CREATE INDEX seats_by_given_back ON seats (cluster_id) WHERE given_back IS NOT NULL;
   `,
+  // Moves between shards: which of them have not told their seats yet, and whether the cluster went away from here.
+  `
+  ALTER TABLE clusters ADD COLUMN awaited TEXT NOT NULL DEFAULT '[]';
+  ALTER TABLE clusters ADD COLUMN awaited_until INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE clusters ADD COLUMN displaced INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX clusters_by_awaited ON clusters (awaited_until) WHERE awaited <> '[]';
+  `,
 ];
 
 export interface ClusterRow extends Record<string, SqlStorageValue> {
@@ -187,6 +194,15 @@ export interface ClusterRow extends Record<string, SqlStorageValue> {
   full_next: number;
   full_mark: number;
   report_interval: number;
+  /** Names of shards, JSON. */
+  awaited: string;
+  awaited_until: number;
+  displaced: number;
+}
+
+/** Whether a cluster that gives signs of life can be offered: players can reach it, and all its seats are known here. */
+export function mayServe(row: Pick<ClusterRow, "reached" | "awaited">): boolean {
+  return row.reached === 1 && row.awaited === "[]";
 }
 
 export interface SeatRow extends Record<string, SqlStorageValue> {

@@ -13,7 +13,7 @@ import { type FullStep, stepOfFullReport } from "../domain/full-report.ts";
 import { takesBack } from "../domain/seat-return.ts";
 import { Tally } from "../domain/tally.ts";
 import { nextJoinAtMs } from "../domain/join-rate.ts";
-import { wantsOf } from "../domain/selector.ts";
+import { unmetBy, wantsOf } from "../domain/selector.ts";
 import type { CapacityNote } from "../domain/waiting-calls.ts";
 import type { QueueGate } from "../domain/waiting-gate.ts";
 import { failpoint } from "../failpoint.ts";
@@ -60,7 +60,7 @@ export class RegistrySeats {
     if (request.wish.explain === true) this.#leases.sweep(nowMs);
     const held = tables.holdOf(request.reservationId);
     const holder = held === undefined ? undefined : tables.cluster(held.clusterId);
-    if (holder !== undefined) return this.#seatAt(holder, [], request, nowMs);
+    if (holder !== undefined && holder.state !== "gone") return this.#seatAt(holder, [], request, nowMs);
     if (request.returnTo !== undefined) return this.#reserveBack(request.returnTo, request, nowMs);
     const { clusterId } = request.wish;
     if (request.holdId !== undefined) return this.#claim(clusterId ?? "", request, nowMs);
@@ -218,7 +218,7 @@ export class RegistrySeats {
     report: LinkReport,
     { overLink, nowMs }: { readonly overLink: boolean; readonly nowMs: number },
   ): { readonly ok: true; readonly commands: readonly LinkCommand[] } | Refusal {
-    const { storage, tables, settings } = this.#parts;
+    const { storage, tables, reports, settings } = this.#parts;
     if (!this.#budget.take(row.cluster_id, nowMs)) {
       return refuse("RATE_LIMITED", `A cluster may report ${maxReportsPerSecond} times a second.`, 1);
     }
@@ -245,18 +245,18 @@ export class RegistrySeats {
     }
     const pace = dictatePace(this.#busy.note(row.cluster_id, nowMs), settings().reportIntervalMs);
     if (pace.reportIntervalMs !== row.report_interval) {
-      tables.setReportInterval(row.cluster_id, pace.reportIntervalMs);
+      reports.setReportInterval(row.cluster_id, pace.reportIntervalMs);
     }
     const ack: LinkAck = {
       type: "ack",
       sequence: Math.max(report.sequence, row.report_sequence),
       reportIntervalMs: pace.reportIntervalMs,
       ...(pace.gapMs === undefined ? {} : { gapMs: pace.gapMs }),
-      ...(overLink && tables.isSettled(row.cluster_id) ? { quiet: true } : {}),
+      ...(overLink && reports.isSettled(row.cluster_id) ? { quiet: true } : {}),
       ...(row.world === "" ? {} : { worldVersion: row.world_version }),
     };
     // Fences and cancellations go out with every acknowledgement until the cluster has reported that it is done.
-    return { ok: true, commands: [ack, ...tables.fencesOf(row.cluster_id), ...tables.cancelsOf(row.cluster_id)] };
+    return { ok: true, commands: [ack, ...tables.fencesOf(row.cluster_id), ...reports.cancelsOf(row.cluster_id)] };
   }
 
   /**
@@ -296,12 +296,12 @@ export class RegistrySeats {
   }
 
   #seatsFor(row: ClusterRow, report: LinkReport, step: FullStep, accountedMs: number): ReadonlyMap<string, Seat> {
-    const { tables } = this.#parts;
+    const { tables, reports } = this.#parts;
     const isWhole = step.kind === "complete" && report.part === undefined;
     const seats = isWhole ? tables.seatsOf(row.cluster_id) : tables.endedSeats(row.cluster_id, accountedMs);
     if (step.kind === "complete" && !isWhole) {
       // Those of earlier parts are in the game, and not needed here.
-      seats.push(...tables.unnamedSeats(row.cluster_id, row.full_mark + (step.begins ? 1 : 0)));
+      seats.push(...reports.unnamedSeats(row.cluster_id, row.full_mark + (step.begins ? 1 : 0)));
     }
     const byPlayer = new Map(seats.map((seat) => [seat.playerId, seat]));
     for (const { playerId } of isWhole ? [] : [...report.joined, ...report.left, ...(report.cancelled ?? [])]) {
@@ -314,12 +314,12 @@ export class RegistrySeats {
   /** While a full report is under way, all that is in the game is marked as it is named: what is not, in the end, has left. */
   #noteFull(row: ClusterRow, report: LinkReport, { progress, begins }: FullStep): void {
     const { cluster_id: clusterId } = row;
-    const { tables } = this.#parts;
+    const { reports } = this.#parts;
     if (report.part === undefined && row.full_of === 0) return;
     const mark = row.full_mark + (begins ? 1 : 0);
     const named = report.joined.map(({ playerId }) => playerId);
-    tables.markSeats(clusterId, named, mark);
-    tables.setFullProgress(clusterId, progress, mark);
+    reports.markSeats(clusterId, named, mark);
+    reports.setFullProgress(clusterId, progress, mark);
   }
 
   #store(row: ClusterRow, report: LinkReport, effects: ReportEffects, nowMs: number): void {
@@ -342,12 +342,12 @@ export class RegistrySeats {
 
   /** A player has given a seat back. It is free once the cluster says that the ticket joins no more, or the ticket ends. */
   giveBack(reservationId: string): void {
-    const { tables, links } = this.#parts;
+    const { tables, reports, links } = this.#parts;
     const held = tables.holdOf(reservationId);
     if (held === undefined) return;
-    tables.setGivenBack(held.clusterId, held.playerId, reservationId);
+    reports.setGivenBack(held.clusterId, held.playerId, reservationId);
     failpoint("release.noted");
-    const cancels = tables.cancelsOf(held.clusterId).filter((cancel) => cancel.reservationId === reservationId);
+    const cancels = reports.cancelsOf(held.clusterId).filter((cancel) => cancel.reservationId === reservationId);
     links.send(held.clusterId, cancels);
   }
 

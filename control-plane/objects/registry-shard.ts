@@ -5,8 +5,9 @@ import { parseLinkReport } from "../domain/report-schema.ts";
 import type { FenceOrder } from "../domain/authority.ts";
 import type { ClusterOrders } from "../domain/cluster-orders.ts";
 import type { ShardDigest } from "../domain/shard-choice.ts";
+import type { Seat } from "../domain/seats.ts";
 import { admitsRegion, maxBroughtRegions, maxRegionsPerKey } from "../domain/region-cap.ts";
-import { homeShard, regionOfCluster, shardsForCluster, shardsOfRegion } from "../domain/sharding.ts";
+import { homeShard, regionOfCluster, shardsOfRegion } from "../domain/sharding.ts";
 import type { CapacityNote } from "../domain/waiting-calls.ts";
 import type { QueueGate } from "../domain/waiting-gate.ts";
 import { failpoint } from "../failpoint.ts";
@@ -17,6 +18,7 @@ import { readMasterSettings, readStoreSettings } from "../settings.ts";
 import { writeRecords } from "../store/records.ts";
 import { retryAlarm, wakeAt } from "./alarm.ts";
 import { CandidateTables } from "./candidate-tables.ts";
+import { ClusterMoves } from "./cluster-moves.ts";
 import { logMove } from "./cluster-standing.ts";
 import { ClusterLinks, isOrderlyEnd } from "./cluster-links.ts";
 import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
@@ -43,6 +45,7 @@ import { type ClusterRow, registryMigrations } from "./registry-rows.ts";
 import { RegistryReach } from "./registry-reach.ts";
 import type { HoldAnswer, HoldRequest } from "./registry-parties.ts";
 import { RegistrySeats } from "./registry-seats.ts";
+import { ReportTables } from "./report-tables.ts";
 import { RegistrationTables } from "./registration-tables.ts";
 import { RegistryTables } from "./registry-tables.ts";
 import { RegistryWorlds } from "./registry-worlds.ts";
@@ -59,6 +62,8 @@ import type { WorldNotice } from "./world-map.ts";
 
 /** Least time between two looks at whether a region has clusters; longer than a registration takes. */
 const regionCheckMs = 60_000;
+/** How long a registration waits for the other shards of its region. */
+const moveTimeoutMs = 2_000;
 const regionCheckTimeoutMs = 1_000;
 
 /**
@@ -75,6 +80,7 @@ export class RegistryShard extends DurableObject<Env> {
   readonly #orders: ShardOrders;
   readonly #inspector: ShardInspector;
   readonly #revocations: RegistryRevocations;
+  readonly #moves: ClusterMoves;
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
@@ -90,6 +96,7 @@ export class RegistryShard extends DurableObject<Env> {
     this.#parts = {
       storage,
       tables: new RegistryTables(storage.sql),
+      reports: new ReportTables(storage.sql),
       candidates: new CandidateTables(storage.sql),
       registrations: new RegistrationTables(storage.sql),
       orders: new OrderTables(storage.sql),
@@ -106,6 +113,7 @@ export class RegistryShard extends DurableObject<Env> {
     this.#seats = new RegistrySeats(this.#parts, this.#leases);
     this.#reach = new RegistryReach(this.#parts, new ReachTables(storage.sql));
     this.#revocations = new RegistryRevocations(this.#parts, this.#leases);
+    this.#moves = new ClusterMoves(this.#parts);
     this.#leases.giveGrace(Date.now());
   }
 
@@ -128,7 +136,15 @@ export class RegistryShard extends DurableObject<Env> {
     const boot = this.#install(request, tokenHash, Date.now());
     failpoint("register.installed");
     await this.#settle();
+    await this.#awaitMoves(request.clusterId);
     return { ok: true, boot, sessionToken };
+  }
+
+  /** Most often the other shards answer at once, and the cluster can be offered when it hears that it is registered. */
+  async #awaitMoves(clusterId: string): Promise<void> {
+    if (this.#parts.tables.cluster(clusterId)?.awaited === "[]") return;
+    const told = withDeadline(this.#send(), moveTimeoutMs, "the move of a cluster");
+    await told.catch((error: unknown) => logEvent("warn", "registry.move_delayed", { clusterId, error }));
   }
 
   async #checkRegistration(request: RegistrationRequest) {
@@ -139,12 +155,13 @@ export class RegistryShard extends DurableObject<Env> {
   }
 
   #install(request: RegistrationRequest, tokenHash: string, nowMs: number): number {
-    const { storage, tables, candidates, registrations, links, outbox, records, settings } = this.#parts;
+    const { storage, tables, candidates, registrations, links, records } = this.#parts;
     const { clusterId, shard, details } = request;
     const previous = tables.cluster(clusterId);
     const boot = Math.max((previous?.boot ?? 0) + 1, nowMs);
     const reached = this.#reach.isReached(previous, details);
-    const state = stateAfter(previous?.state ?? "gone", "registered", reached);
+    const awaited = this.#moves.awaited(shard, clusterId, previous);
+    const state = stateAfter(previous?.state ?? "gone", "registered", reached && awaited.length === 0);
     storage.transactionSync(() => {
       if (previous !== undefined) registrations.noteFencedToken(previous.token_hash, nowMs);
       tables.putCluster({ clusterId, shard, boot, tokenHash, state, nowMs }, details);
@@ -155,9 +172,7 @@ export class RegistryShard extends DurableObject<Env> {
       this.#worlds.noteRegistration({ clusterId, shard, boot }, details, previous);
       this.#orders.apply(clusterId, request, nowMs);
       this.#revocations.startOver(clusterId);
-      for (const other of shardsForCluster(settings().shards, clusterId)) {
-        if (other !== shard) outbox.put(other, { kind: "displace", clusterId, boot });
-      }
+      this.#moves.begin({ clusterId, shard, boot }, awaited, nowMs);
     });
     links.close(clusterId, "FENCED");
     logEvent("info", "registry.registered", { clusterId, shard, boot, fenced: previous !== undefined });
@@ -192,19 +207,14 @@ export class RegistryShard extends DurableObject<Env> {
     return storage.transactionSync(() => useAssertion(registrations, readLimits(this.env), keyId, assertion));
   }
 
-  /** A cluster has registered at another shard: an older process of it that is still here has to stop. */
-  async displace(clusterId: string, boot: number): Promise<void> {
-    const { storage, tables, registrations, records, links } = this.#parts;
-    const row = tables.cluster(clusterId);
-    if (row === undefined || row.state === "gone" || row.boot >= boot) return;
-    storage.transactionSync(() => {
-      records.cluster("displaced", recordedCluster(row), Date.now());
-      registrations.noteFencedToken(row.token_hash, Date.now());
-      tables.removeCluster(clusterId);
-      this.#worlds.noteEnd(row);
-    });
+  /** A cluster has registered at another shard: an older process of it that is still here has to stop. Returns its seats. */
+  async displace(clusterId: string, boot: number): Promise<readonly Seat[]> {
+    const { links } = this.#parts;
+    const { seats, left } = this.#moves.leave(clusterId, boot);
+    if (left !== undefined) this.#worlds.noteEnd(left);
     links.close(clusterId, "FENCED");
     await this.#settle();
+    return seats;
   }
 
   /** The world of some of these clusters has decided anew. */
@@ -465,6 +475,7 @@ export class RegistryShard extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     try {
+      this.#moves.expire(Date.now());
       this.#leases.sweep(Date.now());
       this.#revocations.sweep(Date.now());
       await Promise.all([this.#records.writeDue(), this.#send(), this.#reach.run()]);
@@ -521,8 +532,8 @@ export class RegistryShard extends DurableObject<Env> {
         const { kind: _, ...use } = payload;
         const told = playerSession(this.env, target).ticketUsed({ playerId: target, ...use });
         const known = await withDeadline(told, objectCallTimeoutMs, "a player's session");
-        if (known) this.#recordUse({ playerId: target, ...use });
-        else this.#seats.forgetJoin({ playerId: target, ...use }, Date.now());
+        if (known && use.moved !== true) this.#recordUse({ playerId: target, ...use });
+        if (!known) this.#seats.forgetJoin({ playerId: target, ...use }, Date.now());
         return;
       }
       case "drain-ended": {
@@ -531,8 +542,12 @@ export class RegistryShard extends DurableObject<Env> {
       }
       case "displace": {
         failpoint("register.displacing");
-        const told = registryShard(this.env, target).displace(payload.clusterId, payload.boot);
-        return withDeadline(told, objectCallTimeoutMs, "another shard");
+        const { clusterId, boot } = payload;
+        const told = registryShard(this.env, target).displace(clusterId, boot);
+        const seats = await withDeadline<readonly Seat[]>(told, objectCallTimeoutMs, "another shard");
+        this.#moves.arrive(clusterId, boot, target, seats);
+        // Players' sessions are told by whatever delivers this.
+        return;
       }
       case "announce": {
         const told = worldMap(this.env, target).announce(target, payload.announcement);

@@ -1,12 +1,4 @@
-import {
-  type ClusterListing,
-  type LinkCancel,
-  type LinkFence,
-  type LinkReport,
-  maxReportSeats,
-  type RegisterRequest,
-} from "../../protocol/index.ts";
-import type { FullProgress } from "../domain/full-report.ts";
+import type { ClusterListing, LinkFence, LinkReport, RegisterRequest } from "../../protocol/index.ts";
 import type { KeptState } from "../domain/cluster-states.ts";
 import { loadOf } from "../domain/pick.ts";
 import { type Seat, ticketsUntilMs } from "../domain/seats.ts";
@@ -147,6 +139,37 @@ export class RegistryTables {
     this.#sql.exec("UPDATE clusters SET seats = 0, joined = 0, players = 0, load = 0 WHERE cluster_id = ?", clusterId);
   }
 
+  /** Nobody has a seat any more. */
+  removeSeats(clusterId: string): void {
+    this.#sql.exec("DELETE FROM seats WHERE cluster_id = ?", clusterId);
+    this.#sql.exec(
+      "UPDATE clusters SET seats = 0, joined = 0, players = 0, displaced = 0 WHERE cluster_id = ?",
+      clusterId,
+    );
+    this.addOccupancy(clusterId, 0, 0);
+  }
+
+  setDisplaced(clusterId: string): void {
+    this.#sql.exec("UPDATE clusters SET displaced = 1 WHERE cluster_id = ?", clusterId);
+  }
+
+  /** Which shards have to tell their seats on a cluster, and until when that matters. */
+  setAwaited(clusterId: string, shards: readonly string[], untilMs: number): void {
+    this.#sql.exec(
+      "UPDATE clusters SET awaited = ?, awaited_until = ? WHERE cluster_id = ?",
+      JSON.stringify(shards),
+      untilMs,
+      clusterId,
+    );
+  }
+
+  awaitedBefore(nowMs: number): string[] {
+    return this.#sql
+      .exec<{ id: string }>("SELECT cluster_id AS id FROM clusters WHERE awaited <> '[]' AND awaited_until <= ?", nowMs)
+      .toArray()
+      .map(({ id }) => id);
+  }
+
   /** A sign of life in the past. */
   noteSign(clusterId: string, atMs: number): void {
     this.#sql.exec("UPDATE clusters SET renewed_at = max(renewed_at, ?) WHERE cluster_id = ?", atMs, clusterId);
@@ -282,78 +305,6 @@ export class RegistryTables {
       )
       .toArray()
       .map(seatFromRow);
-  }
-
-  /** How far a full report has come, and under which mark its seats are named. */
-  setFullProgress(clusterId: string, progress: FullProgress, mark: number): void {
-    this.#sql.exec(
-      "UPDATE clusters SET full_of = ?, full_next = ?, full_mark = ? WHERE cluster_id = ?",
-      progress.of,
-      progress.next,
-      mark,
-      clusterId,
-    );
-  }
-
-  /** These players' seats were named under `mark`. */
-  markSeats(clusterId: string, playerIds: readonly string[], mark: number): void {
-    this.#sql.exec(
-      "UPDATE seats SET seen_in = ? WHERE cluster_id = ? AND player_id IN (SELECT value FROM json_each(?))",
-      mark,
-      clusterId,
-      JSON.stringify(playerIds),
-    );
-  }
-
-  /** Seats of those in the game that were not named under `mark`. */
-  unnamedSeats(clusterId: string, mark: number): Seat[] {
-    return this.#sql
-      .exec<SeatRow>(
-        "SELECT * FROM seats WHERE cluster_id = ? AND joined_generation IS NOT NULL AND seen_in <> ?",
-        clusterId,
-        mark,
-      )
-      .toArray()
-      .map(seatFromRow);
-  }
-
-  /** Whether nothing is awaited from the cluster: over its link all is told, no ticket for it is out, and nobody is to be closed. */
-  isSettled(clusterId: string): boolean {
-    return (
-      this.#sql
-        .exec(
-          `SELECT 1 FROM clusters WHERE cluster_id = ?1 AND link_accounted = 1 AND seats = joined
-           AND NOT EXISTS (SELECT 1 FROM seats WHERE cluster_id = ?1 AND fence IS NOT NULL)`,
-          clusterId,
-        )
-        .toArray().length > 0
-    );
-  }
-
-  setReportInterval(clusterId: string, intervalMs: number): void {
-    this.#sql.exec("UPDATE clusters SET report_interval = ? WHERE cluster_id = ?", intervalMs, clusterId);
-  }
-
-  setGivenBack(clusterId: string, playerId: string, reservationId: string): void {
-    this.#sql.exec(
-      "UPDATE seats SET given_back = ? WHERE cluster_id = ? AND player_id = ?",
-      reservationId,
-      clusterId,
-      playerId,
-    );
-  }
-
-  /** The reservations that were given back, and that the cluster has not answered for. */
-  cancelsOf(clusterId: string): LinkCancel[] {
-    return this.#sql
-      .exec<{ playerId: string; reservationId: string; generation: number; until: number }>(
-        `SELECT player_id AS playerId, hold_reservation AS reservationId, hold_generation AS generation, hold_until AS until
-         FROM seats WHERE cluster_id = ? AND given_back IS NOT NULL AND given_back = hold_reservation LIMIT ?`,
-        clusterId,
-        maxReportSeats,
-      )
-      .toArray()
-      .map(({ until, ...ref }) => ({ type: "cancel", ...ref, expiresAt: Math.ceil(until / 1_000) }));
   }
 
   fencesOf(clusterId: string): LinkFence[] {

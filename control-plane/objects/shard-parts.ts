@@ -6,6 +6,7 @@ import type { ClusterLinks } from "./cluster-links.ts";
 import type { OrderTables } from "./order-tables.ts";
 import type { Outbox } from "./outbox.ts";
 import type { ShardRecords } from "./shard-records.ts";
+import type { ReportTables } from "./report-tables.ts";
 import type { RegistrationTables } from "./registration-tables.ts";
 import type { RegistryTables } from "./registry-tables.ts";
 
@@ -20,6 +21,8 @@ export type ShardMessage =
       /** When the cluster reported it; `endedAtMs`, if it reported the end with it. Messages of the first release have neither. */
       readonly atMs?: number;
       readonly endedAtMs?: number | undefined;
+      /** The cluster has come here with its players: no news but where they are. */
+      readonly moved?: boolean | undefined;
     }
   | { readonly kind: "displace"; readonly clusterId: string; readonly boot: number }
   | { readonly kind: "announce"; readonly announcement: Announcement }
@@ -31,6 +34,7 @@ export type ShardMessage =
 export interface ShardParts {
   readonly storage: DurableObjectStorage;
   readonly tables: RegistryTables;
+  readonly reports: ReportTables;
   readonly candidates: CandidateTables;
   readonly registrations: RegistrationTables;
   readonly orders: OrderTables;

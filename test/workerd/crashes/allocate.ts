@@ -1,4 +1,4 @@
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 import type { Allocation } from "../../../protocol/index.ts";
 import { seatOf, startCluster } from "../support/clusters.ts";
 import { expectProblem } from "../support/master.ts";
@@ -28,6 +28,39 @@ export const scenario: CrashScenario = {
         await cluster.report({ full: true, players: 1, joined: [seat] });
         await expectProblem(await requestAllocation(player, wish, key), "TICKET_CONSUMED");
         await cluster.report({ players: 0, left: [seat] });
+        await allocate(other, wish);
+      },
+    };
+  },
+};
+
+/** Who comes back to a cluster that keeps the session gets the one seat there, and the same ticket however often. */
+export const returning: CrashScenario = {
+  flow: "allocate",
+  steps: ["returning"],
+  prepare: async () => {
+    const cluster = await startCluster({ capacity: 1 });
+    const [player, other] = [await logIn(), await logIn()];
+    const [key, keyBack] = [crypto.randomUUID(), crypto.randomUUID()];
+    const wish = { clusterId: cluster.id };
+    const seat = seatOf(player.player, (await allocate(player, wish, key)).ticket);
+    await cluster.report({ full: true, players: 1, joined: [seat] });
+    await vi.waitFor(async () => expectProblem(await requestAllocation(player, wish, key), "TICKET_CONSUMED"), 5_000);
+    let back: Allocation | undefined;
+    return {
+      begin: async () => requestAllocation(player, {}, keyBack),
+      carryOn: async () => {
+        back = await allocate(player, {}, keyBack);
+        expect(back.cluster.id).toBe(cluster.id);
+      },
+      check: async () => {
+        expect(await allocate(player, {}, keyBack)).toEqual(back);
+        await expectProblem(await requestAllocation(other, wish), "CLUSTER_FULL");
+      },
+      finish: async () => {
+        const again = seatOf(player.player, back?.ticket ?? "");
+        await cluster.report({ players: 1, joined: [again], left: [seat] });
+        await cluster.report({ players: 0, left: [again] });
         await allocate(other, wish);
       },
     };

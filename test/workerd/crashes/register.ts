@@ -13,7 +13,7 @@ import {
   type TestCluster,
 } from "../support/clusters.ts";
 import type { CrashScenario } from "../support/crash-scenario.ts";
-import { expectProblem, masterUrl } from "../support/master.ts";
+import { call, expectProblem, masterUrl } from "../support/master.ts";
 import { allocate, logIn } from "../support/players.ts";
 import type { Provided } from "../support/provided.ts";
 import { localMasterUrl, setProbing } from "../support/shard-settings.ts";
@@ -47,6 +47,29 @@ export const bringing: CrashScenario = {
   flow: "register",
   steps: ["admitted"],
   prepare: async () => prepare({ region: `new-${crypto.randomUUID().slice(0, 8)}` }),
+};
+
+/** The other shard's answer is lost with the memory of this one, and asked for again: then the cluster is offered. */
+export const arriving: CrashScenario = {
+  flow: "register",
+  steps: ["arriving", "displacing"],
+  prepare: async () => {
+    const key = await enrolledKey();
+    const details = registration({ region: "eu", capacity: 1 });
+    let cluster: TestCluster | undefined;
+    return {
+      begin: async () => requestRegistration(details, await assertionOf(key, details.instance)),
+      carryOn: async () => {
+        cluster = await startCluster({ region: "eu", capacity: 1 }, key);
+      },
+      check: async () => {
+        const player = await logIn();
+        await vi.waitFor(async () => allocate(player, { clusterId: cluster?.id ?? "" }), 10_000);
+        await call("DELETE", `/v1/clusters/${cluster?.id}`, { token: cluster?.token });
+        cluster = await startCluster({ region: "eu", capacity: 1 }, key);
+      },
+    };
+  },
 };
 
 /** A cluster whose address was being tried is tried again, and then offered. */

@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
+import type { ShardMap } from "../../../control-plane/domain/sharding.ts";
 import { readMasterSettings } from "../../../control-plane/settings.ts";
 import type { RegistryShard } from "../../../control-plane/worker.ts";
 import { masterUrl } from "./master.ts";
@@ -14,4 +15,16 @@ export async function setProbing(probeClusters: boolean, at = masterUrl): Promis
     if (typeof source !== "object" || source === null) throw new Error("an object has its settings");
     Object.assign(readMasterSettings(source), { masterUrl: at, probeClusters });
   });
+}
+
+/** Changes the map of shards for the whole master, as a deploy does with another value of `SHARDS`. */
+export async function setShards(shards: ShardMap): Promise<void> {
+  const sources: unknown[] = [env];
+  const keep = (instance: object): void => void sources.push(Reflect.get(instance, "env"));
+  await runInDurableObject(env.REGISTRY_SHARD.getByName("default.0"), keep);
+  await runInDurableObject(env.PLAYER_SESSION.getByName("nobody"), keep);
+  for (const source of sources) {
+    if (typeof source !== "object" || source === null) throw new Error("an object has its settings");
+    Object.assign(readMasterSettings(source), { shards });
+  }
 }
