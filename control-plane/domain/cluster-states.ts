@@ -12,7 +12,7 @@ export type ClusterEvent = (typeof clusterEvents)[number];
 /** `home` is where a cluster belongs that gives signs of life: `ready` once its address was reached, until then `starting`. */
 type Target = KeptState | "home";
 
-/** What an event changes; from any other state it changes nothing. docs/adr/0012-states-of-a-cluster.md has it as a picture. */
+/** What an event changes; from any other state it changes nothing. docs/adr/0014-states-of-a-cluster.md has it as a picture. */
 const transitions: Readonly<Record<ClusterEvent, Readonly<Partial<Record<KeptState, Target>>>>> = {
   registered: { starting: "home", ready: "home", suspect: "home", gone: "home" },
   reached: { starting: "ready" },
