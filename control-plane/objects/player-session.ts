@@ -364,7 +364,7 @@ export class PlayerSession extends DurableObject<Env> {
   }
 
   /** The seat of a ticket that may still join: its shard sees to it that it is free before the ticket ends. */
-  #giveBack({ state, shard, reservationId }: Operation): void {
+  #giveBack({ state, shard, reservationId }: OperationSummary): void {
     if (state === "committed" && shard !== undefined) this.#outbox.put(shard, { kind: "give-back", reservationId });
   }
 

@@ -5,8 +5,8 @@ import { afterAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { parseShardMap, shardOfCluster, type ShardMap } from "../../control-plane/domain/sharding.ts";
 import type { RegistryShard } from "../../control-plane/worker.ts";
 import type { Allocation, PlayerSessionTokens } from "../../protocol/index.ts";
-import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
-import { expectProblem } from "./support/master.ts";
+import { assertionOf, requestRegistration, seatOf, startCluster, TestCluster } from "./support/clusters.ts";
+import { expectJson, expectProblem } from "./support/master.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 import { setShards } from "./support/shard-settings.ts";
 
@@ -41,16 +41,28 @@ async function stop({ id }: TestCluster): Promise<void> {
   });
 }
 
-async function again(cluster: TestCluster): Promise<TestCluster> {
-  const { capacity, region } = cluster.details;
-  return startCluster({ capacity, region }, cluster.key);
+/** A request, repeated as its caller would while the master is too busy to answer. */
+async function persistently(request: () => Promise<Response>): Promise<Response> {
+  const deadlineMs = Date.now() + 60_000;
+  for (;;) {
+    const answer = await request();
+    const isBusy = answer.status === 500 || (await answer.clone().text()).includes('"ALLOCATION_IN_PROGRESS"');
+    if (!isBusy || Date.now() > deadlineMs) return answer;
+    await answer.body?.cancel();
+  }
+}
+
+async function again({ key, details }: TestCluster): Promise<TestCluster> {
+  const answer = await persistently(async () => requestRegistration(details, await assertionOf(key, details.instance)));
+  return new TestCluster(key, details, await expectJson(answer, 200));
 }
 
 /** A ticket for anywhere; whoever gets none asks once more when the change is over. */
 async function seek(player: PlayerSessionTokens, changed: Promise<void>): Promise<Allocation | undefined> {
   for (const start of [Promise.resolve(), changed]) {
     await start;
-    const answer = await requestAllocation(player, {});
+    const key = crypto.randomUUID();
+    const answer = await persistently(async () => requestAllocation(player, {}, key));
     if (answer.status === 200) return answer.json();
     await answer.body?.cancel();
   }
