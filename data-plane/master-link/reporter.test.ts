@@ -141,6 +141,17 @@ describe("Reporter", () => {
     expect(sent).toHaveLength(4);
   });
 
+  it("is not silent about news that came while it waited for an acknowledgement", () => {
+    reporter.start();
+    reporter.news();
+    reporter.acknowledged({ sequence: 1, reportIntervalMs: 1_000, quiet: true });
+    vi.advanceTimersByTime(100);
+    expect(sent).toHaveLength(2);
+    reporter.acknowledged({ sequence: 2, reportIntervalMs: 1_000, quiet: true });
+    vi.advanceTimersByTime(600_000);
+    expect(sent).toHaveLength(2);
+  });
+
   it("tells again what the master has put off, and does not take it for stuck meanwhile", () => {
     join("a");
     reporter.start();

@@ -36,6 +36,8 @@ export class Reporter {
   #timer: NodeJS.Timeout | undefined;
   #awaited: number | undefined;
   #dueSoon = false;
+  /** There was news while an acknowledgement was awaited. */
+  #missed = false;
   #told: ReportFacts = {};
 
   constructor(options: ReporterOptions) {
@@ -53,6 +55,7 @@ export class Reporter {
 
   /** Something has been noted in the journal. */
   news(): void {
+    this.#missed ||= this.#awaited !== undefined;
     if (this.#awaited !== undefined || this.#dueSoon) return;
     this.#dueSoon = true;
     this.#arm(Math.max(leastGapMs, this.#gapMs ?? this.#intervalMs * newsPart), () => this.#report(false));
@@ -71,7 +74,9 @@ export class Reporter {
       return;
     }
     this.#wait();
-    if (journal.hasNews) this.news();
+    const isNews = journal.hasNews || this.#missed;
+    this.#missed = false;
+    if (isNews) this.news();
   }
 
   /** The master will take it later. */
