@@ -307,6 +307,7 @@ export class MasterLink {
       case "orders":
         this.#ordersTold = { ordersVersion: command.version };
         this.#options.onOrders(command);
+        this.#reporter?.news();
         return;
       case "revoke":
         this.#options.onRevoke(command.players);
