@@ -26,4 +26,9 @@ describe("a used ticket", () => {
   it("changes nothing when it is reported again", () => {
     expect(authorityAfterUse(b2, b2)).toEqual({ authority: b2, fence: undefined });
   });
+
+  it("follows its cluster to another shard", () => {
+    const moved = { ...b2, shard: "default.7" };
+    expect(authorityAfterUse(b2, moved)).toEqual({ authority: moved, fence: undefined });
+  });
 });

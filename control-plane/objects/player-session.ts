@@ -523,7 +523,9 @@ export class PlayerSession extends DurableObject<Env> {
     if (operation?.generation !== generation || operation.clusterId !== clusterId) {
       // A long session outlives the memory of its operation.
       const current = this.#isKnown ? this.#tables.authority() : undefined;
-      return current?.generation === generation && current.clusterId === clusterId;
+      if (current?.generation !== generation || current.clusterId !== clusterId) return false;
+      if (current.shard !== shard) this.#tables.setAuthority({ ...current, shard });
+      return true;
     }
     if (this.#revocation.covers(generation)) {
       // It counts for nothing, but it is there: the cluster has to hear that it must not be.
