@@ -9,6 +9,7 @@ import { createAuditCommand } from "./admin/audit-commands.ts";
 import { clusterCommands } from "./admin/cluster-commands.ts";
 import { eventCommands } from "./admin/event-commands.ts";
 import { enrolKey, listKeys, revokeKey, rotateKey } from "./admin/key-commands.ts";
+import { playerCommands } from "./admin/player-commands.ts";
 import type { Command } from "./command.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -71,6 +72,7 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   ...clusterCommands,
   ...eventCommands,
+  ...playerCommands,
   audit: createAuditCommand((file) => database({ database: file })),
   migrate: {
     usage: "migrate [--database FILE]",

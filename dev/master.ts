@@ -58,7 +58,7 @@ async function run(signal: AbortSignal): Promise<void> {
 
   const worker = await startWorker({
     entry: await loadBundle(stateDir, signal),
-    bindings: services.bindings,
+    bindings: { ...services.bindings, ...rotationSettings(process.env) },
     persistDir: join(stateDir, "objects"),
     port,
     say,
@@ -107,6 +107,17 @@ function forgetOtherListeners(): void {
       if (listener !== onSignal) process.removeListener(signal, listener);
     }
   }
+}
+
+/** How signing keys are rotated, where the environment says it. */
+function rotationSettings(environment: NodeJS.ProcessEnv): Record<string, string> {
+  const names = ["KEY_ACTIVE_SECONDS", "KEY_CACHE_SECONDS"];
+  return Object.fromEntries(
+    names.flatMap((name): [string, string][] => {
+      const value = environment[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
 }
 
 /** What `sustenet` needs to reach this master's database, for its owner alone, while it runs. */

@@ -58,6 +58,7 @@ export const problems = {
     advice: "fix",
     title: "This allocation's ticket was revoked: allocate with a new key.",
   },
+  KEY_TOO_NEW: { status: 409, advice: "retry", title: "The next signing key is not known everywhere yet." },
   BANNED: { status: 403, advice: "stop", title: "This account is banned." },
   NO_CLUSTER_AVAILABLE: { status: 503, advice: "retry", title: "No cluster has room." },
   CLUSTER_NOT_FOUND: { status: 404, advice: "fix", title: "There is no such cluster." },

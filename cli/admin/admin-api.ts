@@ -36,7 +36,7 @@ export class AdminApi {
     if (!response.ok) throw refusalOf(response.status, text);
     if (text.length > maxAnswerChars) throw new AdminError("the answer is too long", exitCodes.FAILED);
     // The master's own word: its shape is that of /openapi.json.
-    const answer: T = JSON.parse(text);
+    const answer: T = JSON.parse(text === "" ? "null" : text);
     return answer;
   }
 

@@ -1,4 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
+import { decodeProtectedHeader } from "jose";
 import { signTicket } from "../../auth/ticket.ts";
 import type { Allocation, AllocateRequest, Waiting } from "../../protocol/index.ts";
 import { authorityAfterUse } from "../domain/authority.ts";
@@ -39,7 +40,7 @@ import { hasSchema, migrateStorage } from "./schema.ts";
 import { AllocationAccount, type ExplainedSeat } from "./allocation-account.ts";
 import type { SeatAnswer } from "./seat-request.ts";
 import { shardsToAsk } from "./shard-directory.ts";
-import { currentSigningKey } from "./signing-key.ts";
+import { currentSigningKey, isRevokedKey, noteRevokedKeys } from "./signing-key.ts";
 import type { PartyViewAnswer } from "./party.ts";
 import { keyRing, partyObject, registryShard } from "./remote.ts";
 import { isPlace } from "./waiting-place.ts";
@@ -126,7 +127,11 @@ export class PlayerSession extends DurableObject<Env> {
     }
     const known = this.#tables.operation(key);
     const step = nextOperationStep(known, { bodyHash, nowMs, inFlight: this.#inFlight(key, nowMs) });
-    if (step.kind === "answer") return { ok: true, answer: step.answer };
+    if (step.kind === "answer") {
+      if (!isSignedByRevokedKey(step.answer)) return { ok: true, answer: step.answer };
+      this.#tables.setOperationState(key, "revoked");
+      return refuse("TICKET_REVOKED", "The key of this ticket was revoked. Allocate with a new key.");
+    }
     if (step.kind === "refuse") return refuse(step.code, step.detail, step.retryAfterSeconds);
     const cost = this.#costs.spend(allocationCosts[step.kind], readLimits(this.env), nowMs);
     if (!cost.allowed) {
@@ -200,6 +205,7 @@ export class PlayerSession extends DurableObject<Env> {
     const seat = await this.#seat(operation, order, attempt);
     if (!seat.ok || "waiting" in seat) return seat;
     failpoint("allocate.seated");
+    noteRevokedKeys(seat.revokedKeys ?? []);
     const settings = readMasterSettings(this.env);
     const ring = keyRing(this.env);
     const signingKey = await currentSigningKey(this.env, ring, Date.now());
@@ -632,4 +638,10 @@ export class PlayerSession extends DurableObject<Env> {
 
 function takenOver(): Refusal {
   return refuse("ALLOCATION_IN_PROGRESS", "Another call has taken over. Repeat the request.", 1);
+}
+
+/** Whether a stored answer's ticket would be refused everywhere. */
+function isSignedByRevokedKey(answer: string): boolean {
+  const { ticket }: Allocation = JSON.parse(answer);
+  return isRevokedKey(decodeProtectedHeader(ticket).kid);
 }

@@ -3,6 +3,7 @@ import type { Seat } from "../domain/seats.ts";
 import { orderSchema } from "./order-tables.ts";
 import { outboxSchema, outboxSourceSchema } from "./outbox.ts";
 import { recordOutboxSchema } from "./record-outbox.ts";
+import { registryKeysSchema } from "./registry-keys.ts";
 import { revocationSchema } from "./revocation-tables.ts";
 
 /** Append-only: see `migrateStorage`. Times are milliseconds since 1970. */
@@ -142,6 +143,7 @@ export const registryMigrations: readonly string[] = [
   ALTER TABLE clusters ADD COLUMN displaced INTEGER NOT NULL DEFAULT 0;
   CREATE INDEX clusters_by_awaited ON clusters (awaited_until) WHERE awaited <> '[]';
   `,
+  registryKeysSchema,
 ];
 
 export interface ClusterRow extends Record<string, SqlStorageValue> {

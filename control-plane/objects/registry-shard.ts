@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import type { ClusterListing, HeartbeatResponse, LinkReport, SeatRef } from "../../protocol/index.ts";
+import type { ClusterListing, HeartbeatResponse, LinkCommand, LinkReport, SeatRef } from "../../protocol/index.ts";
 import { stateAfter } from "../domain/cluster-states.ts";
 import { parseLinkReport } from "../domain/report-schema.ts";
 import type { FenceOrder } from "../domain/authority.ts";
@@ -38,6 +38,8 @@ import {
   useAssertion,
 } from "./registration.ts";
 import { ReachTables } from "./reach-tables.ts";
+import type { KeyAnnouncement } from "./key-announcement.ts";
+import { RegistryKeys } from "./registry-keys.ts";
 import { RegistryRevocations } from "./registry-revocations.ts";
 import type { RevocationLag, RevocationOrder } from "./revocation-tables.ts";
 import { RegistryLeases } from "./registry-leases.ts";
@@ -81,6 +83,7 @@ export class RegistryShard extends DurableObject<Env> {
   readonly #inspector: ShardInspector;
   readonly #revocations: RegistryRevocations;
   readonly #moves: ClusterMoves;
+  readonly #keys: RegistryKeys;
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
@@ -114,6 +117,7 @@ export class RegistryShard extends DurableObject<Env> {
     this.#reach = new RegistryReach(this.#parts, new ReachTables(storage.sql));
     this.#revocations = new RegistryRevocations(this.#parts, this.#leases);
     this.#moves = new ClusterMoves(this.#parts);
+    this.#keys = new RegistryKeys(this.#parts);
     this.#leases.giveGrace(Date.now());
   }
 
@@ -232,7 +236,9 @@ export class RegistryShard extends DurableObject<Env> {
   }
 
   reserve(request: SeatRequest): SeatAnswer {
-    return this.#seats.reserve(request, Date.now());
+    const answer = this.#seats.reserve(request, Date.now());
+    const revokedKeys = this.#keys.revoked();
+    return answer.ok && revokedKeys.length > 0 ? { ...answer, revokedKeys } : answer;
   }
 
   /** A queue of the waiting room says that it waits for seats of this shard; where there are some now. */
@@ -266,6 +272,11 @@ export class RegistryShard extends DurableObject<Env> {
   async revoke(order: RevocationOrder): Promise<void> {
     this.#revocations.revoke(order, Date.now());
     await this.#schedule();
+  }
+
+  /** The published key set is another: clusters are told. Repeating it is harmless. */
+  keysChanged(announcement: KeyAnnouncement): void {
+    this.#keys.note(announcement, Date.now());
   }
 
   /** How long it has taken clusters to hold what was revoked. */
@@ -344,7 +355,7 @@ export class RegistryShard extends DurableObject<Env> {
     const applied = this.#seats.report(found.row, report, { overLink: false, nowMs: Date.now() });
     if (!applied.ok) return applied;
     const ordered = this.#orders.commandsFor(found.row, report, Date.now());
-    const revoked = this.#revocations.answer(found.row, report, Date.now());
+    const revoked = this.#answer(found.row, report);
     await this.#settle();
     const commands = [...applied.commands, ...this.#reach.commandsFor(clusterId), ...ordered, ...revoked];
     return { ok: true, response: { commands } };
@@ -415,9 +426,15 @@ export class RegistryShard extends DurableObject<Env> {
     const applied = this.#seats.report(row, parsed.report, { overLink: true, nowMs: Date.now() });
     if (!applied.ok) return links.closeSocket(socket, "BAD_MESSAGE", applied.detail);
     const ordered = this.#orders.commandsFor(row, parsed.report, Date.now());
-    const revoked = this.#revocations.answer(row, parsed.report, Date.now());
+    const revoked = this.#answer(row, parsed.report);
     for (const command of [...applied.commands, ...ordered, ...revoked]) socket.send(JSON.stringify(command));
     await this.#settle();
+  }
+
+  /** What a cluster has to hear beside the acknowledgement of its report. */
+  #answer(row: ClusterRow, report: LinkReport): readonly LinkCommand[] {
+    const nowMs = Date.now();
+    return [...this.#revocations.answer(row, report, nowMs), ...this.#keys.answer(report, nowMs)];
   }
 
   override webSocketClose(socket: WebSocket, code: number, _reason: string, wasClean: boolean): void {

@@ -32,6 +32,7 @@ type RemoteShard = Remote<
   | "fence"
   | "revoke"
   | "revocationLag"
+  | "keysChanged"
   | "listing"
   | "digest"
   | "gauges"
@@ -64,7 +65,7 @@ type RemoteSession = Remote<
   | "standing"
 >;
 
-type RemoteRing = Remote<KeyRing, "signingKey" | "publishedKeys">;
+type RemoteRing = Remote<KeyRing, "signingKey" | "publishedKeys" | "listing" | "rotate" | "revoke" | "restore">;
 
 /** The registry shard of that name, as `domain/sharding.ts` makes them. */
 export function registryShard(env: Env, name: string): RemoteShard {

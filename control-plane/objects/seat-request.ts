@@ -39,5 +39,7 @@ export type SeatAnswer =
       readonly cluster: AllocatedCluster;
       /** As far as the player asks for an explanation. */
       readonly candidates: readonly ExplainedCandidate[];
+      /** Keys that must not sign the ticket: the shard has heard that they leaked. */
+      readonly revokedKeys?: readonly string[] | undefined;
     }
   | (Refusal & { readonly candidates?: readonly ExplainedCandidate[] });

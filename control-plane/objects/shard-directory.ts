@@ -5,7 +5,7 @@ import { orderShards, type ShardDigest } from "../domain/shard-choice.ts";
 import { homeShard, regionOfCluster, type ShardMap, shardsForCluster, shardsOfRegion } from "../domain/sharding.ts";
 import { logEvent } from "../log.ts";
 import { readMasterSettings } from "../settings.ts";
-import { withDeadline } from "./deadline.ts";
+import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
 import { registryShard } from "./remote.ts";
 
 interface Digest extends ShardDigest {
@@ -47,6 +47,15 @@ export async function shardsIn(env: Env, region: string | undefined): Promise<re
 export async function isKnownCluster(env: Env, clusterId: string): Promise<boolean> {
   const region = regionOfCluster(clusterId);
   return region !== undefined && isKnownRegion(env, region);
+}
+
+/** Every shard that there may be; rejects when that cannot be told. For what none of them must miss. */
+export async function certainShards(env: Env): Promise<readonly string[]> {
+  const { shards: map } = readMasterSettings(env);
+  const home = registryShard(env, homeShard(map)).digest(homeShard(map));
+  const { regions } = await withDeadline(home, objectCallTimeoutMs, "the home shard");
+  const all = [...new Set([...Object.keys(map.regions), ...Object.keys(map.previous), ...regions])];
+  return all.flatMap((name) => shardsOfRegion(map, name));
 }
 
 /** Whether there are shards for a region. Those of other names are never asked: every name that is asked becomes an object. */

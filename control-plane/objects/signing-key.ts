@@ -13,6 +13,19 @@ export interface SigningKeySource {
 export const signerCacheSeconds = 600;
 const freshMs = 60_000;
 
+/** Keys that sign nothing any more. Whoever tells this isolate of one, tells all its objects. */
+const revoked = new Set<string>();
+
+/** These keys have leaked. */
+export function noteRevokedKeys(kids: readonly string[]): void {
+  for (const kid of kids) revoked.add(kid);
+}
+
+/** Whether a key is known here to have leaked. */
+export function isRevokedKey(kid: string | undefined): boolean {
+  return kid !== undefined && revoked.has(kid);
+}
+
 let cached: { readonly key: SigningKey; readonly fetchedAtMs: number } | undefined;
 
 /**
@@ -20,11 +33,12 @@ let cached: { readonly key: SigningKey; readonly fetchedAtMs: number } | undefin
  * for ten while the key ring is away.
  */
 export async function currentSigningKey(env: object, ring: SigningKeySource, nowMs: number): Promise<SigningKey> {
-  const known = cached;
+  const known = cached === undefined || isRevokedKey(cached.key.kid) ? undefined : cached;
   if (known !== undefined && nowMs - known.fetchedAtMs < freshMs) return known.key;
   const kek = await keyEncryptionKey(env);
   try {
     const stored = await withDeadline(ring.signingKey(), objectCallTimeoutMs, "the key ring");
+    if (isRevokedKey(stored.kid)) throw new Error("the key ring gave a key that it has revoked");
     const key = known?.key.kid === stored.kid ? known.key : await openSigningKey(stored, kek);
     cached = { key, fetchedAtMs: nowMs };
     return key;

@@ -342,6 +342,9 @@ export class MasterLink {
   async #changeKeys(command: LinkKeys): Promise<void> {
     const changed = await this.#options.desk.changeKeys(command.revoked);
     if (!changed) return;
+    const { revoked } = command;
+    const text = `the master's key set has changed (keys-changed)${revoked.length === 0 ? "" : `; revoked: ${revoked.slice(0, 8).join(", ")}`}`;
+    this.#options.log.info({ event: "keys-changed", version: command.version, revoked: revoked.length }, text);
     this.#held.noteKeys(command.version);
     this.#reporter?.news();
   }

@@ -9,6 +9,7 @@ import { addKeyRoutes } from "./keys.ts";
 import { addOrderRoutes } from "./orders.ts";
 import { addPlayerStateRoutes } from "./player-state.ts";
 import { addBanRoutes } from "./bans.ts";
+import { addSigningKeyRoutes } from "./signing-keys.ts";
 import { addPlayerControlRoutes } from "./players.ts";
 
 /** Everything under `/v1/admin`. */
@@ -23,4 +24,5 @@ export function addAdminRoutes(app: OpenAPIHono<MasterHono>): void {
   addWorldRoutes(app);
   addPlayerControlRoutes(app);
   addBanRoutes(app);
+  addSigningKeyRoutes(app);
 }

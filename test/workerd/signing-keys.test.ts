@@ -1,0 +1,88 @@
+import { env } from "cloudflare:workers";
+import { runInDurableObject } from "cloudflare:test";
+import { decodeProtectedHeader } from "jose";
+import { describe, expect, it, vi } from "vitest";
+import type { KeyRing } from "../../control-plane/worker.ts";
+import { startCluster } from "./support/clusters.ts";
+import { call, expectJson, expectProblem } from "./support/master.ts";
+import { logInOperator } from "./support/operators.ts";
+import { allocate, logIn, requestAllocation } from "./support/players.ts";
+import { activeKid, publishedKids, ripenNextKey, toldKeys } from "./support/signing-keys.ts";
+
+const path = "/v1/admin/signing-keys";
+
+describe("[SEC-27] rotating the signing key by command", () => {
+  it("waits until the next key is known everywhere, then signs with it, and goes on publishing the old one", async () => {
+    const operator = await logInOperator();
+    const { accessToken: token } = operator;
+    const before = await activeKid(operator);
+    await expectProblem(await call("POST", `${path}/rotate`, { token }), "KEY_TOO_NEW");
+    await ripenNextKey();
+    const { kid } = await expectJson<{ kid: string }>(await call("POST", `${path}/rotate`, { token }), 200);
+    expect(await activeKid(operator)).toBe(kid);
+    expect(await publishedKids()).toEqual(expect.arrayContaining([before, kid]));
+    await expectProblem(await call("POST", `${path}/rotate`, { token }), "KEY_TOO_NEW");
+  });
+
+  it("is for operators", async () => {
+    const { accessToken: token } = await logIn();
+    await expectProblem(await call("POST", `${path}/rotate`, { token }), "FORBIDDEN");
+    await expectProblem(await call("POST", `${path}/revoke`, { token, body: {} }), "FORBIDDEN");
+    await expectProblem(await call("POST", `${path}/restore`, { token }), "FORBIDDEN");
+  });
+});
+
+describe("[SEC-73] a signing key that has leaked", () => {
+  it("signs nothing from then on, is published no more, and its tickets are given to nobody", async () => {
+    const cluster = await startCluster();
+    const link = await cluster.openLink();
+    const [operator, player] = [await logInOperator(), await logIn()];
+    const key = crypto.randomUUID();
+    const wish = { clusterId: cluster.id };
+    const leaked = decodeProtectedHeader((await allocate(player, wish, key)).ticket).kid ?? "";
+    const { accessToken: token } = operator;
+    expect(await expectJson(await call("POST", `${path}/revoke`, { token, body: {} }), 200)).toEqual({ kid: leaked });
+    let told = await link.nextCommand();
+    while (told.type !== "keys" || !told.revoked.includes(leaked)) told = await link.nextCommand();
+    expect(await publishedKids()).not.toContain(leaked);
+    const { ticket } = await allocate(await logIn(), wish);
+    expect(decodeProtectedHeader(ticket).kid).not.toBe(leaked);
+    await expectProblem(await requestAllocation(player, wish, key), "TICKET_REVOKED");
+    // Once more, as after an answer that was lost.
+    expect((await call("POST", `${path}/revoke`, { token, body: { kid: leaked } })).status).toBe(200);
+    await expectProblem(await call("POST", `${path}/revoke`, { token, body: { kid: "unknown" } }), "NOT_FOUND");
+    link.close();
+  });
+
+  it("is told to a cluster with every report until it holds the set", async () => {
+    const cluster = await startCluster();
+    const { accessToken: token } = await logInOperator();
+    await expectJson(await call("POST", `${path}/revoke`, { token, body: {} }), 200);
+    const { version } = await toldKeys(cluster);
+    const told = async (keys: number) => (await cluster.report({ keys })).filter(({ type }) => type === "keys");
+    await vi.waitFor(async () => {
+      const { version: newest } = await toldKeys(cluster);
+      expect(await told(newest)).toEqual([]);
+    }, 5_000);
+    expect(await told(version - 1)).toHaveLength(1);
+    expect(await told(Number.MAX_SAFE_INTEGER)).toHaveLength(1);
+  });
+});
+
+it("[SEC-74] the ring is copied to the database, encrypted, and taken back from there when its object is lost", async () => {
+  const { accessToken: token } = await logInOperator();
+  const before = await publishedKids();
+  const ring = () => env.KEY_RING.getByName("ring");
+  await vi.waitFor(async () => {
+    const waiting = await runInDurableObject(
+      ring(),
+      (_: KeyRing, { storage }) => storage.sql.exec<{ n: number }>("SELECT count(*) AS n FROM outbox").one().n,
+    );
+    expect(waiting).toBe(0);
+  }, 10_000);
+  // As if the object were new: every key is gone, and another one signs.
+  await runInDurableObject(ring(), (_: KeyRing, { storage }) => void storage.sql.exec("DELETE FROM keys"));
+  const answer = await call("POST", `${path}/restore`, { token });
+  expect(await expectJson<{ restored: number }>(answer, 200)).toEqual({ restored: before.length });
+  expect(await publishedKids()).toEqual(expect.arrayContaining(before));
+});
