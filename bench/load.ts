@@ -13,12 +13,14 @@ import type { Player, Wire } from "./load/wire.ts";
 /** How often some of the players are attended to. */
 const attendTickMs = 10;
 
+const movesSchema = z.object({ perSecond: z.number(), side: z.number() });
 const countSchema = z.object({ count: z.number(), perSecond: z.number() });
 
 let endpoint: Endpoint | undefined;
 let wire: Wire | undefined;
 let links: Player[] = [];
 let echo: Pace | undefined;
+let moves: Pace | undefined;
 let sent = 0;
 /** Messages that arrived at players who have left. */
 let receivedBefore = 0;
@@ -50,6 +52,8 @@ serveCalls({
     for (const link of links) link.roundTrips = undefined;
     return { worstLateMs: echo?.worstLateMs ?? 0, ...summary(times) };
   },
+  startMoves: (params) => startMoves(movesSchema.parse(params)),
+  stopMoves: () => moves?.stop(),
   counts: () => {
     const { user, system } = process.cpuUsage();
     const faults = links.flatMap(({ fault }) => fault ?? []);
@@ -114,6 +118,17 @@ function startEcho(perSecond: number): void {
     const player = players[index % players.length];
     sent += 1;
     player?.link.send(player.bytes);
+  });
+}
+
+function startMoves({ perSecond, side }: z.infer<typeof movesSchema>): void {
+  const { step } = opened();
+  if (step === undefined) throw new Error("nobody can walk here");
+  moves = startPace(perSecond, (index) => {
+    const player = links[index % links.length];
+    if (player === undefined) return;
+    sent += 1;
+    step(player, side);
   });
 }
 

@@ -14,9 +14,10 @@ import { links } from "./scenarios/links.ts";
 import { memory } from "./scenarios/memory.ts";
 import { sendEach } from "./scenarios/send-each.ts";
 import { smallMessages } from "./scenarios/small-messages.ts";
+import { world } from "./scenarios/world.ts";
 import { createSetup } from "./setup.ts";
 
-const scenarios = [echo, sendEach, smallMessages, join, memory, allocate, fleet, links];
+const scenarios = [echo, sendEach, smallMessages, join, memory, world, allocate, fleet, links];
 const resultsFile = joinPath(import.meta.dirname, "results.json");
 
 process.exitCode = await main();

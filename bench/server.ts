@@ -14,6 +14,7 @@ serveCalls({
     return { port: contender.port };
   },
   players: () => started().players(),
+  world: () => started().world?.() ?? null,
   work: (params) => started().setWork(tickWork.optional().parse(params ?? undefined)),
   /** Microseconds of CPU that all threads of this process have used so far. */
   cpu: () => {
@@ -59,6 +60,10 @@ async function start(options: ServerOptions): Promise<Contender> {
       return (await import("./contenders/raw-tls.ts")).startRawTls(options, false);
     case "raw-tls-one-write":
       return (await import("./contenders/raw-tls.ts")).startRawTls(options, true);
+    case "sustenet-world":
+      return (await import("./contenders/sustenet-world.ts")).startSustenetWorld(options);
+    case "raw-tls-world":
+      return (await import("./contenders/raw-tls.ts")).startRawTls(options, true, false);
     case "raw-wss":
       return (await import("./contenders/raw-wss.ts")).startRawWss(options);
     case "colyseus-wss":

@@ -17,12 +17,21 @@ const timesSchema = z.object({ p50Ms: z.number(), p99Ms: z.number() });
 
 const echoSchema = timesSchema.extend({ worstLateMs: z.number() });
 
+const worldSchema = z.object({
+  frames: z.number().default(0),
+  bytes: z.number().default(0),
+  updates: z.number().default(0),
+  held: z.number().default(0),
+  tickP99Ms: z.number().default(0),
+});
+
 export type LoadCounts = z.infer<typeof countsSchema>;
 
 export interface SideOptions {
   readonly contender: ContenderName;
   readonly payloadBytes: number;
   readonly tickHz: number;
+  readonly players?: number;
   readonly seats?: SeatWay;
   readonly nodeArguments?: readonly string[];
 }
@@ -30,7 +39,9 @@ export interface SideOptions {
 const wires: Readonly<Record<ContenderName, Endpoint["wire"]>> = {
   sustenet: "sustenet",
   "sustenet-state": "sustenet",
+  "sustenet-world": "sustenet",
   "raw-tls": "raw",
+  "raw-tls-world": "raw",
   "raw-tls-one-write": "raw",
   "raw-wss": "websocket",
   "colyseus-wss": "colyseus",
@@ -61,6 +72,7 @@ export class Side {
         keyPem: certificate.keyPem,
         certificatePem: certificate.certificatePem,
         tickHz: options.tickHz,
+        players: options.players,
         cluster: { keysDir: setup.keysDir, masterUrl: master.url },
       } satisfies ServerOptions);
       const { port } = z.object({ port: z.number() }).parse(started);
@@ -112,6 +124,20 @@ export class Side {
 
   async setWork(work: TickWork | undefined): Promise<void> {
     await this.#server.call("work", work ?? null);
+  }
+
+  /** Lets all players walk about a square, so many steps a second in all. */
+  async startMoves(perSecond: number, side: number): Promise<void> {
+    await this.#load.call("startMoves", { perSecond, side });
+  }
+
+  async stopMoves(): Promise<void> {
+    await this.#load.call("stopMoves");
+  }
+
+  /** What the server's world has shown so far; nothing where it has none. */
+  async world(): Promise<z.infer<typeof worldSchema>> {
+    return worldSchema.parse((await this.#server.call("world")) ?? {});
   }
 
   async startEcho(perSecond: number): Promise<void> {

@@ -11,7 +11,8 @@ export interface SteadyLoad {
   readonly scenario: string;
   readonly contenders: readonly ContenderName[];
   readonly players: number;
-  readonly payloadBytes: number;
+  /** Given, or taken from the sides that are up already. */
+  readonly payloadBytes: number | ((opened: readonly Side[]) => Promise<number>);
   readonly tickHz: number;
   /** Messages that are to arrive at the players, in all, a second. */
   readonly perSecond: number;
@@ -30,7 +31,7 @@ const joinsPerSecond = 150;
 export async function measureSteady(setup: Setup, load: SteadyLoad): Promise<Map<string, Outcome>> {
   const sides: Side[] = [];
   try {
-    for (const contender of load.contenders) sides.push(await openSide(setup, load, contender));
+    for (const contender of load.contenders) sides.push(await openSide(setup, load, contender, sides));
     const windows = new Map(sides.map((side) => [side, [] as Measured[]]));
     const notes = new Map(sides.map((side) => [side, new Map<string, number[]>()]));
     for (let round = 0; round < setup.effort.rounds; round++) {
@@ -52,10 +53,16 @@ export async function measureSteady(setup: Setup, load: SteadyLoad): Promise<Map
   }
 }
 
-async function openSide(setup: Setup, load: SteadyLoad, contender: ContenderName): Promise<Side> {
+async function openSide(
+  setup: Setup,
+  load: SteadyLoad,
+  contender: ContenderName,
+  opened: readonly Side[],
+): Promise<Side> {
   setup.say(`${load.scenario}: ${contender} gets its ${load.players} players`);
-  const { payloadBytes, tickHz } = load;
-  const side = await Side.open(setup, { contender, payloadBytes, tickHz });
+  const { tickHz, players } = load;
+  const payloadBytes = typeof load.payloadBytes === "number" ? load.payloadBytes : await load.payloadBytes(opened);
+  const side = await Side.open(setup, { contender, payloadBytes, tickHz, players });
   try {
     await side.prepare(load.players);
     await side.join(load.players, joinsPerSecond);

@@ -4,8 +4,10 @@ import { z } from "zod";
 export const contenderNames = [
   "sustenet",
   "sustenet-state",
+  "sustenet-world",
   "raw-tls",
   "raw-tls-one-write",
+  "raw-tls-world",
   "raw-wss",
   "colyseus-wss",
   "colyseus-ws",
@@ -19,6 +21,8 @@ export const contenderTitles: Readonly<Record<ContenderName, string>> = {
   "sustenet-state": "Sustenet, as latest-only state",
   "raw-tls": "raw node:tls",
   "raw-tls-one-write": "raw node:tls, a tick in one write",
+  "sustenet-world": "Sustenet, a world",
+  "raw-tls-world": "raw node:tls, the same bytes",
   "raw-wss": "raw ws over TLS",
   "colyseus-wss": "Colyseus wss",
   "colyseus-ws": "Colyseus ws (no encryption)",
@@ -34,6 +38,8 @@ export const serverOptions = z.object({
   certificatePem: z.string(),
   /** Ticks a second, of a server that has ticks. */
   tickHz: z.number(),
+  /** How many players there will be. */
+  players: z.number().optional(),
   /** Where a cluster finds its keys and its master. */
   cluster: z.object({ keysDir: z.string(), masterUrl: z.string() }),
 });
@@ -45,12 +51,24 @@ export const tickWork = z.object({ messages: z.number(), payloadBytes: z.number(
 
 export type TickWork = z.infer<typeof tickWork>;
 
+/** What a world has done since it started. */
+export interface WorldWork {
+  readonly frames: number;
+  readonly bytes: number;
+  readonly updates: number;
+  readonly crossings: number;
+  readonly held: number;
+  readonly tickP99Ms: number;
+}
+
 /** A server under measurement. Echoes every message of the game; sends by itself while it has work. */
 export interface Contender {
   readonly port: number;
   /** Players in the game now. */
   players(): number;
   setWork(work: TickWork | undefined): void;
+  /** What a world has shown so far. */
+  world?(): WorldWork;
 }
 
 /** The same settings for every TLS server here. */

@@ -5,13 +5,14 @@ import { listen } from "./listen.ts";
 /**
  * The floor: sockets of node:tls with nothing on top. No framing, no limits, nobody is known.
  *
+ * @param echoes whether what comes is sent back, or only read
  * @param oneWrite whether the messages of a tick go out in one write, as clever hands would do it, or in one each
  */
-export async function startRawTls(options: ServerOptions, oneWrite: boolean): Promise<Contender> {
+export async function startRawTls(options: ServerOptions, oneWrite: boolean, echoes = true): Promise<Contender> {
   const players = new Set<TLSSocket>();
   const server = createServer({ ...tlsOptions(options), noDelay: true }, (socket) => {
     players.add(socket);
-    socket.on("data", (bytes: Buffer) => socket.write(bytes));
+    socket.on("data", (bytes: Buffer) => void (echoes && socket.write(bytes)));
     socket.on("error", () => socket.destroy());
     socket.on("close", () => players.delete(socket));
   });

@@ -13,6 +13,8 @@ export function createRawWire(endpoint: Endpoint): Wire {
         link.count(bytes, start, end);
       }),
     message: (payload) => Buffer.from(payload),
+    // As many bytes as MOVE has.
+    step: (player) => player.write(Buffer.alloc(19, 1)),
     attendMs: undefined,
     attend: () => {},
     goodbye: undefined,

@@ -1,7 +1,16 @@
 import type { Socket } from "node:net";
-import { encodeAck, encodePing, encodePong, isNumbered, limits, messageTypes } from "../../protocol/index.ts";
+import {
+  encodeAck,
+  encodeMove,
+  encodePing,
+  encodePong,
+  isNumbered,
+  limits,
+  messageTypes,
+} from "../../protocol/index.ts";
 import { Link } from "./link.ts";
 import { SustenetScanner } from "./scanner.ts";
+import { Walk } from "./walk.ts";
 
 /** How often a player sends PING, in turns of {@link attendMs}. [PING-2] */
 const turnsPerPing = 6;
@@ -21,12 +30,16 @@ export class SustenetLink extends Link {
   #turns = 0;
   /** From when on ACK goes along with what is sent, as in the client library. [ACK-2] */
   #ackAlongFromMs = Number.POSITIVE_INFINITY;
+  #walk = new Walk(0, 0);
+  #sequence = 0;
 
   constructor(socket: Socket) {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     super(socket, new SustenetScanner(), () => (type, bytes, start, end) => {
       if (isNumbered(type)) this.#acknowledge(end - start);
       if (type === messageTypes.message || type === messageTypes.state) this.count(bytes, start + 1, end);
+      else if (type === messageTypes.entities) this.count(bytes, start, end);
+      else if (type === messageTypes.position) this.#place(bytes.readFloatLE(start + 2), bytes.readFloatLE(start + 10));
       else if (type === messageTypes.ping) this.write(encodePong({ echoMs: bytes.readDoubleLE(start), timeMs: 0 }));
       else if (type === messageTypes.welcome) resolve();
       else if (type === messageTypes.reject || type === messageTypes.close) {
@@ -47,6 +60,18 @@ export class SustenetLink extends Link {
     if (this.#unreportedFrames > 0) this.#report();
     this.#turns += 1;
     if (this.#turns % turnsPerPing === 0) this.write(ping);
+  }
+
+  /** Walks a step. */
+  step(side: number): void {
+    const walk = this.#walk;
+    walk.step(side);
+    this.#sequence = (this.#sequence + 1) & 0xffff;
+    this.write(encodeMove({ sequence: this.#sequence, x: walk.x, y: 0, z: walk.z, heading: walk.heading }));
+  }
+
+  #place(x: number, z: number): void {
+    this.#walk = new Walk(x, z);
   }
 
   /** A numbered frame has come. [ACK-2] */

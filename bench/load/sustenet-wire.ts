@@ -42,6 +42,9 @@ export function createSustenetWire(endpoint: Endpoint): Wire {
       return link;
     },
     message: (payload) => Buffer.from(encodeMessage({ command, payload })),
+    step: (player, side) => {
+      if (player instanceof SustenetLink) player.step(side);
+    },
     attendMs,
     attend: (player) => {
       if (player instanceof SustenetLink) player.attend();

@@ -25,6 +25,8 @@ export interface Wire {
   join(): Promise<Player>;
   /** The bytes of one message of the game. */
   message(payload: Uint8Array): Buffer;
+  /** Lets a player take a step within a square, where players walk. */
+  readonly step?: (player: Player, side: number) => void;
   /** How often {@link attend} has to be called for each player; `undefined`: never. */
   readonly attendMs: number | undefined;
   /** Lets a player say what its protocol asks for by the clock, such as that it still lives. */
