@@ -124,6 +124,7 @@ const allocate = createRoute({
       "ALLOCATION_IN_PROGRESS",
       "NO_CLUSTER_AVAILABLE",
       "CLUSTER_NOT_FOUND",
+      "REGION_NOT_FOUND",
       "CLUSTER_FULL",
       "WAITING_ROOM_FULL",
     ),

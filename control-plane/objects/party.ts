@@ -200,6 +200,12 @@ export class Party extends DurableObject<Env> {
     const wish = pass?.clusterId === undefined ? request : { ...request, clusterId: pass.clusterId };
     const names = await shardsToAsk(this.env, wish);
     let refusal: Refusal = refuse("NO_CLUSTER_AVAILABLE", "No cluster has room now. Try again shortly.", 5);
+    if (names.length === 0) {
+      refusal =
+        wish.clusterId === undefined
+          ? refuse("REGION_NOT_FOUND", "There is no such region. GET /v1/clusters shows those that there are.")
+          : refuse("CLUSTER_NOT_FOUND", "There is no such cluster. GET /v1/clusters lists those that there are.");
+    }
     for (const shard of new Set(asked === undefined ? names : [asked, ...names])) {
       if (!(await this.#change(holdId, attempt, { shard }))) return takenOver();
       failpoint("party.asking");

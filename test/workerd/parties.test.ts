@@ -273,6 +273,8 @@ describe("the leader's key", () => {
     await expectProblem(await party.requestHold({ region: "eu" }, key), "IDEMPOTENCY_KEY_REUSED");
     await expectProblem(await party.requestHold({ clusterId: cluster.id }), "PARTY_BUSY");
     await expectProblem(await party.requestHold({}, "short"), "IDEMPOTENCY_KEY_REQUIRED");
+    const lost = await startParty(1);
+    await expectProblem(await lost.requestHold({ region: "nowhere", wait: true }), "REGION_NOT_FOUND");
     for (let index = 0; index < 2; index += 1) {
       const given = await call("DELETE", `${party.path}/allocate`, { token: party.leader.accessToken });
       expect(given.status).toBe(204);

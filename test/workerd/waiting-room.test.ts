@@ -245,7 +245,7 @@ describe("without a wish to wait", () => {
     await expectProblem(await requestAllocation(player, missing), "CLUSTER_NOT_FOUND");
     const build = { clusterId: cluster.id, selector: { gameBuild: "2" }, wait: true };
     await expectProblem(await requestAllocation(player, build), "NO_CLUSTER_AVAILABLE");
-    await expectProblem(await requestAllocation(player, { region: "nowhere", wait: true }), "NO_CLUSTER_AVAILABLE");
+    await expectProblem(await requestAllocation(player, { region: "nowhere", wait: true }), "REGION_NOT_FOUND");
   });
 });
 
