@@ -36,6 +36,8 @@ export interface PartyHold {
   readonly answer: string;
 }
 
+const maxEndedKeys = 32;
+
 /** How long members may claim their seats. */
 export const claimMs = 60_000;
 /** How much longer the seats are held: a claim that was taken in time has to get through. */
@@ -56,6 +58,11 @@ export function nextPartyStep(
   if (!isMember(party, request.by)) return refusal(refuseParty("PARTY_NOT_FOUND"));
   if (!isLeader(party, request.by)) return refusal(refuseParty("PARTY_LEADER_ONLY"));
   const { allocation } = party;
+  if (party.endedKeys.includes(request.key)) {
+    return refusal(
+      refuseParty("PARTY_HOLD_ENDED", "The seats of this key were given up, or their time was up. Use a new key."),
+    );
+  }
   if (allocation === undefined) return { kind: "begin" };
   if (allocation.key !== request.key) {
     return refusal(
@@ -140,7 +147,14 @@ export function giveUpAllocation(party: Party, by: string): PartyChange {
       60,
     );
   }
-  return { ok: true, party: { ...party, allocation: undefined } };
+  return { ok: true, party: withoutAllocation(party) };
+}
+
+/** The party when its allocation has ended, in whatever way. */
+export function withoutAllocation(party: Party): Party {
+  if (party.allocation === undefined) return party;
+  const endedKeys = [...party.endedKeys, party.allocation.key].slice(-maxEndedKeys);
+  return { ...party, allocation: undefined, endedKeys };
 }
 
 /** When the seats that nobody has claimed are given back, all at once; `undefined` without a hold. */

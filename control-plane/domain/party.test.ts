@@ -63,6 +63,8 @@ describe("the leader's request", () => {
     const begun = beginAllocation(partyOf("a"), { key: "key", bodyHash: "body", holdId: "hold" }, nowMs);
     const given = after(giveUpAllocation(begun, "a"));
     expect(changeAllocation(given, "hold", { shard: "eu.0" })).toBeUndefined();
+    expect(nextPartyStep(given, request)).toMatchObject({ refusal: { code: "PARTY_HOLD_ENDED" } });
+    expect(nextPartyStep(given, { ...request, key: "key2" })).toEqual({ kind: "begin" });
     const again = beginAllocation(given, { key: "key2", bodyHash: "body", holdId: "hold2" }, nowMs);
     expect(changeAllocation(again, "hold", { shard: "eu.0" })).toBeUndefined();
   });

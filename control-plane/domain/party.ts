@@ -11,6 +11,8 @@ export interface Party {
   /** Who was sent away, and may not come back. */
   readonly removed: readonly string[];
   readonly allocation: PartyAllocation | undefined;
+  /** Keys of allocations that have ended, the last of them: they do not begin another one. */
+  readonly endedKeys: readonly string[];
   /** When it ends unless something happens in it. */
   readonly expiresAtMs: number;
 }
@@ -36,7 +38,15 @@ export interface PartyRefusal {
 }
 
 export function createParty(id: string, leader: PartyMember, size: number, nowMs: number): Party {
-  return { id, size, members: [leader], removed: [], allocation: undefined, expiresAtMs: nowMs + partyLifeMs };
+  return {
+    id,
+    size,
+    members: [leader],
+    removed: [],
+    allocation: undefined,
+    endedKeys: [],
+    expiresAtMs: nowMs + partyLifeMs,
+  };
 }
 
 export function isMember(party: Party, playerId: string): boolean {

@@ -20,6 +20,7 @@ import {
   holdEndsAtMs,
   nextPartyStep,
   type PartyAllocation,
+  withoutAllocation,
 } from "../domain/party-allocation.ts";
 import { toBase64Url } from "../domain/sharding.ts";
 import type { QueuePass } from "../domain/waiting-gate.ts";
@@ -286,7 +287,7 @@ export class Party extends DurableObject<Env> {
     const endsAtMs = holdEndsAtMs(party);
     const isOver = nowMs >= party.expiresAtMs;
     if (!isOver && (endsAtMs === undefined || nowMs < endsAtMs)) return party;
-    this.#put(isOver ? undefined : { ...party, allocation: undefined });
+    this.#put(isOver ? undefined : withoutAllocation(party));
     return this.#party;
   }
 

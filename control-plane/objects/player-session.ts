@@ -34,6 +34,7 @@ import { PlayerRevocation, type Revoked, type RevokeOrder } from "./player-revoc
 import { PlayerCosts } from "./player-costs.ts";
 import { erasePlayerData, exportPlayerData, type PlayerSessionExport } from "./player-data.ts";
 import { inspectPlayer, type PlayerInspection } from "./player-inspection.ts";
+import { PlayerParty } from "./player-party.ts";
 import { playerMigrations, PlayerTables } from "./player-tables.ts";
 import { refuse, type Refusal } from "./refusal.ts";
 import { hasSchema, migrateStorage } from "./schema.ts";
@@ -88,9 +89,9 @@ export class PlayerSession extends DurableObject<Env> {
   readonly #outbox: Outbox<PlayerMessage>;
   readonly #revocation: PlayerRevocation;
   readonly #costs: PlayerCosts;
+  readonly #party: PlayerParty;
   #isKnown: boolean;
   #attempt: Attempt | undefined;
-  #enteringSinceMs: number | undefined;
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
@@ -106,6 +107,7 @@ export class PlayerSession extends DurableObject<Env> {
       isForAWhile,
     );
     this.#revocation = new PlayerRevocation(context.storage, this.#tables, this.#outbox);
+    this.#party = new PlayerParty(env, this.#tables, this.#costs);
   }
 
   /** Allocates, or answers a retry with what its key has come to. */
@@ -300,60 +302,19 @@ export class PlayerSession extends DurableObject<Env> {
 
   /** Makes a party that the player leads; the one that it leads already, if any. */
   async createParty(member: PartyMember, size: number): Promise<PartyViewAnswer> {
-    return this.#enterParty(member, undefined, async (id) => {
-      const party = partyObject(this.env, id);
-      return withDeadline(party.create(id, member, size), objectCallTimeoutMs, "the party");
-    });
+    this.#makeKnown();
+    return this.#party.create(member, size);
   }
 
   /** Joins a party. The route has checked the code. */
   async joinParty(member: PartyMember, id: string): Promise<PartyViewAnswer> {
-    return this.#enterParty(member, id, async () =>
-      withDeadline(partyObject(this.env, id).join(member), objectCallTimeoutMs, "the party"),
-    );
-  }
-
-  /** An account is in one party: which one is noted before that one is asked. */
-  async #enterParty(
-    member: PartyMember,
-    wanted: string | undefined,
-    enter: (id: string) => Promise<PartyViewAnswer>,
-  ): Promise<PartyViewAnswer> {
     this.#makeKnown();
-    const nowMs = Date.now();
-    if (nowMs - (this.#enteringSinceMs ?? 0) < attemptTimeoutMs) {
-      return refuse("PARTY_BUSY", "This player enters a party right now. Repeat the request.", 1);
-    }
-    this.#enteringSinceMs = nowMs;
-    try {
-      const cost = this.#costs.spend(["partiesPerHour"], readLimits(this.env), nowMs);
-      if (!cost.allowed) {
-        return refuse("RATE_LIMITED", "Too many parties. Wait before the next one.", cost.retryAfterSeconds);
-      }
-      const current = this.#tables.party();
-      if (current !== undefined && current !== wanted) {
-        const asked = partyObject(this.env, current).view(member.playerId);
-        const known = await withDeadline(asked, objectCallTimeoutMs, "the party");
-        // The answer to the call that made it was lost.
-        if (known.ok && wanted === undefined && known.view.leaderId === member.playerId) return known;
-        if (known.ok) return refuse("IN_ANOTHER_PARTY", `You are in the party ${current}. Leave it first.`);
-      }
-      const id = wanted ?? toBase64Url(crypto.getRandomValues(new Uint8Array(16)));
-      this.#tables.setParty(id);
-      failpoint("party.noted");
-      return await enter(id);
-    } finally {
-      this.#enteringSinceMs = undefined;
-    }
+    return this.#party.join(member, id);
   }
 
   /** Whether a call about a party may go on: it is the player's, and the player may make more such calls. */
   useParty(id: string, costs: readonly LimitName[]): { readonly ok: true } | Refusal {
-    if (!this.#isKnown || this.#tables.party() !== id) return refuseParty("PARTY_NOT_FOUND");
-    if (costs.length === 0) return { ok: true };
-    const cost = this.#costs.spend(costs, readLimits(this.env), Date.now());
-    if (cost.allowed) return { ok: true };
-    return refuse("RATE_LIMITED", "Too many allocations. Wait before the next one.", cost.retryAfterSeconds);
+    return this.#isKnown ? this.#party.use(id, costs) : refuseParty("PARTY_NOT_FOUND");
   }
 
   /** Notes that no shard has a seat for the operation, and where it waits. */

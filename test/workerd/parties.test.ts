@@ -280,6 +280,7 @@ describe("the leader's key", () => {
       expect(given.status).toBe(204);
     }
     await vi.waitFor(async () => expect(await seatsOf(cluster)).toEqual({ seats: 0, rows: 0 }), 5_000);
+    await expectProblem(await party.requestHold({ clusterId: cluster.id }, key), "PARTY_HOLD_ENDED");
     await party.hold({ clusterId: cluster.id });
     await party.claim(party.member(1));
     const late = await call("DELETE", `${party.path}/allocate`, { token: party.leader.accessToken });
