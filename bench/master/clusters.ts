@@ -36,7 +36,7 @@ export async function registerClusters(
       answers.push(answer);
     }
   };
-  await Promise.all(Array.from({ length: 16 }, lane));
+  await Promise.all(Array.from({ length: 64 }, lane));
   return answers;
 }
 

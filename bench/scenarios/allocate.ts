@@ -35,7 +35,9 @@ export const allocate: Scenario = {
         say(`allocate: round ${round} of ${effort.rounds}`);
         for (const side of ["allocate", "bare", "hello"] as const) {
           await caller.run(effort.settleMs, sides[side]);
-          windows[side].push(await measureCalls(master, cores, caller, effort.windowMs, sides[side]));
+          const window = await measureCalls(master, cores, caller, effort.windowMs, sides[side]);
+          say(`allocate: ${side}: ${Math.round(window.costUs)} µs a request`);
+          windows[side].push(window);
         }
       }
       const ours = outcomeOfCalls(windows.allocate);

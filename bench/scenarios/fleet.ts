@@ -18,6 +18,7 @@ export const fleet: Scenario = {
     const { cores, effort, say } = setup;
     const master = await startBenchMaster(cores, { LEASE_MS: "600000" }, say);
     const caller = new Caller(master.port, parallel);
+    const registering = new Caller(master.port, 64);
     try {
       const nextPlayer = await createPlayers(master, players);
       const next = () => allocation("/v1/allocate", nextPlayer().token);
@@ -25,7 +26,7 @@ export const fleet: Scenario = {
       let registered = 0;
       for (const size of sizes) {
         say(`fleet: ${size} clusters register`);
-        await registerClusters(master, caller, registered, size);
+        await registerClusters(master, registering, registered, size);
         registered = size;
         await caller.run(effort.warmUpMs, next);
         const windows: CallWindow[] = [];
@@ -33,10 +34,12 @@ export const fleet: Scenario = {
           windows.push(await measureCalls(master, cores, caller, effort.windowMs, next));
         }
         outcomes.set(size, outcomeOfCalls(windows));
+        say(`fleet: ${size} clusters: ${windows.map(({ costUs }) => Math.round(costUs)).join(", ")} µs a request`);
       }
       return rowsOf(outcomes);
     } finally {
       caller.close();
+      registering.close();
       await master.dispose();
     }
   },
