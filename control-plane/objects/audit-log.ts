@@ -9,6 +9,7 @@ import {
   hashAuditRow,
 } from "../domain/audit-chain.ts";
 import { auditPage, type AuditPage, type AuditQuery } from "../domain/audit-query.ts";
+import { failpoint } from "../failpoint.ts";
 import { logEvent } from "../log.ts";
 import { readStoreSettings } from "../settings.ts";
 import { DatabaseError } from "../store/database.ts";
@@ -91,6 +92,7 @@ export class AuditLog extends DurableObject<Env> {
       previousHash: last?.hash ?? firstPreviousHash,
     };
     this.#tables.insert({ ...unhashed, hash: await hashAuditRow(unhashed) });
+    failpoint("audit.recorded");
     await this.#schedule();
     return { ok: true, sequence: unhashed.sequence };
   }
@@ -154,6 +156,7 @@ export class AuditLog extends DurableObject<Env> {
         logEvent("warn", "audit.delivery_failed", { pending: this.pending(), error });
         return;
       }
+      failpoint("audit.stored");
       this.#tables.setDelivered(last.sequence);
       this.#tables.prune(keptRows);
     }

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { watchFailpoints } from "../../control-plane/failpoint.ts";
 import type { LinkCommand, PlayerSessionTokens } from "../../protocol/index.ts";
 import { seatOf, startCluster, type TestLink } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
@@ -92,6 +93,53 @@ describe("a lock", () => {
   it("is refused for a cluster that there is not, and nothing is kept of it", async () => {
     await expectProblem(await admin("PUT", "/clusters/default.AAAAAAAAAAAAAAAAAAAAAA/lock", {}), "CLUSTER_NOT_FOUND");
     await expectProblem(await admin("PUT", "/clusters/nowhere.AAAAAAAAAAAAAAAAAAAAAA/lock", {}), "CLUSTER_NOT_FOUND");
+    await expectProblem(await admin("PUT", "/clusters/nonsense/lock", {}), "CLUSTER_NOT_FOUND");
+  });
+});
+
+describe("the audit log", () => {
+  interface Rows {
+    readonly rows: readonly { readonly action: string; readonly outcome: string; readonly details: string }[];
+  }
+
+  async function recorded(target: string): Promise<string[]> {
+    const { rows }: Rows = await expectJson(await admin("GET", `/audit?order=asc&target=cluster:${target}`), 200);
+    return rows.map(({ action, outcome, details }) => `${action} ${outcome} ${details}`);
+  }
+
+  it("[SEC-47] has what failed as well, and why", async () => {
+    const cluster = await startCluster({ instance: "failed" });
+    const body = { settings: {}, ifVersion: 7, reason: "a try" };
+    await expectProblem(await admin("PUT", `/clusters/${cluster.id}/settings`, body), "ORDERS_CHANGED");
+    expect(await recorded(cluster.id)).toEqual([
+      'cluster.settings intended {"ifVersion":7,"reason":"a try","settings":"{}"}',
+      'cluster.settings failed {"code":"ORDERS_CHANGED"}',
+    ]);
+  });
+
+  it("[SEC-47] keeps what it cannot write down from being done", async () => {
+    const cluster = await startCluster({ instance: "unwritten" });
+    watchFailpoints((name) => {
+      if (name === "audit.recorded") throw new Error("stopped by the test");
+    });
+    try {
+      await expectProblem(await admin("PUT", `/clusters/${cluster.id}/lock`, {}), "AUDIT_UNAVAILABLE");
+    } finally {
+      watchFailpoints(undefined);
+    }
+    expect(await shown(cluster.id)).toMatchObject({ locked: false });
+  });
+});
+
+describe("limits", () => {
+  it("hold for operators too, for each of them", async () => {
+    const { accessToken: token } = await logInOperator();
+    const path = "/v1/admin/clusters/nonsense/lock";
+    for (let count = 0; count < 120; count += 1) {
+      await expectProblem(await call("PUT", path, { token, body: {} }), "CLUSTER_NOT_FOUND");
+    }
+    const refused = await expectProblem(await call("PUT", path, { token, body: {} }), "RATE_LIMITED");
+    expect(refused.retryAfterSeconds).toBeGreaterThan(0);
     await expectProblem(await admin("PUT", "/clusters/nonsense/lock", {}), "CLUSTER_NOT_FOUND");
   });
 });

@@ -18,7 +18,11 @@ interface Schema {
 
 interface Operation {
   readonly security?: readonly Readonly<Record<string, unknown>>[];
-  readonly parameters?: readonly { readonly in: string; readonly name: string }[];
+  readonly parameters?: readonly {
+    readonly in: string;
+    readonly name: string;
+    readonly schema?: { readonly pattern?: string };
+  }[];
   readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: Schema }>> };
 }
 
@@ -52,11 +56,14 @@ beforeAll(async () => {
   tokens["clusterSession"] = cluster.token;
 });
 
-function address({ path }: Route): string {
-  return path
-    .replace("{id}", cluster.id)
-    .replace("{keyId}", "A".repeat(43))
-    .replaceAll(/\{\w+\}/g, "something");
+/** An address of the route's form; whether there is anything there does not matter. */
+function address({ path, operation }: Route): string {
+  return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
+    const described = operation.parameters?.find((parameter) => parameter.in === "path" && parameter.name === name);
+    const [, length] = /^\^\[\\w-\]\{(\d+)/.exec(described?.schema?.pattern ?? "") ?? [];
+    if (length !== undefined) return "A".repeat(Number(length));
+    return name === "id" ? cluster.id : "something";
+  });
 }
 
 async function send(route: Route, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
