@@ -64,6 +64,11 @@ export class RegistryRevocations {
     return this.#due(clusterId);
   }
 
+  /** Every order that is kept for a cluster. */
+  ordersFor(clusterId: string): RevocationOrder[] {
+    return this.#tables.orders(clusterId);
+  }
+
   /** A process has registered: it may be another one, and its list begins anew. */
   startOver(clusterId: string): void {
     this.#tables.setHeld(clusterId, undefined);

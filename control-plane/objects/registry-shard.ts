@@ -7,7 +7,7 @@ import type { ClusterOrders } from "../domain/cluster-orders.ts";
 import type { ShardDigest } from "../domain/shard-choice.ts";
 import type { Seat } from "../domain/seats.ts";
 import { admitsRegion, maxBroughtRegions, maxRegionsPerKey } from "../domain/region-cap.ts";
-import { homeShard, regionOfCluster, shardsOfRegion } from "../domain/sharding.ts";
+import { homeShard, regionOfCluster, shardsOfRegion, shardsForCluster } from "../domain/sharding.ts";
 import type { CapacityNote } from "../domain/waiting-calls.ts";
 import type { QueueGate } from "../domain/waiting-gate.ts";
 import { failpoint } from "../failpoint.ts";
@@ -269,9 +269,24 @@ export class RegistryShard extends DurableObject<Env> {
   }
 
   /** A player's sessions on a cluster here are to end: see `RegistryRevocations`. Repeating it is harmless. */
-  async revoke(order: RevocationOrder): Promise<void> {
+  async revoke(order: RevocationOrder, forwarded = false): Promise<void> {
+    const { tables, settings } = this.#parts;
     this.#revocations.revoke(order, Date.now());
     await this.#schedule();
+    const row = tables.cluster(order.clusterId);
+    if (forwarded || (row !== undefined && row.state !== "gone")) return;
+    // It may have moved to another shard since the player's session heard of it.
+    const names = shardsForCluster(settings().shards, order.clusterId);
+    await Promise.all(
+      names.map(async (name) =>
+        withDeadline(registryShard(this.env, name).revoke(order, true), objectCallTimeoutMs, "another shard"),
+      ),
+    );
+  }
+
+  /** What a cluster that has moved to another shard has to be told there as well. */
+  revocationsOf(clusterId: string): RevocationOrder[] {
+    return this.#revocations.ordersFor(clusterId);
   }
 
   /** The published key set is another: clusters are told. Repeating it is harmless. */
@@ -563,6 +578,10 @@ export class RegistryShard extends DurableObject<Env> {
         const told = registryShard(this.env, target).displace(clusterId, boot);
         const seats = await withDeadline<readonly Seat[]>(told, objectCallTimeoutMs, "another shard");
         this.#moves.arrive(clusterId, boot, target, seats);
+        const orders = registryShard(this.env, target).revocationsOf(clusterId);
+        for (const order of await withDeadline(orders, objectCallTimeoutMs, "another shard")) {
+          this.#revocations.revoke(order, Date.now());
+        }
         // Players' sessions are told by whatever delivers this.
         return;
       }

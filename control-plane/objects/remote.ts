@@ -32,6 +32,7 @@ type RemoteShard = Remote<
   | "fence"
   | "revoke"
   | "revocationLag"
+  | "revocationsOf"
   | "keysChanged"
   | "listing"
   | "digest"

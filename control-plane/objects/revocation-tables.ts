@@ -108,6 +108,23 @@ export class RevocationTables {
       }));
   }
 
+  orders(clusterId: string): RevocationOrder[] {
+    return this.#sql
+      .exec<Row & { tickets_until: number; revoked_at: number }>(
+        "SELECT player_id, min_generation, reason, version, tickets_until, revoked_at FROM revocations WHERE cluster_id = ?",
+        clusterId,
+      )
+      .toArray()
+      .map((row) => ({
+        clusterId,
+        playerId: row.player_id,
+        minGeneration: row.min_generation,
+        reason: row.reason,
+        ticketsUntilMs: row.tickets_until,
+        revokedAtMs: row.revoked_at,
+      }));
+  }
+
   /** How far the cluster's present process says that it holds the list; `undefined` before it has said so. */
   held(clusterId: string): number | undefined {
     const row = this.#sql

@@ -222,6 +222,23 @@ describe("[SEC-72] what a cluster was told", () => {
     expect(await toldOf(again, id)).toEqual(told);
   });
 
+  it("finds a cluster that has moved to another shard: told there what came before, and what comes after", async () => {
+    const [first, second] = ["eu.0", "eu.1"] as const;
+    const cluster = await startCluster({ region: "eu" });
+    const order = {
+      clusterId: cluster.id,
+      playerId: crypto.randomUUID(),
+      minGeneration: 9,
+      reason: "kicked",
+      ticketsUntilMs: Date.now() + 60_000,
+      revokedAtMs: Date.now(),
+    } as const;
+    // Whichever of the two it is not at passes the order on.
+    await registryShard(env, first).revoke(order);
+    await registryShard(env, second).revoke(order);
+    expect((await toldOf(cluster, order.playerId)).minGeneration).toBe(9);
+  });
+
   it("cannot be held on its behalf by a stale process of the same key", async () => {
     const stale = await startCluster();
     const operator = await logInOperator();
