@@ -3,6 +3,7 @@ import { join, relative } from "node:path";
 import {
   limits as protocolLimits,
   type LinkOrders,
+  type MailOutcome,
   type RegisterRequest,
   type RevokedPlayer,
   versions,
@@ -38,6 +39,7 @@ import { Counters } from "./plugin/counters.ts";
 import { ClusterView } from "./plugin/cluster-view.ts";
 import { type HookWatch, unwatched } from "./plugin/hook-names.ts";
 import { LogFeed } from "./plugin/log-feed.ts";
+import { isPlayerId, type Mail } from "./plugin/mail.ts";
 import { PluginHost } from "./plugin/plugin-host.ts";
 import type { ServerPlugin } from "./plugin/server-plugin.ts";
 import { TickLoop } from "./plugin/tick-loop.ts";
@@ -269,7 +271,12 @@ class Server implements ClusterServer {
         (log, timers) =>
           new ClusterView(
             this.#settings.serverName,
-            { players: this.#players, counters: this.#gameCounters, world: this.#world },
+            {
+              players: this.#players,
+              counters: this.#gameCounters,
+              world: this.#world,
+              tell: (playerId, command, payload) => this.#tell(playerId, command, payload),
+            },
             log,
             timers,
           ),
@@ -299,6 +306,9 @@ class Server implements ClusterServer {
       onFence: (playerId, generation) => this.#players.fence(playerId, generation)?.close("REPLACED"),
       onOrders: (orders) => this.#take(orders),
       onRevoke: (players) => this.#revoke(players),
+      onMail: ({ from, playerId, generation, command, payload }) => {
+        this.#takeMail(playerId, generation, { from, command, payload: Buffer.from(payload, "base64") });
+      },
       onSuperseded: () => this.#superseded.resolve(),
     });
     this.#link.start();
@@ -515,6 +525,28 @@ class Server implements ClusterServer {
       `${this.#settings.serverName} is registered at ${this.#settings.masterUrl}; players are sent to ${host}:${port}`,
     );
     this.#registered.resolve(registration);
+  }
+
+  async #tell(playerId: string, command: number, payload: Uint8Array): Promise<MailOutcome> {
+    const outcome = this.#players.byId(playerId)
+      ? this.#takeMail(playerId, 0, { from: undefined, command, payload: payload.slice() })
+      : isPlayerId(playerId)
+        ? ((await this.#link?.tell(playerId, command, payload)) ?? "refused")
+        : "unknown";
+    this.#counters.countMailSent(outcome);
+    return outcome;
+  }
+
+  /** Never to a session that a newer one has left behind. [MAIL-4] */
+  #takeMail(playerId: string, generation: number, mail: Mail): MailOutcome {
+    const player = this.#players.byId(playerId);
+    if (player === undefined || player.seat.generation < generation) {
+      this.#counters.countMailReceived("stray");
+      return "unknown";
+    }
+    const passed = this.#host.mail(player, mail) && player.send(mail.command, mail.payload);
+    this.#counters.countMailReceived(passed ? "passed" : "kept");
+    return "sent";
   }
 
   #take(orders: LinkOrders): void {

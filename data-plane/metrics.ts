@@ -1,3 +1,4 @@
+import type { MailOutcome } from "../protocol/index.ts";
 import { Histogram, tickBounds } from "./ops/histogram.ts";
 
 /** Where a connection stands. */
@@ -12,6 +13,10 @@ export interface MetricsSnapshot {
   readonly departures: Readonly<Record<string, number>>;
   /** What plugin hooks threw, by hook. */
   readonly pluginErrors: Readonly<Record<string, number>>;
+  /** Messages that plugins sent to players anywhere, by what became of them. */
+  readonly mailSent: Readonly<Record<string, number>>;
+  /** Such messages for players here: passed on to them, kept back by a plugin, or stray: without a session to go to. */
+  readonly mailReceived: Readonly<Record<string, number>>;
   readonly joins: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
@@ -48,6 +53,8 @@ export class Metrics {
   readonly #refusals = new Map<string, number>();
   readonly #departures = new Map<string, number>();
   readonly #pluginErrors = new Map<string, number>();
+  readonly #mailSent = new Map<string, number>();
+  readonly #mailReceived = new Map<string, number>();
   joins = 0;
   bytesIn = 0;
   bytesOut = 0;
@@ -76,6 +83,14 @@ export class Metrics {
     increment(this.#pluginErrors, hook);
   }
 
+  countMailSent(outcome: MailOutcome): void {
+    increment(this.#mailSent, outcome);
+  }
+
+  countMailReceived(outcome: "passed" | "kept" | "stray"): void {
+    increment(this.#mailReceived, outcome);
+  }
+
   /** Moves a connection from one state to the next; `undefined` is before the first and after the last. */
   moveConnection(from: ConnectionState | undefined, to: ConnectionState | undefined): void {
     if (from !== undefined) this.connections[from] -= 1;
@@ -88,6 +103,8 @@ export class Metrics {
       refusals: Object.fromEntries(this.#refusals),
       departures: Object.fromEntries(this.#departures),
       pluginErrors: Object.fromEntries(this.#pluginErrors),
+      mailSent: Object.fromEntries(this.#mailSent),
+      mailReceived: Object.fromEntries(this.#mailReceived),
       joins: this.joins,
       bytesIn: this.bytesIn,
       bytesOut: this.bytesOut,

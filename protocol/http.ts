@@ -333,6 +333,8 @@ export interface RegisterResponse {
   readonly reportIntervalMs: number;
   /** Whether full reports may come in parts; masters of the first release take none. */
   readonly takesParts?: boolean | undefined;
+  /** Whether it passes messages on to players elsewhere: a {@link LinkTell} may be sent. */
+  readonly takesMail?: boolean | undefined;
   readonly jwks: JsonWebKeySet;
 }
 

@@ -45,6 +45,7 @@ export {
 } from "./incoming-requests.ts";
 export { isNumbered, NumberedStreams, type NumberedStreamsData, type ReplayBounds } from "./numbered-streams.ts";
 export { type After, OutgoingRequests, type OutgoingRequestsOptions } from "./outgoing-requests.ts";
+export { Rate } from "./rate.ts";
 export { RequestError, type RequestErrorCode } from "./request-error.ts";
 export { encodeWelcome, type Welcome } from "./messages/welcome.ts";
 export { allFeatures, features, type MessageName, messageTypes, versions } from "./types.ts";
@@ -84,4 +85,15 @@ export {
   type ReportPart,
   type SeatRef,
 } from "./link.ts";
+export {
+  type LinkMail,
+  type LinkMessage,
+  type LinkTell,
+  type LinkTold,
+  type MailOutcome,
+  mailOutcomes,
+  mailsPerSecond,
+  maxMailBurst,
+  maxMailBytes,
+} from "./mail.ts";
 export { type BanNotice, type Problem, type ProblemAdvice, type ProblemCode, problems } from "./problems.ts";

@@ -29,6 +29,11 @@ export const counters = {
     labels: ["outcome"],
   },
   joins: { name: "sustenet_master_joins_total", help: "Tickets that clusters reported as used.", labels: [] },
+  mails: {
+    name: "sustenet_master_mails_total",
+    help: "Messages of clusters to players elsewhere: sent, unknown, refused, lost; flooded, when the link was closed.",
+    labels: ["outcome"],
+  },
   objectErrors: {
     name: "sustenet_master_object_errors_total",
     help: "Faults in and between Durable Objects: alarm, call, outbox, given-up, records.",

@@ -1,23 +1,23 @@
 import { describe, expect, it } from "vitest";
 import { maxReportSeats } from "../../protocol/index.ts";
-import { maxReportChars, parseLinkReport } from "./report-schema.ts";
+import { maxReportChars, parseLinkMessage } from "./report-schema.ts";
 
 const report = { type: "report", sequence: 1, full: true, players: 1, joined: [], left: [] };
 const seat = { reservationId: "r".repeat(64), playerId: "p".repeat(64), generation: Number.MAX_SAFE_INTEGER };
 
 describe("a report", () => {
   it("is taken as it is", () => {
-    expect(parseLinkReport(JSON.stringify(report))).toEqual({ report });
+    expect(parseLinkMessage(JSON.stringify(report))).toEqual(report);
     const more = { ...report, tickMs: 4.5, counters: { rooms: 3 } };
-    expect(parseLinkReport(JSON.stringify(more))).toEqual({ report: more });
+    expect(parseLinkMessage(JSON.stringify(more))).toEqual(more);
   });
 
   it("of the greatest size fits", () => {
     const joined = Array.from({ length: maxReportSeats }, () => seat);
     const text = JSON.stringify({ ...report, joined, left: joined });
     expect(text.length).toBeLessThan(maxReportChars);
-    expect(parseLinkReport(text)).toHaveProperty("report");
-    expect(parseLinkReport(text + " ".repeat(maxReportChars))).toHaveProperty("fault");
+    expect(parseLinkMessage(text)).toHaveProperty("type", "report");
+    expect(parseLinkMessage(text + " ".repeat(maxReportChars))).toHaveProperty("fault");
   });
 
   it.each([
@@ -39,6 +39,6 @@ describe("a report", () => {
     ],
     ["one seat too many", JSON.stringify({ ...report, left: Array.from({ length: maxReportSeats + 1 }, () => seat) })],
   ])("with %s is refused", (_, text) => {
-    expect(parseLinkReport(text)).toHaveProperty("fault");
+    expect(parseLinkMessage(text)).toHaveProperty("fault");
   });
 });

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { type LinkReport, maxReportSeats, type SeatRef } from "../../protocol/index.ts";
+import { type LinkReport, type LinkTell, maxReportSeats, type SeatRef } from "../../protocol/index.ts";
+import { linkTellSchema } from "./mail-schema.ts";
 import { maxSeatsPerCluster } from "./seats.ts";
 import { maxFacts } from "./selector.ts";
 
@@ -40,8 +41,11 @@ export const linkReportSchema = z.strictObject({
 /** The longest report, in characters of JSON. Fits the greatest number of seats; stops a cluster from filling the object. */
 export const maxReportChars = 512 * 1_024;
 
-/** The report in `text`, or what is wrong with it, in words that repeat nothing of it: fit for the log. */
-export function parseLinkReport(text: string): { readonly report: LinkReport } | { readonly fault: string } {
+/** A cluster's message over the link: a report, or one for a player elsewhere. */
+const linkMessageSchema = z.discriminatedUnion("type", [linkReportSchema, linkTellSchema]);
+
+/** What came over the link in `text`, or what is wrong with it, in words that repeat nothing of it: fit for the log. */
+export function parseLinkMessage(text: string): LinkReport | LinkTell | { readonly fault: string } {
   if (text.length > maxReportChars) return { fault: `longer than ${maxReportChars} characters` };
   let value: unknown;
   try {
@@ -49,8 +53,8 @@ export function parseLinkReport(text: string): { readonly report: LinkReport } |
   } catch {
     return { fault: "not valid JSON" };
   }
-  const result = linkReportSchema.safeParse(value);
-  if (result.success) return { report: result.data };
+  const result = linkMessageSchema.safeParse(value);
+  if (result.success) return result.data;
   const issue = result.error.issues[0];
-  return { fault: issue === undefined ? "not a report" : `${issue.path.join(".") || "report"}: ${issue.code}` };
+  return { fault: issue === undefined ? "no message" : `${issue.path.join(".") || "message"}: ${issue.code}` };
 }

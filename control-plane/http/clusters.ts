@@ -205,6 +205,7 @@ export function addClusterRoutes(app: OpenAPIHono<MasterHono>): void {
         pingIntervalMs,
         reportIntervalMs,
         takesParts: true,
+        takesMail: true,
         jwks: { keys: [...jwks.keys] },
       },
       200,

@@ -224,6 +224,7 @@ export const registeredSchema = z
     pingIntervalMs: z.number(),
     reportIntervalMs: z.number(),
     takesParts: z.boolean().optional(),
+    takesMail: z.boolean().optional(),
     jwks: keySetSchema,
   })
   .openapi("RegisterResponse") satisfies z.ZodType<RegisterResponse>;

@@ -1,4 +1,4 @@
-import { linkCloseCodes, type LinkCommand } from "../../protocol/index.ts";
+import { linkCloseCodes, type LinkMessage } from "../../protocol/index.ts";
 
 /** What a link remembers through hibernation. */
 export interface LinkIdentity {
@@ -50,7 +50,7 @@ export class ClusterLinks {
   }
 
   /** Sends to the cluster if it is linked; what matters is sent again with its next acknowledgement. */
-  send(clusterId: string, commands: readonly LinkCommand[]): void {
+  send(clusterId: string, commands: readonly LinkMessage[]): void {
     for (const socket of this.#context.getWebSockets(clusterId)) {
       if (socket.readyState !== WebSocket.OPEN) continue;
       for (const command of commands) socket.send(JSON.stringify(command));

@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { decodeProtectedHeader } from "jose";
 import { signTicket } from "../../auth/ticket.ts";
-import type { Allocation, AllocateRequest, Waiting } from "../../protocol/index.ts";
+import { type Allocation, type AllocateRequest, Rate, type Waiting } from "../../protocol/index.ts";
 import { authorityAfterUse } from "../domain/authority.ts";
 import {
   forgettableOperations,
@@ -13,6 +13,7 @@ import {
   supersededBy,
 } from "../domain/operations.ts";
 import { askingOrder } from "../domain/shard-choice.ts";
+import { playerMailBurst, playerMailsPerSecond } from "../domain/mail-budget.ts";
 import type { LimitName } from "../domain/limits-policy.ts";
 import { type PartyMember, refuseParty } from "../domain/party.ts";
 import { goodStanding, isSignedOut, type Standing } from "../domain/standing.ts";
@@ -43,6 +44,7 @@ import type { SeatAnswer } from "./seat-request.ts";
 import { shardsToAsk } from "./shard-directory.ts";
 import { currentSigningKey, isRevokedKey, noteRevokedKeys } from "./signing-key.ts";
 import type { PartyViewAnswer } from "./party.ts";
+import type { MailAddress } from "./registry-mail.ts";
 import { keyRing, partyObject, registryShard } from "./remote.ts";
 import { isPlace } from "./waiting-place.ts";
 import { visitQueue } from "./waiting-visit.ts";
@@ -90,6 +92,7 @@ export class PlayerSession extends DurableObject<Env> {
   readonly #revocation: PlayerRevocation;
   readonly #costs: PlayerCosts;
   readonly #party: PlayerParty;
+  readonly #mailRate = new Rate(playerMailsPerSecond, playerMailBurst);
   #isKnown: boolean;
   #attempt: Attempt | undefined;
 
@@ -510,6 +513,18 @@ export class PlayerSession extends DurableObject<Env> {
     await this.#schedule();
     if (fence !== undefined) this.ctx.waitUntil(this.#send());
     return true;
+  }
+
+  /**
+   * A message for the player: where it goes to, or why it goes nowhere. It passes by here, and nothing of it is kept; of whom
+   * nobody knows, nothing is stored.
+   */
+  takeMail(): MailAddress | "unknown" | "refused" {
+    const authority = this.#isKnown ? this.#tables.authority() : undefined;
+    if (authority === undefined) return "unknown";
+    if (!this.#mailRate.take(Date.now())) return "refused";
+    const { shard, clusterId, generation } = authority;
+    return { shard, clusterId, generation };
   }
 
   /** Ends every session and every ticket of the player: see `PlayerRevocation`. Repeating it is harmless. */

@@ -1,7 +1,17 @@
 import { DurableObject } from "cloudflare:workers";
-import type { ClusterListing, HeartbeatResponse, LinkCommand, LinkReport, SeatRef } from "../../protocol/index.ts";
+import {
+  type ClusterListing,
+  type HeartbeatResponse,
+  type LinkCommand,
+  type LinkReport,
+  type LinkTell,
+  type LinkTold,
+  type MailOutcome,
+  mailsPerSecond,
+  type SeatRef,
+} from "../../protocol/index.ts";
 import { stateAfter } from "../domain/cluster-states.ts";
-import { parseLinkReport } from "../domain/report-schema.ts";
+import { parseLinkMessage } from "../domain/report-schema.ts";
 import type { FenceOrder } from "../domain/authority.ts";
 import type { ClusterOrders } from "../domain/cluster-orders.ts";
 import type { ShardDigest } from "../domain/shard-choice.ts";
@@ -44,6 +54,7 @@ import { RegistryRevocations } from "./registry-revocations.ts";
 import type { RevocationLag, RevocationOrder } from "./revocation-tables.ts";
 import { RegistryLeases } from "./registry-leases.ts";
 import { type ClusterRow, registryMigrations } from "./registry-rows.ts";
+import { type Mail, type MailAddress, RegistryMail } from "./registry-mail.ts";
 import { RegistryReach } from "./registry-reach.ts";
 import type { HoldAnswer, HoldRequest } from "./registry-parties.ts";
 import { RegistrySeats } from "./registry-seats.ts";
@@ -82,6 +93,7 @@ export class RegistryShard extends DurableObject<Env> {
   readonly #orders: ShardOrders;
   readonly #inspector: ShardInspector;
   readonly #revocations: RegistryRevocations;
+  readonly #mail: RegistryMail;
   readonly #moves: ClusterMoves;
   readonly #keys: RegistryKeys;
 
@@ -116,6 +128,7 @@ export class RegistryShard extends DurableObject<Env> {
     this.#seats = new RegistrySeats(this.#parts, this.#leases);
     this.#reach = new RegistryReach(this.#parts, new ReachTables(storage.sql));
     this.#revocations = new RegistryRevocations(this.#parts, this.#leases);
+    this.#mail = new RegistryMail(this.#parts, env);
     this.#moves = new ClusterMoves(this.#parts);
     this.#keys = new RegistryKeys(this.#parts);
     this.#leases.giveGrace(Date.now());
@@ -433,15 +446,16 @@ export class RegistryShard extends DurableObject<Env> {
     const row = identity === undefined ? undefined : tables.cluster(identity.clusterId);
     if (row === undefined || row.state === "gone") return links.closeSocket(socket, "REGISTER_AGAIN");
     if (row.boot !== identity?.boot) return links.closeSocket(socket, "FENCED");
-    const parsed = typeof message === "string" ? parseLinkReport(message) : { fault: "not a text message" };
+    const parsed = typeof message === "string" ? parseLinkMessage(message) : { fault: "not a text message" };
     if ("fault" in parsed) {
       logEvent("warn", "registry.bad_report", { clusterId: row.cluster_id, fault: parsed.fault });
       return links.closeSocket(socket, "BAD_MESSAGE", parsed.fault);
     }
-    const applied = this.#seats.report(row, parsed.report, { overLink: true, nowMs: Date.now() });
+    if (parsed.type === "tell") return this.#passMail(socket, row.cluster_id, parsed);
+    const applied = this.#seats.report(row, parsed, { overLink: true, nowMs: Date.now() });
     if (!applied.ok) return links.closeSocket(socket, "BAD_MESSAGE", applied.detail);
-    const ordered = this.#orders.commandsFor(row, parsed.report, Date.now());
-    const revoked = this.#answer(row, parsed.report);
+    const ordered = this.#orders.commandsFor(row, parsed, Date.now());
+    const revoked = this.#answer(row, parsed);
     for (const command of [...applied.commands, ...ordered, ...revoked]) socket.send(JSON.stringify(command));
     await this.#settle();
   }
@@ -450,6 +464,22 @@ export class RegistryShard extends DurableObject<Env> {
   #answer(row: ClusterRow, report: LinkReport): readonly LinkCommand[] {
     const nowMs = Date.now();
     return [...this.#revocations.answer(row, report, nowMs), ...this.#keys.answer(report, nowMs)];
+  }
+
+  /** Stores nothing and wakes nobody but the player's session and the shard of its cluster. */
+  async #passMail(socket: WebSocket, clusterId: string, tell: LinkTell): Promise<void> {
+    const outcome = await this.#mail.pass(clusterId, tell, Date.now());
+    count("mails", outcome);
+    if (outcome === "flooded") {
+      return this.#parts.links.closeSocket(socket, "BAD_MESSAGE", `A cluster may send ${mailsPerSecond} a second.`);
+    }
+    const told: LinkTold = { type: "told", id: tell.id, outcome };
+    if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(told));
+  }
+
+  /** A message for a player of a cluster here: see `RegistryMail`. */
+  handMail(address: MailAddress, mail: Mail): MailOutcome {
+    return this.#mail.hand(address, mail, Date.now());
   }
 
   override webSocketClose(socket: WebSocket, code: number, _reason: string, wasClean: boolean): void {

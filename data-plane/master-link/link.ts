@@ -27,6 +27,7 @@ export class Link {
   #awaitingPong = false;
   #closing = false;
   #refusal: LinkEnd | undefined;
+  #closeCode = 0;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -46,6 +47,7 @@ export class Link {
     this.#socket.on("error", () => undefined);
     this.#socket.on("close", (code) => {
       clearInterval(this.#pinger);
+      this.#closeCode = code;
       resolve(this.#endOf(code));
     });
   }
@@ -53,6 +55,11 @@ export class Link {
   /** Resolves when the link is over; never rejects. */
   get ended(): Promise<LinkEnd> {
     return this.#ended;
+  }
+
+  /** Whether the master has ended it over a message that it could not take. */
+  get endedOverMessage(): boolean {
+    return this.#closeCode === linkCloseCodes.BAD_MESSAGE;
   }
 
   /** Sends a JSON message; one that cannot leave is lost with its link. */

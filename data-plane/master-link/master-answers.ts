@@ -1,6 +1,8 @@
 import { z } from "zod";
 import {
-  type LinkCommand,
+  type LinkMessage,
+  mailOutcomes,
+  maxMailBytes,
   maxRevokedPlayers,
   reachFaults,
   type RegisterResponse,
@@ -27,6 +29,7 @@ const registerSchema = z.object({
   pingIntervalMs: intervalSchema,
   reportIntervalMs: intervalSchema,
   takesParts: z.boolean().optional(),
+  takesMail: z.boolean().optional(),
   // Parsed where keys are, in auth/key-set.ts.
   jwks: z.unknown(),
 }) satisfies z.ZodType<Registration>;
@@ -80,7 +83,16 @@ const commandSchema = z.discriminatedUnion("type", [
     version: z.int().min(0),
     revoked: z.array(z.string().min(1).max(128)).max(maxRevokedKeys),
   }),
-]) satisfies z.ZodType<LinkCommand>;
+  z.object({ type: z.literal("told"), id: z.int().min(0), outcome: z.enum(mailOutcomes) }),
+  z.object({
+    type: z.literal("mail"),
+    from: z.string().min(1).max(256),
+    playerId: z.string().min(1),
+    generation: z.int().min(0),
+    command: z.int().min(0).max(255),
+    payload: z.base64().max(Math.ceil(maxMailBytes / 3) * 4),
+  }),
+]) satisfies z.ZodType<LinkMessage>;
 
 /** A command that this version knows. */
 export type KnownCommand = z.infer<typeof commandSchema>;

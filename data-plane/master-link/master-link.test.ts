@@ -279,6 +279,7 @@ it("tells a master that has forgotten of everyone, however many they are", async
     onFence: () => undefined,
     onOrders: () => undefined,
     onRevoke: () => undefined,
+    onMail: () => undefined,
     onSuperseded: () => undefined,
   });
   for (let index = 0; index < 1_500; index += 1) {

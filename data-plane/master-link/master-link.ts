@@ -3,9 +3,11 @@ import { signClusterAssertion } from "../../auth/cluster-assertion.ts";
 import type {
   LinkCancel,
   LinkKeys,
+  LinkMail,
   LinkOrders,
   LinkReach,
   LinkReport,
+  MailOutcome,
   RegisterRequest,
   RevokedPlayer,
   SeatRef,
@@ -15,6 +17,7 @@ import type { ClusterKey } from "../keys/cluster-key.ts";
 import type { Logger } from "../log.ts";
 import { Backoff } from "./backoff.ts";
 import { endForProblem, Link, type LinkEnd } from "./link.ts";
+import { MailDesk } from "./mail-desk.ts";
 import type { KnownCommand, Registration } from "./master-answers.ts";
 import { type MasterClient, MasterError } from "./master-client.ts";
 import { explainReach } from "./reach-notice.ts";
@@ -49,6 +52,8 @@ export interface MasterLinkOptions {
   readonly onOrders: (orders: LinkOrders) => void;
   /** The master has ended these players' sessions below a generation. */
   readonly onRevoke: (players: readonly RevokedPlayer[]) => void;
+  /** Another cluster's message for a player here. */
+  readonly onMail: (mail: LinkMail) => void;
   /** A newer process with our key and instance has taken over: this one has to stop. */
   readonly onSuperseded: () => void;
 }
@@ -78,11 +83,14 @@ export class MasterLink {
   readonly #options: MasterLinkOptions;
   readonly #journal = new SeatJournal();
   readonly #held = new HeldVersions();
+  readonly #mail: MailDesk;
   readonly #stopping = new AbortController();
   #registration: Registration | undefined;
   #link: Link | undefined;
   /** What the next report says of the orders that have come over this link. */
   #ordersTold: Pick<LinkReport, "ordersVersion"> = {};
+  /** Whether this registration's master takes mail. */
+  #mailTaken = false;
   #superseded = false;
   #outdated = false;
   #reachNotice = "";
@@ -91,6 +99,7 @@ export class MasterLink {
 
   constructor(options: MasterLinkOptions) {
     this.#options = options;
+    this.#mail = new MailDesk(options.clock.monotonicMs);
   }
 
   start(): void {
@@ -114,6 +123,11 @@ export class MasterLink {
   left(seat: SeatRef): void {
     this.#journal.left(seat);
     this.#reporter?.news();
+  }
+
+  /** Has the master pass a message on to a player elsewhere: now, or not at all. Never rejects. */
+  tell(playerId: string, command: number, payload: Uint8Array): Promise<MailOutcome> {
+    return this.#mail.tell(playerId, command, payload);
   }
 
   /** What the cluster says of itself has changed: registers again. Players do not notice. */
@@ -180,6 +194,7 @@ export class MasterLink {
         this.#registration = registration;
         this.#journal.tellAll();
         this.#held.reset();
+        this.#mailTaken = registration.takesMail === true;
         this.#options.onRegistered(registration);
         return registration;
       } catch (error) {
@@ -252,6 +267,7 @@ export class MasterLink {
           isNews: isSelfNews,
         });
         this.#reporter.start();
+        if (this.#mailTaken) this.#mail.open((tell) => link.send(tell));
       },
       onCommand: (command) => {
         if (command.type === "ack") onHealthy();
@@ -262,6 +278,8 @@ export class MasterLink {
     const end = await link.ended;
     this.#reporter?.stop();
     this.#reporter = undefined;
+    // A master that was put back to an earlier version does not know what a message is: then the next ones would end links, too.
+    if (this.#mail.close() > 0 && link.endedOverMessage) this.#mailTaken = false;
     return end;
   }
 
@@ -294,6 +312,12 @@ export class MasterLink {
         return;
       case "cancel":
         this.#cancel(command);
+        return;
+      case "told":
+        this.#mail.told(command);
+        return;
+      case "mail":
+        this.#options.onMail(command);
         return;
       case "later":
         this.#reporter?.putOff(command);

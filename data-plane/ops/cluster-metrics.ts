@@ -41,6 +41,16 @@ export function writeMetrics(source: MetricsSource): string {
   text.counter("sustenet_drops_total", "Players whose connection was lost and who may come back.", now.drops);
   text.counter("sustenet_resumes_total", "Players who came back to their session.", now.resumes);
   text.counter("sustenet_budget_warnings_total", "Players who sent more than their budget.", now.budgetWarnings);
+  text.counters(
+    "sustenet_mail_sent_total",
+    "Messages to players anywhere, by outcome.",
+    labelled("outcome", now.mailSent),
+  );
+  text.counters(
+    "sustenet_mail_received_total",
+    "Mail for players here, by outcome.",
+    labelled("outcome", now.mailReceived),
+  );
   text.gauge("sustenet_queued_bytes", "Bytes that wait to be sent, in all.", sum(source.queuedBytes));
   text.gauge("sustenet_queued_bytes_max", "Bytes that wait for the slowest connection.", greatest(source.queuedBytes));
   text.histogram("sustenet_tick_seconds", "Time that ticks took.", metrics.tickTime);

@@ -1,9 +1,11 @@
+import type { MailOutcome } from "../../protocol/index.ts";
 import type { Logger } from "../log.ts";
 import { encodeGameMessage, type JoinedPlayer, StateFrames } from "../session/joined-player.ts";
 import type { PlayerTable } from "../session/player-table.ts";
 import type { ClusterWorld } from "../world/cluster-world.ts";
 import type { Counters } from "./counters.ts";
 import type { Entity, FieldValues, FragmentView, Point } from "./entities.ts";
+import { assertMail, type MailSender } from "./mail.ts";
 import type { Player } from "./player.ts";
 import type { PluginTimer, PluginTimers } from "./plugin-timers.ts";
 import type { Cluster } from "./server-plugin.ts";
@@ -13,6 +15,7 @@ export interface ViewedParts {
   readonly players: PlayerTable;
   readonly counters: Counters;
   readonly world?: ClusterWorld | undefined;
+  readonly tell: MailSender;
 }
 
 /** What a plugin is given of the running cluster. */
@@ -23,6 +26,7 @@ export class ClusterView implements Cluster {
   readonly #timers: PluginTimers;
   readonly #counters: Counters;
   readonly #world: ClusterWorld | undefined;
+  readonly #tell: MailSender;
 
   constructor(name: string, parts: ViewedParts, log: Logger, timers: PluginTimers) {
     this.name = name;
@@ -31,6 +35,7 @@ export class ClusterView implements Cluster {
     this.#counters = parts.counters;
     this.#timers = timers;
     this.#world = parts.world;
+    this.#tell = parts.tell;
   }
 
   get players(): Iterable<JoinedPlayer> {
@@ -58,6 +63,11 @@ export class ClusterView implements Cluster {
   ): void {
     const frames = new StateFrames(command, payload);
     for (const player of this.#players) if (player !== except) player.sendStateFrame(key, frames);
+  }
+
+  tell(playerId: string, command: number, payload: Uint8Array = new Uint8Array(0)): Promise<MailOutcome> {
+    assertMail(command, payload);
+    return this.#tell(playerId, command, payload);
   }
 
   setCounter(name: string, value: number | undefined): void {

@@ -17,6 +17,7 @@ export const hookNames = [
   "onEnterFragment",
   "onLeaveFragment",
   "onThreshold",
+  "onMail",
 ] as const;
 
 export type HookName = (typeof hookNames)[number];

@@ -12,6 +12,7 @@ import type { ThresholdChange } from "./entities.ts";
 import { HookLane } from "./hook-lane.ts";
 import { hookMark, type HookWatch } from "./hook-names.ts";
 import { pluginLogger } from "./log-feed.ts";
+import type { Mail } from "./mail.ts";
 import type { LeaveReason, Placement, Player } from "./player.ts";
 import {
   type CallOptions,
@@ -270,6 +271,22 @@ export class PluginHost {
       if (answer === false || answer === failed) return false;
     }
     return true;
+  }
+
+  /** Whether mail goes on to its player: some plugin takes mail, and none of those that do keeps it back. [MAIL-5] */
+  mail(player: Player, mail: Mail): boolean {
+    let taken = false;
+    for (const slot of this.slots) {
+      if (slot.plugin.onMail === undefined) continue;
+      const answer = slot.call("onMail", () => slot.plugin.onMail?.(player, mail), { playerId: player.id });
+      if (isPromiseLike(answer)) {
+        slot.report("onMail", new TypeError("onMail must answer at once, not with a promise"));
+        return false;
+      }
+      if (answer === false || answer === failed || answer === switchedOff) return false;
+      taken = true;
+    }
+    return taken;
   }
 
   tick(tick: number, dtSeconds: number): void {

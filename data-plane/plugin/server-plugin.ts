@@ -1,6 +1,7 @@
-import type { ByteReader, CloseCode } from "../../protocol/index.ts";
+import type { ByteReader, CloseCode, MailOutcome } from "../../protocol/index.ts";
 import type { Logger } from "../log.ts";
 import type { Entity, EntityFields, FieldValues, FragmentView, Point, ThresholdChange } from "./entities.ts";
+import type { Mail } from "./mail.ts";
 import type { LeaveReason, Placement, Player } from "./player.ts";
 import type { PluginTimer } from "./plugin-timers.ts";
 
@@ -21,6 +22,20 @@ export interface Cluster {
   broadcast(command: number, payload?: Uint8Array, except?: Player): void;
   /** Sets the same state for all players, or for all but one, as {@link Player.sendState}. It is encoded once. */
   broadcastState(key: string | number, command: number, payload?: Uint8Array, except?: Player): void;
+  /**
+   * Sends a message of the game to a player wherever it is: on this cluster, or by way of the master on another one, where it is
+   * an ordinary message once the plugins there have let it pass ({@link ServerPlugin.onMail}). It arrives at most once and is kept
+   * nowhere; messages may overtake each other. Beyond this cluster it is for what is rare, as invitations and whispers: 20 a second
+   * from a cluster (100 at once) and 10 to a player (40 at once), and none while the link to the master is down.
+   *
+   * Resolves, within 10 s, with `sent` (handed on; it may still be lost), `unknown` (nobody of that id is in the game), `refused`
+   * (too many, or no way there; not sent), or `lost` (no answer: it may have arrived or not). Never rejects.
+   *
+   * @param playerId the account, as {@link Player.id}
+   * @param payload up to 4,096 bytes
+   * @throws RangeError when command or payload does not fit
+   */
+  tell(playerId: string, command: number, payload?: Uint8Array): Promise<MailOutcome>;
   /**
    * Calls back once, after so many milliseconds. What the callback throws is contained as with hooks, and it never comes
    * once the cluster has stopped.
@@ -134,6 +149,13 @@ export interface ServerPlugin {
    * after it do not see it.
    */
   onMessage?(player: Player, command: number, reader: ByteReader): boolean | void | Promise<boolean | void>;
+  /**
+   * Mail for a player here, from {@link Cluster.tell} on any cluster of the game. Return `false` to keep it from the player, as when
+   * the plugin has dealt with it; otherwise it goes on to the client as an ordinary message. All plugins that have this hook have
+   * to agree, and where none has it no mail is passed on. A hook that throws, or is switched off, keeps it back. Must not be
+   * asynchronous. It does not stand in line with `onJoin` and `onMessage`.
+   */
+  onMail?(player: Player, mail: Mail): boolean | void;
   /**
    * A request of the player: what is returned is the payload of the answer, and `undefined` means that the next plugin is
    * asked. It begins in line with `onJoin` and `onMessage`; while its promise is open the next ones go on. `signal` aborts

@@ -6,6 +6,8 @@ import { type SigningKey, signTicket, type TicketClaims } from "../../auth/ticke
 import type {
   JsonWebKeySet,
   LinkReport,
+  LinkTell,
+  MailOutcome,
   ProblemCode,
   RegisterRequest,
   RegisterResponse,
@@ -22,6 +24,7 @@ export class FakeMaster {
   readonly registrations: RegisterRequest[] = [];
   readonly reports: LinkReport[] = [];
   readonly heartbeats: LinkReport[] = [];
+  readonly tells: LinkTell[] = [];
   readonly calls: string[] = [];
   /** Enrolled keys by id. */
   readonly enrolled = new Map<string, ClusterPublicKey>();
@@ -40,6 +43,10 @@ export class FakeMaster {
   /** While it is set, the key set is answered when it resolves. */
   holdKeySet: Promise<void> | undefined;
   acknowledge = true;
+  /** Whether registrations say that messages to players elsewhere are taken. */
+  takesMail = true;
+  /** What becomes of such messages: no answer while it is not set. */
+  mailOutcome: MailOutcome | undefined = "sent";
   answerPings = true;
   leaseMs = 3_000;
   pingIntervalMs = 100;
@@ -211,6 +218,7 @@ export class FakeMaster {
       leaseMs: this.leaseMs,
       pingIntervalMs: this.pingIntervalMs,
       reportIntervalMs: this.reportIntervalMs,
+      ...(this.takesMail ? { takesMail: true } : {}),
       jwks: this.#published,
     };
     return { status: 200, value: answer };
@@ -233,6 +241,12 @@ export class FakeMaster {
         return;
       }
       const report: unknown = JSON.parse(text);
+      if (isTell(report) && this.takesMail) {
+        this.tells.push(report);
+        if (this.mailOutcome === undefined) return;
+        link.send(JSON.stringify({ type: "told", id: report.id, outcome: this.mailOutcome }));
+        return;
+      }
       if (!isReport(report)) throw new Error("the cluster sent something that is no report");
       this.reports.push(report);
       if (this.acknowledge) link.send(JSON.stringify(this.#ack(report)));
@@ -257,6 +271,10 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
 
 function isReport(value: unknown): value is LinkReport {
   return typeof value === "object" && value !== null && "type" in value && value.type === "report";
+}
+
+function isTell(value: unknown): value is LinkTell {
+  return typeof value === "object" && value !== null && "type" in value && value.type === "tell";
 }
 
 function isRegisterRequest(value: unknown): value is RegisterRequest {

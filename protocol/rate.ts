@@ -1,0 +1,21 @@
+/** At most so many a second on average, after a while without so many at once: a token bucket, counted in time. Kept in memory. */
+export class Rate {
+  readonly #intervalMs: number;
+  readonly #burst: number;
+  /** From when on the next one is allowed. */
+  #nextAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(perSecond: number, burst: number) {
+    this.#intervalMs = 1_000 / perSecond;
+    this.#burst = burst;
+  }
+
+  /** Whether one more is allowed now. One that is not costs nothing. */
+  take(nowMs: number): boolean {
+    // A full bucket holds no more than a burst, however long there was none.
+    const nextAtMs = Math.max(this.#nextAtMs, nowMs - (this.#burst - 1) * this.#intervalMs);
+    if (nextAtMs > nowMs) return false;
+    this.#nextAtMs = nextAtMs + this.#intervalMs;
+    return true;
+  }
+}
