@@ -174,11 +174,13 @@ describe("what is written about the metrics", () => {
     expect(asked.filter((name) => !names.has(name))).toEqual([]);
   });
 
-  it("docs/OPERATIONS.md lists every one, and no other", async () => {
+  it("docs/OPERATIONS.md lists every one, and beside the master's no other", async () => {
     const names = await exported();
     const families = [...names].map((name) => name.replace(/_(?:bucket|sum|count)$/, ""));
     const document = readFileSync(join(root, "docs/OPERATIONS.md"), "utf8");
-    const listed = [...document.matchAll(/^\| `((?:sustenet|process)_[a-z_]+)/gm)].map(([, name = ""]) => name);
+    const listed = [...document.matchAll(/^\| `((?!sustenet_master_)(?:sustenet|process)_[a-z_]+)/gm)].map(
+      ([, name = ""]) => name,
+    );
     expect(listed.toSorted()).toEqual([...new Set(families)].toSorted());
   });
 });
