@@ -69,6 +69,8 @@ export interface ClusterOptions {
   readonly say: Say;
   /** More lines for the `[cluster]` section of its Config.toml. */
   readonly settings?: readonly string[];
+  /** The program to run; without it the example world. */
+  readonly program?: string;
   /** Calls it off; nothing of it is left then. */
   readonly signal?: AbortSignal;
 }
@@ -129,7 +131,7 @@ async function runCluster(
   const { promise, resolve: onReady } = Promise.withResolvers<number>();
   const cluster = startProcess({
     title,
-    file: join(import.meta.dirname, "cluster.ts"),
+    file: options.program ?? join(import.meta.dirname, "cluster.ts"),
     cwd: folder,
     onLine: (line) => {
       const entry = parseLogLine(line);
