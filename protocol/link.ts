@@ -1,3 +1,5 @@
+import type { FromSession } from "./handover/messages.ts";
+
 /**
  * Messages between a cluster and the master over the link (`GET /v1/clusters/:id/link`, a WebSocket with JSON text
  * messages) or, as a fallback, `POST /v1/clusters/:id/heartbeat` (body: a {@link LinkReport}; answer: {@link HeartbeatResponse}).
@@ -162,6 +164,13 @@ export interface LinkKeys {
   readonly revoked: readonly string[];
 }
 
+/** From the master: a player's session has something to say about authority. Spec: docs/HANDOVER.md, section 5. */
+export interface LinkSessionMessage {
+  readonly type: "session";
+  readonly playerId: string;
+  readonly message: FromSession<string>;
+}
+
 export type LinkCommand =
   | LinkAck
   | LinkFence
@@ -171,7 +180,8 @@ export type LinkCommand =
   | LinkReach
   | LinkOrders
   | LinkRevoke
-  | LinkKeys;
+  | LinkKeys
+  | LinkSessionMessage;
 
 /** Answer of the heartbeat: the acknowledgement and the commands that are due. */
 export interface HeartbeatResponse {

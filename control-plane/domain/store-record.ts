@@ -64,9 +64,27 @@ export interface PlayerSeenRecord {
   readonly atMs: number;
 }
 
+/** What a cluster has saved of a player. The newest by generation, then by version, is the one that counts. */
+export interface SaveRecord {
+  readonly kind: "save";
+  readonly playerId: string;
+  readonly generation: number;
+  /** Counts the saves under this generation. */
+  readonly version: number;
+  /** Base64; what is in it is the game's. */
+  readonly state: string;
+  readonly atMs: number;
+}
+
 /**
  * What is written to the database of record behind the answer. Each can be written any number of times, and records of different
  * objects in any order: the outcome is the same. Times are milliseconds since 1970.
  */
-export type StoreRecord = AllocationRecord | JoinRecord | LeaveRecord | ClusterEventRecord | PlayerSeenRecord;
+export type StoreRecord =
+  | AllocationRecord
+  | JoinRecord
+  | LeaveRecord
+  | ClusterEventRecord
+  | PlayerSeenRecord
+  | SaveRecord;
 export type StoreRecordKind = StoreRecord["kind"];

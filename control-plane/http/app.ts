@@ -6,6 +6,7 @@ import { SettingError } from "../settings.ts";
 import { addAdminRoutes } from "./admin/admin.ts";
 import { operatorsOnly } from "./admin/operator.ts";
 import { addAllocationRoutes } from "./allocate.ts";
+import { addClusterSessionRoutes } from "./cluster-sessions.ts";
 import { addClusterRoutes } from "./clusters.ts";
 import { invalidFields } from "./field-errors.ts";
 import { limitBody, nameRequest, openToBrowsers, requireHttps, secureAnswer } from "./middleware.ts";
@@ -48,6 +49,7 @@ export function createApp(): OpenAPIHono<MasterHono> {
   app.use("/v1/admin/*", operatorsOnly);
   addPlayerRoutes(app);
   addClusterRoutes(app);
+  addClusterSessionRoutes(app);
   addAllocationRoutes(app);
   addPartyRoutes(app);
   addAdminRoutes(app);

@@ -6,9 +6,9 @@ import { linkReportSchema } from "../domain/report-schema.ts";
 import { failpoint } from "../failpoint.ts";
 import { createClusterId, homeShard, shardOfCluster } from "../domain/sharding.ts";
 import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
-import { shardOfToken } from "../objects/session-token.ts";
 import { readMasterSettings, readStoreSettings } from "../settings.ts";
 import { listClusters } from "./cluster-list.ts";
+import { clusterSession } from "./cluster-session.ts";
 import { bearerOf } from "./identity.ts";
 import { ProblemError, problemOfRefusal } from "./problem.ts";
 import {
@@ -284,18 +284,3 @@ const refusalSchema = z.object({
   code: z.enum(["CLUSTER_SESSION_INVALID", "CLUSTER_FENCED"]),
   detail: z.string(),
 });
-
-/**
- * The shard that a cluster's session token names. The token says by itself whether this master made it for this cluster: a
- * stranger makes no objects, and no list of regions can end a session.
- */
-async function clusterSession(env: Env, clusterId: string, token: string | undefined) {
-  const name = token === undefined ? undefined : await shardOfToken(env, clusterId, token);
-  if (token === undefined || name === undefined) {
-    throw new ProblemError(
-      "CLUSTER_SESSION_INVALID",
-      "Send the session token of the registration as Authorization: Bearer.",
-    );
-  }
-  return { token, shard: registryShard(env, name) };
-}

@@ -9,6 +9,7 @@ import { bearerOf } from "./identity.ts";
 import { ProblemError } from "./problem.ts";
 import { countRequest } from "./request-metrics.ts";
 import type { MasterHono } from "./route-parts.ts";
+import { maxSessionBodyBytes } from "./session-schemas.ts";
 
 type Middleware = MiddlewareHandler<MasterHono>;
 
@@ -77,15 +78,16 @@ export const openToBrowsers = cors({
   maxAge: 600,
 });
 
-const reportPath = /^\/v1\/clusters\/([^/]{1,64})\/heartbeat$/;
+const longBodies: Readonly<Record<string, number>> = { heartbeat: maxReportChars, sessions: maxSessionBodyBytes };
+const longBodyPath = /^\/v1\/clusters\/([^/]{1,64})\/(heartbeat|sessions)$/;
 
-/** Refuses a body over the limit before it is parsed. A report may be longer, once its sender's token has held. */
+/** Refuses a body over the limit before it is parsed. What clusters say may be longer, once the sender's token has held. */
 export const limitBody: Middleware = async (context, next) => {
-  const clusterId = reportPath.exec(context.req.path)?.[1];
+  const [, clusterId, what = ""] = longBodyPath.exec(context.req.path) ?? [];
   const token = clusterId === undefined ? undefined : bearerOf(context);
-  const isReport =
+  const isCluster =
     clusterId !== undefined && token !== undefined && (await shardOfToken(context.env, clusterId, token)) !== undefined;
-  const maxSize = isReport ? maxReportChars : maxBodyBytes;
+  const maxSize = (isCluster ? longBodies[what] : undefined) ?? maxBodyBytes;
   return bodyLimit({
     maxSize,
     onError: () => {

@@ -11,6 +11,8 @@ import { maxMembers } from "../../protocol/handover/parties.ts";
 /** Longest state of a player, and longest message that waits, in characters of base64. */
 export const maxStateLength = 96 * 1_024;
 export const maxStreamLength = 1_500_000;
+/** Longest body of one call: a group of 16 with their states, or many single saves. */
+export const maxSessionBodyBytes = 8 * 1_024 * 1_024;
 /** Most requests of one call. */
 export const maxSessionRequests = 32;
 

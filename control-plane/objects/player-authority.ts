@@ -18,6 +18,13 @@ export type Body = string;
 
 type Rest = Pick<SessionState<Body>, "last" | "enlistment" | "waiting" | "groups">;
 
+/** What came of a step. */
+export interface AuthorityStep {
+  readonly effects: readonly SessionEffect<Body>[];
+  /** What has been saved by it. */
+  readonly saved: SessionState<Body>["save"];
+}
+
 /** How many clusters' shards are remembered: those of the last few sessions and handovers. */
 const maxHolders = 16;
 
@@ -55,11 +62,11 @@ export class PlayerAuthority {
   }
 
   /** One step, to be called in a transaction together with whatever carries its effects. */
-  step(event: SessionEvent<Body>): readonly SessionEffect<Body>[] {
+  step(event: SessionEvent<Body>): AuthorityStep {
     const before = this.read();
     const { state, effects } = stepSession(before, event);
     if (state !== before) this.#write(before, state);
-    return effects;
+    return { effects, saved: state.save === before.save ? undefined : state.save };
   }
 
   /** Notes at which shard a cluster is that speaks of this player: answers find it there. */

@@ -1,6 +1,6 @@
 import { eq } from "drizzle-orm";
 import { type DatabaseAddress, withDatabase } from "./database.ts";
-import { allocations, erasedPlayers, players } from "./schema.ts";
+import { allocations, erasedPlayers, players, playerSaves } from "./schema.ts";
 
 /** What is recorded of a player. Times are milliseconds since 1970. */
 export interface PlayerRecord {
@@ -39,6 +39,7 @@ export async function erasePlayer(address: DatabaseAddress, id: string, nowMs: n
         .onConflictDoUpdate({ target: erasedPlayers.id, set: { erasedAtMs: nowMs } }),
       database.delete(players).where(eq(players.id, id)),
       database.delete(allocations).where(eq(allocations.playerId, id)),
+      database.delete(playerSaves).where(eq(playerSaves.playerId, id)),
     ]),
   );
 }

@@ -6,11 +6,12 @@ import type {
   JoinRecord,
   LeaveRecord,
   PlayerSeenRecord,
+  SaveRecord,
   StoreRecord,
   StoreRecordKind,
 } from "../domain/store-record.ts";
 import { type Database, type DatabaseAddress, withDatabase } from "./database.ts";
-import { allocations, clusterEvents, erasedPlayers, players } from "./schema.ts";
+import { allocations, clusterEvents, erasedPlayers, players, playerSaves } from "./schema.ts";
 
 type Statement = BatchItem<"sqlite">;
 type Of<K extends StoreRecordKind> = Extract<StoreRecord, { readonly kind: K }>;
@@ -35,6 +36,7 @@ export async function writeRecords(
         ...writeJoins(database, of.join),
         ...writeLeaves(database, of.leave),
         ...writeClusterEvents(database, of.cluster),
+        ...writeSaves(database, of.save),
         ...dropErased(database, records),
       ];
       if (first !== undefined) await database.batch([first, ...rest]);
@@ -50,6 +52,7 @@ function byKind(records: readonly StoreRecord[]): { readonly [K in StoreRecordKi
     join: records.filter((record) => record.kind === "join"),
     leave: records.filter((record) => record.kind === "leave"),
     cluster: records.filter((record) => record.kind === "cluster"),
+    save: records.filter((record) => record.kind === "save"),
   };
 }
 
@@ -134,6 +137,25 @@ function writeLeaves(database: Database, records: readonly LeaveRecord[]): State
   );
 }
 
+/** The newest stays, in whatever order they come. */
+function writeSaves(database: Database, records: readonly SaveRecord[]): Statement[] {
+  return records.map(({ playerId, generation, version, state, atMs: savedAtMs }) =>
+    database
+      .insert(playerSaves)
+      .values({ playerId, generation, version, state, savedAtMs })
+      .onConflictDoUpdate({
+        target: playerSaves.playerId,
+        set: {
+          generation: sql`excluded.generation`,
+          version: sql`excluded.version`,
+          state: sql`excluded.state`,
+          savedAtMs: sql`excluded.saved_at`,
+        },
+        setWhere: sql`(excluded.generation, excluded.version) > (${playerSaves.generation}, ${playerSaves.version})`,
+      }),
+  );
+}
+
 function writeClusterEvents(database: Database, records: readonly ClusterEventRecord[]): Statement[] {
   if (records.length === 0) return [];
   return [
@@ -155,5 +177,8 @@ function dropErased(database: Database, records: readonly StoreRecord[]): Statem
     database
       .delete(allocations)
       .where(and(inArray(allocations.playerId, ids), lte(allocations.allocatedAtMs, erasedAt(allocations.playerId)))),
+    database
+      .delete(playerSaves)
+      .where(and(inArray(playerSaves.playerId, ids), lte(playerSaves.savedAtMs, erasedAt(playerSaves.playerId)))),
   ];
 }

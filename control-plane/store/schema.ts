@@ -70,6 +70,16 @@ export const allocations = sqliteTable(
   ],
 );
 
+/** What was saved last of each player: a copy of what the player's session holds. */
+export const playerSaves = sqliteTable("player_saves", {
+  playerId: text("player_id").primaryKey(),
+  generation: integer("generation").notNull(),
+  version: integer("version").notNull(),
+  /** Base64. */
+  state: text("state").notNull(),
+  savedAtMs: integer("saved_at").notNull(),
+});
+
 /** What became of clusters, and when. Kept for as long as RECORDS_RETENTION_DAYS says. */
 export const clusterEvents = sqliteTable(
   "cluster_events",

@@ -1,0 +1,59 @@
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { logEvent } from "../log.ts";
+import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
+import { playerSession } from "../objects/remote.ts";
+import { clusterSession } from "./cluster-session.ts";
+import { bearerOf } from "./identity.ts";
+import { problemOfRefusal } from "./problem.ts";
+import {
+  bodyProblems,
+  clusterSessionSecurity,
+  jsonAnswer,
+  jsonBody,
+  type MasterHono,
+  problemAnswers,
+} from "./route-parts.ts";
+import { sessionAnswersSchema, sessionRequestsSchema } from "./session-schemas.ts";
+
+const consult = createRoute({
+  method: "post",
+  path: "/v1/clusters/{id}/sessions",
+  tags: ["Clusters"],
+  summary: "Ask players' sessions about authority and saves",
+  description:
+    "docs/HANDOVER.md, section 5. Requests are answered independently and in any order; one that is not answered may be repeated.",
+  security: clusterSessionSecurity,
+  request: {
+    params: z.object({ id: z.string().min(1).max(64) }),
+    ...jsonBody(sessionRequestsSchema),
+  },
+  responses: {
+    200: jsonAnswer("An answer for each request, in their order.", sessionAnswersSchema),
+    ...problemAnswers(...bodyProblems, "CLUSTER_SESSION_INVALID", "CLUSTER_FENCED"),
+  },
+});
+
+export function addClusterSessionRoutes(app: OpenAPIHono<MasterHono>): void {
+  app.openapi(consult, async (context) => {
+    const { id } = context.req.valid("param");
+    const { token, shard, name } = await clusterSession(context.env, id, bearerOf(context));
+    // The token may be of a process that has been fenced off since.
+    const found = await withDeadline(shard.worldOf(id, token), objectCallTimeoutMs, "a registry shard");
+    if (!found.ok) throw problemOfRefusal(found);
+    const from = { clusterId: id, shard: name };
+    const { requests } = context.req.valid("json");
+    const answers = await Promise.all(
+      requests.map(async ({ playerId, message }) => {
+        try {
+          const answer = playerSession(context.env, playerId).consult(from, playerId, message);
+          const messages = await withDeadline(answer, objectCallTimeoutMs, "a player's session");
+          return { playerId, messages: [...messages] };
+        } catch (error) {
+          logEvent("warn", "session.consult_failed", { requestId: context.get("requestId"), clusterId: id, error });
+          return { playerId, messages: [], failed: true };
+        }
+      }),
+    );
+    return context.json({ answers }, 200);
+  });
+}

@@ -1,0 +1,145 @@
+import { signHandoverToken } from "../../auth/handover-token.ts";
+import type { BetweenSessions, FromSession, Save, ToSession } from "../../protocol/handover/messages.ts";
+import { claimsOf, type SessionEffect, type SessionEvent } from "../../protocol/handover/session-state.ts";
+import type { FenceOrder } from "../domain/authority.ts";
+import { shardOfCluster } from "../domain/sharding.ts";
+import type { SaveRecord } from "../domain/store-record.ts";
+import { failpoint } from "../failpoint.ts";
+import { readMasterSettings } from "../settings.ts";
+import type { HandoverMessage } from "./handover-message.ts";
+import type { Body, PlayerAuthority } from "./player-authority.ts";
+import type { PlayerTables } from "./player-tables.ts";
+import { keyRing } from "./remote.ts";
+import { currentSigningKey } from "./signing-key.ts";
+
+/** The cluster that speaks, as its session token says, and the shard that it is on. */
+export interface ConsultingCluster {
+  readonly clusterId: string;
+  readonly shard: string;
+}
+
+export interface PlayerConsultParts {
+  readonly env: Env;
+  readonly storage: DurableObjectStorage;
+  readonly tables: PlayerTables;
+  readonly authority: PlayerAuthority;
+  /** Whether tickets of this generation have been revoked. */
+  readonly isRevoked: (generation: number) => boolean;
+  readonly put: (target: string, message: HandoverMessage | (FenceOrder & { readonly playerId: string })) => void;
+}
+
+type Commit = Extract<ToSession<Body>, { readonly type: "commit" }>;
+
+/**
+ * What clusters ask a player's session about authority and saves: docs/HANDOVER.md, section 8. Each step and the messages that it causes become
+ * durable together; what is answered leaves after that.
+ */
+export class PlayerConsult {
+  readonly #parts: PlayerConsultParts;
+
+  constructor(parts: PlayerConsultParts) {
+    this.#parts = parts;
+  }
+
+  /** Answers a cluster. Empty where the answer has to wait for another member's session: then it comes over the link. */
+  async answer(
+    from: ConsultingCluster,
+    playerId: string,
+    message: ToSession<Body>,
+  ): Promise<readonly FromSession<Body>[]> {
+    if (message.type === "commit") {
+      // Signed before it is decided: the token leaves only if the commit holds. [HAND-4]
+      const token = await this.#sign(from.clusterId, message);
+      failpoint("handover.signed");
+      return this.#step(from, playerId, { type: "commit", clusterId: from.clusterId, message, token });
+    }
+    if (message.type === "enter" && !this.#mayEnter(from, message.generation)) {
+      return [{ type: "superseded", playerId, generation: message.generation }];
+    }
+    return this.#step(from, playerId, { type: "request", clusterId: from.clusterId, message });
+  }
+
+  /** A cluster's report says that a ticket was used there. [HAND-3] */
+  enter(from: ConsultingCluster, playerId: string, generation: number): void {
+    const { authority, put } = this.#parts;
+    const message = { type: "enter", generation } as const;
+    for (const answer of this.#step(from, playerId, { type: "request", clusterId: from.clusterId, message })) {
+      // Whoever asked by a report hears no answers: one that came too late is fenced instead.
+      if (answer.type !== "superseded") continue;
+      const order = { shard: from.shard, clusterId: from.clusterId, generation: authority.read().generation, playerId };
+      this.#parts.storage.transactionSync(() => put(from.shard, order));
+    }
+  }
+
+  /** Another member of a group has a question, or an answer. [HAND-11] */
+  hearMember(playerId: string, message: BetweenSessions<Body>): void {
+    this.#step(undefined, playerId, { type: "member", message });
+  }
+
+  /** Says once more what members of a group have not confirmed. */
+  repeat(playerId: string): void {
+    if (this.awaitsMembers) this.#step(undefined, playerId, { type: "timeout" });
+  }
+
+  /** Whether some member of a group has not confirmed a decision. */
+  get awaitsMembers(): boolean {
+    return this.#parts.authority.read().groups.length > 0;
+  }
+
+  /** Nobody enters without a ticket that this player was given for that very cluster. [SEC-44] */
+  #mayEnter({ clusterId }: ConsultingCluster, generation: number): boolean {
+    const { tables, authority, isRevoked } = this.#parts;
+    if (isRevoked(generation)) return false;
+    const state = authority.read();
+    if (state.generation === generation && state.holder === clusterId) return true;
+    return tables.operations().some((one) => one.generation === generation && one.clusterId === clusterId);
+  }
+
+  async #sign(clusterId: string, message: Commit): Promise<string> {
+    const { env } = this.#parts;
+    const issued = { issuer: readMasterSettings(env).masterUrl, now: Math.floor(Date.now() / 1_000) };
+    const signingKey = await currentSigningKey(env, keyRing(env), Date.now());
+    return signHandoverToken(claimsOf(clusterId, message), issued, signingKey);
+  }
+
+  #step(
+    from: ConsultingCluster | undefined,
+    playerId: string,
+    event: SessionEvent<Body>,
+  ): readonly FromSession<Body>[] {
+    const { storage, authority } = this.#parts;
+    return storage.transactionSync(() => {
+      if (from !== undefined) authority.noteShard(from.clusterId, from.shard);
+      const { effects, saved } = authority.step(event);
+      if (saved !== undefined) this.#record(playerId, saved);
+      const answers: FromSession<Body>[] = [];
+      for (const effect of effects) {
+        if (effect.type === "toCluster" && effect.clusterId === from?.clusterId) answers.push(effect.message);
+        else this.#pass(playerId, effect);
+      }
+      return answers;
+    });
+  }
+
+  /** Everything that is saved reaches the database of record, later. [HAND-8] */
+  #record(playerId: string, { generation, version, state }: Save<Body>): void {
+    const record: SaveRecord = { kind: "save", playerId, generation, version, state, atMs: Date.now() };
+    this.#parts.put(playerId, { kind: "save", record });
+  }
+
+  #pass(playerId: string, effect: SessionEffect<Body>): void {
+    const { put } = this.#parts;
+    if (effect.type === "toMember") return put(effect.playerId, { kind: "member", message: effect.message });
+    const { clusterId, message } = effect;
+    const shard = this.#shardOf(clusterId);
+    if (shard === undefined) return;
+    // A fence is repeated until the cluster has obeyed.
+    if (message.type === "fence") put(shard, { shard, clusterId, generation: message.generation, playerId });
+    else put(shard, { kind: "tell", clusterId, playerId, message });
+  }
+
+  #shardOf(clusterId: string): string | undefined {
+    const { authority, env } = this.#parts;
+    return authority.shardOf(clusterId) ?? shardOfCluster(readMasterSettings(env).shards, clusterId);
+  }
+}
