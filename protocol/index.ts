@@ -73,6 +73,7 @@ export {
   type LinkOrders,
   type LinkReport,
   type LinkRevoke,
+  type LinkSessionMessage,
   type LinkWorld,
   maxCounters,
   maxReportSeats,

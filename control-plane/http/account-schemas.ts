@@ -99,6 +99,10 @@ export const exportSchema = z
         }),
       )
       .openapi({ description: "Seats that the player was given, the newest first; at most 10,000." }),
+    save: z
+      .object({ generation: z.number(), version: z.number(), state: z.string(), savedAt: time })
+      .nullable()
+      .openapi({ description: "What the game has saved of the player, in base64; what is in it is the game's." }),
     session: z.object({
       allocations: z.array(
         z.object({

@@ -9,6 +9,7 @@ import { readIdentitySettings, readStoreSettings } from "../settings.ts";
 import { DatabaseError } from "../store/database.ts";
 import { type AllocationEntry, listAllocations } from "../store/history.ts";
 import { erasePlayer, findPlayer } from "../store/players.ts";
+import { findSave, type SaveEntry } from "../store/saves.ts";
 import { exportSchema, upgradedSchema, upgradeSchema } from "./account-schemas.ts";
 import { askIdentity, requirePlayer } from "./identity.ts";
 import { limitAccountChange, limitAttempt } from "./limits.ts";
@@ -88,10 +89,11 @@ export function addAccountRoutes(app: OpenAPIHono<MasterHono>): void {
     await limitAccountChange(context, playerId);
     const account = await askIdentity(context, (project) => createSupabaseIdentity(project).exportAccount(token));
     const address = readStoreSettings(context.env);
-    const [record, history] = await askDatabase(() =>
+    const [record, history, save] = await askDatabase(() =>
       Promise.all([
         findPlayer(address, playerId),
         listAllocations(address, { playerId, limit: maxExportedHistory, nowMs: Date.now() }),
+        findSave(address, playerId),
       ]),
     );
     const session = await withDeadline(
@@ -113,6 +115,7 @@ export function addAccountRoutes(app: OpenAPIHono<MasterHono>): void {
                 lastSeenAt: new Date(record.lastSeenAtMs).toISOString(),
               },
         history: history.map(exportedAllocation),
+        save: save === undefined ? null : exportedSave(save),
         session: { ...session, allocations: [...session.allocations] },
       },
       200,
@@ -142,6 +145,10 @@ export function addAccountRoutes(app: OpenAPIHono<MasterHono>): void {
 
 /** The newest; a player who has more than that in 90 days has allocated every quarter of an hour, day and night. */
 const maxExportedHistory = 10_000;
+
+function exportedSave({ generation, version, state, savedAtMs }: SaveEntry) {
+  return { generation, version, state, savedAt: new Date(savedAtMs).toISOString() };
+}
 
 function exportedAllocation(entry: AllocationEntry) {
   const { reservationId, clusterId, clusterName, region, outcome } = entry;

@@ -13,7 +13,7 @@ import {
   type MasterHono,
   problemAnswers,
 } from "./route-parts.ts";
-import { sessionAnswersSchema, sessionRequestsSchema } from "./session-schemas.ts";
+import { type SessionAnswer, sessionAnswersSchema, sessionRequestsSchema } from "./session-schemas.ts";
 
 const consult = createRoute({
   method: "post",
@@ -43,7 +43,7 @@ export function addClusterSessionRoutes(app: OpenAPIHono<MasterHono>): void {
     const from = { clusterId: id, shard: name };
     const { requests } = context.req.valid("json");
     const answers = await Promise.all(
-      requests.map(async ({ playerId, message }) => {
+      requests.map(async ({ playerId, message }): Promise<SessionAnswer> => {
         try {
           const answer = playerSession(context.env, playerId).consult(from, playerId, message);
           const messages = await withDeadline(answer, objectCallTimeoutMs, "a player's session");

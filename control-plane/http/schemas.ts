@@ -21,6 +21,7 @@ import { maxFragmentsPerCluster, problems, reachFaults, revocationReasons } from
 import { countersSchema } from "../domain/report-schema.ts";
 import { isRegion } from "../domain/sharding.ts";
 import { maxTicketLifetimeSeconds, minTicketLifetimeSeconds } from "../settings.ts";
+import { fromSessionSchema } from "./session-schemas.ts";
 import { explanationSchema, fragmentName, gameBuild, labelsSchema, tag } from "./allocation-schemas.ts";
 
 /*
@@ -248,6 +249,7 @@ const commandSchema = z.union([
   z.object({ type: z.literal("later"), sequence: z.number(), retryAfterMs: z.number() }),
   z.object({ type: z.literal("world"), version: z.number() }),
   z.object({ type: z.literal("fence"), playerId: z.string(), generation: z.number() }),
+  z.object({ type: z.literal("session"), playerId: z.string(), message: fromSessionSchema }),
   z.object({ type: z.literal("reach"), host, port, fault: z.enum(reachFaults).optional() }),
   z.object({
     type: z.literal("orders"),

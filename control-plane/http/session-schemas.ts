@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import type { BetweenSessions, FromSession, ToSession } from "../../protocol/handover/messages.ts";
+import type { FromSession, ToSession } from "../../protocol/handover/messages.ts";
 import { maxPastTenures } from "../../protocol/handover/streams.ts";
 import { maxMembers } from "../../protocol/handover/parties.ts";
 
@@ -71,10 +71,10 @@ const save = z.object({
   generation,
   version: count,
   state: z.string(),
-  streams: streams.optional(),
+  streams: z.union([streams, z.undefined()]),
 });
 
-const fromSession = z.discriminatedUnion("type", [
+export const fromSessionSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("enlisted"), id: z.string(), playerId }),
   z.object({ type: z.literal("enlistRefused"), id: z.string(), playerId }),
   z.object({ type: z.literal("committed"), id: z.string(), token: z.string() }),
@@ -86,13 +86,13 @@ const fromSession = z.discriminatedUnion("type", [
     playerId,
     generation,
     previousGeneration: generation,
-    save: save.optional(),
+    save: z.union([save, z.undefined()]),
   }),
   z.object({ type: z.literal("saved"), playerId, generation, version: count }),
   z.object({ type: z.literal("saveLater"), playerId, generation }),
   z.object({ type: z.literal("settled"), playerId, generation }),
   z.object({ type: z.literal("fence"), playerId, generation }),
-]);
+]) satisfies z.ZodType<FromSession<string>>;
 
 export const sessionRequestsSchema = z
   .strictObject({
@@ -110,7 +110,7 @@ export const sessionAnswersSchema = z
       .array(
         z.object({
           playerId,
-          messages: z.array(fromSession).openapi({
+          messages: z.array(fromSessionSchema).openapi({
             description: "Empty where the answer comes later, over the link.",
           }),
           failed: z.boolean().optional().openapi({ description: "The player's session could not be asked." }),
@@ -120,6 +120,5 @@ export const sessionAnswersSchema = z
   })
   .openapi("SessionAnswers");
 
-export type SessionRequests = z.infer<typeof sessionRequestsSchema>;
-export type SessionMessage = FromSession<string>;
-export type MemberMessage = BetweenSessions<string>;
+/** The answer to one request. */
+export type SessionAnswer = z.infer<typeof sessionAnswersSchema>["answers"][number];

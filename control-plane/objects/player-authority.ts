@@ -8,8 +8,13 @@ import {
 
 /** Part of the schema of a player's session. What is not here is in `session`: generation and holder are the authority there. */
 export const playerAuthoritySchema = `
-  CREATE TABLE handover (previous_generation INTEGER NOT NULL, rest TEXT NOT NULL, save TEXT) STRICT;
-  INSERT INTO handover (previous_generation, rest) VALUES (0, '{}');
+  CREATE TABLE handover (
+    previous_generation INTEGER NOT NULL,
+    rest TEXT NOT NULL,
+    save TEXT,
+    open_groups INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO handover (previous_generation, rest, open_groups) VALUES (0, '{}', 0);
   CREATE TABLE holders (cluster_id TEXT PRIMARY KEY, shard TEXT NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
@@ -31,11 +36,11 @@ const maxHolders = 16;
 /** Who a player's newest session is with, what was saved of it, and handovers of it: docs/HANDOVER.md, section 8. */
 export class PlayerAuthority {
   readonly #sql: SqlStorage;
-  readonly #playerId: string;
+  readonly playerId: string;
 
   constructor(sql: SqlStorage, playerId: string) {
     this.#sql = sql;
-    this.#playerId = playerId;
+    this.playerId = playerId;
   }
 
   read(): SessionState<Body> {
@@ -51,7 +56,7 @@ export class PlayerAuthority {
     const rest: Partial<Rest> = JSON.parse(row.rest);
     const save: SessionState<Body>["save"] = row.save === null ? undefined : JSON.parse(row.save);
     return {
-      ...openSession<Body>(this.#playerId),
+      ...openSession<Body>(this.playerId),
       ...rest,
       issued: session.issued,
       generation: session.generation ?? 0,
@@ -59,6 +64,11 @@ export class PlayerAuthority {
       previousGeneration: row.previous_generation,
       save,
     };
+  }
+
+  /** Whether some member of a group has not confirmed a decision of this player's session. */
+  get awaitsMembers(): boolean {
+    return this.#sql.exec<{ open_groups: number }>("SELECT open_groups FROM handover").one().open_groups > 0;
   }
 
   /** One step, to be called in a transaction together with whatever carries its effects. */
@@ -73,6 +83,8 @@ export class PlayerAuthority {
   noteShard(clusterId: string, shard: string): void {
     if (this.shardOf(clusterId) === shard) return;
     this.#sql.exec("INSERT OR REPLACE INTO holders (cluster_id, shard) VALUES (?, ?)", clusterId, shard);
+    // A cluster that has moved to another shard takes its players along.
+    this.#sql.exec("UPDATE session SET authority_shard = ? WHERE authority_cluster = ?", shard, clusterId);
     const { count } = this.#sql.exec<{ count: number }>("SELECT count(*) AS count FROM holders").one();
     if (count <= maxHolders) return;
     const { holder, last } = this.read();
@@ -91,7 +103,7 @@ export class PlayerAuthority {
 
   /** The player's account is deleted: nothing of the game's is kept. */
   erase(): void {
-    this.#sql.exec("UPDATE handover SET save = NULL, rest = '{}'");
+    this.#sql.exec("UPDATE handover SET save = NULL, rest = '{}', open_groups = 0");
   }
 
   #write(before: SessionState<Body>, after: SessionState<Body>): void {
@@ -105,7 +117,12 @@ export class PlayerAuthority {
       );
     }
     const rest: Rest = { last, enlistment, waiting, groups };
-    this.#sql.exec("UPDATE handover SET previous_generation = ?, rest = ?", previousGeneration, JSON.stringify(rest));
+    this.#sql.exec(
+      "UPDATE handover SET previous_generation = ?, rest = ?, open_groups = ?",
+      previousGeneration,
+      JSON.stringify(rest),
+      groups.length,
+    );
     if (save !== before.save) {
       this.#sql.exec("UPDATE handover SET save = ?", save === undefined ? null : JSON.stringify(save));
     }

@@ -71,19 +71,30 @@ export class PlayerConsult {
     }
   }
 
+  /** A cluster has moved to another shard with its players. */
+  noteShard(clusterId: string, shard: string): void {
+    this.#parts.authority.noteShard(clusterId, shard);
+  }
+
   /** Another member of a group has a question, or an answer. [HAND-11] */
   hearMember(playerId: string, message: BetweenSessions<Body>): void {
     this.#step(undefined, playerId, { type: "member", message });
   }
 
   /** Says once more what members of a group have not confirmed. */
-  repeat(playerId: string): void {
-    if (this.awaitsMembers) this.#step(undefined, playerId, { type: "timeout" });
+  repeat(): void {
+    const { authority } = this.#parts;
+    if (authority.awaitsMembers) this.#step(undefined, authority.playerId, { type: "timeout" });
+  }
+
+  /** The player's account is deleted: part of that transaction. */
+  erase(): void {
+    this.#parts.authority.erase();
   }
 
   /** Whether some member of a group has not confirmed a decision. */
   get awaitsMembers(): boolean {
-    return this.#parts.authority.read().groups.length > 0;
+    return this.#parts.authority.awaitsMembers;
   }
 
   /** Nobody enters without a ticket that this player was given for that very cluster. [SEC-44] */

@@ -3,13 +3,14 @@ import { readIdentitySettings, readStoreSettings } from "../settings.ts";
 import { failpoint } from "../failpoint.ts";
 import { saveBan } from "../store/bans.ts";
 import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
+import { deliverHandoverMessage } from "./handover-message.ts";
 import type { OutboxMessage } from "./outbox.ts";
 import type { PlayerMessage } from "./player-message.ts";
 import { partyObject, registryShard, waitingRoom } from "./remote.ts";
 
 /** Whether a message may be dropped after a day of trying: a record may not. */
 export function isForAWhile(message: PlayerMessage): boolean {
-  return message.kind !== "ban";
+  return message.kind !== "ban" && message.kind !== "save";
 }
 
 /** Takes a message of a player's session to where it belongs. Throws when it did not arrive. */
@@ -42,6 +43,10 @@ export async function deliverPlayerMessage(env: Env, { target, payload }: Outbox
       failpoint("ban.ordered");
       return;
     }
+    case "tell":
+    case "member":
+    case "save":
+      return deliverHandoverMessage(env, target, payload);
     case "ban": {
       const { kind: _, ...record } = payload;
       return saveBan(readStoreSettings(env), record);

@@ -1,12 +1,12 @@
 import type { FenceOrder } from "../domain/authority.ts";
 import type { BanRecord } from "../store/bans.ts";
+import type { HandoverMessage } from "./handover-message.ts";
 import type { Departure } from "./waiting-room.ts";
 import type { RevocationOrder } from "./revocation-tables.ts";
 
 /**
- * What a player's session tells others, and must not lose. The target is a registry shard, a queue of the waiting
- * room, a party, or says what else it is for. Fences had no
- * kind in the first release.
+ * What a player's session tells others, and must not lose. The target is a registry shard, a queue of the waiting room, a party, another
+ * player, or says what else it is for. Fences had no kind in the first release.
  */
 export type PlayerMessage =
   | (FenceOrder & { readonly kind?: undefined; readonly playerId: string })
@@ -15,7 +15,8 @@ export type PlayerMessage =
   | { readonly kind: "give-back"; readonly reservationId: string }
   | (RevocationOrder & { readonly kind: "revoke" })
   | (BanRecord & { readonly kind: "ban" })
-  | { readonly kind: "sign-out"; readonly playerId: string };
+  | { readonly kind: "sign-out"; readonly playerId: string }
+  | HandoverMessage;
 
 /** Where messages go that are not for an object. */
 export const databaseTarget = "database";

@@ -1,8 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
 import { decodeProtectedHeader } from "jose";
 import { signTicket } from "../../auth/ticket.ts";
+import type { BetweenSessions, FromSession, ToSession } from "../../protocol/handover/messages.ts";
 import { type Allocation, type AllocateRequest, Rate, type Waiting } from "../../protocol/index.ts";
-import { authorityAfterUse } from "../domain/authority.ts";
 import {
   forgettableOperations,
   hashAllocateRequest,
@@ -32,6 +32,8 @@ import { Outbox } from "./outbox.ts";
 import { deliverPlayerMessage, isForAWhile } from "./player-delivery.ts";
 import type { PlayerMessage } from "./player-message.ts";
 import { PlayerRevocation, type Revoked, type RevokeOrder } from "./player-revocation.ts";
+import { type Body, PlayerAuthority } from "./player-authority.ts";
+import { type ConsultingCluster, PlayerConsult } from "./player-consult.ts";
 import { PlayerCosts } from "./player-costs.ts";
 import { erasePlayerData, exportPlayerData, type PlayerSessionExport } from "./player-data.ts";
 import { inspectPlayer, type PlayerInspection } from "./player-inspection.ts";
@@ -79,6 +81,9 @@ const allocationCosts = { begin: ["allocatePerPlayer", "allocationsPerHour"], re
 /** After this an attempt counts as lost, and another may begin; the lost one can no longer commit. */
 const attemptTimeoutMs = 30_000;
 
+/** How soon to say again what the members of a group have not confirmed. */
+const repeatMs = 30_000;
+
 /** When orders to clusters leave at the latest, should they not leave at once. */
 const firstDeliveryMs = 1_000;
 
@@ -90,6 +95,7 @@ export class PlayerSession extends DurableObject<Env> {
   readonly #tables: PlayerTables;
   readonly #outbox: Outbox<PlayerMessage>;
   readonly #revocation: PlayerRevocation;
+  readonly #consult: PlayerConsult;
   readonly #costs: PlayerCosts;
   readonly #party: PlayerParty;
   readonly #mailRate = new Rate(playerMailsPerSecond, playerMailBurst);
@@ -111,6 +117,14 @@ export class PlayerSession extends DurableObject<Env> {
     );
     this.#revocation = new PlayerRevocation(context.storage, this.#tables, this.#outbox);
     this.#party = new PlayerParty(env, this.#tables, this.#costs);
+    this.#consult = new PlayerConsult({
+      env,
+      storage: context.storage,
+      tables: this.#tables,
+      authority: new PlayerAuthority(context.storage.sql, context.id.name ?? ""),
+      isRevoked: (generation) => this.#revocation.covers(generation),
+      put: (target, message) => this.#outbox.put(target, message),
+    });
   }
 
   /** Allocates, or answers a retry with what its key has come to. */
@@ -494,7 +508,7 @@ export class PlayerSession extends DurableObject<Env> {
       // A long session outlives the memory of its operation.
       const current = this.#isKnown ? this.#tables.authority() : undefined;
       if (current?.generation !== generation || current.clusterId !== clusterId) return false;
-      if (current.shard !== shard) this.#tables.setAuthority({ ...current, shard });
+      if (current.shard !== shard) this.#consult.noteShard(clusterId, shard);
       return true;
     }
     if (this.#revocation.covers(generation)) {
@@ -504,14 +518,11 @@ export class PlayerSession extends DurableObject<Env> {
       this.ctx.waitUntil(this.#outbox.deliverDue());
       return true;
     }
-    const { authority, fence } = authorityAfterUse(this.#tables.authority(), { generation, clusterId, shard });
     this.ctx.storage.transactionSync(() => {
       this.#tables.setOperationState(operation.key, "consumed");
-      this.#tables.setAuthority(authority);
-      if (fence !== undefined) this.#outbox.put(fence.shard, { ...fence, playerId });
+      this.#consult.enter({ clusterId, shard }, playerId, generation);
     });
-    await this.#schedule();
-    if (fence !== undefined) this.ctx.waitUntil(this.#send());
+    await this.#settle();
     return true;
   }
 
@@ -525,6 +536,35 @@ export class PlayerSession extends DurableObject<Env> {
     if (!this.#mailRate.take(Date.now())) return "refused";
     const { shard, clusterId, generation } = authority;
     return { shard, clusterId, generation };
+  }
+
+  /** A cluster asks about authority, or has something to save: docs/HANDOVER.md, section 8. A stranger is told that it has nobody here. */
+  async consult(
+    from: ConsultingCluster,
+    playerId: string,
+    message: ToSession<Body>,
+  ): Promise<readonly FromSession<Body>[]> {
+    if (!this.#isKnown) return [];
+    const answers = await this.#consult.answer(from, playerId, message);
+    failpoint("handover.decided");
+    if (answers.some(({ type }) => type === "entered")) this.#noteEntered(answers);
+    await this.#settle();
+    return answers;
+  }
+
+  /** The session of another member of a group speaks. [HAND-11] */
+  async hearMember(playerId: string, message: BetweenSessions<Body>): Promise<void> {
+    if (!this.#isKnown) return;
+    this.#consult.hearMember(playerId, message);
+    await this.#settle();
+  }
+
+  #noteEntered(answers: readonly FromSession<Body>[]): void {
+    for (const answer of answers) {
+      if (answer.type !== "entered") continue;
+      const used = this.#tables.operations().find(({ generation }) => generation === answer.generation);
+      if (used?.state === "committed") this.#tables.setOperationState(used.key, "consumed");
+    }
   }
 
   /** Ends every session and every ticket of the player: see `PlayerRevocation`. Repeating it is harmless. */
@@ -575,6 +615,7 @@ export class PlayerSession extends DurableObject<Env> {
       }
       const party = tables.party();
       if (party !== undefined) this.#outbox.put(party, { kind: "quit", playerId });
+      this.#consult.erase();
       return erasePlayerData(tables, Date.now());
     });
     for (const { shard, reservationId } of seats) this.#withdraw(shard, reservationId);
@@ -586,10 +627,17 @@ export class PlayerSession extends DurableObject<Env> {
     const tables = this.#tables;
     try {
       tables.deleteOperations(forgettableOperations(tables.operations(), Date.now()));
+      this.#consult.repeat();
       await this.#send();
     } catch (error) {
       await retryAlarm(this.ctx.storage, error);
     }
+  }
+
+  /** What is due leaves behind the answer; should this object die in between, it comes back and sends it. */
+  async #settle(): Promise<void> {
+    await this.#schedule();
+    if (this.#outbox.nextDueAtMs() !== undefined) this.ctx.waitUntil(this.#send());
   }
 
   async #send(): Promise<void> {
@@ -598,7 +646,8 @@ export class PlayerSession extends DurableObject<Env> {
   }
 
   async #schedule(): Promise<void> {
-    await wakeAt(this.ctx.storage, [this.#outbox.nextDueAtMs(), this.#tables.nextForgetAtMs()]);
+    const repeatAtMs = this.#consult.awaitsMembers ? Date.now() + repeatMs : undefined;
+    await wakeAt(this.ctx.storage, [this.#outbox.nextDueAtMs(), this.#tables.nextForgetAtMs(), repeatAtMs]);
   }
 
   /** No ticket was handed out for this: the seat can go at once. Should the message be lost, it goes when its time is up. */

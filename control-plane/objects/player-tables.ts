@@ -7,6 +7,7 @@ import {
   type OperationSummary,
 } from "../domain/operations.ts";
 import { outboxSchema, outboxSourceSchema } from "./outbox.ts";
+import { playerAuthoritySchema } from "./player-authority.ts";
 import { playerRevocationSchema } from "./player-revocation.ts";
 
 /** Append-only: see `migrateStorage`. `expires_at` is in seconds, as in the ticket; other times in milliseconds. */
@@ -42,6 +43,7 @@ export const playerMigrations: readonly string[] = [
   // The party that the player is, or was last, in.
   "ALTER TABLE session ADD COLUMN party TEXT;",
   playerRevocationSchema,
+  playerAuthoritySchema,
 ];
 
 interface SummaryRow extends Record<string, SqlStorageValue> {
@@ -182,14 +184,5 @@ export class PlayerTables {
       .one();
     if (row.generation === null || row.cluster === null || row.shard === null) return undefined;
     return { generation: row.generation, clusterId: row.cluster, shard: row.shard };
-  }
-
-  setAuthority(authority: Authority): void {
-    this.#sql.exec(
-      "UPDATE session SET authority_generation = ?, authority_cluster = ?, authority_shard = ?",
-      authority.generation,
-      authority.clusterId,
-      authority.shard,
-    );
   }
 }

@@ -4,6 +4,7 @@ import {
   type HeartbeatResponse,
   type LinkCommand,
   type LinkReport,
+  type LinkSessionMessage,
   type LinkTell,
   type LinkTold,
   type MailOutcome,
@@ -237,6 +238,11 @@ export class RegistryShard extends DurableObject<Env> {
   /** The world of some of these clusters has decided anew. */
   worldChanged(notice: WorldNotice): void {
     this.#worlds.apply(notice);
+  }
+
+  /** Passes word to a cluster that is linked. One that is not asks again. */
+  tell(clusterId: string, command: LinkSessionMessage): void {
+    this.#parts.links.send(clusterId, [command]);
   }
 
   /** The world that a cluster is in, empty when it shares none, and which process of it asks. */

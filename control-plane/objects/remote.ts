@@ -43,6 +43,7 @@ type RemoteShard = Remote<
   | "deregister"
   | "worldChanged"
   | "worldOf"
+  | "tell"
   | "takeOrders"
   | "revokeKey"
   | "handMail"
@@ -66,6 +67,8 @@ type RemoteSession = Remote<
   | "revoke"
   | "unban"
   | "standing"
+  | "consult"
+  | "hearMember"
 >;
 
 type RemoteRing = Remote<KeyRing, "signingKey" | "publishedKeys" | "listing" | "rotate" | "revoke" | "restore">;

@@ -1,0 +1,292 @@
+import { abortAllDurableObjects } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { createLocalJWKSet, decodeJwt } from "jose";
+import { describe, expect, it, vi } from "vitest";
+import { verifyHandoverToken } from "../../auth/handover-token.ts";
+import { readStoreSettings } from "../../control-plane/settings.ts";
+import { findSave } from "../../control-plane/store/saves.ts";
+import type { FromSession, ToSession } from "../../protocol/handover/messages.ts";
+import { generationAfterAbort, generationAfterCommit } from "../../protocol/handover/generation.ts";
+import { openStreams } from "../../protocol/handover/streams.ts";
+import type { Allocation, PlayerSessionTokens } from "../../protocol/index.ts";
+import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
+import { call, expectJson, expectProblem, masterUrl } from "./support/master.ts";
+import { allocate, logIn } from "./support/players.ts";
+import { writeRecordsNow } from "./support/records.ts";
+
+/** A player with a ticket for a cluster, not used yet. */
+interface Ticketed {
+  readonly tokens: PlayerSessionTokens;
+  readonly playerId: string;
+  readonly generation: number;
+  readonly allocation: Allocation;
+}
+
+async function ticketFor(cluster: TestCluster, tokens?: PlayerSessionTokens): Promise<Ticketed> {
+  const player = tokens ?? (await logIn());
+  const allocation = await allocate(player, { clusterId: cluster.id });
+  const { gen } = decodeJwt<{ gen: number }>(allocation.ticket);
+  return { tokens: player, playerId: player.player.id, generation: gen ?? 0, allocation };
+}
+
+/** What a cluster is answered about a player. */
+async function ask(
+  cluster: TestCluster,
+  playerId: string,
+  message: ToSession<string>,
+): Promise<readonly FromSession<string>[]> {
+  const body = { requests: [{ playerId, message }] };
+  const response = await call("POST", `/v1/clusters/${cluster.id}/sessions`, { token: cluster.token, body });
+  const { answers } = await expectJson<{ answers: { messages: FromSession<string>[] }[] }>(response, 200);
+  return answers[0]?.messages ?? [];
+}
+
+const state = (text: string): string => btoa(text);
+const snapshot = (text: string, tenure: number) => ({ state: state(text), streams: openStreams<string>(tenure) });
+const newId = (): string => crypto.randomUUID().replaceAll("-", "");
+
+/** In the game on `cluster`. */
+async function enter(cluster: TestCluster): Promise<Ticketed> {
+  const player = await ticketFor(cluster);
+  const [answer] = await ask(cluster, player.playerId, { type: "enter", generation: player.generation });
+  expect(answer).toMatchObject({ type: "entered", generation: player.generation });
+  return player;
+}
+
+describe("entering", () => {
+  it("[HAND-3] gives authority to the cluster whose ticket was used, and says what was saved", async () => {
+    const [a, b] = [await startCluster(), await startCluster({ region: "eu" })];
+    const first = await ticketFor(a);
+    const { playerId, generation } = first;
+    const entered = { type: "entered", playerId, generation, previousGeneration: 0 };
+    expect(await ask(a, playerId, { type: "enter", generation })).toEqual([entered]);
+    expect(await ask(a, playerId, { type: "enter", generation })).toEqual([entered]);
+    expect(await ask(a, playerId, { type: "save", generation, version: 1, state: state("gold") })).toEqual([
+      { type: "saved", playerId, generation, version: 1 },
+    ]);
+    const link = await a.openLink();
+    await a.report({ full: true, players: 1, joined: [seatOf(first.tokens.player, first.allocation.ticket)] });
+    const second = await ticketFor(b, first.tokens);
+    expect(await ask(b, playerId, { type: "enter", generation: second.generation })).toEqual([
+      {
+        type: "entered",
+        playerId,
+        generation: second.generation,
+        previousGeneration: generation,
+        save: { generation, version: 1, state: state("gold") },
+      },
+    ]);
+    await vi.waitFor(async () => {
+      const command = await link.nextCommand();
+      expect(command).toEqual({ type: "fence", playerId, generation: second.generation });
+    }, 10_000);
+    link.close();
+  });
+
+  it("[SEC-44] is for the cluster that the ticket was made for, under a generation that there is", async () => {
+    const [a, b] = [await startCluster(), await startCluster()];
+    const { playerId, generation } = await ticketFor(a);
+    const superseded = (of: number) => [{ type: "superseded", playerId, generation: of }];
+    expect(await ask(b, playerId, { type: "enter", generation })).toEqual(superseded(generation));
+    const forged = generation + 2 ** 20;
+    expect(await ask(a, playerId, { type: "enter", generation: forged })).toEqual(superseded(forged));
+    expect(await ask(a, crypto.randomUUID(), { type: "enter", generation: 1 })).toEqual([]);
+  });
+
+  it("is the same whether the cluster asks, or its report says that the ticket was used", async () => {
+    const a = await startCluster();
+    const { tokens, allocation, playerId, generation } = await ticketFor(a);
+    await a.report({ full: true, players: 1, joined: [seatOf(tokens.player, allocation.ticket)] });
+    const save = { type: "save", generation, version: 1, state: state("x") } as const;
+    await vi.waitFor(async () => expect(await ask(a, playerId, save)).toMatchObject([{ type: "saved" }]), 10_000);
+  });
+});
+
+describe("saving", () => {
+  it("[HAND-8] is for the newest generation on the cluster that holds it, and goes on from the save before", async () => {
+    const [a, b] = [await startCluster(), await startCluster()];
+    const { tokens, playerId, generation } = await enter(a);
+    const save = (cluster: TestCluster, of: number, version: number, text: string) =>
+      ask(cluster, playerId, { type: "save", generation: of, version, state: state(text) });
+    expect(await save(a, generation, 2, "two")).toMatchObject([{ type: "saved", version: 2 }]);
+    // Late, and again: neither changes anything.
+    expect(await save(a, generation, 1, "one")).toMatchObject([{ type: "saved", version: 1 }]);
+    expect(await save(b, generation, 3, "stolen")).toEqual([{ type: "fence", playerId, generation }]);
+    const second = await ticketFor(b, tokens);
+    const [entered] = await ask(b, playerId, { type: "enter", generation: second.generation });
+    expect(entered).toMatchObject({ save: { generation, version: 2, state: state("two") } });
+    expect(await save(a, generation, 3, "late")).toEqual([{ type: "fence", playerId, generation: second.generation }]);
+  });
+
+  it("[HAND-8] reaches the database of record, the newest last, and goes with the account", async () => {
+    const a = await startCluster();
+    const { tokens, playerId, generation } = await enter(a);
+    for (const version of [1, 2, 3]) {
+      await ask(a, playerId, { type: "save", generation, version, state: state(`v${version}`) });
+    }
+    await vi.waitFor(async () => {
+      await writeRecordsNow();
+      expect(await findSave(readStoreSettings(env), playerId)).toMatchObject({
+        generation,
+        version: 3,
+        state: state("v3"),
+      });
+    }, 10_000);
+    const exported = await call("GET", "/v1/me/export", { token: tokens.accessToken });
+    expect(await expectJson(exported, 200)).toMatchObject({ save: { generation, version: 3, state: state("v3") } });
+    const deleted = await call("DELETE", "/v1/me", { token: tokens.accessToken });
+    expect(deleted.status).toBe(204);
+    expect(await findSave(readStoreSettings(env), playerId)).toBeUndefined();
+  });
+
+  it("is durable before it is acknowledged", async () => {
+    const [a, b] = [await startCluster(), await startCluster()];
+    const { tokens, playerId, generation } = await enter(a);
+    await ask(a, playerId, { type: "save", generation, version: 1, state: state("kept") });
+    await abortAllDurableObjects();
+    const second = await ticketFor(b, tokens);
+    const [entered] = await ask(b, playerId, { type: "enter", generation: second.generation });
+    expect(entered).toMatchObject({ save: { state: state("kept") } });
+  });
+});
+
+describe("a handover", () => {
+  it("[HAND-4] is committed once: the token is signed for its destination, and a retry gets the same bytes", async () => {
+    const [a, b] = [await startCluster(), await startCluster({ region: "eu" })];
+    const { playerId, generation } = await enter(a);
+    const id = newId();
+    const destination = { clusterId: b.id, boot: b.registered.boot };
+    const commit: ToSession<string> = {
+      type: "commit",
+      id,
+      destination,
+      members: [{ playerId, generation, snapshot: snapshot("moving", generation) }],
+    };
+    const [committed] = await ask(a, playerId, commit);
+    if (committed?.type !== "committed") throw new Error("it is committed");
+    expect(await ask(a, playerId, commit)).toEqual([committed]);
+    const keys = createLocalJWKSet(await expectJson(await call("GET", "/.well-known/jwks.json"), 200));
+    const verdict = await verifyHandoverToken(committed.token, async (kid) => keys({ alg: "ES256", kid }), {
+      issuer: masterUrl,
+      clusterId: b.id,
+      now: Date.now() / 1_000,
+    });
+    expect(verdict).toEqual({
+      ok: true,
+      claims: { id, source: a.id, destination, members: [{ playerId, generation }] },
+    });
+    const moved = generationAfterCommit(generation);
+    expect(await ask(b, playerId, { type: "joined", generation: moved })).toEqual([
+      { type: "settled", playerId, generation: moved },
+    ]);
+    // The source is too late now, for saving and for taking it back.
+    expect(await ask(a, playerId, { type: "abort", generation })).toEqual([
+      { type: "superseded", playerId, generation },
+    ]);
+    expect(await ask(a, playerId, { type: "save", generation, version: 1, state: state("late") })).toEqual([
+      { type: "fence", playerId, generation: moved },
+    ]);
+    expect(
+      await ask(b, playerId, { type: "save", generation: moved, version: 1, state: state("there") }),
+    ).toMatchObject([{ type: "saved" }]);
+  });
+
+  it("[HAND-5] can be taken back until the destination has acted, also from a crash", async () => {
+    const [a, b] = [await startCluster(), await startCluster()];
+    const { playerId, generation } = await enter(a);
+    const commit: ToSession<string> = {
+      type: "commit",
+      id: newId(),
+      destination: { clusterId: b.id, boot: b.registered.boot },
+      members: [{ playerId, generation, snapshot: snapshot("moving", generation) }],
+    };
+    expect(await ask(a, playerId, commit)).toMatchObject([{ type: "committed" }]);
+    await abortAllDurableObjects();
+    const newGeneration = generationAfterAbort(generation);
+    const aborted = [{ type: "aborted", playerId, generation, newGeneration }];
+    expect(await ask(a, playerId, { type: "abort", generation })).toEqual(aborted);
+    expect(await ask(a, playerId, { type: "abort", generation })).toEqual(aborted);
+    expect(await ask(a, playerId, commit)).toMatchObject([{ type: "commitRefused" }]);
+    expect(await ask(b, playerId, { type: "joined", generation: generationAfterCommit(generation) })).toMatchObject([
+      { type: "fence", generation: newGeneration },
+    ]);
+  });
+
+  it("[HAND-11] of a group is one decision: each member's save is the snapshot of the one commit", async () => {
+    const [a, b] = [await startCluster(), await startCluster()];
+    const [leader, follower] = [await enter(a), await enter(a)];
+    const id = newId();
+    const leaderRef = { playerId: leader.playerId, generation: leader.generation };
+    const enlist = { type: "enlist", id, generation: follower.generation, leader: leaderRef } as const;
+    expect(await ask(a, follower.playerId, enlist)).toMatchObject([{ type: "enlisted" }]);
+    const save = { type: "save", generation: follower.generation, version: 1, state: state("x") } as const;
+    expect(await ask(a, follower.playerId, save)).toMatchObject([{ type: "saveLater" }]);
+    const commit: ToSession<string> = {
+      type: "commit",
+      id,
+      destination: { clusterId: b.id, boot: b.registered.boot },
+      members: [leader, follower].map(({ playerId, generation }) => ({
+        playerId,
+        generation,
+        snapshot: snapshot(playerId, generation),
+      })),
+    };
+    expect(await ask(a, leader.playerId, commit)).toMatchObject([{ type: "committed" }]);
+    const moved = generationAfterCommit(follower.generation);
+    await vi.waitFor(async () => {
+      expect(await ask(b, follower.playerId, { type: "joined", generation: moved })).toEqual([
+        { type: "settled", playerId: follower.playerId, generation: moved },
+      ]);
+    }, 10_000);
+  });
+
+  it("[HAND-3] is nobody's but the holder's to decide", async () => {
+    const [a, b] = [await startCluster(), await startCluster()];
+    const { playerId, generation } = await enter(a);
+    const commit: ToSession<string> = {
+      type: "commit",
+      id: newId(),
+      destination: { clusterId: b.id, boot: b.registered.boot },
+      members: [{ playerId, generation, snapshot: snapshot("stolen", generation) }],
+    };
+    expect(await ask(b, playerId, commit)).toMatchObject([{ type: "commitRefused" }]);
+    expect(await ask(b, playerId, { type: "abort", generation })).toMatchObject([{ type: "superseded" }]);
+  });
+});
+
+describe("what is asked", () => {
+  it.each([
+    ["nothing", { requests: [] }],
+    [
+      "too much",
+      { requests: Array.from({ length: 33 }, () => ({ playerId: "p", message: { type: "joined", generation: 1 } })) },
+    ],
+    ["of a kind that there is not", { requests: [{ playerId: "p", message: { type: "take" } }] }],
+    [
+      "with a state that is no base64",
+      { requests: [{ playerId: "p", message: { type: "save", generation: 1, version: 1, state: "!" } }] },
+    ],
+    [
+      "with a field that is not known",
+      { requests: [{ playerId: "p", message: { type: "joined", generation: 1, by: "me" } }] },
+    ],
+  ])("%s is refused", async (_, body) => {
+    const cluster = await startCluster();
+    const response = await call("POST", `/v1/clusters/${cluster.id}/sessions`, { token: cluster.token, body });
+    await expectProblem(response, "INVALID_FIELD");
+  });
+
+  it("is asked by a cluster's own session alone, and may be long only then", async () => {
+    const [a, b] = [await startCluster(), await startCluster()];
+    const long = state("x".repeat(50_000));
+    const body = { requests: [{ playerId: "p", message: { type: "save", generation: 1, version: 1, state: long } }] };
+    const path = `/v1/clusters/${a.id}/sessions`;
+    expect((await call("POST", path, { token: a.token, body })).status).toBe(200);
+    await expectProblem(await call("POST", path, { token: b.token, body }), "BODY_TOO_LARGE");
+    const short = { requests: [{ playerId: "p", message: { type: "joined", generation: 1 } }] };
+    await expectProblem(await call("POST", path, { token: b.token, body: short }), "CLUSTER_SESSION_INVALID");
+    const newer = await startCluster({}, a.key);
+    await expectProblem(await call("POST", path, { token: a.token, body: short }), "CLUSTER_FENCED");
+    expect(newer.id).toBe(a.id);
+  });
+});
