@@ -54,7 +54,7 @@ export const scenario: CrashScenario = {
 async function enter(cluster: TestCluster): Promise<{ readonly playerId: string; readonly generation: number }> {
   const player = await logIn();
   const { ticket } = await allocate(player, { clusterId: cluster.id });
-  const { gen: generation = 0 } = decodeJwt<{ gen: number }>(ticket);
+  const { gen: generation } = decodeJwt<{ gen: number }>(ticket);
   const { id: playerId } = player.player;
   await ask(cluster, playerId, { type: "enter", generation });
   return { playerId, generation };
