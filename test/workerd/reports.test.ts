@@ -193,7 +193,7 @@ function seeded(seed: number): () => number {
 }
 
 describe("after any sequence of reports that are lost, repeated and out of order", () => {
-  it.each([1, 2, 3, 4, 5, 6])(
+  it.each([1, 2, 3, 4])(
     "a reconcile ends with exactly the cluster's players: seed %d",
     async (seed) => {
       const random = seeded(seed);
@@ -222,7 +222,8 @@ describe("after any sequence of reports that are lost, repeated and out of order
         const commands = await tell(cluster, report);
         const heard = random() < 0.7;
         for (const command of commands) if (heard && command.type === "ack") journal.acknowledge(command.sequence);
-        if (random() < 0.1) await evictDurableObject(shard, { webSockets: "hibernate" });
+        // Takes seconds: once a run.
+        if (step === 30) await evictDurableObject(shard, { webSockets: "hibernate" });
       }
       await reconcile(cluster, journal);
       expect(await playersAt(cluster)).toEqual([...present.keys()].toSorted());

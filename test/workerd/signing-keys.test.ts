@@ -42,8 +42,8 @@ describe("[SEC-73] a signing key that has leaked", () => {
     const leaked = decodeProtectedHeader((await allocate(player, wish, key)).ticket).kid ?? "";
     const { accessToken: token } = operator;
     expect(await expectJson(await call("POST", `${path}/revoke`, { token, body: {} }), 200)).toEqual({ kid: leaked });
-    let told = await link.nextCommand();
-    while (told.type !== "keys" || !told.revoked.includes(leaked)) told = await link.nextCommand();
+    let told = await link.nextKeys();
+    while (!told.revoked.includes(leaked)) told = await link.nextKeys();
     expect(await publishedKids()).not.toContain(leaked);
     const { ticket } = await allocate(await logIn(), wish);
     expect(decodeProtectedHeader(ticket).kid).not.toBe(leaked);
@@ -59,7 +59,7 @@ describe("[SEC-73] a signing key that has leaked", () => {
     const { accessToken: token } = await logInOperator();
     await expectJson(await call("POST", `${path}/revoke`, { token, body: {} }), 200);
     const { version } = await toldKeys(cluster);
-    const told = async (keys: number) => (await cluster.report({ keys })).filter(({ type }) => type === "keys");
+    const told = async (keys: number) => (await cluster.commandsAfter({ keys })).filter(({ type }) => type === "keys");
     await vi.waitFor(async () => {
       const { version: newest } = await toldKeys(cluster);
       expect(await told(newest)).toEqual([]);

@@ -13,6 +13,7 @@ import { enrolClusterKey } from "../../../control-plane/store/cluster-keys.ts";
 import type {
   HeartbeatResponse,
   LinkCommand,
+  LinkKeys,
   LinkReport,
   RegisterRequest,
   RegisterResponse,
@@ -90,8 +91,13 @@ export class TestCluster {
     return { type: "report", sequence: this.#sequence, full: false, players: 0, joined: [], left: [], ...changes };
   }
 
-  /** Reports over HTTPS and returns the commands. */
+  /** Reports over HTTPS and returns the commands, save word of the key set: that is for those tests which are about it. */
   async report(changes: Partial<LinkReport> = {}): Promise<readonly LinkCommand[]> {
+    return (await this.commandsAfter(changes)).filter(({ type }) => type !== "keys");
+  }
+
+  /** Reports over HTTPS and returns all commands. */
+  async commandsAfter(changes: Partial<LinkReport> = {}): Promise<readonly LinkCommand[]> {
     const body = this.nextReport(changes);
     const response = await call("POST", `/v1/clusters/${this.id}/heartbeat`, { token: this.token, body });
     return (await expectJson<HeartbeatResponse>(response, 200)).commands;
@@ -177,12 +183,11 @@ export class TestLink {
     this.#socket.close(3000);
   }
 
-  /** The next thing that the master sends, or that the link has been closed. */
+  /** The next thing that the master sends, save word of the key set, or that the link has been closed. */
   async next(): Promise<LinkEvent> {
     for (;;) {
-      const event = this.#events.shift();
-      if (event !== undefined) return event;
-      await withDeadline(this.#wake.promise, 5_000, "the next event of the link");
+      const event = await this.#any();
+      if (keysIn(event) === undefined) return event;
     }
   }
 
@@ -193,11 +198,33 @@ export class TestLink {
     return command;
   }
 
+  /** The next word of the key set; all else is passed over. */
+  async nextKeys(): Promise<LinkKeys> {
+    for (;;) {
+      const keys = keysIn(await this.#any());
+      if (keys !== undefined) return keys;
+    }
+  }
+
+  async #any(): Promise<LinkEvent> {
+    for (;;) {
+      const event = this.#events.shift();
+      if (event !== undefined) return event;
+      await withDeadline(this.#wake.promise, 5_000, "the next event of the link");
+    }
+  }
+
   #push(event: LinkEvent): void {
     this.#events.push(event);
     this.#wake.resolve();
     this.#wake = Promise.withResolvers();
   }
+}
+
+function keysIn(event: LinkEvent): LinkKeys | undefined {
+  if (!("text" in event) || !event.text.startsWith("{")) return undefined;
+  const command: LinkCommand = JSON.parse(event.text);
+  return command.type === "keys" ? command : undefined;
 }
 
 /** How a cluster names the use of a ticket. */

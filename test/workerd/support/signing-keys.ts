@@ -38,7 +38,7 @@ export async function ripenNextKey(): Promise<void> {
 export async function toldKeys(cluster: TestCluster): Promise<LinkKeys> {
   return vi.waitFor(
     async () => {
-      const told = (await cluster.report()).find((command): command is LinkKeys => command.type === "keys");
+      const told = (await cluster.commandsAfter()).find((command): command is LinkKeys => command.type === "keys");
       if (told === undefined) throw new Error("the cluster has not been told of keys");
       return told;
     },
