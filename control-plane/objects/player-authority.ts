@@ -38,9 +38,13 @@ export class PlayerAuthority {
   readonly #sql: SqlStorage;
   readonly playerId: string;
 
-  constructor(sql: SqlStorage, playerId: string) {
+  readonly #homeOf: (clusterId: string) => string | undefined;
+
+  /** @param homeOf the shard at which a cluster registers: where it has not spoken of this player yet, it will be there */
+  constructor(sql: SqlStorage, playerId: string, homeOf: (clusterId: string) => string | undefined) {
     this.#sql = sql;
     this.playerId = playerId;
+    this.#homeOf = homeOf;
   }
 
   read(): SessionState<Body> {
@@ -81,7 +85,7 @@ export class PlayerAuthority {
 
   /** Notes at which shard a cluster is that speaks of this player: answers find it there. */
   noteShard(clusterId: string, shard: string): void {
-    if (this.shardOf(clusterId) === shard) return;
+    if (this.#knownShardOf(clusterId) === shard) return;
     this.#sql.exec("INSERT OR REPLACE INTO holders (cluster_id, shard) VALUES (?, ?)", clusterId, shard);
     // A cluster that has moved to another shard takes its players along.
     this.#sql.exec("UPDATE session SET authority_shard = ? WHERE authority_cluster = ?", shard, clusterId);
@@ -97,6 +101,10 @@ export class PlayerAuthority {
   }
 
   shardOf(clusterId: string): string | undefined {
+    return this.#knownShardOf(clusterId) ?? this.#homeOf(clusterId);
+  }
+
+  #knownShardOf(clusterId: string): string | undefined {
     return this.#sql.exec<{ shard: string }>("SELECT shard FROM holders WHERE cluster_id = ?", clusterId).toArray()[0]
       ?.shard;
   }

@@ -2,7 +2,6 @@ import { signHandoverToken } from "../../auth/handover-token.ts";
 import type { BetweenSessions, FromSession, Save, ToSession } from "../../protocol/handover/messages.ts";
 import { claimsOf, type SessionEffect, type SessionEvent } from "../../protocol/handover/session-state.ts";
 import type { FenceOrder } from "../domain/authority.ts";
-import { shardOfCluster } from "../domain/sharding.ts";
 import type { SaveRecord } from "../domain/store-record.ts";
 import { failpoint } from "../failpoint.ts";
 import { readMasterSettings } from "../settings.ts";
@@ -142,15 +141,10 @@ export class PlayerConsult {
     const { put } = this.#parts;
     if (effect.type === "toMember") return put(effect.playerId, { kind: "member", message: effect.message });
     const { clusterId, message } = effect;
-    const shard = this.#shardOf(clusterId);
+    const shard = this.#parts.authority.shardOf(clusterId);
     if (shard === undefined) return;
     // A fence is repeated until the cluster has obeyed.
     if (message.type === "fence") put(shard, { shard, clusterId, generation: message.generation, playerId });
     else put(shard, { kind: "tell", clusterId, playerId, message });
-  }
-
-  #shardOf(clusterId: string): string | undefined {
-    const { authority, env } = this.#parts;
-    return authority.shardOf(clusterId) ?? shardOfCluster(readMasterSettings(env).shards, clusterId);
   }
 }

@@ -18,7 +18,7 @@ import type { LimitName } from "../domain/limits-policy.ts";
 import { type PartyMember, refuseParty } from "../domain/party.ts";
 import { goodStanding, isSignedOut, type Standing } from "../domain/standing.ts";
 import { clusterToReturnTo } from "../domain/seat-return.ts";
-import { toBase64Url } from "../domain/sharding.ts";
+import { shardOfCluster, toBase64Url } from "../domain/sharding.ts";
 import { createTicketClaims } from "../domain/ticket-claims.ts";
 import type { QueuePass } from "../domain/waiting-gate.ts";
 import { queueOf } from "../domain/waiting-queue.ts";
@@ -121,7 +121,9 @@ export class PlayerSession extends DurableObject<Env> {
       env,
       storage: context.storage,
       tables: this.#tables,
-      authority: new PlayerAuthority(context.storage.sql, context.id.name ?? ""),
+      authority: new PlayerAuthority(context.storage.sql, context.id.name ?? "", (clusterId) =>
+        shardOfCluster(readMasterSettings(env).shards, clusterId),
+      ),
       isRevoked: (generation) => this.#revocation.covers(generation),
       put: (target, message) => this.#outbox.put(target, message),
     });

@@ -11,6 +11,7 @@ import { openStreams } from "../../protocol/handover/streams.ts";
 import type { Allocation, PlayerSessionTokens } from "../../protocol/index.ts";
 import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
 import { call, expectJson, expectProblem, masterUrl } from "./support/master.ts";
+import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn } from "./support/players.ts";
 import { writeRecordsNow } from "./support/records.ts";
 
@@ -176,6 +177,9 @@ describe("a handover", () => {
       claims: { id, source: a.id, destination, members: [{ playerId, generation }] },
     });
     const moved = generationAfterCommit(generation);
+    const { accessToken: token } = await logInOperator();
+    const seen = await call("GET", `/v1/admin/players/${playerId}`, { token });
+    expect(await expectJson(seen, 200)).toMatchObject({ playing: { clusterId: b.id, generation: moved } });
     expect(await ask(b, playerId, { type: "joined", generation: moved })).toEqual([
       { type: "settled", playerId, generation: moved },
     ]);
