@@ -206,19 +206,28 @@ describe("createListener", () => {
     holder.close();
   });
 
-  it("[TLS-5] reuses a session that the client brings back", async () => {
-    const cluster = await startTestCluster();
-    const { port, serverName: servername, caPem: ca } = cluster.target;
-    const first = TestClient.begin(cluster.target);
-    const { promise, resolve } = Promise.withResolvers<Buffer>();
-    first.socket.once("session", resolve);
-    first.join(await cluster.master.ticket());
-    const session = await promise;
-    const again = connectTls({ port, host: "127.0.0.1", servername, ca, session });
-    await until("the second connection", () => again.authorized);
-    expect(again.isSessionReused()).toBe(true);
-    again.destroy();
-    first.close();
-    await cluster.stop();
-  });
+  it.each([
+    ["TLSv1.3", "TLS"],
+    ["TLSv1.2", "TLS"],
+    ["TLSv1.3", "WebSocket"],
+    ["TLSv1.2", "WebSocket"],
+  ] as const)(
+    "[TLS-5] reuses a session that the client brings back: %s at the port for %s",
+    async (version, binding) => {
+      const cluster = await startTestCluster({ settings: { wsPort: 0 } });
+      const { serverName: servername, caPem: ca } = cluster.target;
+      const port = binding === "TLS" ? cluster.target.port : (cluster.server.address?.webSocketPort ?? 0);
+      const options = { port, host: "127.0.0.1", servername, ca, minVersion: version, maxVersion: version };
+      const first = connectTls(options);
+      const { promise, resolve } = Promise.withResolvers<Buffer>();
+      first.once("session", resolve);
+      const session = await promise;
+      expect(first.isSessionReused()).toBe(false);
+      const again = connectTls({ ...options, session });
+      await until("the second connection", () => again.authorized);
+      expect([again.isSessionReused(), again.getProtocol()]).toEqual([true, version]);
+      for (const socket of [first, again]) socket.destroy();
+      await cluster.stop();
+    },
+  );
 });

@@ -205,7 +205,7 @@ describe("a token", () => {
     );
     const stranger = token.slice();
     stranger.set([0xff, 0xff, 0xff, 0x7f]);
-    for (const bad of [foreign, stranger, token.subarray(0, 19), Uint8Array.of(1)]) {
+    for (const bad of [foreign, stranger, token.subarray(0, 19), Uint8Array.of(1), new Uint8Array(64)]) {
       const intruder = await resume(bad);
       expect((await intruder.next("reject")).code).toBe(unknown);
       await intruder.gone();
