@@ -69,10 +69,10 @@ export async function revokeKey(args: readonly string[]): Promise<void> {
   const keyId = given.text("key-id") ?? "";
   const answer = await given
     .api()
-    .call<{ keyId: string; pendingShards: number }>("DELETE", `/keys/${encodeURIComponent(keyId)}`);
+    .call<{ keyId: string; pendingShards: number | null }>("DELETE", `/keys/${encodeURIComponent(keyId)}`);
   show(given.json, answer, () =>
     answer.pendingShards === 0
       ? `revoked ${answer.keyId}: its processes are cut off`
-      : `revoked ${answer.keyId}; ${answer.pendingShards} shards could not be told yet, and will be`,
+      : `revoked ${answer.keyId}; ${answer.pendingShards ?? "the"} shards could not be told yet, and will be`,
   );
 }

@@ -9,7 +9,7 @@ import { announce } from "./events.ts";
 import { Outbox, outboxSchema, type OutboxMessage, outboxSourceSchema } from "./outbox.ts";
 import { registryShard } from "./remote.ts";
 import { hasSchema, migrateStorage } from "./schema.ts";
-import { shardsIn } from "./shard-directory.ts";
+import { certainShards } from "./shard-directory.ts";
 
 const migrations: readonly string[] = [
   `
@@ -22,12 +22,19 @@ const migrations: readonly string[] = [
   ${outboxSchema}
   ${outboxSourceSchema}
   `,
+  // What was revoked before has had its messages since it was recorded.
+  `
+  ALTER TABLE key ADD COLUMN fanned INTEGER NOT NULL DEFAULT 0;
+  UPDATE key SET fanned = 1 WHERE revoked_at IS NOT NULL;
+  `,
 ];
 
 interface KeyRow extends Record<string, SqlStorageValue> {
   key_id: string;
   retires_at: number | null;
   revoked_at: number | null;
+  /** 1 once there is a message to every shard. */
+  fanned: number;
   /** 1 once the database knows that it was revoked. */
   recorded: number;
 }
@@ -35,11 +42,11 @@ interface KeyRow extends Record<string, SqlStorageValue> {
 /** What a revocation has come to so far. */
 export interface RevocationState {
   readonly revokedAtMs: number;
-  /** How many shards have not been told yet. */
-  readonly pendingShards: number;
+  /** How many shards have not been told yet; `undefined` while it is not known which there are. */
+  readonly pendingShards: number | undefined;
 }
 
-const databaseRetryMs = 5_000;
+const retryMs = 5_000;
 
 /**
  * The end of one cluster key: revoked by an operator, or by the clock when another has taken its place. Once it is recorded here it
@@ -63,11 +70,13 @@ export class ClusterKeyRecord extends DurableObject<Env> {
   /** Withdraws the key, for good. Repeating it changes nothing, and tries again what did not get through. */
   async revoke(keyId: string): Promise<RevocationState> {
     this.#makeKnown(keyId);
-    const revokedAtMs = await this.#revoke(keyId);
+    const revokedAtMs = this.#revoke(keyId);
     await this.#schedule();
     failpoint("revoke-key.scheduled");
     await this.#carryOut();
-    return { revokedAtMs, pendingShards: this.#outbox.pending("") };
+    await this.#schedule();
+    const pendingShards = this.#row()?.fanned === 1 ? this.#outbox.pending("") : undefined;
+    return { revokedAtMs, pendingShards };
   }
 
   /** Another key has taken its place: it ends at that time, or at an earlier one that was said before. */
@@ -80,21 +89,30 @@ export class ClusterKeyRecord extends DurableObject<Env> {
     return { retiresAtMs };
   }
 
-  async #revoke(keyId: string): Promise<number> {
+  #revoke(keyId: string): number {
     const known = this.#row()?.revoked_at;
     if (known !== null && known !== undefined) return known;
-    // Asked before anything is written: a shard that is made after this asks here by itself.
-    const shards = await shardsIn(this.env, undefined);
     const nowMs = Date.now();
-    this.ctx.storage.transactionSync(() => {
-      this.ctx.storage.sql.exec("UPDATE key SET revoked_at = ? WHERE revoked_at IS NULL", nowMs);
-      for (const shard of shards) this.#outbox.put(shard, {});
-    });
+    this.ctx.storage.sql.exec("UPDATE key SET revoked_at = ? WHERE revoked_at IS NULL", nowMs);
     failpoint("revoke-key.recorded");
     announce(this.env, (work) => this.ctx.waitUntil(work), [
-      { type: "key.revoked", subject: `key:${keyId}`, data: { shards: shards.length } },
+      { type: "key.revoked", subject: `key:${keyId}`, data: {} },
     ]);
     return nowMs;
+  }
+
+  /**
+   * Asked for the shards only now: a registration at a shard that is not among them asks here whether its key holds after that shard was
+   * made, and so after the revocation was recorded.
+   */
+  async #fanOut(): Promise<void> {
+    const shards = await certainShards(this.env);
+    this.ctx.storage.transactionSync(() => {
+      if (this.#row()?.fanned === 1) return;
+      for (const shard of shards) this.#outbox.put(shard, {});
+      this.ctx.storage.sql.exec("UPDATE key SET fanned = 1");
+    });
+    failpoint("revoke-key.fanned");
   }
 
   override async alarm(): Promise<void> {
@@ -102,7 +120,7 @@ export class ClusterKeyRecord extends DurableObject<Env> {
       const row = this.#row();
       if (row === undefined) return;
       if (row.revoked_at === null && row.retires_at !== null && row.retires_at <= Date.now()) {
-        await this.#revoke(row.key_id);
+        this.#revoke(row.key_id);
       }
       await this.#carryOut();
       await this.#schedule();
@@ -113,9 +131,15 @@ export class ClusterKeyRecord extends DurableObject<Env> {
 
   /** Tells the shards, which is what matters, and then the database. */
   async #carryOut(): Promise<void> {
-    await this.#outbox.deliverDue();
     const row = this.#row();
-    if (row === undefined || row.revoked_at === null || row.recorded === 1) return;
+    if (row === undefined || row.revoked_at === null) return;
+    try {
+      if (row.fanned === 0) await this.#fanOut();
+    } catch (error) {
+      logEvent("warn", "key.not_told", { keyId: row.key_id, error });
+    }
+    await this.#outbox.deliverDue();
+    if (row.recorded === 1) return;
     try {
       await revokeClusterKey(readStoreSettings(this.env), row.key_id);
       this.ctx.storage.sql.exec("UPDATE key SET recorded = 1");
@@ -128,11 +152,11 @@ export class ClusterKeyRecord extends DurableObject<Env> {
   async #schedule(): Promise<void> {
     const row = this.#row();
     if (row === undefined) return;
-    const unrecorded = row.revoked_at !== null && row.recorded === 0;
+    const unfinished = row.revoked_at !== null && (row.fanned === 0 || row.recorded === 0);
     await wakeAt(this.ctx.storage, [
       this.#outbox.nextDueAtMs(),
       row.revoked_at === null ? (row.retires_at ?? undefined) : undefined,
-      unrecorded ? Date.now() + Math.round(databaseRetryMs * (0.5 + Math.random())) : undefined,
+      unfinished ? Date.now() + Math.round(retryMs * (0.5 + Math.random())) : undefined,
     ]);
   }
 

@@ -71,7 +71,7 @@ import { ShardOrders } from "./shard-orders.ts";
 import type { ShardMessage, ShardParts } from "./shard-parts.ts";
 import { readShardGauges, type ShardGauges } from "./shard-gauges.ts";
 import { recordedCluster, ShardRecords } from "./shard-records.ts";
-import { clusterOrderBook, playerSession, registryShard, worldMap } from "./remote.ts";
+import { clusterKeyRecord, clusterOrderBook, playerSession, registryShard, worldMap } from "./remote.ts";
 import type { WorldNotice } from "./world-map.ts";
 
 /** Least time between two looks at whether a region has clusters; longer than a registration takes. */
@@ -145,10 +145,13 @@ export class RegistryShard extends DurableObject<Env> {
     failpoint("register.used");
     const sessionToken = await createSessionToken(this.env, request.shard, request.clusterId);
     const tokenHash = await hashToken(sessionToken);
-    const book = clusterOrderBook(this.env, request.clusterId).current();
-    const orders = await withDeadline(book, objectCallTimeoutMs, "a cluster's order book");
-    // It may have been revoked while this waited.
-    if (this.#orders.isRevoked(request.keyId)) return refuseRevokedKey(request.keyId);
+    const asked = Promise.all([
+      clusterOrderBook(this.env, request.clusterId).current(),
+      clusterKeyRecord(this.env, request.keyId).isRevoked(),
+    ]);
+    const [orders, isRevoked] = await withDeadline(asked, objectCallTimeoutMs, "what operators have ordered");
+    // It may have been revoked while this waited, or where this shard was not told of it.
+    if (isRevoked || this.#orders.isRevoked(request.keyId)) return refuseRevokedKey(request.keyId);
     this.#orders.take(request.clusterId, orders, Date.now());
     // From here to the answer nothing waits: the epoch, the fence and the row change together.
     const boot = this.#install(request, tokenHash, Date.now());

@@ -124,6 +124,37 @@ describe("revoking", () => {
     expect(repeated.pendingShards).toBe(0);
   });
 
+  it("[SEC-49] reaches a region that the key has brought a moment ago", async () => {
+    const key = await createKey();
+    await enrol(key);
+    // Now the master has in memory which regions there are.
+    await expectJson(await call("GET", "/v1/clusters"), 200);
+    const cluster = await startCluster({ region: `brought-${crypto.randomUUID().slice(0, 8)}` }, key);
+    const link = await cluster.openLink();
+    const { pendingShards }: { pendingShards: number } = await expectJson(
+      await admin("DELETE", `/keys/${key.keyId}`),
+      200,
+    );
+    expect(pendingShards).toBe(0);
+    expect(await link.next()).toEqual({ closed: linkCloseCodes.FENCED });
+    await expectProblem(await cluster.requestLink(), "CLUSTER_FENCED");
+  });
+
+  it("goes on from the storage of an earlier release", async () => {
+    const key = await createKey();
+    await enrol(key);
+    const cluster = await startCluster({}, key);
+    const record = env.CLUSTER_KEY_RECORD.getByName(key.keyId);
+    await record.retire(key.keyId, Date.now() + 3_600_000);
+    await runInDurableObject(record, (_, { storage }) => {
+      storage.sql.exec("ALTER TABLE key DROP COLUMN fanned");
+      storage.sql.exec("UPDATE schema_version SET version = 1");
+    });
+    await evictDurableObject(record);
+    await expectJson(await admin("DELETE", `/keys/${key.keyId}`), 200);
+    await expectProblem(await cluster.requestLink(), "CLUSTER_FENCED");
+  });
+
   it("holds at a shard that was never told, though the database does not know of it", async () => {
     const key = await createKey();
     await enrol(key);

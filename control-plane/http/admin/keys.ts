@@ -71,9 +71,10 @@ const revokedSchema = z
   .object({
     keyId: z.string(),
     revokedAtMs: z.number(),
-    pendingShards: z
-      .number()
-      .openapi({ description: "Shards that could not be told yet; they are told as soon as they can." }),
+    pendingShards: z.number().nullable().openapi({
+      description:
+        "Shards that could not be told yet; they are told as soon as they can. `null`: it is not known yet which there are.",
+    }),
   })
   .openapi("RevokedClusterKey");
 
@@ -208,7 +209,7 @@ export function addKeyRoutes(app: OpenAPIHono<MasterHono>): void {
       const revoked = clusterKeyRecord(context.env, keyId).revoke(keyId);
       return withDeadline(revoked, 2 * objectCallTimeoutMs, "a key's record");
     });
-    return context.json({ keyId, revokedAtMs: state.revokedAtMs, pendingShards: state.pendingShards }, 200);
+    return context.json({ keyId, revokedAtMs: state.revokedAtMs, pendingShards: state.pendingShards ?? null }, 200);
   });
 }
 

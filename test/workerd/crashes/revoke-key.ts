@@ -40,7 +40,10 @@ export const scenario: CrashScenario = {
           .poll(
             async () => {
               await runDurableObjectAlarm(env.CLUSTER_KEY_RECORD.getByName(key.keyId));
-              const answer: { pendingShards: number } = await expectJson(await call("DELETE", path, { token }), 200);
+              const answer: { pendingShards: number | null } = await expectJson(
+                await call("DELETE", path, { token }),
+                200,
+              );
               return answer.pendingShards;
             },
             { timeout: 10_000 },
