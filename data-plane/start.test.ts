@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parse } from "smol-toml";
 import { closeCodes, encodeMessage, linkCloseCodes } from "../protocol/index.ts";
+import { createAuthority, issueCertificate } from "./testing/operator-files.ts";
 import { type ProgramRun, ProgramRunner } from "./testing/program-runner.ts";
 import { TestClient } from "./testing/test-client.ts";
 import { until } from "./testing/until.ts";
@@ -43,6 +44,25 @@ it("serves the minimal example, and ends with 0 on SIGTERM after telling everyon
   expect(runner.master.deregistered).toBe(1);
   expect(made.err).toBe("");
   expect(made.out).not.toContain("secret");
+});
+
+it("[TLS-6] announces another certificate on SIGHUP, beside the one before, and drops nobody", async () => {
+  const authority = await createAuthority();
+  const issued = () => issueCertificate(runner.folder, authority, { names: ["eu.example.com"] });
+  const files = await issued();
+  const settings = [`tls_cert = ${JSON.stringify(files.certificate)}`, `tls_key = ${JSON.stringify(files.key)}`];
+  const made = await ready(undefined, ...settings);
+  const client = await enter();
+  const before = runner.master.registrations.at(-1)?.tls;
+  await issued();
+  made.child.kill("SIGHUP");
+  const after = await until("another registration", () => runner.master.registrations[1]?.tls);
+  // The old one is shown until no allocation is in use that knows it alone.
+  expect(after.sha256).toBe(before?.sha256);
+  expect(after.caPem).toContain(before?.caPem.split("-----END")[0]);
+  expect(after.caPem.length).toBeGreaterThan(before?.caPem.length ?? 0);
+  client.send(encodeMessage({ command: 1, payload: Buffer.from("\u0006secret") }));
+  await client.next("message");
 });
 
 it("ends with 0 on SIGINT, also while the master is away", async () => {
