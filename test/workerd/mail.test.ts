@@ -12,7 +12,7 @@ import {
   maxMailBytes,
   type PlayerSessionTokens,
 } from "../../protocol/index.ts";
-import { type LinkEvent, seatOf, startOn, type TestCluster, type TestLink } from "./support/clusters.ts";
+import { seatOf, startOn, type TestCluster, type TestLink } from "./support/clusters.ts";
 import { allocate, logIn } from "./support/players.ts";
 
 interface Place {
@@ -43,16 +43,8 @@ async function join({ cluster, link }: Place, player?: PlayerSessionTokens) {
   return { player: who, id: who.player.id, seat };
 }
 
-/** What comes next but for news of keys, which a new master has at any time. */
-async function nextEvent(link: TestLink): Promise<LinkEvent> {
-  let event: LinkEvent;
-  do event = await link.next();
-  while ("text" in event && event.text.startsWith('{"type":"keys"'));
-  return event;
-}
-
 async function next(link: TestLink): Promise<LinkMessage> {
-  const event = await nextEvent(link);
+  const event = await link.next();
   if (!("text" in event)) throw new Error(`the link was closed with ${event.closed}`);
   const message: LinkMessage = JSON.parse(event.text);
   return message;
@@ -123,11 +115,11 @@ describe("a message to a player elsewhere", () => {
     const [a, b] = [await open("default.0"), await open("eu.1")];
     const { id } = await join(b);
     b.link.close();
-    expect(await nextEvent(b.link)).toEqual({ closed: 1000 });
+    expect(await b.link.next()).toEqual({ closed: 1000 });
     expect(await outcomeOf(a.link, id)).toBe("refused");
     const link = await b.cluster.openLink();
     link.send("ping");
-    expect(await nextEvent(link)).toEqual({ text: "pong" });
+    expect(await link.next()).toEqual({ text: "pong" });
     expect(await outcomeOf(a.link, id)).toBe("sent");
   });
 
@@ -148,7 +140,7 @@ describe("a message to a player elsewhere", () => {
   ])("[MAIL-2] with %s ends the link of who sent it", async (_, changes) => {
     const { link } = await open("default.0");
     link.send({ type: "tell", id: 1, playerId: "p", command: 7, payload: "", ...changes });
-    expect(await nextEvent(link)).toEqual({ closed: linkCloseCodes.BAD_MESSAGE });
+    expect(await link.next()).toEqual({ closed: linkCloseCodes.BAD_MESSAGE });
   });
 
   it("[MAIL-3] is refused over its cluster's rate and the player's, and reports go on", async () => {
@@ -174,8 +166,8 @@ describe("a message to a player elsewhere", () => {
     const { link } = await open("eu.1");
     // Twice as many, should a second begin in between.
     for (let index = 0; index < 2 * floodedMails + 2; index += 1) say(link, "p");
-    let event = await nextEvent(link);
-    while (!("closed" in event)) event = await nextEvent(link);
+    let event = await link.next();
+    while (!("closed" in event)) event = await link.next();
     expect(event).toEqual({ closed: linkCloseCodes.BAD_MESSAGE });
   });
 });
