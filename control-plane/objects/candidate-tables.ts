@@ -10,7 +10,7 @@ import {
   type Wants,
 } from "../domain/selector.ts";
 import { toBase64Url } from "../domain/sharding.ts";
-import type { ClusterRow } from "./registry-rows.ts";
+import { type ChoosableRow, choosableColumns, type ClusterRow } from "./registry-rows.ts";
 
 /** Up to this many clusters with some facet are looked at one by one; with more, those that lack it are passed over. */
 const rareFacet = 64;
@@ -19,6 +19,8 @@ const offered = "clusters.state = 'ready' AND clusters.locked = 0 AND clusters.d
 /** The same, for clusters that are found by their ids: the plus keeps SQLite from reading all that can be offered instead. */
 const offeredById =
   "+clusters.state = 'ready' AND +clusters.locked = 0 AND +clusters.draining = 0 AND +clusters.standby = 0";
+
+const columns = choosableColumns.map((name) => `clusters.${name}`).join(", ");
 
 /** Which clusters are wanted. */
 export interface CandidateQuery {
@@ -87,7 +89,7 @@ export class CandidateTables {
    * Those of the clusters with room that come into question first. Those without a limit that have more than enough to do are
    * among them only where there are no others.
    */
-  promising({ policy, selector, without, limit, places = 1, nowMs }: CandidateQuery): ClusterRow[] {
+  promising({ policy, selector, without, limit, places = 1, nowMs }: CandidateQuery): ChoosableRow[] {
     const open = (condition: string) =>
       roomFor(withoutThese(this.#source(selector, condition), without), places, nowMs);
     const found = open(offered);
@@ -100,7 +102,7 @@ export class CandidateTables {
   }
 
   /** Some clusters with room, drawn by chance: ids are digests, so those that follow a random one are as good as random. */
-  #drawn(found: Clause, limit: number): ClusterRow[] {
+  #drawn(found: Clause, limit: number): ChoosableRow[] {
     const region = this.#sql.exec<{ region: string }>("SELECT region FROM clusters LIMIT 1").one().region;
     const start = `${region}.${toBase64Url(crypto.getRandomValues(new Uint8Array(16)))}`;
     const page = (side: string, most: number) =>
@@ -115,14 +117,14 @@ export class CandidateTables {
   }
 
   /** Of these clusters, those that can be offered and have what is wanted. */
-  named(clusterIds: readonly string[], selector: Wants): ClusterRow[] {
+  named(clusterIds: readonly string[], selector: Wants): ChoosableRow[] {
     if (clusterIds.length === 0) return [];
     const condition = "clusters.cluster_id IN (SELECT value FROM json_each(?))";
     return this.#select(this.#source(selector, offeredById), condition, JSON.stringify(clusterIds));
   }
 
   /** Suspects whose links broke after `sinceMs`, and which have room and what is wanted: for want of better ones. */
-  lastResorts(selector: Wants, sinceMs: number, limit: number): ClusterRow[] {
+  lastResorts(selector: Wants, sinceMs: number, limit: number): ChoosableRow[] {
     const lately = `clusters.state = 'suspect' AND clusters.link_lost_at > ${Math.floor(sinceMs)}`;
     const found = this.#source(selector, offered.replace("clusters.state = 'ready'", lately));
     return this.#select(found, "1 ORDER BY clusters.load LIMIT ?", limit);
@@ -165,8 +167,8 @@ export class CandidateTables {
     };
   }
 
-  #select(source: Clause, condition: string, ...bindings: (string | number)[]): ClusterRow[] {
-    return this.#sql.exec<ClusterRow>(`${source.sql} AND ${condition}`, ...source.bindings, ...bindings).toArray();
+  #select(source: Clause, condition: string, ...bindings: (string | number)[]): ChoosableRow[] {
+    return this.#sql.exec<ChoosableRow>(`${source.sql} AND ${condition}`, ...source.bindings, ...bindings).toArray();
   }
 
   /** The clusters that can be offered and have what is wanted, by the shorter way to them. */
@@ -183,7 +185,7 @@ export class CandidateTables {
     const has = "EXISTS (SELECT 1 FROM facets WHERE facet = ? AND cluster_id = clusters.cluster_id)";
     const counts = "(clusters.counters ->> ?) BETWEEN ? AND ?";
     return {
-      sql: [`SELECT clusters.* ${from}`, ...others.map(() => has), ...counters.map(() => counts)].join(" AND "),
+      sql: [`SELECT ${columns} ${from}`, ...others.map(() => has), ...counters.map(() => counts)].join(" AND "),
       bindings: [
         ...(rare === undefined ? [] : [rare]),
         ...others,

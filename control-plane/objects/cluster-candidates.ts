@@ -8,7 +8,7 @@ import type { QueuePass } from "../domain/waiting-gate.ts";
 import type { QueueWish } from "../domain/waiting-queue.ts";
 import type { RegistryLeases } from "./registry-leases.ts";
 import type { RegistryQueues } from "./registry-queues.ts";
-import type { ClusterRow } from "./registry-rows.ts";
+import type { ChoosableRow, ClusterRow } from "./registry-rows.ts";
 import type { SeatRequest } from "./seat-request.ts";
 import type { ShardParts } from "./shard-parts.ts";
 
@@ -25,7 +25,7 @@ export interface Seeker {
 }
 
 interface RowCandidate extends Candidate {
-  readonly row: ClusterRow;
+  readonly row: ChoosableRow;
 }
 
 /** The cluster to give, if there is one, and those that were compared. */
@@ -86,7 +86,7 @@ export class ClusterCandidates {
         places,
       );
       if (picked === undefined) break;
-      if (this.#leases.isLive(picked.row, nowMs)) return { row: picked.row, drawn };
+      if (this.#leases.isLive(picked.row, nowMs)) return { row: this.#whole(picked.row), drawn };
     }
     return { row: undefined, drawn };
   }
@@ -100,16 +100,24 @@ export class ClusterCandidates {
       Math.random,
       seeker.places,
     );
-    return { row: last?.row, drawn: [...drawn, ...rows.map((row) => row.cluster_id)] };
+    return {
+      row: last === undefined ? undefined : this.#whole(last.row),
+      drawn: [...drawn, ...rows.map((row) => row.cluster_id)],
+    };
+  }
+
+  /** All that is known of the one that was chosen. */
+  #whole({ cluster_id: clusterId }: ChoosableRow): ClusterRow | undefined {
+    return this.#parts.tables.cluster(clusterId);
   }
 
   /** Why a cluster's room is not for this one. */
-  withheld(row: ClusterRow, { pass }: Seeker, nowMs: number): "awaited" | "join-rate" | undefined {
+  withheld(row: ChoosableRow, { pass }: Seeker, nowMs: number): "awaited" | "join-rate" | undefined {
     return this.#queues.withheld(row, () => this.factsOf(row), pass, nowMs);
   }
 
   /** Clusters with room for those who wait for them, as they were seen last. */
-  roomy(wish: QueueWish, nowMs: number): readonly ClusterRow[] {
+  roomy(wish: QueueWish, nowMs: number): readonly ChoosableRow[] {
     const { candidates } = this.#parts;
     const { clusterId } = wish;
     const selector = wantsOf(wish);
@@ -158,7 +166,7 @@ export class ClusterCandidates {
     );
   }
 
-  factsOf(row: ClusterRow): ClusterFacts {
+  factsOf(row: ChoosableRow): ClusterFacts {
     const labels: ClusterFacts["labels"] = JSON.parse(row.labels);
     const tags: ClusterFacts["tags"] = JSON.parse(row.tags);
     const counters: ClusterFacts["counters"] = JSON.parse(row.counters);
@@ -168,7 +176,7 @@ export class ClusterCandidates {
 }
 
 function candidateOf(
-  row: ClusterRow,
+  row: ChoosableRow,
   live: boolean,
   wish: AllocateRequest,
   withheld?: RowCandidate["withheld"],

@@ -3,7 +3,7 @@ import { accountedAtMs } from "../domain/reports.ts";
 import { isVacant } from "../domain/seats.ts";
 import { logEvent } from "../log.ts";
 import { ClusterStanding } from "./cluster-standing.ts";
-import { type ClusterRow, mayServe } from "./registry-rows.ts";
+import { type ChoosableRow, type ClusterRow, mayServe } from "./registry-rows.ts";
 import type { RegistryWorlds } from "./registry-worlds.ts";
 import type { ShardParts } from "./shard-parts.ts";
 
@@ -62,7 +62,7 @@ export class RegistryLeases {
   }
 
   /** Whether a suspect may be offered where there is no other: its link broke a moment ago. */
-  isLastResort(row: ClusterRow, nowMs: number): boolean {
+  isLastResort(row: ChoosableRow, nowMs: number): boolean {
     return row.state === "suspect" && row.link_lost_at > nowMs - this.#policy().linkGraceMs;
   }
 
@@ -81,7 +81,7 @@ export class RegistryLeases {
   }
 
   /** Whether the cluster may be offered now. Looks at all leases first when this one seems to have ended. */
-  isLive(row: ClusterRow, nowMs: number): boolean {
+  isLive(row: ChoosableRow, nowMs: number): boolean {
     if (this.#frozen || this.#isRenewed(row, nowMs)) return true;
     if (this.isLastResort(row, nowMs)) return true;
     this.sweep(nowMs);
@@ -145,11 +145,11 @@ export class RegistryLeases {
     if (ended.length > 0) tables.addOccupancy(row.cluster_id, -ended.length, 0);
   }
 
-  #isRenewed(row: ClusterRow, nowMs: number): boolean {
+  #isRenewed(row: ChoosableRow, nowMs: number): boolean {
     return row.link_lost_at === 0 && isLeaseLive(this.#lastSignAtMs(row), nowMs, this.#policy());
   }
 
-  #lastSignAtMs(row: ClusterRow): number {
+  #lastSignAtMs(row: ChoosableRow): number {
     return row.linked === 1 ? Math.max(row.renewed_at, this.#parts.links.lastPingAtMs(row.cluster_id)) : row.renewed_at;
   }
 }

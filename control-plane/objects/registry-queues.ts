@@ -3,7 +3,7 @@ import { freePlaces } from "../domain/seats.ts";
 import type { ClusterRoom } from "../domain/waiting-calls.ts";
 import { isSpokenFor, maxGates, type QueueGate, type QueuePass } from "../domain/waiting-gate.ts";
 import type { ClusterFacts } from "../domain/selector.ts";
-import type { ClusterRow } from "./registry-rows.ts";
+import type { ChoosableRow } from "./registry-rows.ts";
 import type { ShardParts } from "./shard-parts.ts";
 
 /** Most clusters that are named to a queue. */
@@ -55,7 +55,7 @@ export class RegistryQueues {
 
   /** Why a cluster's room is not for this one. */
   withheld(
-    row: ClusterRow,
+    row: ChoosableRow,
     facts: () => ClusterFacts,
     pass: QueuePass | undefined,
     nowMs: number,
@@ -67,7 +67,12 @@ export class RegistryQueues {
   }
 
   /** Where those of a queue can have seats now. */
-  capacity(gate: QueueGate, rows: readonly ClusterRow[], factsOf: (row: ClusterRow) => ClusterFacts, nowMs: number) {
+  capacity(
+    gate: QueueGate,
+    rows: readonly ChoosableRow[],
+    factsOf: (row: ChoosableRow) => ClusterFacts,
+    nowMs: number,
+  ) {
     // Nothing is kept from the queue that it is kept for.
     const { queue, sinceMs } = gate;
     return rows
@@ -89,7 +94,7 @@ export class RegistryQueues {
   }
 }
 
-export function joinRateOf(row: ClusterRow): JoinRate | undefined {
+export function joinRateOf(row: ChoosableRow): JoinRate | undefined {
   return row.join_rate === null ? undefined : { perSecond: row.join_rate, nextAtMs: row.next_join_at };
 }
 

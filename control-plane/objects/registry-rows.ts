@@ -146,48 +146,75 @@ export const registryMigrations: readonly string[] = [
   registryKeysSchema,
 ];
 
-export interface ClusterRow extends Record<string, SqlStorageValue> {
+/** What it takes to choose among clusters: of each of them it is read for every allocation, so it is no more than that. */
+export interface ChoosableRow extends Record<string, SqlStorageValue> {
   cluster_id: string;
-  shard: string;
-  boot: number;
-  token_hash: string;
   state: KeptState;
   locked: number;
   draining: number;
+  standby: number;
+  capacity: number;
+  seats: number;
+  joined: number;
+  players: number;
+  load: number;
+  tick_ms: number | null;
+  renewed_at: number;
+  linked: number;
+  link_lost_at: number;
+  join_rate: number | null;
+  next_join_at: number;
+  labels: string;
+  tags: string;
+  counters: string;
+  game_build: string;
+}
+
+export const choosableColumns = [
+  "cluster_id",
+  "state",
+  "locked",
+  "draining",
+  "standby",
+  "capacity",
+  "seats",
+  "joined",
+  "players",
+  "load",
+  "tick_ms",
+  "renewed_at",
+  "linked",
+  "link_lost_at",
+  "join_rate",
+  "next_join_at",
+  "labels",
+  "tags",
+  "counters",
+  "game_build",
+] as const satisfies readonly (keyof ChoosableRow)[];
+
+export interface ClusterRow extends ChoosableRow {
+  shard: string;
+  boot: number;
+  token_hash: string;
   name: string;
   region: string;
   host: string;
   port: number;
   wss_url: string | null;
   tls: string;
-  tags: string;
   software: string;
   proto_min: number;
   proto_max: number;
-  capacity: number;
-  labels: string;
-  counters: string;
-  game_build: string;
   ticket_lifetime: number | null;
   world: string;
   world_version: number;
-  standby: number;
   fragment_lifetimes: string;
-  tick_ms: number | null;
-  join_rate: number | null;
-  next_join_at: number;
-  seats: number;
-  joined: number;
-  players: number;
-  load: number;
-  renewed_at: number;
-  linked: number;
   link_accounted: number;
   report_sequence: number;
   reported_at: number;
   previous_report_at: number;
   registered_at: number;
-  link_lost_at: number;
   reached: number;
   /** Of the key that it registered with; empty when that was at an earlier version of the master. */
   key_id: string;
