@@ -15,7 +15,7 @@ import {
 } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
-import { allocate, logIn, requestAllocation } from "./support/players.ts";
+import { allocate, logIn, logInMany, requestAllocation } from "./support/players.ts";
 
 const shards = testShards;
 
@@ -44,7 +44,7 @@ describe("a crowd", () => {
   let players: readonly PlayerSessionTokens[];
 
   beforeAll(async () => {
-    players = await Promise.all(Array.from({ length: 200 }, () => logIn()));
+    players = await logInMany(200);
   });
 
   it.each(["load", "packed", "distributed", "latency"] as const)(
@@ -158,7 +158,7 @@ describe("the policy", () => {
   it("[ALLOC-8] load shares among equally loaded clusters", async () => {
     const tag = "equals";
     const clusters = await Promise.all(Array.from({ length: 4 }, () => startOn("eu.0", { capacity: 50, tags: [tag] })));
-    const players = await Promise.all(Array.from({ length: 40 }, () => logIn()));
+    const players = await logInMany(40);
     const given = await Promise.all(players.map((player) => allocate(player, { selector: { tags: [tag] } })));
     const places = given.map(({ cluster }) => cluster.id);
     expect(clusters.map(({ id }) => countOf(places, id))).toEqual([10, 10, 10, 10]);

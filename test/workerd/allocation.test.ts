@@ -3,12 +3,12 @@ import { nextSessionGeneration } from "../../protocol/handover/generation.ts";
 import type { Allocation } from "../../protocol/index.ts";
 import { seatOf, startCluster } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
-import { allocate, logIn, requestAllocation } from "./support/players.ts";
+import { allocate, logIn, logInMany, requestAllocation } from "./support/players.ts";
 
 describe("an allocation", () => {
   it("gives exactly 20 tickets to 50 players who want 20 seats at once", async () => {
     const cluster = await startCluster({ capacity: 20 });
-    const players = await Promise.all(Array.from({ length: 50 }, () => logIn()));
+    const players = await logInMany(50);
     const responses = await Promise.all(players.map((player) => requestAllocation(player, { clusterId: cluster.id })));
     const granted = responses.filter((response) => response.status === 200);
     expect(granted).toHaveLength(20);

@@ -7,7 +7,7 @@ import type { RegistryShard } from "../../control-plane/worker.ts";
 import type { Allocation, PlayerSessionTokens } from "../../protocol/index.ts";
 import { assertionOf, requestRegistration, seatOf, startCluster, TestCluster } from "./support/clusters.ts";
 import { expectJson, expectProblem } from "./support/master.ts";
-import { allocate, logIn, requestAllocation } from "./support/players.ts";
+import { allocate, logIn, logInMany, requestAllocation } from "./support/players.ts";
 import { setShards } from "./support/shard-settings.ts";
 
 /** Three shards in two regions; and four, once the number has been changed. */
@@ -75,7 +75,7 @@ describe("with three shards in two regions, and the number of shards changed und
       await startCluster({ capacity: 20 }),
       ...(await Promise.all([true, true, false, false].map(async (moves) => startMoving(20, moves)))),
     ];
-    const players = await Promise.all(Array.from({ length: 200 }, () => logIn()));
+    const players = await logInMany(200);
     const [moving, changed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const seeking = players.map(async (player, index) => {
       // Some come while it is being changed.

@@ -14,7 +14,7 @@ import {
   testShards,
 } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
-import { allocate, logIn, requestAllocation } from "./support/players.ts";
+import { allocate, logIn, logInMany, requestAllocation } from "./support/players.ts";
 import { fill, type Guest, join, leave, newWaiter, Waiter } from "./support/waiting.ts";
 
 afterEach(() => {
@@ -25,7 +25,7 @@ describe("a crowd that waits", () => {
   let players: readonly PlayerSessionTokens[];
 
   beforeAll(async () => {
-    players = await Promise.all(Array.from({ length: 200 }, () => logIn()));
+    players = await logInMany(200);
   });
 
   it("[WAIT-1] [WAIT-3] of 200 gets 100 tickets and 100 places in order, and is served in that order", async () => {
