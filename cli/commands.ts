@@ -8,6 +8,7 @@ import { namesMaster } from "./admin/arguments.ts";
 import { createAuditCommand } from "./admin/audit-commands.ts";
 import { clusterCommands } from "./admin/cluster-commands.ts";
 import { eventCommands } from "./admin/event-commands.ts";
+import { historyCommands } from "./admin/history-commands.ts";
 import { enrolKey, listKeys, revokeKey, rotateKey } from "./admin/key-commands.ts";
 import { playerCommands } from "./admin/player-commands.ts";
 import type { Command } from "./command.ts";
@@ -73,6 +74,7 @@ export const commands: Readonly<Record<string, Command>> = {
   ...clusterCommands,
   ...eventCommands,
   ...playerCommands,
+  ...historyCommands,
   audit: createAuditCommand((file) => database({ database: file })),
   migrate: {
     usage: "migrate [--database FILE]",

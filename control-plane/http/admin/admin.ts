@@ -5,6 +5,7 @@ import { addWorldRoutes } from "./worlds.ts";
 import { addCapacityRoutes } from "./capacity.ts";
 import { addAdminClusterRoutes } from "./clusters.ts";
 import { addEventRoutes } from "./events.ts";
+import { addHistoryRoutes } from "./history.ts";
 import { addKeyRoutes } from "./keys.ts";
 import { addOrderRoutes } from "./orders.ts";
 import { addPlayerStateRoutes } from "./player-state.ts";
@@ -20,6 +21,7 @@ export function addAdminRoutes(app: OpenAPIHono<MasterHono>): void {
   addKeyRoutes(app);
   addPlayerStateRoutes(app);
   addEventRoutes(app);
+  addHistoryRoutes(app);
   addAuditRoutes(app);
   addWorldRoutes(app);
   addPlayerControlRoutes(app);
