@@ -115,6 +115,10 @@ export const exportSchema = z
       ),
       playingOn: z.string().nullable(),
       party: z.string().nullable(),
+      ban: z.object({ reason: z.string(), since: time, until: time.nullable() }).nullable(),
     }),
+    bans: z
+      .array(z.object({ reason: z.string(), bannedAt: time, until: time.nullable(), liftedAt: time.nullable() }))
+      .openapi({ description: "All that are on record, the newest first; at most 1,000." }),
   })
   .openapi("PlayerExport");

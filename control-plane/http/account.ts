@@ -6,6 +6,7 @@ import { logEvent } from "../log.ts";
 import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
 import { playerSession } from "../objects/remote.ts";
 import { readIdentitySettings, readStoreSettings } from "../settings.ts";
+import { type BanRecord, selectBans } from "../store/bans.ts";
 import { DatabaseError } from "../store/database.ts";
 import { type AllocationEntry, listAllocations } from "../store/history.ts";
 import { erasePlayer, findPlayer } from "../store/players.ts";
@@ -89,11 +90,12 @@ export function addAccountRoutes(app: OpenAPIHono<MasterHono>): void {
     await limitAccountChange(context, playerId);
     const account = await askIdentity(context, (project) => createSupabaseIdentity(project).exportAccount(token));
     const address = readStoreSettings(context.env);
-    const [record, history, save] = await askDatabase(() =>
+    const [record, history, save, bans] = await askDatabase(() =>
       Promise.all([
         findPlayer(address, playerId),
         listAllocations(address, { playerId, limit: maxExportedHistory, nowMs: Date.now() }),
         findSave(address, playerId),
+        selectBans(address, { playerId, limit: maxExportedBans }),
       ]),
     );
     const session = await withDeadline(
@@ -117,6 +119,7 @@ export function addAccountRoutes(app: OpenAPIHono<MasterHono>): void {
         history: history.map(exportedAllocation),
         save: save === undefined ? null : exportedSave(save),
         session: { ...session, allocations: [...session.allocations] },
+        bans: bans.map(exportedBan),
       },
       200,
     );
@@ -145,6 +148,13 @@ export function addAccountRoutes(app: OpenAPIHono<MasterHono>): void {
 
 /** The newest; a player who has more than that in 90 days has allocated every quarter of an hour, day and night. */
 const maxExportedHistory = 10_000;
+const maxExportedBans = 1_000;
+
+/** Who has banned, and their notes, are not the player's. */
+function exportedBan({ reason, bannedAtMs, untilMs, liftedAtMs }: BanRecord) {
+  const time = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString());
+  return { reason, bannedAt: new Date(bannedAtMs).toISOString(), until: time(untilMs), liftedAt: time(liftedAtMs) };
+}
 
 function exportedSave({ generation, version, state, savedAtMs }: SaveEntry) {
   return { generation, version, state, savedAt: new Date(savedAtMs).toISOString() };

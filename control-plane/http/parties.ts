@@ -1,7 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { PartyHeld } from "../../protocol/index.ts";
-import type { LimitName } from "../domain/limits-policy.ts";
 import { maxPartySize } from "../domain/party.ts";
 import { readLimits } from "../limit-settings.ts";
 import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
@@ -196,7 +195,7 @@ export function addPartyRoutes(app: OpenAPIHono<MasterHono>): void {
     const request = context.req.valid("json");
     checkRegion(request.clusterId, request.region);
     readMasterSettings(context.env);
-    const { party, playerId } = await useParty(context, context.req.valid("param").id, ["allocatePerPlayer"]);
+    const { party, playerId } = await useParty(context, context.req.valid("param").id, idempotencyKey);
     const answer = await withDeadline(
       party.allocate({ playerId, idempotencyKey, request }),
       allocationTimeoutMs,
@@ -213,10 +212,10 @@ export function addPartyRoutes(app: OpenAPIHono<MasterHono>): void {
 }
 
 /** The party of the caller, who has to have joined it: no object is made for an id that somebody makes up. */
-async function useParty(context: Context<MasterHono>, id: string, costs: readonly LimitName[] = []) {
+async function useParty(context: Context<MasterHono>, id: string, allocationKey?: string) {
   const { playerId } = await requirePlayer(context);
   readLimits(context.env);
-  await done(playerSession(context.env, playerId).useParty(id, costs));
+  await done(playerSession(context.env, playerId).useParty(id, allocationKey));
   return { playerId, party: partyObject(context.env, id) };
 }
 

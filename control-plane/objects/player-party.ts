@@ -1,4 +1,3 @@
-import type { LimitName } from "../domain/limits-policy.ts";
 import { type PartyMember, refuseParty } from "../domain/party.ts";
 import { toBase64Url } from "../domain/sharding.ts";
 import { failpoint } from "../failpoint.ts";
@@ -9,6 +8,9 @@ import type { PlayerCosts } from "./player-costs.ts";
 import type { PlayerTables } from "./player-tables.ts";
 import { refuse, type Refusal } from "./refusal.ts";
 import { partyObject } from "./remote.ts";
+
+/** What the leader's request for seats counts as: a new one, or one more try. */
+const partyCosts = { begin: ["allocatePerPlayer", "allocationsPerHour"], again: ["allocatePerPlayer"] } as const;
 
 /** After this a call counts as lost, and another may begin. */
 const enteringTimeoutMs = 30_000;
@@ -37,11 +39,16 @@ export class PlayerParty {
     return this.#enter(member, id, async () => partyObject(this.#env, id).join(member));
   }
 
-  use(id: string, costs: readonly LimitName[]): { readonly ok: true } | Refusal {
+  /** @param allocationKey where seats are asked for: another key than the one before is another allocation, and costs as one */
+  use(id: string, allocationKey: string | undefined): { readonly ok: true } | Refusal {
     if (this.#tables.party() !== id) return refuseParty("PARTY_NOT_FOUND");
-    if (costs.length === 0) return { ok: true };
+    if (allocationKey === undefined) return { ok: true };
+    const costs = allocationKey === this.#tables.partyKey() ? partyCosts.again : partyCosts.begin;
     const cost = this.#costs.spend(costs, readLimits(this.#env), Date.now());
-    if (cost.allowed) return { ok: true };
+    if (cost.allowed) {
+      this.#tables.setPartyKey(allocationKey);
+      return { ok: true };
+    }
     return refuse("RATE_LIMITED", "Too many allocations. Wait before the next one.", cost.retryAfterSeconds);
   }
 

@@ -14,7 +14,6 @@ import {
 } from "../domain/operations.ts";
 import { askingOrder } from "../domain/shard-choice.ts";
 import { playerMailBurst, playerMailsPerSecond } from "../domain/mail-budget.ts";
-import type { LimitName } from "../domain/limits-policy.ts";
 import { type PartyMember, refuseParty } from "../domain/party.ts";
 import { goodStanding, isSignedOut, type Standing } from "../domain/standing.ts";
 import { clusterToReturnTo } from "../domain/seat-return.ts";
@@ -332,8 +331,8 @@ export class PlayerSession extends DurableObject<Env> {
   }
 
   /** Whether a call about a party may go on: it is the player's, and the player may make more such calls. */
-  useParty(id: string, costs: readonly LimitName[]): { readonly ok: true } | Refusal {
-    return this.#isKnown ? this.#party.use(id, costs) : refuseParty("PARTY_NOT_FOUND");
+  useParty(id: string, allocationKey?: string): { readonly ok: true } | Refusal {
+    return this.#isKnown ? this.#party.use(id, allocationKey) : refuseParty("PARTY_NOT_FOUND");
   }
 
   /** Notes that no shard has a seat for the operation, and where it waits. */
@@ -598,7 +597,8 @@ export class PlayerSession extends DurableObject<Env> {
 
   /** What is kept here about the player. */
   exportData(): PlayerSessionExport {
-    return this.#isKnown ? exportPlayerData(this.#tables) : { allocations: [], playingOn: null, party: null };
+    const nothing: PlayerSessionExport = { allocations: [], playingOn: null, party: null, ban: null };
+    return this.#isKnown ? exportPlayerData(this.#tables, this.#revocation.standing().ban) : nothing;
   }
 
   /** What operators see of the player's session. */

@@ -44,6 +44,8 @@ export const playerMigrations: readonly string[] = [
   "ALTER TABLE session ADD COLUMN party TEXT;",
   playerRevocationSchema,
   playerAuthoritySchema,
+  // With which key the player has asked for seats for a party last.
+  "ALTER TABLE session ADD COLUMN party_key TEXT;",
 ];
 
 interface SummaryRow extends Record<string, SqlStorageValue> {
@@ -166,6 +168,14 @@ export class PlayerTables {
     const generation = nextSessionGeneration(this.generation());
     this.#sql.exec("UPDATE session SET generation = ?", generation);
     return generation;
+  }
+
+  partyKey(): string | undefined {
+    return this.#sql.exec<{ key: string | null }>("SELECT party_key AS key FROM session").one().key ?? undefined;
+  }
+
+  setPartyKey(key: string): void {
+    if (key !== this.partyKey()) this.#sql.exec("UPDATE session SET party_key = ?", key);
   }
 
   party(): string | undefined {

@@ -9,7 +9,9 @@ import { seatOf, startCluster } from "./support/clusters.ts";
 import { newSteamId, steamTicket } from "./support/identities.ts";
 import { call, expectJson, expectProblem, masterUrl } from "./support/master.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
+import { logInOperator } from "./support/operators.ts";
 import { writeRecordsNow } from "./support/records.ts";
+import { requestBan } from "./support/revocations.ts";
 
 const password = "correct horse battery";
 
@@ -139,8 +141,33 @@ describe("an export", () => {
         allocations: [{ reservationId, state: "consumed", clusterId: cluster.id, requestedAt: time, expiresAt: time }],
         playingOn: cluster.id,
         party: null,
+        ban: null,
       },
+      save: null,
+      bans: [],
     });
+  });
+
+  it("tells who is banned why, since when and until when, and nothing of who did it", async () => {
+    const player = await logIn();
+    const until = new Date(Date.now() + 3_600_000).toISOString();
+    const body = { reason: "cheating", until, note: "reported by three others" };
+    const operator = await logInOperator();
+    await expectJson(await requestBan(operator, player.player.id, body), 200);
+    const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT/);
+    await vi.waitFor(
+      async () => {
+        const text = await (await exportOf(player.accessToken)).text();
+        const exported: unknown = JSON.parse(text);
+        expect(exported).toMatchObject({
+          session: { ban: { reason: "cheating", since: time, until } },
+          bans: [{ reason: "cheating", bannedAt: time, until, liftedAt: null }],
+        });
+        expect(text).not.toContain("three others");
+        expect(text).not.toContain(operator.player.id);
+      },
+      { timeout: 15_000, interval: 1_000 },
+    );
   });
 
   it("is little for who has only just come, and tells of a foreign identity", async () => {

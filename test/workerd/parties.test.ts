@@ -255,6 +255,25 @@ describe("a stranger", () => {
     expect(problem.errors?.map((error) => error.field)).toContain(field);
   });
 
+  it("[SEC-36] a leader's allocations are limited by the hour, and a retry is none", async () => {
+    const party = await startParty(1);
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const key = crypto.randomUUID();
+    for (let count = 0; count < 50; count += 1) await party.requestHold({ region: "nowhere" }, key);
+    let total = 0;
+    for (let minute = 0; minute < 5; minute += 1) {
+      vi.setSystemTime(Date.now() + 70_000);
+      for (let count = 0; count < 59; count += 1) {
+        await call("DELETE", `${party.path}/allocate`, { token: party.leader.accessToken });
+        const { status } = await party.requestHold({ region: "nowhere" });
+        if (status !== 429) total += 1;
+      }
+    }
+    // The first key was one as well.
+    expect(total).toBe(239);
+    vi.useRealTimers();
+  });
+
   it("[SEC-36] who makes party after party is stopped", async () => {
     const player = await logIn();
     const answers: Response[] = [];
