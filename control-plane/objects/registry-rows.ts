@@ -1,3 +1,4 @@
+import type { ReachFault } from "../../protocol/index.ts";
 import type { KeptState } from "../domain/cluster-states.ts";
 import type { Seat } from "../domain/seats.ts";
 import { orderSchema } from "./order-tables.ts";
@@ -216,6 +217,8 @@ export interface ClusterRow extends ChoosableRow {
   previous_report_at: number;
   registered_at: number;
   reached: number;
+  /** Of the last attempt at its address; empty when that succeeded, or there was none. */
+  probe_fault: ReachFault | "";
   /** Of the key that it registered with; empty when that was at an earlier version of the master. */
   key_id: string;
   declared: string;

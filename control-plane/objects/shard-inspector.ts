@@ -133,7 +133,10 @@ export class ShardInspector {
 function reasonOf(row: ClusterRow, silentMs: number): string | null {
   if (row.state === "gone") return "it has deregistered, or was silent for too long";
   if (row.state === "suspect") return `no sign of life for ${Math.round(silentMs / 1_000)} s`;
-  if (row.state === "starting") return "its address has not been reached yet";
+  if (row.state === "starting") {
+    const { host, port, probe_fault: fault } = row;
+    return fault === "" ? "its address has not been reached yet" : `${host}:${port} cannot be reached: ${fault}`;
+  }
   if (row.draining === 1) return "it drains, as an operator has ordered";
   if (row.locked === 1) return "an operator has locked it";
   return row.capacity > 0 && Math.max(row.seats, row.players) >= row.capacity ? "it is full" : null;

@@ -3,7 +3,8 @@ import { runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
 import type { RegistryShard } from "../../control-plane/worker.ts";
 import { startCluster, type TestCluster } from "./support/clusters.ts";
-import { expectProblem } from "./support/master.ts";
+import { call, expectJson, expectProblem } from "./support/master.ts";
+import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 import type { Provided } from "./support/provided.ts";
 import { localMasterUrl, setProbing } from "./support/shard-settings.ts";
@@ -62,6 +63,11 @@ describe("a cluster whose address the master tries", () => {
     await expectProblem(await requestAllocation(await logIn(), { region: "default" }), "NO_CLUSTER_AVAILABLE");
     const told = { type: "reach", host: "127.0.0.1", port: 1, fault: "refused" };
     expect(await (await cluster.openLink()).nextCommand()).toEqual(told);
+    const { accessToken: token } = await logInOperator();
+    expect(await expectJson(await call("GET", `/v1/admin/clusters/${cluster.id}`, { token }), 200)).toMatchObject({
+      state: "starting",
+      reason: "127.0.0.1:1 cannot be reached: refused",
+    });
     expect(await cluster.report()).toContainEqual(told);
     await runInDurableObject(shard, (_: RegistryShard, { storage }) => {
       storage.sql.exec("UPDATE clusters SET port = ? WHERE cluster_id = ?", open, cluster.id);
