@@ -110,7 +110,7 @@ export function addHistoryRoutes(app: OpenAPIHono<MasterHono>): void {
         }),
       positionOf: ({ atMs, eventId }) => ({ atMs, id: eventId }),
     });
-    return context.json({ events: items.map((event) => ({ ...event })), next }, 200);
+    return context.json({ events: [...items], next }, 200);
   });
 }
 
