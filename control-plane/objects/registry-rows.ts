@@ -4,7 +4,7 @@ import type { Seat } from "../domain/seats.ts";
 import { orderSchema } from "./order-tables.ts";
 import { outboxSchema, outboxSourceSchema } from "./outbox.ts";
 import { recordOutboxSchema } from "./record-outbox.ts";
-import { registryKeysSchema } from "./registry-keys.ts";
+import { keyRepeatsSchema, registryKeysSchema } from "./registry-keys.ts";
 import { revocationSchema } from "./revocation-tables.ts";
 
 /** Append-only: see `migrateStorage`. Times are milliseconds since 1970. */
@@ -145,6 +145,7 @@ export const registryMigrations: readonly string[] = [
   CREATE INDEX clusters_by_awaited ON clusters (awaited_until) WHERE awaited <> '[]';
   `,
   registryKeysSchema,
+  keyRepeatsSchema,
 ];
 
 /** What it takes to choose among clusters: of each of them it is read for every allocation, so it is no more than that. */
@@ -221,6 +222,8 @@ export interface ClusterRow extends ChoosableRow {
   probe_fault: ReachFault | "";
   /** Of the key that it registered with; empty when that was at an earlier version of the master. */
   key_id: string;
+  /** The version of the key set that its process says it holds. */
+  keys_held: number | null;
   declared: string;
   full_of: number;
   full_next: number;

@@ -193,6 +193,7 @@ export class RegistryShard extends DurableObject<Env> {
       this.#worlds.noteRegistration({ clusterId, shard, boot }, details, previous);
       this.#orders.apply(clusterId, request, nowMs);
       this.#revocations.startOver(clusterId);
+      this.#keys.startOver(clusterId);
       this.#moves.begin({ clusterId, shard, boot }, awaited, nowMs);
     });
     links.close(clusterId, "FENCED");
@@ -312,8 +313,9 @@ export class RegistryShard extends DurableObject<Env> {
   }
 
   /** The published key set is another: clusters are told. Repeating it is harmless. */
-  keysChanged(announcement: KeyAnnouncement): void {
+  async keysChanged(announcement: KeyAnnouncement): Promise<void> {
     this.#keys.note(announcement, Date.now());
+    await this.#schedule();
   }
 
   /** How long it has taken clusters to hold what was revoked. */
@@ -472,7 +474,7 @@ export class RegistryShard extends DurableObject<Env> {
   /** What a cluster has to hear beside the acknowledgement of its report. */
   #answer(row: ClusterRow, report: LinkReport): readonly LinkCommand[] {
     const nowMs = Date.now();
-    return [...this.#revocations.answer(row, report, nowMs), ...this.#keys.answer(report, nowMs)];
+    return [...this.#revocations.answer(row, report, nowMs), ...this.#keys.answer(row, report, nowMs)];
   }
 
   /** Stores nothing and wakes nobody but the player's session and the shard of its cluster. */
@@ -549,6 +551,7 @@ export class RegistryShard extends DurableObject<Env> {
       this.#moves.expire(Date.now());
       this.#leases.sweep(Date.now());
       this.#revocations.sweep(Date.now());
+      this.#keys.sweep(Date.now());
       await Promise.all([this.#records.writeDue(), this.#send(), this.#reach.run()]);
       await this.#schedule();
     } catch (error) {
@@ -583,6 +586,7 @@ export class RegistryShard extends DurableObject<Env> {
       this.#records.nextRetryAtMs(),
       this.#reach.nextDueAtMs(),
       this.#revocations.nextRepeatAtMs(),
+      this.#keys.nextRepeatAtMs(),
       sweepAtMs,
     ]);
   }

@@ -54,6 +54,42 @@ describe("[SEC-73] a signing key that has leaked", () => {
     link.close();
   });
 
+  it("is told again over the link to a cluster that holds an earlier set, until it holds this one", async () => {
+    const { accessToken: token } = await logInOperator();
+    const cluster = await startCluster();
+    await expectJson(await call("POST", `${path}/revoke`, { token, body: {} }), 200);
+    const { version: earlier } = await toldKeys(cluster);
+    const link = await cluster.openLink();
+    link.send(cluster.nextReport({ full: true, keys: earlier }));
+    await link.nextCommand();
+    await expectJson(await call("POST", `${path}/revoke`, { token, body: {} }), 200);
+    const newest = await vi.waitUntil(
+      async () => {
+        const { version } = await link.nextKeys();
+        return version > earlier ? version : undefined;
+      },
+      { timeout: 10_000 },
+    );
+    // Nothing is answered, and nothing asked.
+    expect((await link.nextKeys()).version).toBeGreaterThanOrEqual(newest);
+    const repeatAt = async () =>
+      runInDurableObject(env.REGISTRY_SHARD.getByName("default.0"), (_, { storage }) => {
+        const sets = storage.sql.exec<{ version: number; due: number | null }>(
+          "SELECT version, repeat_at AS due FROM key_set",
+        );
+        return sets.one();
+      });
+    await vi.waitFor(
+      async () => {
+        const { version } = await repeatAt();
+        link.send(cluster.nextReport({ keys: version }));
+        await link.nextCommand();
+        expect((await repeatAt()).due).toBeNull();
+      },
+      { timeout: 15_000, interval: 500 },
+    );
+  });
+
   it("is told to a cluster with every report until it holds the set", async () => {
     const cluster = await startCluster();
     const { accessToken: token } = await logInOperator();
