@@ -1,7 +1,8 @@
 import type { RotationPolicy } from "../auth/key-rotation.ts";
-import { signerCacheSeconds } from "./objects/signing-key.ts";
 import { maxTicketLifetimeSeconds, readOptionalText, type SettingSource } from "./settings.ts";
 
+/** Longest time that an isolate goes on with a key in memory while the key ring cannot be asked. */
+export const signerCacheSeconds = 600;
 /** Tolerance of clocks beyond a ticket's end. */
 const skewSeconds = 5;
 

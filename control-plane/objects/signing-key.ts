@@ -1,6 +1,7 @@
 import { openSigningKey, type StoredKey } from "../../auth/key-ring.ts";
 import type { SigningKey } from "../../auth/ticket.ts";
 import { logEvent } from "../log.ts";
+import { readRotationPolicy, signerCacheSeconds } from "../rotation-settings.ts";
 import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
 import { keyEncryptionKey } from "./key-encryption-key.ts";
 
@@ -9,9 +10,12 @@ export interface SigningKeySource {
   signingKey(): Promise<StoredKey>;
 }
 
-/** Longest time that an isolate goes on with a key in memory while the key ring cannot be asked. */
-export const signerCacheSeconds = 600;
 const freshMs = 60_000;
+
+/** For how long, where keys change faster than that: a signer must not sleep through a rotation. */
+function freshForMs(env: object): number {
+  return Math.min(freshMs, readRotationPolicy(env).cacheSeconds * 1_000);
+}
 
 /** Keys that sign nothing any more. Whoever tells this isolate of one, tells all its objects. */
 const revoked = new Set<string>();
@@ -34,7 +38,7 @@ let cached: { readonly key: SigningKey; readonly fetchedAtMs: number } | undefin
  */
 export async function currentSigningKey(env: object, ring: SigningKeySource, nowMs: number): Promise<SigningKey> {
   const known = cached === undefined || isRevokedKey(cached.key.kid) ? undefined : cached;
-  if (known !== undefined && nowMs - known.fetchedAtMs < freshMs) return known.key;
+  if (known !== undefined && nowMs - known.fetchedAtMs < freshForMs(env)) return known.key;
   const kek = await keyEncryptionKey(env);
   try {
     const stored = await withDeadline(ring.signingKey(), objectCallTimeoutMs, "the key ring");
