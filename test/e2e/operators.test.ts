@@ -127,6 +127,23 @@ describe("operators", () => {
     await Promise.all(players.map(async ({ session }) => session.leave()));
   });
 
+  it("see who was given seats where, and what became of clusters", async () => {
+    const [left] = await ask<Shown[]>("clusters");
+    if (left === undefined) throw new Error("one is left");
+    const seats = async () =>
+      ask<{ playerId: string; clusterId: string; outcome: string }[]>("history", "--cluster", left.id);
+    await expect
+      .poll(async () => (await seats()).filter(({ outcome }) => outcome === "left").length, { timeout: 30_000 })
+      .toBe(5);
+    const [seat] = await seats();
+    const ofPlayer = await ask<{ clusterId: string }[]>("history", "--player", seat?.playerId ?? "", "--limit", "1");
+    expect(ofPlayer.map(({ clusterId }) => clusterId)).toEqual([left.id]);
+    expect(await ask("cluster-events", "--cluster", left.id)).toContainEqual(
+      expect.objectContaining({ event: "registered", clusterId: left.id }),
+    );
+    expect((await sustenet(["history", "--token-file", tokenFile])).exitCode).toBe(exitCodes.USAGE);
+  });
+
   it("withdraw a key: what runs with it stops by itself", async () => {
     const [left] = await ask<Shown[]>("clusters");
     if (left === undefined) throw new Error("one is left");
