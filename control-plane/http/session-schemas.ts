@@ -67,11 +67,14 @@ const toSession = z.discriminatedUnion("type", [
   }),
 ]) satisfies z.ZodType<ToSession<string>>;
 
+/** There is no such type in JSON, and the description of the interface has to be told of one. */
+const absent = z.undefined().openapi({ type: "null", description: "Left out where there is none." });
+
 const save = z.object({
   generation,
   version: count,
   state: z.string(),
-  streams: z.union([streams, z.undefined()]),
+  streams: z.union([streams, absent]),
 });
 
 export const fromSessionSchema = z.discriminatedUnion("type", [
@@ -86,7 +89,7 @@ export const fromSessionSchema = z.discriminatedUnion("type", [
     playerId,
     generation,
     previousGeneration: generation,
-    save: z.union([save, z.undefined()]),
+    save: z.union([save, absent]),
   }),
   z.object({ type: z.literal("saved"), playerId, generation, version: count }),
   z.object({ type: z.literal("saveLater"), playerId, generation }),
