@@ -87,6 +87,7 @@ describe("a good token", () => {
         displayName: "Ada",
         roles: [],
         expiresAt: now + 3_600,
+        authenticatedAt: expect.any(Number),
       },
     });
   });

@@ -33,6 +33,9 @@ export interface WorldNotice {
   }[];
 }
 
+/** When notices leave at the latest, should they not leave at once. */
+const firstDeliveryMs = 1_000;
+
 /** Who carries what in one world: the only one who decides. Decision: docs/adr/0012-world-map.md. */
 export class WorldMap extends DurableObject<Env> {
   readonly #tables: WorldTables;
@@ -114,8 +117,10 @@ export class WorldMap extends DurableObject<Env> {
       if (after !== before) this.#tables.write(before, after);
       for (const shard of shards) this.#outbox.putLatest(shard, noticeFor(after, shard));
     });
+    // Without a wait in between, so that it is durable together with the notices: should all stop here, they leave all the same.
+    const armed = shards.size > 0 ? this.ctx.storage.setAlarm(Date.now() + firstDeliveryMs) : undefined;
     failpoint("world.decided");
-    await this.#schedule();
+    await armed;
     if (shards.size > 0) this.ctx.waitUntil(this.#outbox.deliverDue().then(() => this.#schedule()));
   }
 

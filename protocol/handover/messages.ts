@@ -94,7 +94,7 @@ export type FromSession<Body> =
       readonly generation: number;
       /** Who had authority just before; 0 when nobody ever had. */
       readonly previousGeneration: number;
-      readonly save: Save<Body> | undefined;
+      readonly save?: Save<Body> | undefined;
     }
   | { readonly type: "saved"; readonly playerId: string; readonly generation: number; readonly version: number }
   /** A handover is being decided: save again when it is. */
@@ -111,7 +111,7 @@ export interface Save<Body> {
   readonly version: number;
   readonly state: Body;
   /** Only a commit keeps the streams: after any other save they have gone on, and a client starts afresh. */
-  readonly streams: Snapshot<Body>["streams"] | undefined;
+  readonly streams?: Snapshot<Body>["streams"] | undefined;
 }
 
 /** Between the `PlayerSession`s of a group. */

@@ -6,6 +6,7 @@ import { AuditChainCheck, type AuditRow } from "../../control-plane/domain/audit
 import { recordAudit, recordAuditOutcome } from "../../control-plane/objects/audit.ts";
 import type { AuditLog } from "../../control-plane/worker.ts";
 import type { PlayerSessionTokens } from "../../protocol/index.ts";
+import { forgetEarlierAudit } from "./support/audit.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
 import { logIn } from "./support/players.ts";
@@ -21,6 +22,7 @@ interface Page {
 let operator: PlayerSessionTokens;
 
 beforeAll(async () => {
+  await forgetEarlierAudit();
   operator = await logInOperator();
 });
 

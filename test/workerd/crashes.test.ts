@@ -1,7 +1,8 @@
 /// <reference types="vite/types/importMeta.d.ts" />
 import { abortAllDurableObjects, evictAllDurableObjects } from "cloudflare:test";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type FailpointName, watchFailpoints } from "../../control-plane/failpoint.ts";
+import { forgetEarlierAudit } from "./support/audit.ts";
 import { type CrashScenario, isCrashScenario } from "./support/crash-scenario.ts";
 
 /*
@@ -44,6 +45,7 @@ function stopAt(name: FailpointName): { readonly reached: () => boolean; readonl
 
 const losses = { evicted: evictAllDurableObjects, aborted: abortAllDurableObjects };
 
+beforeAll(forgetEarlierAudit);
 afterEach(() => watchFailpoints(undefined));
 
 describe("the failpoints of the master", () => {

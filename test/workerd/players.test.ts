@@ -143,7 +143,7 @@ describe("an access token", () => {
       return address.startsWith(url) ? Promise.reject(new TypeError("cut off by the test")) : real(input, init);
     });
     expect((await call("GET", "/v1/me", { token: player.accessToken })).status).toBe(200);
-    await expectProblem(await requestAllocation(player, { region: "nowhere" }), "NO_CLUSTER_AVAILABLE");
+    await expectProblem(await requestAllocation(player, { region: "nowhere" }), "REGION_NOT_FOUND");
     const problem = await expectProblem(
       await call("POST", "/v1/login", { body: { anonymous: true } }),
       "IDENTITY_UNAVAILABLE",
