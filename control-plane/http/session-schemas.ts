@@ -67,9 +67,6 @@ const toSession = z.discriminatedUnion("type", [
   }),
 ]) satisfies z.ZodType<ToSession<string>>;
 
-/** There is no such type in JSON, and the description of the interface has to be told of one. */
-const absent = z.undefined().openapi({ type: "null", description: "Left out where there is none." });
-
 const save = z.object({
   generation,
   version: count,
