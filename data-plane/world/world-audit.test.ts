@@ -2,7 +2,6 @@
  * Real clients over TLS against one cluster: what each rebuilds is compared with the world at the same tick, after every frame,
  * while they cross borders, while one reads slowly, and across cuts in the middle of frames.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, it } from "vitest";
 import { createRandom, type Random } from "../../protocol/testing/seeded-random.ts";
 import { assertLayout } from "../fragments/testing/random-world.ts";
@@ -130,11 +129,16 @@ it(
     for (const [index, client] of clients.entries()) client.join(await master.ticket({ sub: `player-${index}` }));
     await until("all to join", () => clients.every((client) => client.isReady));
     const walkers = clients.map(() => ({ angle: random() * 6 }));
+    const framesOfAll = () => clients.reduce((sum, { frames }) => sum + frames, 0);
+    const more = async (frames: number): Promise<void> => {
+      const enough = framesOfAll() + frames;
+      await until(`${frames} more frames`, () => framesOfAll() >= enough);
+    };
     const walking = setInterval(() => {
       for (const [index, client] of clients.entries()) walk(random, client, walkers[index] ?? { angle: 0 });
     }, 33);
     try {
-      await sleep(1_500);
+      await more(360);
       // One stops reading, and is sent so much that it backs up to the cluster.
       const [slow, ...others] = clients;
       const players = [...plugin.visits.keys()];
@@ -148,10 +152,10 @@ it(
       await until("the slow one to go on", () => (slow?.frames ?? 0) > before + 20);
       for (let round = 0; round < 12; round++) {
         others[round % others.length]?.cut();
-        await sleep(100);
+        await more(20);
       }
       await until("all to be back", () => clients.every((client) => client.isReady));
-      await sleep(500);
+      await more(120);
     } finally {
       clearInterval(walking);
     }
