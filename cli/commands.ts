@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { parseArgs, parseEnv } from "node:util";
+import { parseEnv } from "node:util";
 import { clusterKeyId, type ClusterPublicKey, parseClusterPublicKey } from "../auth/cluster-assertion.ts";
 import { enrolClusterKey, listClusterKeys, revokeClusterKey } from "../control-plane/store/cluster-keys.ts";
 import { migrate } from "../control-plane/store/migrate.ts";
@@ -12,6 +12,7 @@ import { historyCommands } from "./admin/history-commands.ts";
 import { enrolKey, listKeys, revokeKey, rotateKey } from "./admin/key-commands.ts";
 import { playerCommands } from "./admin/player-commands.ts";
 import type { Command } from "./command.ts";
+import { parseTyped } from "./typed-options.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** Flags of every command that needs the master's database. Node takes `--env-file` for its own, wherever it stands. */
@@ -98,12 +99,7 @@ function parse<T extends Record<string, string>>(args: readonly string[], defaul
   const options = Object.fromEntries(
     Object.entries(defaults).map(([flag, value]) => [flag, { type: "string" as const, default: value }]),
   );
-  try {
-    const { values } = parseArgs({ args: [...args], options });
-    return Object.assign({}, defaults, values);
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
+  return Object.assign({}, defaults, parseTyped(args, options, false).values);
 }
 
 /** Where the master's database is: from the file that was named, or else from the environment. */

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-import { parseArgs, type ParseArgsConfig } from "node:util";
+import type { ParseArgsConfig } from "node:util";
+import { parseTyped } from "../typed-options.ts";
 import { UsageError } from "../usage-error.ts";
 import { AdminApi } from "./admin-api.ts";
 
@@ -28,7 +29,7 @@ export interface AdminArguments {
 
 /** @throws UsageError */
 export function parseAdminArguments(args: readonly string[], options: Options, positionals: number): AdminArguments {
-  const parsed = parseTyped(args, options);
+  const parsed = parseTyped(args, { ...options, ...shared }, true);
   if (parsed.positionals.length !== positionals) {
     throw new UsageError(`expected ${positionals === 0 ? "no" : positionals} argument${positionals === 1 ? "" : "s"}`);
   }
@@ -60,14 +61,6 @@ export function namesMaster(args: readonly string[]): boolean {
     args.some((arg) => arg === "--master" || arg.startsWith("--master=")) ||
     (process.env["SUSTENET_MASTER"] ?? "") !== ""
   );
-}
-
-function parseTyped(args: readonly string[], options: Options) {
-  try {
-    return parseArgs({ args: [...args], options: { ...options, ...shared }, allowPositionals: true });
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
 }
 
 function masterOf(flag: string | undefined): string {

@@ -3,6 +3,9 @@ import type { Allocation, PlayerSessionTokens, ProblemCode } from "../../../prot
 import { problems } from "../../../protocol/index.ts";
 import { listen } from "./scripted-cluster.ts";
 
+/** One value for the whole file, so that two samples are equal whenever they are made. */
+const anHourFromStart = Math.floor(Date.now() / 1_000) + 3_600;
+
 /** What came in. */
 export interface SeenRequest {
   /** Such as `POST /v1/login`. */
@@ -75,12 +78,12 @@ export function sampleTokens(name: string, changes: Partial<PlayerSessionTokens>
   return {
     accessToken: `access-${name}`,
     refreshToken: `refresh-${name}`,
-    expiresAt: Math.floor(Date.now() / 1_000) + 3_600,
+    expiresAt: anHourFromStart,
     player: { id: "player-1", email: null, anonymous: true, displayName: "Ada" },
     ...changes,
   };
 }
 
 export function sampleAllocation(cluster: Allocation["cluster"], ticket = "ticket-1"): Allocation {
-  return { ticket, reservationId: `rsv-${ticket}`, expiresAt: Math.floor(Date.now() / 1_000) + 60, cluster };
+  return { ticket, reservationId: `rsv-${ticket}`, expiresAt: anHourFromStart, cluster };
 }
