@@ -259,6 +259,13 @@ describe("calls to the master", () => {
     expect(master.seen).toHaveLength(1);
   });
 
+  it("name the master that cannot be reached", async () => {
+    const gone = await startMaster(() => "silence");
+    await gone.close();
+    const call = createClient({ masterUrl: gone.url }).clusters();
+    await expect(call).rejects.toMatchObject({ code: "NETWORK", detail: `The master at ${gone.url} cannot be reached.` });
+  });
+
   it("end at their deadline, and when they are called off", async () => {
     const master = await startMaster(() => "silence");
     const hasty = createClient({ masterUrl: master.url, deadlines: { httpMs: 50 } });

@@ -64,7 +64,7 @@ export class MasterHttp {
       text = await readText(response);
     } catch (cause) {
       if (cause instanceof SustenetError) throw cause;
-      throw localError("NETWORK", "The master cannot be reached.", { cause });
+      throw localError("NETWORK", `The master at ${this.#origin} cannot be reached.`, { cause });
     }
     const { ok, status, headers } = response;
     const value = parseJson(text);
