@@ -263,7 +263,10 @@ describe("calls to the master", () => {
     const gone = await startMaster(() => "silence");
     await gone.close();
     const call = createClient({ masterUrl: gone.url }).clusters();
-    await expect(call).rejects.toMatchObject({ code: "NETWORK", detail: `The master at ${gone.url} cannot be reached.` });
+    await expect(call).rejects.toMatchObject({
+      code: "NETWORK",
+      detail: `The master at ${gone.url} cannot be reached.`,
+    });
   });
 
   it("end at their deadline, and when they are called off", async () => {
