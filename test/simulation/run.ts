@@ -1,9 +1,9 @@
 /**
  * Simulates the handover beyond what the tests do.
  *
- * `npx node test/simulation/run.ts --seeds N [--seed S]`  N random lives, from seed S (1) on
- * `npx node test/simulation/run.ts --explore [--long]`    every world of the scenes
- * `npx node test/simulation/run.ts --mutants`             what the explorer finds when a rule is broken, with the way there
+ * `npm run simulate -- --seeds N [--seed S]`  N random lives, from seed S (1) on
+ * `npm run simulate -- --explore [--long]`    every world of the scenes
+ * `npm run simulate -- --mutants`             what the explorer finds when a rule is broken, with the way there
  *
  * Exit code 1 when something was found that should not be (with `--mutants`: when something was not found that should).
  */
@@ -59,7 +59,7 @@ function walkAll(seeds: number, first: number): void {
       sums.failed += 1;
       console.log(`\nseed ${seed}: ${faults.join("; ")}`);
       showTrace(trace);
-      console.log(`again: npx node test/simulation/run.ts --seeds 1 --seed ${seed}`);
+      console.log(`again: npm run simulate -- --seeds 1 --seed ${seed}`);
     }
     if (Date.now() - shownAtMs > progressEveryMs) {
       shownAtMs = Date.now();
