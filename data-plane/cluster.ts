@@ -8,6 +8,7 @@ import {
   type RevokedPlayer,
   versions,
 } from "../protocol/index.ts";
+import { SessionDesk } from "./authority/session-desk.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { ClusterSettings } from "./config/settings.ts";
 import { ensureCertificate } from "./keys/certificate.ts";
@@ -17,7 +18,7 @@ import { readOperatorCertificate } from "./keys/operator-certificate.ts";
 import { type ClusterLimits, defaultLimits } from "./limits.ts";
 import type { Logger } from "./log.ts";
 import type { Registration } from "./master-link/master-answers.ts";
-import { MasterClient } from "./master-link/master-client.ts";
+import { MasterClient, MasterError } from "./master-link/master-client.ts";
 import { defaultPace, type LinkPace, MasterLink } from "./master-link/master-link.ts";
 import { StandingOrders } from "./master-link/standing-orders.ts";
 import { TicketDesk } from "./master-link/ticket-desk.ts";
@@ -137,6 +138,8 @@ class Server implements ClusterServer {
   readonly #world: ClusterWorld | undefined;
   readonly #desk: TicketDesk;
   readonly #client: MasterClient;
+  readonly #sessionDesk: SessionDesk;
+  #registration: Registration | undefined;
   readonly #registered = Promise.withResolvers<Registration>();
   readonly #superseded = Promise.withResolvers<void>();
   readonly #drained = Promise.withResolvers<void>();
@@ -188,6 +191,15 @@ class Server implements ClusterServer {
       clock: this.#clock,
       maxLifetimeSeconds: this.#limits.maxTicketLifetimeSeconds,
       ticketLifetimeMs,
+    });
+    this.#sessionDesk = new SessionDesk({
+      call: async (requests) => {
+        if (this.#registration === undefined) throw new MasterError("not registered yet", 0, undefined);
+        return this.#client.sessions(this.#registration, requests);
+      },
+      nowMs: monotonicMs,
+      random: Math.random,
+      log: this.#log,
     });
     this.#ticks = new TickLoop({
       tickHz: settings.tickHz,
@@ -303,12 +315,17 @@ class Server implements ClusterServer {
       log: this.#log,
       pace: this.#pace,
       onRegistered: (registration) => this.#onRegistered(registration),
-      onFence: (playerId, generation) => this.#players.fence(playerId, generation)?.close("REPLACED"),
+      onFence: (playerId, generation) => {
+        this.#sessionDesk.hear(playerId, { type: "fence", playerId, generation });
+        this.#players.fence(playerId, generation)?.close("REPLACED");
+      },
       onOrders: (orders) => this.#take(orders),
       onRevoke: (players) => this.#revoke(players),
       onMail: ({ from, playerId, generation, command, payload }) => {
         this.#takeMail(playerId, generation, { from, command, payload: Buffer.from(payload, "base64") });
       },
+      onSession: (playerId, message) => this.#sessionDesk.hear(playerId, message),
+      onUp: () => this.#sessionDesk.hurry(),
       onSuperseded: () => this.#superseded.resolve(),
     });
     this.#link.start();
@@ -337,6 +354,7 @@ class Server implements ClusterServer {
     for (const session of this.#sessions) session.destroy();
     this.#ticks.stop();
     clearInterval(this.#pulseTimer);
+    this.#sessionDesk.stop();
     this.#host.end();
     this.#closeOps();
   }
@@ -516,6 +534,8 @@ class Server implements ClusterServer {
 
   #onRegistered(registration: Registration): void {
     this.#certificate?.announced();
+    this.#registration = registration;
+    this.#sessionDesk.hurry();
     const first = !this.#everRegistered;
     this.#everRegistered = true;
     const { advertisedHost: host, advertisedPort: port } = this.#address ?? { advertisedHost: "", advertisedPort: 0 };

@@ -15,7 +15,8 @@ export interface LinkOptions {
   readonly onCommand: (command: KnownCommand) => void;
 }
 
-const maxMessageBytes = 1_048_576;
+/** A player's save with its streams, that a session tells on its own, is the longest. */
+const maxMessageBytes = 2_097_152;
 const maxProblemBytes = 16_384;
 
 /** One WebSocket to the master, from its opening to its end. The lease lives by its pings. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { fromSessionSchema } from "../authority/session-wire.ts";
 import {
   type LinkMessage,
   mailOutcomes,
@@ -83,6 +84,7 @@ const commandSchema = z.discriminatedUnion("type", [
     version: z.int().min(0),
     revoked: z.array(z.string().min(1).max(128)).max(maxRevokedKeys),
   }),
+  z.object({ type: z.literal("session"), playerId: z.string().min(1), message: fromSessionSchema }),
   z.object({ type: z.literal("told"), id: z.int().min(0), outcome: z.enum(mailOutcomes) }),
   z.object({
     type: z.literal("mail"),

@@ -1,5 +1,6 @@
 import { fetchBounded } from "../../auth/bounded-fetch.ts";
 import type { LinkReport, RegisterRequest } from "../../protocol/index.ts";
+import { parseSessionAnswers, type SessionAnswer, type SessionRequest } from "../authority/session-wire.ts";
 import {
   type KnownCommand,
   parseHeartbeatResponse,
@@ -33,6 +34,16 @@ const requestTimeoutMs = 5_000;
 /** A join waits for this one, and has 5 s in all. */
 const keySetTimeoutMs = 3_000;
 const maxAnswerBytes = 4_194_304;
+/** The master waits 10 s for each player's session: one that does not answer must not take the others' answers along. */
+const sessionsTimeoutMs = 15_000;
+/** 32 saves, each with streams. */
+const maxSessionsBytes = 64 * 1_024 * 1_024;
+
+interface CallBounds {
+  readonly timeoutMs: number;
+  /** Of the answer. */
+  readonly maxBytes: number;
+}
 
 /** The calls of the master's HTTP interface that a cluster makes. Each has a deadline and throws {@link MasterError}. */
 export class MasterClient {
@@ -55,13 +66,20 @@ export class MasterClient {
     return parseHeartbeatResponse(await this.#call("POST", path, session.sessionToken, report));
   }
 
+  /** What players' sessions answer, in the order of the requests. */
+  async sessions(session: ClusterSession, requests: readonly SessionRequest[]): Promise<readonly SessionAnswer[]> {
+    const path = `${clusterPath(session)}/sessions`;
+    const bounds = { timeoutMs: sessionsTimeoutMs, maxBytes: maxSessionsBytes };
+    return parseSessionAnswers(await this.#call("POST", path, session.sessionToken, { requests }, bounds), requests);
+  }
+
   async deregister(session: ClusterSession, timeoutMs: number): Promise<void> {
-    await this.#call("DELETE", clusterPath(session), session.sessionToken, undefined, timeoutMs);
+    await this.#call("DELETE", clusterPath(session), session.sessionToken, undefined, { timeoutMs });
   }
 
   /** The published key set, unparsed. */
   async keySet(): Promise<unknown> {
-    return this.#call("GET", "/.well-known/jwks.json", undefined, undefined, keySetTimeoutMs);
+    return this.#call("GET", "/.well-known/jwks.json", undefined, undefined, { timeoutMs: keySetTimeoutMs });
   }
 
   /** Where the link is. */
@@ -74,7 +92,7 @@ export class MasterClient {
     path: string,
     bearer: string | undefined,
     body: object | undefined,
-    timeoutMs = requestTimeoutMs,
+    { timeoutMs = requestTimeoutMs, maxBytes = maxAnswerBytes }: Partial<CallBounds> = {},
   ): Promise<unknown> {
     const headers: Record<string, string> = { accept: "application/json" };
     if (bearer !== undefined) headers["authorization"] = `Bearer ${bearer}`;
@@ -84,7 +102,7 @@ export class MasterClient {
     let answer: unknown;
     try {
       const url = `${this.#origin}${path}`;
-      const response = await fetchBounded(fetch, url, init, { timeoutMs, maxBytes: maxAnswerBytes });
+      const response = await fetchBounded(fetch, url, init, { timeoutMs, maxBytes });
       ({ status } = response);
       answer = parseJson(await response.text());
     } catch (cause) {

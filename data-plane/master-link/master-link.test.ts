@@ -280,6 +280,8 @@ it("tells a master that has forgotten of everyone, however many they are", async
     onOrders: () => undefined,
     onRevoke: () => undefined,
     onMail: () => undefined,
+    onSession: () => undefined,
+    onUp: () => undefined,
     onSuperseded: () => undefined,
   });
   for (let index = 0; index < 1_500; index += 1) {

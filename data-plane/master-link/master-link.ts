@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { FromSession } from "../../protocol/handover/messages.ts";
 import { signClusterAssertion } from "../../auth/cluster-assertion.ts";
 import type {
   LinkCancel,
@@ -54,6 +55,10 @@ export interface MasterLinkOptions {
   readonly onRevoke: (players: readonly RevokedPlayer[]) => void;
   /** Another cluster's message for a player here. */
   readonly onMail: (mail: LinkMail) => void;
+  /** A player's session says something about authority. */
+  readonly onSession: (playerId: string, message: FromSession<string>) => void;
+  /** The link is up (again): the master is there. */
+  readonly onUp: () => void;
   /** A newer process with our key and instance has taken over: this one has to stop. */
   readonly onSuperseded: () => void;
 }
@@ -268,6 +273,7 @@ export class MasterLink {
         });
         this.#reporter.start();
         if (this.#mailTaken) this.#mail.open((tell) => link.send(tell));
+        this.#options.onUp();
       },
       onCommand: (command) => {
         if (command.type === "ack") onHealthy();
@@ -324,6 +330,9 @@ export class MasterLink {
         return;
       case "fence":
         this.#options.onFence(command.playerId, command.generation);
+        return;
+      case "session":
+        this.#options.onSession(command.playerId, command.message);
         return;
       case "reach":
         this.#noteReach(command);

@@ -3,6 +3,9 @@ import { exportJWK, generateKeyPair } from "jose";
 import { type WebSocket, WebSocketServer } from "ws";
 import { claimedClusterIdentity, type ClusterPublicKey, verifyClusterAssertion } from "../../auth/cluster-assertion.ts";
 import { type SigningKey, signTicket, type TicketClaims } from "../../auth/ticket.ts";
+import { stepSession } from "../../protocol/handover/session.ts";
+import { openSession, type SessionState } from "../../protocol/handover/session-state.ts";
+import type { SessionAnswer, SessionRequest } from "../authority/session-wire.ts";
 import type {
   JsonWebKeySet,
   LinkReport,
@@ -26,6 +29,14 @@ export class FakeMaster {
   readonly heartbeats: LinkReport[] = [];
   readonly tells: LinkTell[] = [];
   readonly calls: string[] = [];
+  /** What was asked of players' sessions, each call by itself. */
+  readonly consultations: (readonly SessionRequest[])[] = [];
+  /** Players' sessions, which the master's own code steps. */
+  readonly sessions = new Map<string, SessionState<string>>();
+  /** Answers each question to players' sessions so, while it is set. */
+  refuseSessions: FakeRefusal | undefined;
+  /** While it is set, questions to players' sessions are answered when it resolves. */
+  holdSessions: Promise<void> | undefined;
   /** Enrolled keys by id. */
   readonly enrolled = new Map<string, ClusterPublicKey>();
   readonly links = new Set<WebSocket>();
@@ -193,7 +204,33 @@ export class FakeMaster {
       this.heartbeats.push(body);
       return { status: 200, value: { commands: [this.#ack(body)] } };
     }
+    if (call.endsWith("/sessions") && isConsultation(body)) {
+      this.consultations.push(body.requests);
+      await this.holdSessions;
+      if (this.refuseSessions !== undefined) {
+        return { status: this.refuseSessions.status, value: { code: this.refuseSessions.code } };
+      }
+      return { status: 200, value: { answers: body.requests.map((one) => this.#consult(one)) } };
+    }
     return { status: 404, value: { code: "NOT_FOUND" } };
+  }
+
+  /** One step of a player's session; every generation that enters counts as issued. */
+  #consult({ playerId, message }: SessionRequest): SessionAnswer {
+    const { clusterId } = this;
+    let state = this.sessions.get(playerId) ?? openSession<string>(playerId);
+    if (message.type === "enter") state = { ...state, issued: Math.max(state.issued, message.generation) };
+    const step = stepSession(
+      state,
+      message.type === "commit"
+        ? { type: "commit", clusterId, message, token: `token of ${message.id}` }
+        : { type: "request", clusterId, message },
+    );
+    this.sessions.set(playerId, step.state);
+    const messages = step.effects.flatMap((effect) =>
+      effect.type === "toCluster" && effect.clusterId === clusterId ? [effect.message] : [],
+    );
+    return { playerId, messages };
   }
 
   async #register(assertion: string, body: unknown): Promise<{ status: number; value: unknown }> {
@@ -271,6 +308,10 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
 
 function isReport(value: unknown): value is LinkReport {
   return typeof value === "object" && value !== null && "type" in value && value.type === "report";
+}
+
+function isConsultation(value: unknown): value is { readonly requests: readonly SessionRequest[] } {
+  return typeof value === "object" && value !== null && "requests" in value && Array.isArray(value.requests);
 }
 
 function isTell(value: unknown): value is LinkTell {

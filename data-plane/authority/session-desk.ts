@@ -1,0 +1,212 @@
+import type { FromSession, ToSession } from "../../protocol/handover/messages.ts";
+import type { Logger } from "../log.ts";
+import { Backoff } from "../master-link/backoff.ts";
+import { MasterError } from "../master-link/master-client.ts";
+import { type Saying, SessionQueue } from "./session-queue.ts";
+import { decodeFromSession, encodeToSession, type SessionAnswer, type SessionRequest } from "./session-wire.ts";
+
+export interface SessionDeskOptions {
+  /** `POST /v1/clusters/:id/sessions` under the session in force; rejects with {@link MasterError}. Has a deadline of its own. */
+  readonly call: (requests: readonly SessionRequest[]) => Promise<readonly SessionAnswer[]>;
+  readonly nowMs: () => number;
+  /** From 0 to 1; for jitter. */
+  readonly random: () => number;
+  readonly log: Logger;
+  /** First and longest wait after a call that failed. */
+  readonly retryMs?: readonly [number, number];
+  /** Most that waits at a time. */
+  readonly maxSayings?: number;
+}
+
+/** Hears what players' sessions say, as answers and on their own. It must not throw. */
+export type SessionListener = (playerId: string, message: FromSession<Uint8Array>) => void;
+
+/** Something that is asked until it is answered. */
+export interface Question {
+  /** The answer does not matter any more. */
+  drop(): void;
+}
+
+/** How long a message is tried for that is not asked until it is answered. Who has sent it asks again by itself. */
+export const tellMs = 2_000;
+/** So many calls may be open: a session that is slow to answer holds up those in its own call only. */
+const maxOpenCalls = 4;
+
+/**
+ * A cluster's way to players' sessions, and theirs to it: docs/HANDOVER.md, section 5. What is said goes to the master in batches; what
+ * sessions say, at once or later over the link, goes to all listeners. While the master is away what is asked waits; players never do.
+ */
+export class SessionDesk {
+  readonly #options: SessionDeskOptions;
+  readonly #queue: SessionQueue;
+  readonly #backoff: Backoff;
+  readonly #listeners: SessionListener[] = [];
+  #openCalls = 0;
+  /** No call before. */
+  #restUntilMs = Number.NEGATIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
+  #scheduled = false;
+  #away = false;
+  #stopped = false;
+
+  constructor(options: SessionDeskOptions) {
+    this.#options = options;
+    this.#queue = new SessionQueue(options);
+    const [leastMs, greatestMs] = options.retryMs ?? [500, 5_000];
+    this.#backoff = new Backoff(leastMs, greatestMs, options.random);
+  }
+
+  listen(listener: SessionListener): void {
+    this.#listeners.push(listener);
+  }
+
+  /** How much waits. */
+  get size(): number {
+    return this.#queue.size;
+  }
+
+  /**
+   * Says something until the master has taken it, for `lastsMs` at most: for those who ask again by themselves.
+   *
+   * @returns false when too much waits: it is not said
+   */
+  tell(playerId: string, message: ToSession<Uint8Array>, lastsMs: number = tellMs): boolean {
+    return this.#say(playerId, message, false, lastsMs) !== undefined;
+  }
+
+  /**
+   * Asks until there is an answer that settles it; listeners hear it.
+   *
+   * @param onGivenUp told when there will be none: the master does not take the question
+   * @returns `undefined` when too much waits: it is not asked
+   */
+  ask(playerId: string, message: ToSession<Uint8Array>, onGivenUp?: () => void): Question | undefined {
+    const saying = this.#say(playerId, message, true, Number.POSITIVE_INFINITY, onGivenUp);
+    return saying === undefined ? undefined : { drop: () => this.#queue.remove(saying) };
+  }
+
+  /** A player's session says something over the link. */
+  hear(playerId: string, message: FromSession<string>): void {
+    this.#queue.hear(playerId, message);
+    const decoded = decodeFromSession(message);
+    for (const listener of this.#listeners) listener(playerId, decoded);
+  }
+
+  /** The master is there, as far as can be told: what waits is said now. */
+  hurry(): void {
+    this.#restUntilMs = Number.NEGATIVE_INFINITY;
+    this.#queue.hurry();
+    this.#schedule();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #say(
+    playerId: string,
+    message: ToSession<Uint8Array>,
+    untilAnswered: boolean,
+    lastsMs: number,
+    onGivenUp?: () => void,
+  ): Saying | undefined {
+    if (this.#stopped) return undefined;
+    const request = { playerId, message: encodeToSession(message) };
+    const saying = this.#queue.add(request, untilAnswered, lastsMs, onGivenUp);
+    if (saying === undefined) {
+      this.#options.log.error({ event: "session-queue-full" }, "too much waits to be said to players' sessions");
+    }
+    this.#schedule();
+    return saying;
+  }
+
+  /** At the end of the turn, so that what comes together travels together. */
+  #schedule(): void {
+    if (this.#scheduled || this.#stopped) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#work();
+    });
+  }
+
+  #work(): void {
+    clearTimeout(this.#timer);
+    const restMs = this.#restUntilMs - this.#options.nowMs();
+    if (restMs <= 0) {
+      // While the master is away one call finds out for all.
+      while (this.#openCalls < (this.#away ? 1 : maxOpenCalls)) {
+        const batch = this.#queue.take();
+        if (batch.length === 0) break;
+        void this.#call(batch);
+      }
+    }
+    const waitMs = this.#queue.waitMs();
+    if (this.#stopped || waitMs === undefined) return;
+    // A call that ends looks anew.
+    if (this.#openCalls > 0 && waitMs === 0) return;
+    this.#timer = setTimeout(() => this.#work(), Math.max(1, waitMs, restMs));
+    this.#timer.unref();
+  }
+
+  async #call(batch: readonly Saying[]): Promise<void> {
+    this.#openCalls += 1;
+    try {
+      const answers = await this.#options.call(batch.map(({ playerId, message }) => ({ playerId, message })));
+      this.#noteAway(false);
+      for (const [index, saying] of batch.entries()) {
+        const answer = answers[index];
+        if (answer === undefined || answer.failed === true) this.#queue.failed(saying);
+        else this.#answered(saying, answer);
+      }
+    } catch (error) {
+      this.#failed(batch, error);
+    } finally {
+      this.#openCalls -= 1;
+      this.#schedule();
+    }
+  }
+
+  #answered(saying: Saying, { playerId, messages }: SessionAnswer): void {
+    for (const message of messages) this.hear(playerId, message);
+    this.#queue.taken(saying);
+  }
+
+  #failed(batch: readonly Saying[], error: unknown): void {
+    const { nowMs, log } = this.#options;
+    const reason = error instanceof Error ? error.message : "it failed";
+    if (error instanceof MasterError && isRefusal(error.status)) {
+      for (const { message } of this.#queue.refused(batch)) {
+        const text = `the master does not take what was to be said to a player's session: ${reason}`;
+        log.error({ event: "session-refused", type: message.type, code: error.code }, text);
+      }
+      return;
+    }
+    for (const saying of batch) this.#queue.lost(saying);
+    const restMs = this.#backoff.next();
+    this.#restUntilMs = nowMs() + restMs;
+    this.#noteAway(true, reason);
+  }
+
+  #noteAway(away: boolean, reason = ""): void {
+    const { log } = this.#options;
+    if (!away) {
+      this.#backoff.reset();
+      this.#restUntilMs = Number.NEGATIVE_INFINITY;
+    }
+    if (away === this.#away) return;
+    this.#away = away;
+    if (away) {
+      const text = `players' sessions cannot be asked: ${reason}; saves wait, players play on`;
+      log.warn({ event: "sessions-away" }, text);
+    } else {
+      log.info({ event: "sessions-back" }, "players' sessions can be asked again");
+    }
+  }
+}
+
+/** Whether saying the same again would be of no use. */
+function isRefusal(status: number): boolean {
+  return status === 400 || status === 413 || status === 422;
+}
