@@ -1,0 +1,167 @@
+import {
+  answerUnknown,
+  beginReservation,
+  type DestinationEffect,
+  type DestinationEvent,
+  type DestinationState,
+  type DestinationStep,
+  stepDestination,
+} from "../../protocol/handover/destination.ts";
+import { generationAfterCommit } from "../../protocol/handover/generation.ts";
+import type { ToDestination, ToSession, ToSource } from "../../protocol/handover/messages.ts";
+import type { ClusterRef, CommitClaims } from "../../protocol/handover/parties.ts";
+import { destinationTimeout } from "../../protocol/handover/timing.ts";
+import type { HandoverCounts } from "./handover-counts.ts";
+import type { PhaseClock } from "./phase-clock.ts";
+import type { Body, Stage } from "./stage.ts";
+
+export interface DestinationHandoversOptions {
+  readonly stage: Stage;
+  readonly counts: HandoverCounts;
+  readonly clock: PhaseClock;
+  readonly sendPeer: (clusterId: string, message: ToSource) => void;
+  readonly sendSession: (playerId: string, message: ToSession<Body>) => void;
+  /** This process; `undefined` while the master does not know it. */
+  readonly self: () => ClusterRef | undefined;
+  /** Whether players may come now: not while this cluster is about to stop. */
+  readonly takesPlayers: () => boolean;
+}
+
+/** Reservations and arrivals at a time. Bounds what another cluster can make this one hold. */
+export const maxDestinationHandovers = 4_096;
+
+/** The handovers of which this cluster is the destination. */
+export class DestinationHandovers {
+  readonly #options: DestinationHandoversOptions;
+  readonly #states = new Map<string, DestinationState<Body>>();
+
+  constructor(options: DestinationHandoversOptions) {
+    this.#options = options;
+  }
+
+  get states(): Iterable<DestinationState<Body>> {
+    return this.#states.values();
+  }
+
+  get size(): number {
+    return this.#states.size;
+  }
+
+  has(id: string): boolean {
+    return this.#states.has(id);
+  }
+
+  /** A message of the source, other than the commit. */
+  hearSource(from: ClusterRef, message: Exclude<ToDestination<Body>, { readonly type: "commit" }>): void {
+    if (message.type === "prepare") return this.#prepare(from, message);
+    const state = this.#of(from, message);
+    if (state !== undefined) this.#step(state.id, { type: "source", message });
+  }
+
+  /** The commit that the source has sent. `undefined`: it is not one. [HAND-4] */
+  hearCommit(
+    from: ClusterRef,
+    message: Extract<ToDestination<Body>, { readonly type: "commit" }>,
+    claims: CommitClaims | undefined,
+  ): void {
+    const state = this.#of(from, message);
+    if (state === undefined || claims === undefined) return;
+    this.#step(state.id, { type: "commit", claims, from: "source" });
+  }
+
+  /** A commit in a client's hands. */
+  bring(claims: CommitClaims): void {
+    this.#step(claims.id, { type: "commit", claims, from: "client" });
+  }
+
+  settled(playerId: string, generation: number): void {
+    for (const { id, members } of this.#states.values()) {
+      const isMeant = members.some(
+        (member) => member.playerId === playerId && generationAfterCommit(member.generation) === generation,
+      );
+      if (isMeant) this.#step(id, { type: "settled", playerId, generation });
+    }
+  }
+
+  fence(playerId: string, generation: number): void {
+    for (const { id, members } of this.#states.values()) {
+      if (members.some((member) => member.playerId === playerId)) {
+        this.#step(id, { type: "fence", playerId, generation });
+      }
+    }
+  }
+
+  /** Looks whose patience is at an end; to be called regularly. */
+  beat(): void {
+    for (const state of this.#states.values()) {
+      const expiry = this.#check(state);
+      if (expiry === "abandon") this.#options.counts.abandoned += 1;
+      if (expiry !== undefined) this.#step(state.id, { type: expiry });
+    }
+  }
+
+  #prepare(from: ClusterRef, message: Extract<ToDestination<Body>, { readonly type: "prepare" }>): void {
+    const self = this.#options.self();
+    if (self === undefined || !this.#options.takesPlayers() || this.#states.size >= maxDestinationHandovers) {
+      this.#options.counts.refused += 1;
+      return this.#options.sendPeer(from.clusterId, { type: "refused", id: message.id, reason: "full" });
+    }
+    // A name that is taken is a fault of the source, or a stranger's.
+    if (this.#states.has(message.id)) return;
+    this.#run(beginReservation<Body>(message, from.clusterId, self));
+  }
+
+  /** The handover that a source speaks of, if it is that source's; one that is not known is answered. */
+  #of(from: ClusterRef, message: ToDestination<Body>): DestinationState<Body> | undefined {
+    const state = this.#states.get(message.id);
+    if (state?.source === from.clusterId) return state;
+    const answer = answerUnknown(message);
+    if (answer !== undefined) this.#options.sendPeer(from.clusterId, answer);
+    return undefined;
+  }
+
+  #check(state: DestinationState<Body>): "timeout" | "abandon" | undefined {
+    return this.#options.clock.check(state.id, state.phase, destinationTimeout(state));
+  }
+
+  #step(id: string, event: DestinationEvent<Body>): void {
+    const state = this.#states.get(id);
+    if (state !== undefined) this.#run(stepDestination(state, event));
+  }
+
+  #run({ state, effects }: DestinationStep<Body>): void {
+    if (state.phase === "ended") {
+      this.#states.delete(state.id);
+      this.#options.clock.forget(state.id);
+    } else {
+      this.#states.set(state.id, state);
+      this.#check(state);
+    }
+    for (const effect of effects) this.#carryOut(state.id, state.source, effect);
+  }
+
+  #carryOut(id: string, source: string, effect: DestinationEffect<Body>): void {
+    const { stage, counts, sendPeer, sendSession } = this.#options;
+    switch (effect.type) {
+      case "toSource":
+        if (effect.message.type === "refused") counts.refused += 1;
+        return sendPeer(source, effect.message);
+      case "toSession":
+        return sendSession(effect.playerId, effect.message);
+      case "reserve": {
+        const reason = stage.reserve(id, effect.members);
+        return this.#step(id, reason === undefined ? { type: "reserved" } : { type: "notReserved", reason });
+      }
+      case "unreserve":
+        return stage.unreserve(id);
+      case "admit":
+        return this.#step(id, { type: stage.admit(effect.members) ? "admitted" : "notAdmitted" });
+      case "activate":
+        counts.taken += 1;
+        stage.unreserve(id);
+        return stage.activate(effect.playerId, effect.generation, effect.key, effect.snapshot);
+      case "deliver":
+        return stage.deliver(effect.playerId, effect.item);
+    }
+  }
+}

@@ -1,0 +1,254 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { abandonAfterMs } from "../../protocol/handover/timing.ts";
+import { bytesOf } from "./testing/stage-copies.ts";
+import { TwoClusters } from "./testing/two-clusters.ts";
+
+let world: TwoClusters;
+let generation: number;
+
+beforeEach(() => {
+  world = new TwoClusters();
+  generation = world.join("p");
+  world.a.input("p", 1);
+});
+
+function begin(): void {
+  expect(world.a.handovers.begin(["p"], world.b.ref)).toBe(true);
+}
+
+describe("a handover between two clusters", () => {
+  it("[HAND-3] moves the player, its history and its authority", async () => {
+    begin();
+    await world.run();
+    expect(world.a.stage.copies.has("p")).toBe(false);
+    expect(world.b.stage.historyOf("p")).toBe("<1");
+    expect(world.b.stage.generationOf("p")).toBe(generation + 1);
+    expect(world.session("p")).toMatchObject({ generation: generation + 1, holder: "b" });
+    expect(world.a.stage.told).toMatchObject([{ playerId: "p", message: { type: "redirect" } }]);
+    const [told] = world.a.stage.told;
+    expect(told?.message).toMatchObject({ key: world.b.stage.keys.get("p") });
+  });
+
+  it("[HAND-7] plays what came after the freeze at the destination, in order, though it comes while the token is checked", async () => {
+    begin();
+    await world.run("transfer");
+    world.a.input("p", 2);
+    world.a.give("p", { kind: "output", body: bytesOf("gift") });
+    await world.run("committed");
+    world.a.input("p", 3);
+    await world.run();
+    expect(world.b.stage.historyOf("p")).toBe("<1<2>gift<3");
+    expect(world.a.stage.historyOf("p")).toBeUndefined();
+  });
+
+  it("forgets it when the client has had its time to come back, and counts it", async () => {
+    begin();
+    await world.run();
+    expect(world.a.handovers.open).toEqual({ outgoing: 1, incoming: 0 });
+    await world.pass(11_000);
+    expect(world.a.handovers.open).toEqual({ outgoing: 0, incoming: 0 });
+    expect(world.b.handovers.open).toEqual({ outgoing: 0, incoming: 0 });
+    expect(world.a.stage.dropped).toEqual([{ playerId: "p", outcome: "moved" }]);
+    expect(world.a.handovers.counts).toMatchObject({ begun: 1, moved: 1, stayed: 0, doubtful: 0 });
+    expect(world.b.handovers.counts).toMatchObject({ taken: 1 });
+    expect(world.a.handovers.counts.standstill.count).toBe(1);
+  });
+
+  it("moves it on, and back, while earlier handovers linger", async () => {
+    begin();
+    await world.run();
+    expect(world.b.handovers.begin(["p"], world.a.ref)).toBe(true);
+    await world.run();
+    expect(world.a.stage.generationOf("p")).toBe(generation + 2);
+    expect(world.b.stage.historyOf("p")).toBeUndefined();
+    world.a.input("p", 2);
+    expect(world.a.stage.historyOf("p")).toBe("<1<2");
+    await world.pass(25_000);
+    expect(world.a.handovers.open).toEqual({ outgoing: 0, incoming: 0 });
+    expect(world.b.handovers.open).toEqual({ outgoing: 0, incoming: 0 });
+  });
+
+  it.each([
+    ["full", () => (world.b.stage.isFull = true)],
+    ["of a game that cannot take the state", () => (world.b.stage.admits = false)],
+    ["where the player is in the game already", () => world.b.stage.enter("p", generation)],
+  ])("stays where it is when the destination is %s", async (_name, arrange) => {
+    arrange();
+    begin();
+    await world.run();
+    world.a.input("p", 2);
+    expect(world.a.stage.historyOf("p")).toBe("<1<2");
+    expect(world.a.stage.generationOf("p")).toBe(generation);
+    expect(world.a.handovers.open.outgoing).toBe(0);
+    expect(world.a.handovers.counts).toMatchObject({ stayed: 1, doubtful: 0 });
+    expect(world.b.stage.reserved.size).toBe(0);
+  });
+
+  it("does not begin for one that is not here, is on its way, or comes from before generations stepped", async () => {
+    expect(world.a.handovers.begin(["q"], world.b.ref)).toBe(false);
+    expect(world.a.handovers.begin(["p", "q"], world.b.ref)).toBe(false);
+    expect(world.a.handovers.begin([], world.b.ref)).toBe(false);
+    world.a.stage.enter("old", 7);
+    expect(world.a.handovers.begin(["old"], world.b.ref)).toBe(false);
+    begin();
+    expect(world.a.handovers.begin(["p"], world.b.ref)).toBe(false);
+  });
+});
+
+describe("when something breaks", () => {
+  it("[HAND-5] plays on at once when the link breaks before the commit", async () => {
+    begin();
+    await world.run("transfer");
+    world.a.input("p", 2);
+    world.breakLink();
+    expect(world.a.stage.historyOf("p")).toBe("<1<2");
+    expect(world.a.handovers.open.outgoing).toBe(0);
+    world.link();
+    await world.pass(16_000);
+    expect(world.b.handovers.open.incoming).toBe(0);
+    expect(world.b.stage.historyOf("p")).toBeUndefined();
+  });
+
+  it("[HAND-5] plays on in doubt while the master is away, and under a newer generation when it is back", async () => {
+    begin();
+    await world.run("transfer");
+    world.masterUp = false;
+    world.a.input("p", 2);
+    await world.pass(4_000);
+    expect(world.a.stage.historyOf("p")).toBe("<1<2");
+    expect(world.a.handovers.governs("p")).toBe(true);
+    expect(world.b.stage.historyOf("p")).toBeUndefined();
+    world.masterUp = true;
+    await world.pass(10_000);
+    expect(world.a.stage.generationOf("p")).toBe(generation + 2);
+    expect(world.session("p")).toMatchObject({ generation: generation + 2, holder: "a" });
+    expect(world.a.handovers.governs("p")).toBe(false);
+    expect(world.a.handovers.counts).toMatchObject({ doubtful: 1, stayed: 1 });
+  });
+
+  it("[HAND-12] says it again over the next link when the token was lost with the last one", async () => {
+    begin();
+    await world.run("committed");
+    world.a.input("p", 2);
+    world.breakLink();
+    expect(world.a.stage.historyOf("p")).toBeUndefined();
+    expect(world.b.stage.historyOf("p")).toBeUndefined();
+    world.link();
+    await world.run();
+    expect(world.b.stage.historyOf("p")).toBe("<1<2");
+  });
+
+  it("throws away what waits behind a token that is being checked when the link breaks", async () => {
+    begin();
+    await world.run("committed");
+    world.a.input("p", 2);
+    const from = world.a.ref;
+    const forward = { type: "forward", id: "x", playerId: "p", index: 1, item: { kind: "leave" } } as const;
+    world.b.handovers.hearPeer(from, { type: "commit", id: "x", token: "not a token" });
+    world.b.handovers.hearPeer(from, forward);
+    world.breakLink();
+    world.link();
+    await world.run();
+    expect(world.b.stage.historyOf("p")).toBe("<1<2");
+  });
+
+  it("[HAND-4] takes the commit from the client's hands when the source cannot bring it", async () => {
+    begin();
+    await world.run("committed");
+    world.breakLink();
+    const [told] = world.a.stage.told;
+    const token = told?.message.type === "redirect" ? told.message.token : "";
+    expect(await world.b.handovers.bring(token)).toMatchObject({ source: "a" });
+    expect(world.b.stage.historyOf("p")).toBe("<1");
+    expect(await world.b.handovers.bring("nonsense")).toBeUndefined();
+  });
+
+  it("[HAND-5] reclaims from a destination that has died with the token on its way", async () => {
+    begin();
+    await world.run("committed");
+    world.a.input("p", 2);
+    world.breakLink();
+    world.b.ref = { clusterId: "b", boot: 2 };
+    // A new process knows nothing: what it is told of is unknown.
+    world.b.stage.copies.clear();
+    await world.b.handovers.bring("");
+    const { id } = world.a.handovers.newest("p") ?? { id: "" };
+    world.b.handovers.hearPeer(world.a.ref, { type: "abort", id });
+    world.link();
+    await world.run();
+    expect(world.a.stage.historyOf("p")).toBe("<1<2");
+    expect(world.a.stage.generationOf("p")).toBe(generation + 2);
+    expect(world.a.handovers.counts).toMatchObject({ reclaimed: 1, stayed: 1 });
+    expect(world.a.stage.told.at(-1)?.message.type).toBe("stay");
+  });
+
+  it("drops the player when a newer session has it", async () => {
+    begin();
+    await world.run("transfer");
+    world.a.handovers.fence("p", 2 * generation);
+    expect(world.a.stage.copies.has("p")).toBe(false);
+    expect(world.a.stage.dropped).toEqual([{ playerId: "p", outcome: "superseded" }]);
+    await world.run();
+    expect(world.b.handovers.open.incoming).toBe(0);
+    expect(world.a.handovers.counts).toMatchObject({ superseded: 1 });
+  });
+
+  it("plays what is frozen when the player's own new ticket wants it", async () => {
+    begin();
+    await world.run("transfer");
+    world.a.input("p", 2);
+    world.a.handovers.cancel("p");
+    expect(world.a.stage.historyOf("p")).toBe("<1<2");
+  });
+
+  it("plays on when the freeze comes after it was given up", async () => {
+    begin();
+    await world.deliver();
+    expect(await world.deliver()).toBe("prepared");
+    world.a.handovers.cancel("p");
+    world.a.stage.endTick();
+    world.a.input("p", 2);
+    expect(world.a.stage.historyOf("p")).toBe("<1<2");
+    expect(world.a.stage.copies.get("p")?.frozen).toBe(false);
+  });
+
+  it("abandons a handover that nobody ever answers, and counts it", async () => {
+    begin();
+    await world.run("committed");
+    world.breakLink();
+    await world.pass(abandonAfterMs + 1_000);
+    expect(world.a.handovers.open.outgoing).toBe(0);
+    expect(world.a.handovers.counts).toMatchObject({ abandoned: 1, moved: 1 });
+  });
+
+  it("answers those who speak of what is not known here", async () => {
+    world.b.handovers.hearPeer(world.a.ref, { type: "transfer", id: "x", members: [] });
+    world.b.handovers.hearPeer(world.a.ref, { type: "finished", id: "x" });
+    expect(world.waiting).toEqual(["refused"]);
+    await world.run();
+    world.a.handovers.hearPeer(world.b.ref, { type: "prepared", id: "y" });
+    world.a.handovers.hearPeer(world.b.ref, { type: "activated", id: "z", superseded: [] });
+    expect(world.waiting).toEqual(["abort", "finished"]);
+  });
+
+  it("[HAND-4] lets no other cluster speak of a handover", async () => {
+    begin();
+    await world.run("prepare");
+    const { id } = world.a.handovers.newest("p") ?? { id: "" };
+    const stranger = { clusterId: "c", boot: 1 };
+    world.b.handovers.hearPeer(stranger, { type: "abort", id });
+    expect(world.b.handovers.open.incoming).toBe(1);
+    world.a.handovers.hearPeer(stranger, { type: "refused", id, reason: "full" });
+    expect(world.a.handovers.open.outgoing).toBe(1);
+  });
+});
+
+describe("a group", () => {
+  it("[HAND-11] moves together", async () => {
+    world.join("q");
+    expect(world.a.handovers.begin(["p", "q"], world.b.ref)).toBe(true);
+    await world.run();
+    expect([...world.b.stage.copies.keys()]).toEqual(["p", "q"]);
+    expect(world.a.stage.copies.size).toBe(0);
+  });
+});

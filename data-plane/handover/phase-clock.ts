@@ -1,0 +1,64 @@
+import { abandonAfterMs, type Patience } from "../../protocol/handover/timing.ts";
+
+interface Wait {
+  phase: string;
+  /** When the phase began, and when the present wait did. */
+  phaseSinceMs: number;
+  sinceMs: number;
+  waitMs: number;
+  attempts: number;
+}
+
+/** What has run out for a handover. */
+export type Expiry = "timeout" | "abandon" | undefined;
+
+/**
+ * Knows how long each handover has been in its phase, and when its patience is at an end: the first time after `firstMs`, then after
+ * twice the time each, up to `mostMs`, with jitter. Spec: docs/HANDOVER.md, section 10.
+ */
+export class PhaseClock {
+  readonly #nowMs: () => number;
+  readonly #random: () => number;
+  readonly #waits = new Map<string, Wait>();
+
+  /** @param random from 0 to 1 */
+  constructor(nowMs: () => number, random: () => number) {
+    this.#nowMs = nowMs;
+    this.#random = random;
+  }
+
+  forget(id: string): void {
+    this.#waits.delete(id);
+  }
+
+  /** To be asked regularly about each handover, and after each of its steps. */
+  check(id: string, phase: string, patience: Patience | undefined): Expiry {
+    const now = this.#nowMs();
+    const wait = this.#waits.get(id);
+    if (wait?.phase !== phase) {
+      const waitMs = patience?.firstMs ?? 0;
+      this.#waits.set(id, { phase, phaseSinceMs: now, sinceMs: now, waitMs, attempts: 0 });
+      return undefined;
+    }
+    if (isLong(phase) && now - wait.phaseSinceMs >= abandonAfterMs) return "abandon";
+    if (patience === undefined) {
+      wait.waitMs = 0;
+      return undefined;
+    }
+    if (wait.waitMs === 0) {
+      // The phase is the same, but only now is there something to wait for.
+      wait.sinceMs = now;
+      wait.waitMs = patience.firstMs;
+    }
+    if (now - wait.sinceMs < wait.waitMs) return undefined;
+    wait.attempts += 1;
+    wait.sinceMs = now;
+    const nextMs = Math.min(patience.mostMs, patience.firstMs * 2 ** Math.min(wait.attempts, 16));
+    wait.waitMs = patience.firstMs === patience.mostMs ? nextMs : nextMs * (0.75 + this.#random() / 4);
+    return "timeout";
+  }
+}
+
+function isLong(phase: string): boolean {
+  return phase === "released" || phase === "active";
+}

@@ -1,0 +1,33 @@
+import type { HeldItem, ToClient } from "../../protocol/handover/messages.ts";
+import type { MemberRef, MemberTransfer, Snapshot } from "../../protocol/handover/parties.ts";
+import type { MemberOutcome } from "../../protocol/handover/source-state.ts";
+
+/** What states and messages carry: bytes that the handover does not look into. */
+export type Body = Uint8Array;
+
+/** The players of this cluster, as a handover moves them. What the machines decide is carried out here. */
+export interface Stage {
+  /** Generation of the copy that is in the game here, frozen or not; `undefined` where there is none. */
+  generationOf(playerId: string): number | undefined;
+  /** Whether the player's client is connected here. */
+  isConnected(playerId: string): boolean;
+  /** Freezes these players at the end of a tick, and gives their snapshots; of who could not be frozen there is none. [HAND-6] */
+  freeze(playerIds: readonly string[], done: (snapshots: Readonly<Record<string, Snapshot<Body>>>) => void): void;
+  /** The player leaves this world; its client stays connected. */
+  depart(playerId: string): void;
+  /** Goes on with a player that is frozen or has departed: these items come first. */
+  play(playerId: string, generation: number, items: readonly HeldItem<Body>[]): void;
+  adopt(playerId: string, generation: number): void;
+  /** Forgets the copy of this generation, departed or not, and ends its client's connection. */
+  drop(playerId: string, generation: number, outcome: Exclude<MemberOutcome, "stayed">): void;
+  tellClient(playerId: string, message: ToClient): void;
+  /** Holds seats for them; why not, otherwise. */
+  reserve(id: string, members: readonly MemberRef[]): "full" | "invalid" | undefined;
+  unreserve(id: string): void;
+  /** Whether these states can be taken over. Nothing runs yet. */
+  admit(members: readonly MemberTransfer<Body>[]): boolean;
+  /** The player is in the game here from now on. */
+  activate(playerId: string, generation: number, key: string, snapshot: Snapshot<Body>): void;
+  /** What reached the source after the freeze. */
+  deliver(playerId: string, item: HeldItem<Body>): void;
+}
