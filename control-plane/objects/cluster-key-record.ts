@@ -11,7 +11,8 @@ import { registryShard } from "./remote.ts";
 import { hasSchema, migrateStorage } from "./schema.ts";
 import { certainShards } from "./shard-directory.ts";
 
-const migrations: readonly string[] = [
+/** Append-only: see `migrateStorage`. */
+export const keyRecordMigrations: readonly string[] = [
   `
   CREATE TABLE key (
     key_id TEXT NOT NULL,
@@ -59,7 +60,7 @@ export class ClusterKeyRecord extends DurableObject<Env> {
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
     this.#isKnown = hasSchema(context.storage);
-    if (this.#isKnown) migrateStorage(context.storage, migrations);
+    if (this.#isKnown) migrateStorage(context.storage, keyRecordMigrations);
     this.#outbox = new Outbox(context.storage.sql, Date.now, (message) => this.#deliver(message));
   }
 
@@ -168,7 +169,7 @@ export class ClusterKeyRecord extends DurableObject<Env> {
   }
 
   #makeKnown(keyId: string): void {
-    if (!this.#isKnown) migrateStorage(this.ctx.storage, migrations);
+    if (!this.#isKnown) migrateStorage(this.ctx.storage, keyRecordMigrations);
     this.#isKnown = true;
     if (this.#row() === undefined) this.ctx.storage.sql.exec("INSERT INTO key (key_id) VALUES (?)", keyId);
   }

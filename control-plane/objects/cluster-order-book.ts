@@ -12,7 +12,8 @@ import { refuse, type Refusal } from "./refusal.ts";
 import { registryShard } from "./remote.ts";
 import { hasSchema, migrateStorage } from "./schema.ts";
 
-const migrations: readonly string[] = [
+/** Append-only: see `migrateStorage`. */
+export const orderBookMigrations: readonly string[] = [
   `
   CREATE TABLE book (cluster_id TEXT NOT NULL, body TEXT NOT NULL) STRICT;
   ${outboxSchema}
@@ -42,7 +43,7 @@ export class ClusterOrderBook extends DurableObject<Env> {
     super(context, env);
     // A cluster of which nothing was ever ordered stores nothing, however often its shard asks.
     this.#isKnown = hasSchema(context.storage);
-    if (this.#isKnown) migrateStorage(context.storage, migrations);
+    if (this.#isKnown) migrateStorage(context.storage, orderBookMigrations);
     this.#outbox = new Outbox<ClusterOrders>(context.storage.sql, Date.now, (message) => this.#deliver(message));
   }
 
@@ -85,7 +86,7 @@ export class ClusterOrderBook extends DurableObject<Env> {
   }
 
   async #put(clusterId: string, orders: ClusterOrders): Promise<void> {
-    if (!this.#isKnown) migrateStorage(this.ctx.storage, migrations);
+    if (!this.#isKnown) migrateStorage(this.ctx.storage, orderBookMigrations);
     this.#isKnown = true;
     const { sql } = this.ctx.storage;
     this.ctx.storage.transactionSync(() => {

@@ -140,21 +140,6 @@ describe("revoking", () => {
     await expectProblem(await cluster.requestLink(), "CLUSTER_FENCED");
   });
 
-  it("goes on from the storage of an earlier release", async () => {
-    const key = await createKey();
-    await enrol(key);
-    const cluster = await startCluster({}, key);
-    const record = env.CLUSTER_KEY_RECORD.getByName(key.keyId);
-    await record.retire(key.keyId, Date.now() + 3_600_000);
-    await runInDurableObject(record, (_, { storage }) => {
-      storage.sql.exec("ALTER TABLE key DROP COLUMN fanned");
-      storage.sql.exec("UPDATE schema_version SET version = 1");
-    });
-    await evictDurableObject(record);
-    await expectJson(await admin("DELETE", `/keys/${key.keyId}`), 200);
-    await expectProblem(await cluster.requestLink(), "CLUSTER_FENCED");
-  });
-
   it("holds at a shard that was never told, though the database does not know of it", async () => {
     const key = await createKey();
     await enrol(key);

@@ -1,12 +1,11 @@
 import { env } from "cloudflare:workers";
-import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { nextSessionGeneration } from "../../protocol/handover/generation.ts";
 import { playerMigrations } from "../../control-plane/objects/player-tables.ts";
-import type { PlayerSession } from "../../control-plane/worker.ts";
 import { seatOf, startCluster } from "./support/clusters.ts";
 import { expectProblem } from "./support/master.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
+import { leaveStorage } from "./support/storage.ts";
 
 const versions = Array.from({ length: playerMigrations.length }, (_, index) => index + 1);
 
@@ -16,11 +15,7 @@ describe("a player's session as an earlier release has stored it", () => {
     const player = await logIn();
     const session = env.PLAYER_SESSION.getByName(player.player.id);
     // Nothing has asked it yet, so it has stored nothing: this is what that release would have left.
-    await runInDurableObject(session, (_: PlayerSession, { storage }) => {
-      const { sql } = storage;
-      sql.exec("CREATE TABLE schema_version (version INTEGER NOT NULL)");
-      sql.exec("INSERT INTO schema_version (version) VALUES (?)", version);
-      for (const migration of playerMigrations.slice(0, version)) sql.exec(migration);
+    await leaveStorage(session, playerMigrations.slice(0, version), ({ sql }) => {
       sql.exec("UPDATE session SET generation = 3");
       sql.exec(
         `INSERT INTO operations (key, body_hash, reservation_id, generation, state, expires_at, answer, recorded_at)
@@ -29,7 +24,6 @@ describe("a player's session as an earlier release has stored it", () => {
         Date.now(),
       );
     });
-    await abortAllDurableObjects();
     // The key still stands for what it stood for, and the next ticket is newer than all that were given.
     await expectProblem(await requestAllocation(player, {}, "an-old-key"), "IDEMPOTENCY_KEY_REUSED");
     const { ticket } = await allocate(player, { clusterId: cluster.id });

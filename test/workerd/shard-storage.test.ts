@@ -1,17 +1,23 @@
 import { env } from "cloudflare:workers";
-import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
-import { describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { createSessionToken, hashToken } from "../../control-plane/objects/session-token.ts";
-import { playerMigrations } from "../../control-plane/objects/player-tables.ts";
 import { registryMigrations } from "../../control-plane/objects/registry-rows.ts";
 import { createClusterId, shardOfCluster } from "../../control-plane/domain/sharding.ts";
 import { readMasterSettings } from "../../control-plane/settings.ts";
-import type { RegistryShard } from "../../control-plane/worker.ts";
+import type { PlayerSessionTokens } from "../../protocol/index.ts";
 import { enrolledKey, registration, startCluster, TestCluster, type TestKey } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
+import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
+import { leaveStorage, storedVersion } from "./support/storage.ts";
 
 const shard = "eu.0";
+let operator: PlayerSessionTokens;
+
+beforeAll(async () => {
+  operator = await logInOperator();
+});
+
 const versions = Array.from({ length: registryMigrations.length }, (_, index) => index + 1);
 
 /** A process of this key whose place is on the shard of this test. */
@@ -35,12 +41,7 @@ async function leaveBehind(
   const tokenHash = await hashToken(token);
   const nowMs = Date.now();
   const details = registration({ region: "eu", capacity: 2, instance });
-  await runInDurableObject(env.REGISTRY_SHARD.getByName(shard), async (_: RegistryShard, { storage }) => {
-    await storage.deleteAll();
-    const { sql } = storage;
-    sql.exec("CREATE TABLE schema_version (version INTEGER NOT NULL)");
-    sql.exec("INSERT INTO schema_version (version) VALUES (?)", version);
-    for (const step of registryMigrations.slice(0, version)) sql.exec(step);
+  await leaveStorage(env.REGISTRY_SHARD.getByName(shard), registryMigrations.slice(0, version), ({ sql }) => {
     sql.exec(
       `INSERT INTO clusters (cluster_id, shard, boot, token_hash, state, name, region, host, port, tls, tags, software,
          proto_min, proto_max, capacity, seats, joined, players, load, renewed_at, report_sequence, reported_at, registered_at)
@@ -84,9 +85,7 @@ async function leaveBehind(
       nowMs,
       nowMs,
     );
-    await storage.sync();
   });
-  await abortAllDurableObjects();
   const registered = { clusterId, boot: nowMs - 60_000, sessionToken: token };
   return new TestCluster(key, details, { ...(await startCluster()).registered, ...registered });
 }
@@ -96,17 +95,9 @@ describe("a shard as an earlier release has stored it", () => {
     const [joined, held, other] = [await logIn(), await logIn(), await logIn()];
     const key = await enrolledKey();
     const cluster = await leaveBehind(version, key, { joined: joined.player.id, held: held.player.id });
-    await vi.waitFor(
-      async () => {
-        const { clusters } = await expectJson<{ clusters: { id: string; players: number }[] }>(
-          await call("GET", "/v1/clusters?region=eu"),
-          200,
-        );
-        expect(clusters).toMatchObject([{ id: cluster.id, players: 1 }]);
-      },
-      // A list may be a second old.
-      { timeout: 5_000, interval: 200 },
-    );
+    const { accessToken: token } = operator;
+    const seen = await call("GET", `/v1/admin/clusters/${cluster.id}`, { token });
+    expect(await expectJson(seen, 200)).toMatchObject({ id: cluster.id, state: "ready", players: 1 });
     // Its seats are taken, both: nobody gets a third, and the session goes on under its old token.
     await expectProblem(await requestAllocation(other, { clusterId: cluster.id }), "CLUSTER_FULL");
     const report = { sequence: 8, full: false, players: 0, joined: [] as never[] };
@@ -122,38 +113,6 @@ describe("a shard as an earlier release has stored it", () => {
     expect(again.registered.boot).toBeGreaterThan(cluster.registered.boot);
     await expectProblem(await cluster.requestLink(), "CLUSTER_FENCED");
     await allocate(other, { selector: { tags: ["test"] }, region: "eu" });
-    const { schema } = await runInDurableObject(
-      env.REGISTRY_SHARD.getByName(shard),
-      (_: RegistryShard, { storage }) => ({
-        schema: storage.sql.exec<{ version: number }>("SELECT version FROM schema_version").one().version,
-      }),
-    );
-    expect(schema).toBe(registryMigrations.length);
-  });
-});
-
-/** SHA-256 of the steps that objects out there have taken already. Steps are added behind them; these never change. */
-const released = {
-  registry: [
-    "Iw4aBg5OKqo5lCzJuyfNED5x3QEucRhSHjhkkDfMKEE",
-    "YSupPs4wrPUj9LG7kPX9EuXA1uSqTlmSvcolmrRvsME",
-    "OBlbWxdy7UIMMBlISATD5KVkn2ZHN-C6F8aXZQUj_fc",
-    "BNscrRkzQ1s4LvcbI8yzWqZQDK0pJUxoBYybf_dPUAg",
-    "8jdXZKCAHVOLKdpzU0mg2PD1_QxzaFtDFLFMGYOHKMk",
-  ],
-  player: [
-    "t1n7JU34fv-kQtQYJR27j0uhEegR54s7qwRcGNORvj8",
-    "gUZ54kq4c2IeLWS2t1ddqMKmOkXxJyqXpZFNQ-0_qx8",
-    "8jdXZKCAHVOLKdpzU0mg2PD1_QxzaFtDFLFMGYOHKMk",
-  ],
-};
-
-describe("steps of storage migrations that were released", () => {
-  it.each([
-    ["registry", registryMigrations, released.registry],
-    ["player", playerMigrations, released.player],
-  ] as const)("of a %s stay as they were", async (_, steps, hashes) => {
-    const now = await Promise.all(steps.slice(0, hashes.length).map((step) => hashToken(step)));
-    expect(now).toEqual(hashes);
+    expect(await storedVersion(env.REGISTRY_SHARD.getByName(shard))).toBe(registryMigrations.length);
   });
 });
