@@ -31,6 +31,8 @@ import type { Credentials, Listener } from "./net/tls-server.ts";
 import { TickEnd } from "./net/tick-end.ts";
 import { TurnEnd } from "./net/turn-end.ts";
 import { createWebSocketListener } from "./net/websocket-listener.ts";
+import type { Peers } from "./peers/peers.ts";
+import { WorldPeers } from "./peers/world-peers.ts";
 import { writeMetrics } from "./ops/cluster-metrics.ts";
 import { LoopLag } from "./ops/loop-lag.ts";
 import { describeWorld } from "./ops/world-metrics.ts";
@@ -93,6 +95,8 @@ export interface ClusterServer {
   readonly metrics: MetricsSnapshot;
   /** Whether players can join. */
   readonly readiness: Readiness;
+  /** The other clusters of the world; `undefined` where it is not shared, and before the start. */
+  readonly peers: Peers | undefined;
   /** What the world has done so far; `undefined` where there is none. */
   readonly worldCounts: WorldCounts | undefined;
   /** Port of health and metrics, where they are served. */
@@ -136,6 +140,9 @@ class Server implements ClusterServer {
   readonly #revocations: Revocations<JoinedPlayer>;
   readonly #host: PluginHost;
   readonly #world: ClusterWorld | undefined;
+  /** The world as the settings lay it out; what of it is carried here may be less. */
+  #layout: Layout | undefined;
+  #peers: WorldPeers | undefined;
   readonly #desk: TicketDesk;
   readonly #client: MasterClient;
   readonly #sessionDesk: SessionDesk;
@@ -181,6 +188,7 @@ class Server implements ClusterServer {
     });
     this.#log.attach(this.#host.slots);
     this.#world = createWorld(settings, this.#host);
+    this.#layout = settings.world;
     this.#client = new MasterClient(settings.masterUrl);
     this.#desk = new TicketDesk({
       fetchKeys: () => this.#client.keySet(),
@@ -245,6 +253,10 @@ class Server implements ClusterServer {
     return this.#everRegistered ? { ready: true, state: "ready" } : { ready: false, state: "not-registered" };
   }
 
+  get peers(): Peers | undefined {
+    return this.#peers;
+  }
+
   get worldCounts(): WorldCounts | undefined {
     return this.#world?.counts;
   }
@@ -278,6 +290,7 @@ class Server implements ClusterServer {
     const address = { port, advertisedHost, advertisedPort: this.#settings.advertisedPort || port, webSocketPort };
     this.#address = address;
     try {
+      this.#peers = await this.#meetPeers(certificate.shown);
       await this.#openOps();
       await this.#host.start(
         (log, timers) =>
@@ -295,6 +308,7 @@ class Server implements ClusterServer {
       );
     } catch (error) {
       this.#closeListeners();
+      this.#peers?.stop();
       this.#closeOps();
       this.#host.end();
       throw error;
@@ -326,6 +340,7 @@ class Server implements ClusterServer {
       },
       onSession: (playerId, message) => this.#sessionDesk.hear(playerId, message),
       onUp: () => this.#sessionDesk.hurry(),
+      onWorldVersion: (version) => this.#peers?.noteVersion(version),
       onSuperseded: () => this.#superseded.resolve(),
     });
     this.#link.start();
@@ -342,13 +357,16 @@ class Server implements ClusterServer {
   }
 
   changeLayout(layout: Layout): void {
-    this.#world?.changeLayout(layout);
+    this.#layout = layout;
+    this.#peers?.changeLayout(layout);
+    this.#world?.changeLayout(this.#peers?.carried ?? layout);
     this.#link?.registerAgain();
   }
 
   async #stop(): Promise<void> {
     await this.#drain();
     await within(this.#limits.stopTimeoutMs, this.#leave());
+    this.#peers?.stop();
     this.#closeListeners();
     this.#certificate?.stop();
     for (const session of this.#sessions) session.destroy();
@@ -391,8 +409,30 @@ class Server implements ClusterServer {
       onAnnounce: () => this.#link?.registerAgain(),
       onShow: (certificate) => {
         for (const listener of this.#listeners) listener.show(certificate);
+        this.#peers?.show(certificate);
       },
     });
+  }
+
+  /** The other clusters of the world; `undefined` where it is not shared. @throws ListenError */
+  async #meetPeers(credentials: Credentials): Promise<WorldPeers | undefined> {
+    const { worldName: world } = this.#settings;
+    if (world === undefined || this.#layout === undefined) return undefined;
+    const peers = new WorldPeers({
+      settings: this.#settings,
+      world,
+      layout: this.#layout,
+      credentials,
+      client: this.#client,
+      desk: this.#desk,
+      log: this.#log,
+      random: Math.random,
+      nowMs: this.#clock.monotonicMs,
+      retryMs: this.#pace.retryMs,
+      onCarried: (layout) => this.#world?.changeLayout(layout),
+    });
+    await peers.open();
+    return peers;
   }
 
   /** The ports: for TLS, and for WebSocket if there is one. */
@@ -503,8 +543,7 @@ class Server implements ClusterServer {
     const { instance, serverName, region, maxConnections, tags, labels, gameBuild, joinRatePerSecond } = this.#settings;
     const wssUrl = this.#webSocketUrl(address);
     // The one fragment of a world that nobody has laid out is nothing to send players to.
-    const layout = this.#settings.world === undefined ? undefined : this.#world?.layout;
-    const world = layout === undefined ? undefined : announceWorld(layout);
+    const world = this.#layout === undefined ? undefined : announceWorld(this.#layout, this.#peers?.announcement);
     return {
       instance,
       name: serverName,
@@ -540,6 +579,7 @@ class Server implements ClusterServer {
     this.#everRegistered = true;
     const { advertisedHost: host, advertisedPort: port } = this.#address ?? { advertisedHost: "", advertisedPort: 0 };
     const { clusterId, boot } = registration;
+    this.#peers?.registered(registration);
     this.#log.info(
       { event: first ? "ready" : "registered-again", clusterId, boot, host, port },
       `${this.#settings.serverName} is registered at ${this.#settings.masterUrl}; players are sent to ${host}:${port}`,

@@ -39,6 +39,7 @@ tls_cert = "cert.pem"
 tls_key = "key.pem"
 ws_port = "free"
 ops_port = "free"
+peer_host = "10.0.0.7"
 domain_pub_key = "https://example.com/key"
 `);
     expect(load(printSettings(loaded)).settings).toEqual(loaded.settings);

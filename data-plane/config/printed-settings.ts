@@ -1,5 +1,5 @@
 import { stringify } from "smol-toml";
-import { type LoadedSettings } from "./settings.ts";
+import type { ClusterSettings, LoadedSettings } from "./settings.ts";
 import { settingTable } from "./setting-table.ts";
 import type { WorldTables } from "./world-settings.ts";
 
@@ -18,8 +18,7 @@ export function printSettings({ settings, given, world }: LoadedSettings): strin
     }
     const value = effective.get(name);
     const place = given.get(`${row.section}.${row.key}`)?.place;
-    if (value !== undefined)
-      lines.push(`${row.key} = ${toToml(name, value)}  # ${place ?? originOf(name, settings.host !== undefined)}`);
+    if (value !== undefined) lines.push(`${row.key} = ${toToml(name, value)}  # ${place ?? originOf(name, settings)}`);
     else lines.push(`# ${row.key} is ${place === undefined ? "not set" : `${unusedAs(name)} (${place})`}`);
   }
   if (settings.world !== undefined && world !== undefined) lines.push("", `# ${world.file}`, stringify(written(world)));
@@ -32,9 +31,11 @@ function written({ tables }: WorldTables): Record<string, unknown> {
 }
 
 /** Where a value came from that nobody gave. */
-function originOf(name: string, hasHost: boolean): string {
+function originOf(name: string, { host, peerHost, peerAdvertisedHost }: ClusterSettings): string {
   if (name === "masterUrl") return "from master_ip and master_port";
-  if (name === "advertisedHost" && hasHost) return "from host";
+  if (name === "advertisedHost" && host !== undefined) return "from host";
+  if (name === "peerHost") return "from host";
+  if (name === "peerAdvertisedHost") return peerAdvertisedHost === peerHost ? "from peer_host" : "from advertised_host";
   return "default";
 }
 

@@ -92,6 +92,11 @@ ws_url = "wss://play.example.com/ws"
 ws_origins = ["https://play.example.com"]
 proxy_protocol_from = ["10.0.0.0/8", "2001:db8::1"]
 spawn = [1, 2.5, -3]
+world = "main"
+peer_port = 6300
+peer_host = "10.0.0.7"
+peer_advertised_host = "cluster-1.internal"
+peer_advertised_port = 6301
 instances = 1
 drain_seconds = 60
 watchdog_seconds = 5
@@ -101,8 +106,13 @@ log_level = "debug"
 resume_grace_ms = 5000
 max_messages_per_second = 50
 max_bytes_per_second = 4096
+[[fragment]]
+name = "meadow"
+min = [0, 0]
+max = [9, 9]
 `),
     ).toEqual({
+      world: expect.anything(),
       serverName: "Größe",
       maxConnections: 100,
       port: 7000,
@@ -133,6 +143,11 @@ max_bytes_per_second = 4096
       wsOrigins: ["https://play.example.com"],
       proxyProtocolFrom: ["10.0.0.0/8", "2001:db8::1"],
       spawn: { x: 1, y: 2.5, z: -3 },
+      worldName: "main",
+      peerPort: 6300,
+      peerHost: "10.0.0.7",
+      peerAdvertisedHost: "cluster-1.internal",
+      peerAdvertisedPort: 6301,
       instances: 1,
       drainSeconds: 60,
       watchdogSeconds: 5,
@@ -218,6 +233,8 @@ x = 1
     ["ws_port", "65536", "0"],
     ["ws_url", '"ws://play.example.com"', '"wss://play.example.com"'],
     ["ws_origins", '["https://play.example.com/"]', '["https://play.example.com"]'],
+    ["peer_port", "65536", "65535"],
+    ["peer_host", '"no host"', '"10.0.0.7"'],
     ["proxy_protocol_from", '["10.0.0.0/33"]', '["10.0.0.0/32"]'],
     ["proxy_protocol_from", '["::/129"]', '["::/128", "fe80::1"]'],
     ["proxy_protocol_from", '["proxy.example.com"]', "[]"],
@@ -372,6 +389,64 @@ describe("the environment", () => {
       "SUSTENET_CLUSTER_TICKHZ is not a setting; did you mean SUSTENET_CLUSTER_TICK_HZ?",
       expect.stringContaining("SUSTENET_CLUSTER_SERVICE_HOST is not a setting"),
     ]);
+  });
+});
+
+describe("a world that is shared", () => {
+  const meadow = '[[fragment]]\nname = "meadow"\nmin = [0, 0]\nmax = [9, 9]\n';
+
+  it("is reached by its peers where players reach it, unless it is said otherwise", () => {
+    const reached = (lines: string) => {
+      const { peerHost, peerPort, peerAdvertisedHost } = load(`${master}world = "main"\n${lines}\n${meadow}`);
+      return [peerHost, peerPort, peerAdvertisedHost];
+    };
+    expect(reached("")).toEqual([undefined, 0, "127.0.0.1"]);
+    expect(reached('host = "127.0.0.2"')).toEqual(["127.0.0.2", 0, "127.0.0.2"]);
+    expect(reached('advertised_host = "play.example.com"')).toEqual([undefined, 0, "play.example.com"]);
+    expect(reached('advertised_host = "play.example.com"\npeer_host = "10.0.0.7"')).toEqual([
+      "10.0.0.7",
+      0,
+      "10.0.0.7",
+    ]);
+    expect(reached('advertised_host = "play.example.com"\npeer_host = "::"')).toEqual(["::", 0, "play.example.com"]);
+  });
+
+  it("has a name of the form that the master takes", () => {
+    expect(problems(`${master}world = "a world"\n${meadow}`)).toEqual([
+      'Config.toml:3: [cluster] world: expected 1 to 64 letters, digits, "_", "." and "-", got text',
+    ]);
+  });
+
+  it("has fragments, not too many on one cluster", () => {
+    const grid = (columns: number) =>
+      `[world.grid]\nname = "g"\norigin = [0, 0]\nsize = [1, 1]\nrows = 1\ncolumns = ${columns}`;
+    expect(problems(`${master}world = "main"\n`)).toEqual([
+      "Config.toml:3: [cluster] world: expected fragments to share: [[fragment]] or [world.grid], the same at all clusters",
+    ]);
+    expect(problems(`${master}world = "main"\n${grid(256)}`)).toEqual([]);
+    expect(problems(`${master}world = "main"\n${grid(257)}`)).toEqual([
+      "Config.toml:3: [cluster] world: expected at most 256 fragments on one cluster, got 257: say in [world] carries which are this cluster's",
+    ]);
+  });
+
+  it("is carried by one process for each file", () => {
+    const lines = (instances: number): string => `${master}world = "main"\ninstances = ${instances}\n${meadow}`;
+    expect(problems(lines(1))).toEqual([]);
+    expect(problems(lines(2))).toEqual([
+      "Config.toml:4: [cluster] instances: expected at most 1 in a world that is shared, got 2: they would share this file, and with it what they carry",
+    ]);
+  });
+
+  it("needs a port of its own for the peers", () => {
+    expect(problems(`[all]\nport = 7000\n${master}world = "main"\npeer_port = 7000\n${meadow}`)).toEqual([
+      "Config.toml:6: [cluster] peer_port: expected another port than port, got 7000",
+    ]);
+  });
+
+  it("is missed where only its settings are given", () => {
+    writeFileSync(file(), `${master}peer_port = 6300\n`);
+    const { remarks } = loadSettings({ file: file(), fileMustExist: true, environment: {} });
+    expect(remarks).toEqual(["[cluster] peer_port is not used: without [cluster] world this cluster has no peers"]);
   });
 });
 

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, resolve } from "node:path";
+import { maxFragmentsPerCluster } from "../../protocol/index.ts";
 import type { Layout } from "../fragments/layout.ts";
 import type { LogLevel } from "../log.ts";
 import { ConfigError } from "./config-error.ts";
@@ -77,6 +78,16 @@ export interface ClusterSettings {
   readonly proxyProtocolFrom: readonly string[];
   /** Where players start. */
   readonly spawn: Spot;
+  /** The world that this cluster shares with others; `undefined` for a world of its own. */
+  readonly worldName: string | undefined;
+  /** TCP port for the other clusters of the world; 0 means whichever is free. */
+  readonly peerPort: number;
+  /** Address to listen at for them; `undefined` means every address of this machine. */
+  readonly peerHost: string | undefined;
+  /** Where they reach this cluster. */
+  readonly peerAdvertisedHost: string;
+  /** 0 means the port it listens at. */
+  readonly peerAdvertisedPort: number;
   /** Processes under a supervisor, each a cluster of its own; 0 means this process, without a supervisor. */
   readonly instances: number;
   /** How long plugins may take to bring the game to an end before players are told to go. */
@@ -134,11 +145,17 @@ export function loadSettings(sources: SettingSources): LoadedSettings {
   const reader = new SettingReader(given, text === undefined ? `${file} (there is none in ${process.cwd()})` : file);
   const world = given.world === undefined ? noWorld : readWorldSettings(given.world);
   const settings = { ...readSettings(reader, dirname(resolve(file))), world: world.layout };
+  if (world.problems.length === 0) assertSharedWorld(reader, settings);
   reader.problems.push(...world.problems);
   if (reader.problems.length > 0) throw new ConfigError(reader.problems.toSorted(byPlace.compare));
   const remarks = [...strangeVariables(environment)];
   if (reader.read(settingTable.domainPubKey) !== undefined) {
     remarks.push("[cluster] domain_pub_key is not used: the master publishes keys and pins certificates by itself");
+  }
+  const { worldName, peerPort, peerHost, peerAdvertisedHost, peerAdvertisedPort } = settingTable;
+  for (const row of [peerPort, peerHost, peerAdvertisedHost, peerAdvertisedPort]) {
+    if (settings.worldName !== undefined || reader.find(row)?.fromFile !== true) continue;
+    remarks.push(`[cluster] ${row.key} is not used: without [cluster] ${worldName.key} this cluster has no peers`);
   }
   return { settings, remarks, file, given: given.values, ...(given.world === undefined ? {} : { world: given.world }) };
 }
@@ -210,12 +227,13 @@ function readSettings(reader: SettingReader, folder: string): Omit<ClusterSettin
     );
   }
   const wsPort = reader.read(settingTable.wsPort);
+  const advertisedHost = readAdvertisedHost(reader, host, masterUrl);
   return {
     serverName: reader.read(settingTable.serverName),
     maxConnections: reader.read(settingTable.maxConnections),
     port: port === "free" ? 0 : port === 0 ? defaultPort : port,
     host,
-    advertisedHost: readAdvertisedHost(reader, host, masterUrl),
+    advertisedHost,
     advertisedPort: reader.read(settingTable.advertisedPort),
     keyName: reader.read(settingTable.keyName),
     keysDir: readPath(reader, settingTable.keysDir, folder) ?? "",
@@ -242,6 +260,7 @@ function readSettings(reader: SettingReader, folder: string): Omit<ClusterSettin
     wsOrigins: reader.read(settingTable.wsOrigins),
     proxyProtocolFrom: reader.read(settingTable.proxyProtocolFrom),
     spawn: reader.read(settingTable.spawn),
+    ...readPeers(reader, host, advertisedHost),
     drainSeconds: reader.read(settingTable.drainSeconds),
     watchdogSeconds: reader.read(settingTable.watchdogSeconds),
     opsHost: reader.read(settingTable.opsHost),
@@ -262,10 +281,12 @@ function readInstances(
   const count = Math.max(1, instances);
   if (opsPort === 0) reader.complain(opsRow, 'expected a port from 1 to 65535 or "free", got 0');
   const ws = reader.read(settingTable.wsPort);
+  const peer = reader.read(settingTable.peerPort);
   const rows = [
     [port, settingTable.port],
     [ws === 0 ? undefined : ws, settingTable.wsPort],
     [opsPort, opsRow],
+    [peer === 0 ? undefined : peer, settingTable.peerPort],
   ] as const;
   for (const [index, [first, portRow]] of rows.entries()) {
     if (typeof first !== "number") continue;
@@ -287,6 +308,48 @@ function readInstances(
     reader.complain(settingTable.wsUrl, `expected none with ${instances} instances: each has an address of its own`);
   }
   return { instances, instance, opsPort: opsPort === "free" ? 0 : opsPort };
+}
+
+function readPeers(
+  reader: SettingReader,
+  host: string | undefined,
+  advertisedHost: string,
+): Pick<ClusterSettings, "worldName" | "peerPort" | "peerHost" | "peerAdvertisedHost" | "peerAdvertisedPort"> {
+  const ownHost = reader.read(settingTable.peerHost);
+  // Who listens for peers at an address of its own is reached there.
+  const reached = ownHost === undefined || isWildcard(ownHost) ? advertisedHost : ownHost;
+  return {
+    worldName: reader.read(settingTable.worldName),
+    peerPort: reader.read(settingTable.peerPort),
+    peerHost: ownHost ?? host,
+    peerAdvertisedHost: reader.read(settingTable.peerAdvertisedHost) ?? reached,
+    peerAdvertisedPort: reader.read(settingTable.peerAdvertisedPort),
+  };
+}
+
+/** A world that is shared has fragments, as many as the master takes of a cluster; and one process carries each. */
+function assertSharedWorld(reader: SettingReader, { worldName, world, instances }: ClusterSettings): void {
+  const { worldName: row } = settingTable;
+  if (worldName === undefined) return;
+  if (world === undefined) {
+    reader.complain(row, "expected fragments to share: [[fragment]] or [world.grid], the same at all clusters");
+    return;
+  }
+  const carried = world.fragments.filter((fragment) => fragment.carried).length;
+  if (carried > maxFragmentsPerCluster) {
+    const advice = "say in [world] carries which are this cluster's";
+    reader.complain(
+      row,
+      `expected at most ${maxFragmentsPerCluster} fragments on one cluster, got ${carried}: ${advice}`,
+    );
+  }
+  if (instances > 1) {
+    const advice = "they would share this file, and with it what they carry";
+    reader.complain(
+      settingTable.instances,
+      `expected at most 1 in a world that is shared, got ${instances}: ${advice}`,
+    );
+  }
 }
 
 /** What the file says is meant from where the file is; a variable or a flag, from where the process is. */
@@ -334,12 +397,15 @@ function readAdvertisedHost(reader: SettingReader, host: string | undefined, mas
   const { advertisedHost: row } = settingTable;
   const advertised = reader.read(row);
   if (advertised !== undefined) return advertised;
-  const wildcard = host === undefined || host === "0.0.0.0" || host === "::";
-  if (!wildcard) return host;
+  if (host !== undefined && !isWildcard(host)) return host;
   if (masterUrl !== "" && !isLoopback(new URL(masterUrl).hostname) && reader.find(row) === undefined) {
     reader.complain(row, "missing, expected the address at which players reach this cluster");
   }
   return "127.0.0.1";
+}
+
+function isWildcard(host: string): boolean {
+  return host === "0.0.0.0" || host === "::";
 }
 
 /** Says what kind of value it is; text is not quoted, as it may be a secret in the wrong place. */

@@ -5,9 +5,11 @@ import {
   mailOutcomes,
   maxMailBytes,
   maxRevokedPlayers,
+  type PeerTicketGrant,
   reachFaults,
   type RegisterResponse,
   revocationReasons,
+  type WorldMapView,
 } from "../../protocol/index.ts";
 
 // What the master answers, as far as a cluster reads it. Unknown fields are passed over: a later master may add some.
@@ -18,6 +20,11 @@ export type Registration = Omit<RegisterResponse, "jwks"> & { readonly jwks: unk
 /** More than a master would ever have to tell at a time. */
 const maxRevokedKeys = 1_000;
 
+/** More than a world would ever have. */
+const maxWorldFragments = 65_536;
+const maxWorldClusters = 4_096;
+
+const clusterIdSchema = z.string().min(1).max(256);
 const intervalSchema = z.number().min(10).max(3_600_000);
 
 const registerSchema = z.object({
@@ -42,6 +49,7 @@ const commandSchema = z.discriminatedUnion("type", [
     reportIntervalMs: intervalSchema,
     gapMs: intervalSchema.optional(),
     quiet: z.boolean().optional(),
+    worldVersion: z.int().min(0).optional(),
   }),
   z.object({
     type: z.literal("cancel"),
@@ -51,6 +59,7 @@ const commandSchema = z.discriminatedUnion("type", [
     expiresAt: z.number().min(0),
   }),
   z.object({ type: z.literal("later"), sequence: z.int().min(0), retryAfterMs: intervalSchema }),
+  z.object({ type: z.literal("world"), version: z.int().min(0) }),
   z.object({ type: z.literal("fence"), playerId: z.string().min(1), generation: z.int().min(0) }),
   z.object({
     type: z.literal("reach"),
@@ -99,6 +108,47 @@ const commandSchema = z.discriminatedUnion("type", [
 /** A command that this version knows. */
 export type KnownCommand = z.infer<typeof commandSchema>;
 
+const cornerSchema = z.tuple([z.number(), z.number(), z.number()]).readonly();
+
+const worldMapSchema = z.object({
+  world: z.string().max(64),
+  version: z.int().min(0),
+  fragments: z
+    .array(
+      z.object({
+        name: z.string().min(1).max(64),
+        min: cornerSchema,
+        max: cornerSchema,
+        clusterId: clusterIdSchema,
+      }),
+    )
+    .max(maxWorldFragments),
+  clusters: z
+    .array(
+      z.object({
+        clusterId: clusterIdSchema,
+        boot: z.int().min(0),
+        peer: z
+          .object({
+            host: z.string().min(1).max(253),
+            port: z.int().min(1).max(65_535),
+            tls: z.object({
+              serverName: z.string().max(253),
+              caPem: z.string().max(65_536),
+              sha256: z.string().max(64),
+            }),
+          })
+          .optional(),
+      }),
+    )
+    .max(maxWorldClusters),
+}) satisfies z.ZodType<WorldMapView>;
+
+const peerTicketSchema = z.object({
+  ticket: z.string().min(1).max(2_048),
+  expiresAt: z.number(),
+}) satisfies z.ZodType<PeerTicketGrant>;
+
 const heartbeatSchema = z.object({
   commands: z.array(z.unknown()).max(100_000),
 });
@@ -108,6 +158,16 @@ const problemSchema = z.object({ code: z.string().max(64) });
 /** @throws Error when the master's answer is not one */
 export function parseRegisterResponse(value: unknown): Registration {
   return parse(registerSchema, value, "registration");
+}
+
+/** @throws Error when the master's answer is not one */
+export function parseWorldMap(value: unknown): WorldMapView {
+  return parse(worldMapSchema, value, "map of the world");
+}
+
+/** @throws Error when the master's answer is not one */
+export function parsePeerTicketGrant(value: unknown): PeerTicketGrant {
+  return parse(peerTicketSchema, value, "peer ticket");
 }
 
 /** Commands of a kind that this version does not know are passed over. */

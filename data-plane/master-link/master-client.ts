@@ -1,11 +1,13 @@
 import { fetchBounded } from "../../auth/bounded-fetch.ts";
-import type { LinkReport, RegisterRequest } from "../../protocol/index.ts";
 import { parseSessionAnswers, type SessionAnswer, type SessionRequest } from "../authority/session-wire.ts";
+import type { LinkReport, PeerTicketGrant, RegisterRequest, WorldMapView } from "../../protocol/index.ts";
 import {
   type KnownCommand,
   parseHeartbeatResponse,
+  parsePeerTicketGrant,
   parseProblemCode,
   parseRegisterResponse,
+  parseWorldMap,
   type Registration,
 } from "./master-answers.ts";
 
@@ -75,6 +77,17 @@ export class MasterClient {
 
   async deregister(session: ClusterSession, timeoutMs: number): Promise<void> {
     await this.#call("DELETE", clusterPath(session), session.sessionToken, undefined, { timeoutMs });
+  }
+
+  /** Who carries what in the cluster's world. */
+  async world(session: ClusterSession): Promise<WorldMapView> {
+    return parseWorldMap(await this.#call("GET", `${clusterPath(session)}/world`, session.sessionToken, undefined));
+  }
+
+  /** A ticket with which to open a link to another cluster of the world. */
+  async peerTicket(session: ClusterSession, clusterId: string): Promise<PeerTicketGrant> {
+    const path = `${clusterPath(session)}/peer-tickets`;
+    return parsePeerTicketGrant(await this.#call("POST", path, session.sessionToken, { clusterId }));
   }
 
   /** The published key set, unparsed. */

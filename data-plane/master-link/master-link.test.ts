@@ -282,6 +282,7 @@ it("tells a master that has forgotten of everyone, however many they are", async
     onMail: () => undefined,
     onSession: () => undefined,
     onUp: () => undefined,
+    onWorldVersion: () => undefined,
     onSuperseded: () => undefined,
   });
   for (let index = 0; index < 1_500; index += 1) {

@@ -59,6 +59,8 @@ export interface MasterLinkOptions {
   readonly onSession: (playerId: string, message: FromSession<string>) => void;
   /** The link is up (again): the master is there. */
   readonly onUp: () => void;
+  /** The map of the cluster's world has this version, as far as the master has told. */
+  readonly onWorldVersion: (version: number) => void;
   /** A newer process with our key and instance has taken over: this one has to stop. */
   readonly onSuperseded: () => void;
 }
@@ -315,6 +317,10 @@ export class MasterLink {
       case "ack":
         this.#journal.acknowledge(command.sequence);
         this.#reporter?.acknowledged(command);
+        if (command.worldVersion !== undefined) this.#options.onWorldVersion(command.worldVersion);
+        return;
+      case "world":
+        this.#options.onWorldVersion(command.version);
         return;
       case "cancel":
         this.#cancel(command);

@@ -1,5 +1,6 @@
 import { PublicKeySet } from "../../auth/key-set.ts";
-import type { TicketVerdict } from "../../auth/ticket.ts";
+import { type PeerTicket, verifyPeerTicket } from "../../auth/peer-ticket.ts";
+import type { TicketKeyResolver, TicketVerdict } from "../../auth/ticket.ts";
 import { type Hello, limits } from "../../protocol/index.ts";
 import type { Clock } from "../clock.ts";
 import { GivenBackTickets } from "./given-back.ts";
@@ -86,5 +87,19 @@ export class TicketDesk {
     );
     if (!verdict.ok || this.#givenBack.admit(verdict.claims.rsv)) return verdict;
     return { ok: false, silent: false, fault: "EXPIRED", detail: "its seat was given back" };
+  }
+
+  /** Whether another cluster of this world may open a link to this process; `undefined` when it may not. [PEER-3] */
+  async verifyPeer(ticket: string, world: string): Promise<PeerTicket | undefined> {
+    if (this.#registration === undefined) return undefined;
+    const { issuer, clusterId } = this.#registration;
+    const resolveKey: TicketKeyResolver = (kid) => this.#keySet.resolve(kid);
+    // One made for an epoch that a repeated registration has ended means this process all the same.
+    for (const boot of this.#boots.list()) {
+      const expected = { issuer, clusterId, boot, world, now: this.#options.clock.wallMs() / 1_000 };
+      const verdict = await verifyPeerTicket(ticket, resolveKey, expected);
+      if (verdict.ok) return verdict.ticket;
+    }
+    return undefined;
   }
 }

@@ -1,5 +1,6 @@
 import { connect, type TLSSocket } from "node:tls";
 import type { PeerTicket } from "../../auth/peer-ticket.ts";
+import type { ClusterRef } from "../../protocol/handover/parties.ts";
 import type { ClusterTls, WorldCluster, WorldMapView } from "../../protocol/index.ts";
 import type { Logger } from "../log.ts";
 import { Backoff } from "../master-link/backoff.ts";
@@ -16,7 +17,8 @@ export interface PeerListener {
 }
 
 export interface PeerMeshOptions {
-  readonly host: string;
+  /** `undefined` means every address. */
+  readonly host: string | undefined;
   /** 0 for any. */
   readonly port: number;
   readonly credentials: Credentials;
@@ -71,7 +73,7 @@ export class PeerMesh {
       {
         host,
         port,
-        portSetting: "[world] peer_port",
+        portSetting: "[cluster] peer_port",
         credentials,
         tls12: false,
         handshakeTimeoutMs,
@@ -108,6 +110,11 @@ export class PeerMesh {
     }
     for (const [clusterId, dialling] of this.#dialling) if (!this.#wanted.has(clusterId)) dialling.abort();
     for (const cluster of this.#wanted.values()) this.#ensure(cluster.clusterId);
+  }
+
+  /** The processes to which links stand. */
+  get linked(): readonly ClusterRef[] {
+    return Array.from(this.#peers.values(), ({ clusterId, boot }) => ({ clusterId, boot }));
   }
 
   /** Boot of the process that a link leads to; `undefined` without one. */

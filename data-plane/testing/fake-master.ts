@@ -2,10 +2,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { exportJWK, generateKeyPair } from "jose";
 import { type WebSocket, WebSocketServer } from "ws";
 import { claimedClusterIdentity, type ClusterPublicKey, verifyClusterAssertion } from "../../auth/cluster-assertion.ts";
+import { signPeerTicket } from "../../auth/peer-ticket.ts";
 import { type SigningKey, signTicket, type TicketClaims } from "../../auth/ticket.ts";
 import { stepSession } from "../../protocol/handover/session.ts";
 import { openSession, type SessionState } from "../../protocol/handover/session-state.ts";
 import type { SessionAnswer, SessionRequest } from "../authority/session-wire.ts";
+import type { ClusterRef } from "../../protocol/handover/parties.ts";
 import type {
   JsonWebKeySet,
   LinkReport,
@@ -14,6 +16,8 @@ import type {
   ProblemCode,
   RegisterRequest,
   RegisterResponse,
+  WorldCluster,
+  WorldMapView,
 } from "../../protocol/index.ts";
 import { until } from "./until.ts";
 
@@ -54,6 +58,13 @@ export class FakeMaster {
   /** While it is set, the key set is answered when it resolves. */
   holdKeySet: Promise<void> | undefined;
   acknowledge = true;
+  /** Gives each instance an id of its own, and clusters that name a world a map of it. */
+  manyClusters = false;
+  /** Changes each map before it is told. */
+  changeMap: (map: WorldMapView) => WorldMapView = (map) => map;
+  /** Who is registered, in the order in which they first came. */
+  readonly #clusters = new Map<string, { readonly boot: number; readonly request: RegisterRequest }>();
+  #worldVersion = 0;
   /** Whether registrations say that messages to players elsewhere are taken. */
   takesMail = true;
   /** What becomes of such messages: no answer while it is not set. */
@@ -195,8 +206,12 @@ export class FakeMaster {
     if (call === "POST /v1/clusters/register") return this.#register(bearer(request), body);
     const refusal = this.#unauthorized(request);
     if (refusal !== undefined) return { status: refusal.status, value: { code: refusal.code } };
+    const [, clusterId = "", what] = /^\/v1\/clusters\/([^/]+)\/?(.*)$/.exec(request.url ?? "") ?? [];
+    if (call.startsWith("GET ") && what === "world") return { status: 200, value: this.changeMap(this.map(clusterId)) };
+    if (what === "peer-tickets") return this.#grantPeerTicket(clusterId, body);
     if (call.startsWith("DELETE ")) {
       this.deregistered += 1;
+      this.lose(clusterId);
       await this.holdDeregister;
       return { status: 204 };
     }
@@ -246,8 +261,11 @@ export class FakeMaster {
     this.boot += 1;
     this.boots.set(body.instance, this.boot);
     this.#lastInstance = body.instance;
+    const clusterId = this.manyClusters ? `default.${body.instance}` : this.clusterId;
+    this.#clusters.set(clusterId, { boot: this.boot, request: body });
+    this.worldChanged();
     const answer: RegisterResponse = {
-      clusterId: this.clusterId,
+      clusterId,
       boot: this.boot,
       sessionToken: this.sessionToken,
       issuer: this.url,
@@ -290,8 +308,65 @@ export class FakeMaster {
     });
   }
 
-  #ack(report: LinkReport): object {
-    return { type: "ack", sequence: report.sequence, reportIntervalMs: this.reportIntervalMs };
+  #ack({ sequence }: LinkReport): object {
+    const { reportIntervalMs } = this;
+    const world = this.manyClusters ? { worldVersion: this.#worldVersion } : {};
+    return { type: "ack", sequence, reportIntervalMs, ...world };
+  }
+
+  /** The map of a cluster's world: each fragment is carried by who announced it first. */
+  map(clusterId: string): WorldMapView {
+    const world = this.#clusters.get(clusterId)?.request.world?.name ?? "";
+    const fragments = new Map<string, WorldMapView["fragments"][number]>();
+    const clusters: WorldCluster[] = [];
+    for (const [id, { boot, request }] of this.#clusters) {
+      const { name, fragments: announced = [], peer } = request.world ?? {};
+      if (name !== world) continue;
+      for (const area of announced) {
+        if (!fragments.has(area.name)) fragments.set(area.name, { ...area, clusterId: id });
+      }
+      if (![...fragments.values()].some((area) => area.clusterId === id)) continue;
+      clusters.push({ clusterId: id, boot, ...(peer === undefined ? {} : { peer: { ...peer, tls: request.tls } }) });
+    }
+    return { world, version: this.#worldVersion, fragments: [...fragments.values()], clusters };
+  }
+
+  /** A cluster is gone, as far as the others are told. */
+  lose(clusterId: string): void {
+    if (this.#clusters.delete(clusterId)) this.worldChanged();
+  }
+
+  /** A ticket with which `source` may dial `destination`; both as the master knows them, save for what is said of them. */
+  async peerTicket(
+    source: Partial<ClusterRef>,
+    destination: Partial<ClusterRef>,
+    changes: { readonly world?: string; readonly now?: number; readonly issuer?: string } = {},
+    stranger?: SigningKey,
+  ): Promise<string> {
+    const signingKey = stranger ?? this.#keys[0];
+    if (signingKey === undefined) throw new Error("the fake master has no key");
+    const full = ({ clusterId = "", boot }: Partial<ClusterRef>): ClusterRef => ({
+      clusterId,
+      boot: boot ?? this.#clusters.get(clusterId)?.boot ?? 0,
+    });
+    const world = this.#clusters.get(destination.clusterId ?? "")?.request.world?.name ?? "";
+    const ticket = { world, source: full(source), destination: full(destination) };
+    const issued = { issuer: this.url, now: Math.floor(Date.now() / 1_000), ...changes };
+    return signPeerTicket({ ...ticket, ...changes }, issued, signingKey);
+  }
+
+  async #grantPeerTicket(source: string, body: unknown): Promise<{ status: number; value: unknown }> {
+    const destination = typeof body === "object" && body !== null && "clusterId" in body ? String(body.clusterId) : "";
+    if (!this.#clusters.has(destination)) return { status: 404, value: { code: "CLUSTER_NOT_FOUND" } };
+    const ticket = await this.peerTicket({ clusterId: source }, { clusterId: destination });
+    return { status: 200, value: { ticket, expiresAt: Math.floor(Date.now() / 1_000) + 60 } };
+  }
+
+  /** The map has another version, and the clusters are told. */
+  worldChanged(): void {
+    if (!this.manyClusters) return;
+    this.#worldVersion += 1;
+    this.command({ type: "world", version: this.#worldVersion });
   }
 }
 

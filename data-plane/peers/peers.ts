@@ -1,0 +1,35 @@
+import type { ClusterRef } from "../../protocol/handover/parties.ts";
+import type { PeerMessage } from "./handover-codec.ts";
+
+/** Who carries a place of the world that this cluster does not. */
+export interface Carrier extends ClusterRef {
+  readonly fragment: string;
+  /** Whether the link to it stands now; `boot` is then that of the process at its other end. */
+  readonly linked: boolean;
+}
+
+/**
+ * What happens on the links to other clusters. Messages of one cluster come in order, each once, between its `onUp` and its
+ * `onDown`; what throws ends the link.
+ */
+export interface PeerEvents {
+  readonly onUp: (peer: ClusterRef) => void;
+  readonly onDown: (peer: ClusterRef) => void;
+  readonly onMessage: (from: ClusterRef, message: PeerMessage) => void;
+}
+
+/** The other clusters of the world, for what has to be said to them. Spec: docs/HANDOVER.md, section 15. */
+export interface Peers {
+  /** This process, as the master knows it; `undefined` before the first registration. A later one gives it another boot. */
+  readonly self: ClusterRef | undefined;
+  /** The processes to which links stand. */
+  readonly linked: readonly ClusterRef[];
+  /** Boot of the process to which the link to a cluster leads; `undefined` without one. */
+  bootOf(clusterId: string): number | undefined;
+  /** @returns whether it is on its way; it may still be lost with the link */
+  send(clusterId: string, message: PeerMessage): boolean;
+  /** Who carries a place; `undefined` where this cluster does, or nobody that is known of. */
+  carrierOf(x: number, y: number, z: number): Carrier | undefined;
+  /** From now on. Listeners are told in the order in which they came. */
+  listen(events: PeerEvents): void;
+}

@@ -1,0 +1,224 @@
+/** Clusters of one world that find each other: real clusters over TLS, and a master that keeps their map. */
+import { connect } from "node:tls";
+import { afterEach, describe, expect, it } from "vitest";
+import type { ClusterRef } from "../../protocol/handover/parties.ts";
+import { closeCodes } from "../../protocol/index.ts";
+import { assertLayout } from "../fragments/testing/random-world.ts";
+import type { Layout } from "../fragments/layout.ts";
+import { FakeMaster } from "../testing/fake-master.ts";
+import { startTestCluster, type TestCluster, type TestClusterOptions } from "../testing/test-cluster.ts";
+import { until } from "../testing/until.ts";
+import type { PeerMessage } from "./handover-codec.ts";
+import { encodePeerFrameHead, peerFrameKinds } from "./peer-frame.ts";
+
+const fragment = [
+  { name: "west", min: [-50, -50], max: [0, 50] },
+  { name: "east", min: [0, -50], max: [50, 50] },
+];
+/** Without a name: all. */
+const carrying = (...carries: readonly string[]): Layout =>
+  assertLayout({ world: carries.length === 0 ? {} : { carries }, fragment });
+
+/** A cluster, and what it heard from its peers. */
+interface Member {
+  readonly cluster: TestCluster;
+  readonly events: string[];
+  readonly messages: { readonly from: ClusterRef; readonly message: PeerMessage }[];
+}
+
+let master: FakeMaster;
+let clusters: TestCluster[] = [];
+afterEach(async () => {
+  for (const cluster of clusters.toReversed()) await cluster.stop();
+  clusters = [];
+});
+
+async function startMaster(): Promise<void> {
+  master = await new FakeMaster().start();
+  master.manyClusters = true;
+}
+
+async function start(instance: string, world: Layout, options: TestClusterOptions = {}): Promise<Member> {
+  const settings = { instance, world, worldName: "main", drainSeconds: 0, ...options.settings };
+  const cluster = await startTestCluster({ ...options, master, settings });
+  clusters.push(cluster);
+  const events: string[] = [];
+  const messages: Member["messages"] = [];
+  cluster.server.peers?.listen({
+    onUp: ({ clusterId, boot }) => events.push(`up ${clusterId} ${boot}`),
+    onDown: ({ clusterId, boot }) => events.push(`down ${clusterId} ${boot}`),
+    onMessage: (from, message) => messages.push({ from, message }),
+  });
+  return { cluster, events, messages };
+}
+
+const linked = ({ cluster }: Member): readonly ClusterRef[] => cluster.server.peers?.linked ?? [];
+const id = "0123456789abcdef";
+
+describe("clusters of one world", () => {
+  it("find each other by the map, know who carries what, and pass messages on with the boot of their sender", async () => {
+    await startMaster();
+    const west = await start("a", carrying("west"));
+    const east = await start("b", carrying("east"));
+    await until("the link", () => linked(west).length === 1 && linked(east).length === 1);
+    expect(linked(west)).toEqual([east.cluster.server.peers?.self]);
+    expect(linked(east)).toEqual([west.cluster.server.peers?.self]);
+    const carrier = { fragment: "east", ...east.cluster.server.peers?.self, linked: true };
+    expect(west.cluster.server.peers?.carrierOf(10, 0, 0)).toEqual(carrier);
+    expect(west.cluster.server.peers?.carrierOf(-10, 0, 0)).toBeUndefined();
+    const state = Uint8Array.of(1, 2, 255);
+    const streams = { tenure: 1, past: [], lastInput: 2, lastOutput: 3, unacknowledged: [Uint8Array.of(9)] };
+    const members = [{ playerId: "ann", generation: 1, key: id, snapshot: { state, streams } }];
+    expect(west.cluster.server.peers?.send("default.b", { type: "transfer", id, members })).toBe(true);
+    await until("the message", () => east.messages.length === 1);
+    expect(JSON.stringify(east.messages)).toBe(
+      JSON.stringify([
+        {
+          from: west.cluster.server.peers?.self,
+          message: {
+            type: "transfer",
+            id,
+            members: [{ ...members[0], snapshot: { state: Buffer.from(state), streams: writtenStreams(streams) } }],
+          },
+        },
+      ]),
+    );
+    expect(east.cluster.server.peers?.send("default.c", { type: "ready", id })).toBe(false);
+  });
+
+  it("link again when one of them has been started anew, and when its registration was repeated", async () => {
+    await startMaster();
+    const west = await start("a", carrying("west"));
+    const east = await start("b", carrying("east"));
+    await until("the link", () => linked(west).length === 1 && linked(east).length === 1);
+    const first = linked(west)[0]?.boot ?? 0;
+    await east.cluster.server.stop();
+    await until("its end", () => west.events.at(-1) === `down default.b ${first}`);
+    const again = await start("b", carrying("east"));
+    await until("the next link", () => linked(west)[0]?.boot === first + 1 && linked(again).length === 1);
+    expect(west.events).toEqual([`up default.b ${first}`, `down default.b ${first}`, `up default.b ${first + 1}`]);
+    // The cluster that dials registers again, without having died: those that it links to are told of its new boot.
+    west.cluster.server.changeLayout(carrying("west"));
+    await until("the link of the new boot", () => linked(again)[0]?.boot === first + 2);
+    await until("the same at the other side", () => linked(west).length === 1);
+  });
+
+  it("[WORLD-1] carry what the map gives them: a standby takes over when the carrier is gone, and not before", async () => {
+    await startMaster();
+    const carrier = await start("a", carrying());
+    const standby = await start("b", carrying());
+    const world = () => standby.cluster.log.lines.findLast(({ fields }) => fields["event"] === "world-map")?.fields;
+    await until("the map", () => world() !== undefined);
+    expect(world()).toMatchObject({ world: "main", carried: [] });
+    const refused = await standby.cluster.connected();
+    refused.join(await master.ticket({ aud: "default.b" }));
+    expect((await refused.next("reject")).code).toBe(closeCodes.FULL.number);
+    await carrier.cluster.server.stop();
+    await until(
+      "the next map",
+      () => world()?.["carried"] !== undefined && String(world()?.["carried"]) === "west,east",
+    );
+    await standby.cluster.joined({ aud: "default.b" });
+  });
+
+  it("carry on with what they announce while the master has no map for them", async () => {
+    await startMaster();
+    master.changeMap = () => {
+      throw new Error("no map");
+    };
+    const west = await start("a", carrying("west"));
+    await until("a failed fetch", () => west.cluster.log.text().includes("world-map-failed"));
+    const client = await west.cluster.connected();
+    client.join(await master.ticket({ aud: "default.a", frag: "west" }));
+    expect((await client.next("welcome")).fragment).toBe("west");
+    master.changeMap = (map) => map;
+    await until("the map", () => west.cluster.log.text().includes('"carried":["west"]'));
+  });
+});
+
+describe("a link between clusters", () => {
+  it("is not made where the certificate is not the one of the map", async () => {
+    await startMaster();
+    master.changeMap = (map) => ({
+      ...map,
+      clusters: map.clusters.map((cluster) => {
+        const other = map.clusters.find(({ clusterId }) => clusterId !== cluster.clusterId)?.peer;
+        return cluster.peer === undefined || other === undefined
+          ? cluster
+          : { ...cluster, peer: { ...cluster.peer, tls: { ...cluster.peer.tls, caPem: other.tls.caPem } } };
+      }),
+    });
+    const west = await start("a", carrying("west"));
+    const east = await start("b", carrying("east"));
+    await until("a try", () => west.cluster.log.text().includes("peer-unreachable"));
+    expect([linked(west), linked(east)]).toEqual([[], []]);
+    expect(west.cluster.server.peers?.carrierOf(10, 0, 0)).toMatchObject({ clusterId: "default.b", linked: false });
+    master.changeMap = (map) => map;
+    master.worldChanged();
+    await until("the link", () => linked(west).length === 1 && linked(east).length === 1);
+  });
+
+  it("ends over a message that is none, and is made again", async () => {
+    await startMaster();
+    const west = await start("a", carrying("west"));
+    const east = await start("b", carrying("east"));
+    await until("the link", () => linked(west).length === 1 && linked(east).length === 1);
+    const broken = { type: "prepare", id, members: [], unheardOf: 1 } as const;
+    west.cluster.server.peers?.send("default.b", broken);
+    await until("its end", () => east.events.length === 3);
+    expect(east.events.map((event) => event.split(" ")[0])).toEqual(["up", "down", "up"]);
+    expect(east.messages).toEqual([]);
+  });
+
+  it("[PEER-3] is opened by nothing but the master's ticket for this process, in time", async () => {
+    await startMaster();
+    const east = await start("b", carrying("east"));
+    const here = { clusterId: "default.b" };
+    const now = Math.floor(Date.now() / 1_000);
+    const stranger = await master.addKey("stranger", false);
+    const from = { clusterId: "default.a", boot: 1 };
+    const bad = [
+      await master.peerTicket(from, here, { now: now - 120 }),
+      await master.peerTicket(from, here, { now: now + 120 }),
+      await master.peerTicket(from, here, { world: "other" }),
+      await master.peerTicket(from, here, { issuer: "https://master.example.com" }),
+      await master.peerTicket(from, { ...here, boot: 1 }),
+      await master.peerTicket(from, { clusterId: "default.c" }, { world: "main" }),
+      await master.peerTicket({ clusterId: "default.c", boot: 1 }, here),
+      await master.peerTicket(from, here, {}, stranger),
+      await master.ticket({ aud: "default.b" }),
+    ];
+    for (const ticket of bad) expect(await knock(ticket)).toBe("refused");
+    expect(east.events).toEqual([]);
+    expect(await knock(await master.peerTicket(from, here))).toBe("welcome");
+    await until("its end", () => east.events.length === 2);
+    expect(east.events).toEqual(["up default.a 1", "down default.a 1"]);
+  });
+});
+
+/** Shows a ticket at the peers' port of the cluster that came last, and says how that goes. */
+async function knock(ticket: string): Promise<"refused" | "welcome"> {
+  const { peer } = master.map("default.b").clusters[0] ?? {};
+  if (peer === undefined) throw new Error("it takes peers");
+  const { host, port, tls } = peer;
+  const socket = connect({ host, port, servername: tls.serverName, ca: tls.caPem });
+  const { promise, resolve } = Promise.withResolvers<"refused" | "welcome">();
+  const heard: Buffer[] = [];
+  socket.on("error", () => undefined);
+  socket.on("close", () => resolve("refused"));
+  socket.on("data", (chunk: Buffer) => {
+    heard.push(chunk);
+    if (Buffer.concat(heard).includes(Buffer.from([1, 0, 0, 0, peerFrameKinds.welcome]))) resolve("welcome");
+  });
+  socket.on("secureConnect", () => {
+    socket.write(encodePeerFrameHead(peerFrameKinds.hello, ticket.length));
+    socket.write(ticket);
+  });
+  const outcome = await promise;
+  socket.destroy();
+  return outcome;
+}
+
+function writtenStreams(streams: { readonly unacknowledged: readonly Uint8Array[] }): object {
+  return { ...streams, unacknowledged: streams.unacknowledged.map((body) => Buffer.from(body)) };
+}

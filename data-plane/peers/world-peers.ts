@@ -1,0 +1,195 @@
+import type { ClusterRef } from "../../protocol/handover/parties.ts";
+import type { WorldCluster, WorldMapView } from "../../protocol/index.ts";
+import type { ClusterSettings } from "../config/settings.ts";
+import type { Layout } from "../fragments/layout.ts";
+import type { Logger } from "../log.ts";
+import type { MasterClient } from "../master-link/master-client.ts";
+import type { Registration } from "../master-link/master-answers.ts";
+import type { TicketDesk } from "../master-link/ticket-desk.ts";
+import type { Credentials } from "../net/tls-server.ts";
+import type { SharedWorld } from "../world/world-announcement.ts";
+import { carriedLayout, carriedNames, carriersOf } from "./carriers.ts";
+import { decodePeerMessage, encodePeerMessage, type PeerMessage } from "./handover-codec.ts";
+import { MapWatch } from "./map-watch.ts";
+import type { PeerConnectionLimits } from "./peer-connection.ts";
+import { maxPeerFrameBytes, type PeerFrame, peerFrameKinds } from "./peer-frame.ts";
+import { PeerMesh } from "./peer-mesh.ts";
+import type { Carrier, PeerEvents, Peers } from "./peers.ts";
+
+export interface WorldPeersOptions {
+  readonly settings: Pick<ClusterSettings, "peerHost" | "peerPort" | "peerAdvertisedHost" | "peerAdvertisedPort">;
+  /** Name of the world that is shared. */
+  readonly world: string;
+  /** Its layout, as the settings give it. */
+  readonly layout: Layout;
+  readonly credentials: Credentials;
+  readonly client: Pick<MasterClient, "world" | "peerTicket">;
+  readonly desk: Pick<TicketDesk, "verifyPeer">;
+  readonly log: Logger;
+  readonly random: () => number;
+  readonly nowMs: () => number;
+  readonly retryMs: readonly [number, number];
+  /** Another part of the world is to be carried here from now on. */
+  readonly onCarried: (layout: Layout) => void;
+  readonly limits?: Partial<PeerConnectionLimits>;
+}
+
+/** This cluster's part in a world that is shared: the map in force, what of it is carried here, and the links to the others. */
+export class WorldPeers implements Peers {
+  readonly #options: WorldPeersOptions;
+  readonly #mesh: PeerMesh;
+  readonly #watch: MapWatch;
+  readonly #listeners: PeerEvents[] = [];
+  #announced: Layout;
+  #carried: Layout;
+  #carriers: ReadonlyMap<string, WorldCluster> = new Map();
+  #map: WorldMapView | undefined;
+  #registration: Registration | undefined;
+  #port = 0;
+
+  constructor(options: WorldPeersOptions) {
+    const { settings, credentials, client, log, random, nowMs, limits } = options;
+    this.#options = options;
+    this.#announced = options.layout;
+    this.#carried = options.layout;
+    this.#mesh = new PeerMesh({
+      host: settings.peerHost,
+      port: settings.peerPort,
+      credentials,
+      log,
+      random,
+      nowMs,
+      self: () => this.self,
+      ticketFor: async (clusterId) => (await client.peerTicket(this.#session(), clusterId)).ticket,
+      verify: (ticket) => options.desk.verifyPeer(ticket, options.world),
+      listener: {
+        onUp: (clusterId, boot) => this.#listeners.forEach(({ onUp }) => onUp({ clusterId, boot })),
+        onDown: (clusterId, boot) => this.#listeners.forEach(({ onDown }) => onDown({ clusterId, boot })),
+        onFrame: (clusterId, frame) => this.#heard(clusterId, frame),
+      },
+      ...(limits === undefined ? {} : { limits }),
+    });
+    this.#watch = new MapWatch({
+      fetch: () => client.world(this.#session()),
+      onMap: (map) => this.#follow(map),
+      log,
+      random,
+      retryMs: options.retryMs,
+    });
+  }
+
+  get self(): ClusterRef | undefined {
+    const { clusterId, boot } = this.#registration ?? {};
+    return clusterId === undefined || boot === undefined ? undefined : { clusterId, boot };
+  }
+
+  get linked(): readonly ClusterRef[] {
+    return this.#mesh.linked;
+  }
+
+  /** What the master is to be told of this cluster's world. */
+  get announcement(): SharedWorld {
+    const { world, settings } = this.#options;
+    return {
+      name: world,
+      peer: { host: settings.peerAdvertisedHost, port: settings.peerAdvertisedPort || this.#port },
+    };
+  }
+
+  /** The layout with what is carried here. */
+  get carried(): Layout {
+    return this.#carried;
+  }
+
+  /** Lets the others in. @throws ListenError */
+  async open(): Promise<void> {
+    this.#port = await this.#mesh.listen();
+  }
+
+  /** Another certificate is shown from the next handshake on. */
+  show(credentials: Credentials): void {
+    this.#mesh.show(credentials);
+  }
+
+  registered(registration: Registration): void {
+    this.#registration = registration;
+    this.#watch.restart();
+  }
+
+  /** The map of the world has this version at the master. */
+  noteVersion(version: number): void {
+    this.#watch.note(version);
+  }
+
+  /** The world is laid out anew; what of it is carried here stands in {@link carried}. */
+  changeLayout(announced: Layout): void {
+    this.#announced = announced;
+    this.#carried = carriedLayout(announced, this.#carriers, this.self?.clusterId);
+  }
+
+  bootOf(clusterId: string): number | undefined {
+    return this.#mesh.bootOf(clusterId);
+  }
+
+  send(clusterId: string, message: PeerMessage): boolean {
+    if (this.bootOf(clusterId) === undefined) return false;
+    const body = encodePeerMessage(message);
+    if (body.length < maxPeerFrameBytes) return this.#mesh.send(clusterId, peerFrameKinds.handover, body);
+    const { type } = message;
+    this.#options.log.error(
+      { event: "peer-message-too-long", clusterId, type, bytes: body.length },
+      `a message for ${clusterId} is too long for the link and was not sent`,
+    );
+    return false;
+  }
+
+  carrierOf(x: number, y: number, z: number): Carrier | undefined {
+    const { fragments, locator } = this.#announced;
+    const name = fragments[locator.locate(x, y, z)]?.name ?? "";
+    const carrier = this.#carriers.get(name);
+    if (carrier === undefined || carrier.clusterId === this.self?.clusterId) return undefined;
+    const { clusterId } = carrier;
+    const boot = this.bootOf(clusterId);
+    return { fragment: name, clusterId, boot: boot ?? carrier.boot, linked: boot !== undefined };
+  }
+
+  listen(events: PeerEvents): void {
+    this.#listeners.push(events);
+  }
+
+  stop(): void {
+    this.#watch.stop();
+    this.#mesh.stop();
+  }
+
+  #session(): Registration {
+    if (this.#registration === undefined) throw new Error("the cluster is not registered");
+    return this.#registration;
+  }
+
+  #follow(map: WorldMapView): void {
+    const { world, log, onCarried } = this.#options;
+    // Another registration may have named another world a moment ago: then the next map is ours.
+    if (map.world !== world) return;
+    this.#carriers = carriersOf(map);
+    const before = carriedNames(this.#carried).join();
+    const isFirst = this.#map === undefined;
+    this.#map = map;
+    this.#carried = carriedLayout(this.#announced, this.#carriers, this.self?.clusterId);
+    const carried = carriedNames(this.#carried);
+    if (carried.join() !== before) onCarried(this.#carried);
+    if (isFirst || carried.join() !== before) {
+      const text = carried.length === 0 ? "nothing: it stands by" : carried.join(", ");
+      const fields = { event: "world-map", world, version: map.version, carried };
+      log.info(fields, `of the world ${world} this cluster carries ${text}`);
+    }
+    this.#mesh.update(map);
+  }
+
+  #heard(clusterId: string, { kind, body }: PeerFrame): void {
+    const boot = this.bootOf(clusterId);
+    if (boot === undefined || kind !== peerFrameKinds.handover) return;
+    const message = decodePeerMessage(body);
+    for (const { onMessage } of this.#listeners) onMessage({ clusterId, boot }, message);
+  }
+}
