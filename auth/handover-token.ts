@@ -1,5 +1,6 @@
 import type { CommitClaims, MemberRef } from "../protocol/handover/parties.ts";
 import { maxMembers } from "../protocol/handover/parties.ts";
+import { limits } from "../protocol/index.ts";
 import { signStatement, type StatementExpectations, type StatementKind, verifyStatement } from "./master-statement.ts";
 import type { SigningKey, TicketKeyResolver } from "./ticket.ts";
 
@@ -9,7 +10,7 @@ import type { SigningKey, TicketKeyResolver } from "./ticket.ts";
  */
 export const handoverTokenKind: StatementKind = {
   type: "sustenet-handover+jwt",
-  maxBytes: 4_096,
+  maxBytes: limits.maxHandoverTokenBytes,
   maxLifetimeSeconds: 900,
 };
 

@@ -41,6 +41,12 @@ export class ByteReader {
     return (u16At(this.#bytes, start) | (u16At(this.#bytes, start + 2) << 16)) >>> 0;
   }
 
+  /** A `u64` that a number can hold; more throws `BAD_VALUE`. [NUM-3] */
+  u64(): number {
+    const low = this.u32();
+    return integer(this.u32() * 0x1_0000_0000 + low, Number.MAX_SAFE_INTEGER);
+  }
+
   /** A finite `f32`; NaN and infinities throw `BAD_NUMBER`. [NUM-1] */
   f32(): number {
     return finite(this.#floats().getFloat32(this.#take(4), true));
@@ -113,6 +119,12 @@ export class ByteWriter {
   u32(value: number): this {
     this.#whole(integer(value, 0xffff_ffff), 4);
     return this;
+  }
+
+  /** Throws `BAD_VALUE` past 2^53 − 1. [NUM-3] */
+  u64(value: number): this {
+    const whole = integer(value, Number.MAX_SAFE_INTEGER);
+    return this.u32(whole % 0x1_0000_0000).u32(Math.floor(whole / 0x1_0000_0000));
   }
 
   f32(value: number): this {

@@ -32,6 +32,7 @@ export const closeCodes = {
   BUSY: { number: 0x0117, text: "The cluster is busy: allocate again later." },
   RESUME_UNKNOWN: { number: 0x0118, text: "There is nothing to resume: allocate again." },
   REVOKED: { number: 0x0119, text: "The master has revoked this ticket: allocate again." },
+  ARRIVAL_UNKNOWN: { number: 0x011a, text: "Nobody is expected here under that key: allocate again." },
 } as const satisfies Record<string, CodeRow>;
 
 export type CloseCode = keyof typeof closeCodes;

@@ -1,5 +1,6 @@
 import { ByteReader } from "./bytes.ts";
 import { ProtocolError } from "./error.ts";
+import { type Arrive, decodeArrive, decodeStreams, type Streams } from "./messages/arrive.ts";
 import { type Close, decodeClose, decodeReject, type Reject } from "./messages/farewell.ts";
 import { decodeEntities, type Entities } from "./messages/entities.ts";
 import { decodeFragment, type Fragment } from "./messages/fragment.ts";
@@ -9,6 +10,7 @@ import { decodeKinds, type Kinds } from "./messages/kinds.ts";
 import { decodeMessage, type Message } from "./messages/message.ts";
 import { decodeMove, decodePosition, type Move, type Position } from "./messages/move.ts";
 import { decodePing, decodePong, type Ping, type Pong } from "./messages/ping.ts";
+import { decodeRedirect, decodeStay, type Redirect, type Stay } from "./messages/redirect.ts";
 import { decodeWelcome, type Welcome } from "./messages/welcome.ts";
 import {
   type Cancel,
@@ -36,6 +38,7 @@ export type ClientMessage =
   | Hello
   | Join
   | Resume
+  | Arrive
   | Move
   | Message
   | Request
@@ -52,6 +55,9 @@ export type ClusterMessage =
   | Reject
   | Resumed
   | ResumeToken
+  | Redirect
+  | Stay
+  | Streams
   | Position
   | Kinds
   | Entities
@@ -72,6 +78,7 @@ const fromClient: Decoders<ClientMessage> = new Map<number, (reader: ByteReader)
   [messageTypes.hello, decodeHello],
   [messageTypes.join, decodeJoin],
   [messageTypes.resume, decodeResume],
+  [messageTypes.arrive, decodeArrive],
   [messageTypes.move, decodeMove],
   [messageTypes.message, decodeMessage],
   [messageTypes.request, decodeRequest],
@@ -88,6 +95,9 @@ const fromCluster: Decoders<ClusterMessage> = new Map<number, (reader: ByteReade
   [messageTypes.reject, decodeReject],
   [messageTypes.resumed, decodeResumed],
   [messageTypes.resumeToken, decodeResumeToken],
+  [messageTypes.redirect, decodeRedirect],
+  [messageTypes.stay, decodeStay],
+  [messageTypes.streams, decodeStreams],
   [messageTypes.position, decodePosition],
   [messageTypes.kinds, decodeKinds],
   [messageTypes.entities, decodeEntities],

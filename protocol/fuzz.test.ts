@@ -3,11 +3,13 @@ import { describe, expect, it } from "vitest";
 import { decodeClientMessage, decodeClusterMessage } from "./decode.ts";
 import { ProtocolError } from "./error.ts";
 import { FrameParser } from "./frame.ts";
+import { encodeArrive, encodeStreams } from "./messages/arrive.ts";
 import { encodeHello } from "./messages/hello.ts";
 import { encodeJoin } from "./messages/join.ts";
 import { encodeMessage } from "./messages/message.ts";
 import { encodeMove, encodePosition } from "./messages/move.ts";
 import { encodePing } from "./messages/ping.ts";
+import { encodeRedirect, encodeStay } from "./messages/redirect.ts";
 import { encodeReject } from "./messages/farewell.ts";
 import { encodeCancel, encodeRequest, encodeResponse } from "./messages/request.ts";
 import { encodeAck, encodeResume, encodeResumed, encodeResumeToken } from "./messages/resume.ts";
@@ -34,6 +36,21 @@ const samples = [
   encodeResumed({ received: 1, timeMs: 1, tick: 1, tickHz: 30 }),
   encodeResumeToken({ graceMs: 1, token: Uint8Array.of(1, 2) }),
   encodeAck({ received: 1 }),
+  encodeRedirect({
+    id: "ab".repeat(16),
+    key: "cd".repeat(16),
+    boot: 1,
+    cluster: { id: "c", name: "n", host: "h", port: 1, tls: { serverName: "s", caPem: "p", sha256: "ef".repeat(32) } },
+    token: "a.b.c",
+  }),
+  encodeStay({ id: "ab".repeat(16) }),
+  encodeArrive({
+    id: "ab".repeat(16),
+    key: "cd".repeat(16),
+    position: { tenure: 1, received: 2, acknowledged: 3 },
+    token: "a.b.c",
+  }),
+  encodeStreams({ tenure: 1, received: 2, fresh: false }),
   encodeWelcome({
     version: 1,
     features: 0,

@@ -7,7 +7,9 @@ export { EntityView, type SeenEntity, type ViewListener } from "./entities/view.
 export { type EntityKind, type FieldSpec, type FieldType, maskBits, type NumberType } from "./entities/wire.ts";
 export { ProtocolError, type ProtocolErrorCode } from "./error.ts";
 export { frameHeaderBytes, FrameParser } from "./frame.ts";
+export { fromHexDigits, toHexDigits } from "./hex-digits.ts";
 export { limits } from "./limits.ts";
+export { type Arrive, encodeArrive, encodeStreams, type Streams } from "./messages/arrive.ts";
 export { type Close, encodeClose, encodeReject, type Reject } from "./messages/farewell.ts";
 export { encodeEntities, type Entities } from "./messages/entities.ts";
 export { encodeFragment, type Fragment } from "./messages/fragment.ts";
@@ -36,6 +38,7 @@ export {
   type Resumed,
   type ResumeToken,
 } from "./messages/resume.ts";
+export { encodeRedirect, encodeStay, type Redirect, type RedirectCluster, type Stay } from "./messages/redirect.ts";
 export { encodeState, type State } from "./messages/state.ts";
 export {
   IncomingRequests,

@@ -21,6 +21,8 @@ export const limits = {
   joinTimeoutMs: 5_000,
   /** Longest resume token, in bytes. Stops a peer from making the other hold memory. [RESUME-2] */
   maxResumeTokenBytes: 64,
+  /** Longest token of a handover, in bytes; ARRIVE has to fit the limit of JOIN. Stops costly parsing. [ARRIVE-1] */
+  maxHandoverTokenBytes: 3_072,
   /** Requests of one side that may be open, or whose handler still runs. Stops a pile-up of work. [REQUEST-5] */
   maxPendingRequests: 64,
   /** Longest time that a request may be worked on, whatever its sender asks for. [REQUEST-3] */

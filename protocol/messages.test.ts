@@ -4,6 +4,7 @@ import { decodeClientMessage, decodeClusterMessage } from "./decode.ts";
 import { ProtocolError } from "./error.ts";
 import { frameHeaderBytes } from "./frame.ts";
 import { limits } from "./limits.ts";
+import { encodeArrive, encodeStreams } from "./messages/arrive.ts";
 import { encodeClose, encodeReject } from "./messages/farewell.ts";
 import { encodeFragment } from "./messages/fragment.ts";
 import { encodeHello } from "./messages/hello.ts";
@@ -11,6 +12,7 @@ import { encodeJoin } from "./messages/join.ts";
 import { encodeMessage } from "./messages/message.ts";
 import { encodeMove, encodePosition } from "./messages/move.ts";
 import { encodePing, encodePong } from "./messages/ping.ts";
+import { encodeRedirect } from "./messages/redirect.ts";
 import { encodeWelcome } from "./messages/welcome.ts";
 import { fromHex, toHex } from "./vectors/hex.ts";
 
@@ -80,6 +82,81 @@ describe("JOIN", () => {
 
   it("[FRAME-3] fits its limit with the longest ticket", () => {
     expect(bodyOf(encodeJoin({ ticket: "t".repeat(2_048) })).length).toBeLessThanOrEqual(limits.maxJoinBytes);
+  });
+});
+
+describe("JOIN of a client that had a session before", () => {
+  const position = { tenure: 1_048_576, received: 17, acknowledged: 5 };
+
+  it("[JOIN-5] goes on with its position, which is read only where all of it is there", () => {
+    const frame = bodyOf(encodeJoin({ ticket: "t".repeat(2_048), position }));
+    expect(frame.length).toBeLessThanOrEqual(limits.maxJoinBytes);
+    expect(decodeClientMessage(frame)).toMatchObject({ type: "join", position });
+    for (let missing = 1; missing <= 24; missing++) {
+      expect(decodeClientMessage(frame.subarray(0, frame.length - missing))).not.toHaveProperty("position");
+    }
+  });
+});
+
+describe("REDIRECT", () => {
+  const cluster = {
+    id: "c".repeat(64),
+    name: "n".repeat(64),
+    host: "h".repeat(253),
+    port: 65_535,
+    tls: { serverName: "s".repeat(253), caPem: "p".repeat(8_192), sha256: "0f".repeat(32) },
+    wssUrl: "u".repeat(512),
+  };
+  const redirect = { id: "0a".repeat(16), key: "0b".repeat(16), boot: 1, cluster, token: "t".repeat(3_072) };
+
+  it("[REDIRECT-1] carries the longest that an allocation can say", () => {
+    expect(decodeClusterMessage(bodyOf(encodeRedirect(redirect)))).toEqual({ type: "redirect", ...redirect });
+  });
+
+  it("cuts the display name alone", () => {
+    const frame = encodeRedirect({ ...redirect, cluster: { ...cluster, name: "🐢".repeat(64) } });
+    expect(decodeClusterMessage(bodyOf(frame))).toMatchObject({ cluster: { name: "🐢".repeat(63) } });
+  });
+
+  it.each([
+    ["id", { id: "0a" }],
+    ["id", { id: "0A".repeat(16) }],
+    ["key", { key: `${"0".repeat(31)}g` }],
+    ["boot", { boot: 2 ** 53 }],
+    ["boot", { boot: -1 }],
+    ["token", { token: "t".repeat(3_073) }],
+    ["token", { token: "" }],
+    ["cluster.id", { cluster: { ...cluster, id: "c".repeat(65) } }],
+    ["cluster.host", { cluster: { ...cluster, host: "h".repeat(256) } }],
+    ["cluster.port", { cluster: { ...cluster, port: 0 } }],
+    ["cluster.tls", { cluster: { ...cluster, tls: { ...cluster.tls, caPem: "p".repeat(8_193) } } }],
+    ["cluster.tls", { cluster: { ...cluster, tls: { ...cluster.tls, sha256: "" } } }],
+    ["cluster.wssUrl", { cluster: { ...cluster, wssUrl: "u".repeat(513) } }],
+  ])("[REDIRECT-1] refuses to send another %s", (_field, change) => {
+    expect(() => encodeRedirect({ ...redirect, ...change })).toThrow(expect.objectContaining({ code: "BAD_VALUE" }));
+  });
+});
+
+describe("ARRIVE and STREAMS", () => {
+  const position = { tenure: Number.MAX_SAFE_INTEGER, received: 0xffff_ffff, acknowledged: 0x1_0000_0000 };
+  const arrive = { id: "0a".repeat(16), key: "0b".repeat(16), position, token: "t".repeat(3_072) };
+
+  it("[FRAME-3] ARRIVE fits its limit with the longest token", () => {
+    const frame = bodyOf(encodeArrive(arrive));
+    expect(frame.length).toBeLessThanOrEqual(limits.maxJoinBytes);
+    expect(decodeClientMessage(frame)).toEqual({ type: "arrive", ...arrive });
+  });
+
+  it("[ARRIVE-1] refuses to send a token that is too long", () => {
+    expect(() => encodeArrive({ ...arrive, token: `${arrive.token}t` })).toThrow(ProtocolError);
+  });
+
+  it.each([-1, 0.5, 2 ** 53, Number.NaN])("[NUM-3] refuses to send the tenure %d", (tenure) => {
+    expect(() => encodeStreams({ tenure, received: 0, fresh: false })).toThrow(ProtocolError);
+  });
+
+  it("[STREAMS-1] refuses to send fresh streams of which something was received", () => {
+    expect(() => encodeStreams({ tenure: 1, received: 1, fresh: true })).toThrow(ProtocolError);
   });
 });
 

@@ -11,6 +11,10 @@ export const messageTypes = {
   resumed: 0x09,
   resumeToken: 0x0a,
   ack: 0x0b,
+  redirect: 0x0c,
+  stay: 0x0d,
+  arrive: 0x0e,
+  streams: 0x0f,
   move: 0x10,
   position: 0x11,
   kinds: 0x12,
@@ -38,6 +42,8 @@ export const features = {
   requests: 4,
   /** KINDS, ENTITIES and FRAGMENT. Section 5.11. */
   world: 8,
+  /** REDIRECT, STAY, ARRIVE and STREAMS. Section 5.12. */
+  handover: 16,
 } as const;
 
 /** Every feature that this code knows. */

@@ -9,6 +9,7 @@ import { ProtocolError } from "./error.ts";
 import { FrameParser } from "./frame.ts";
 import { messageTypes } from "./types.ts";
 import { fromHex, toHex } from "./vectors/hex.ts";
+import arrive from "./vectors/arrive.json" with { type: "json" };
 import close from "./vectors/close.json" with { type: "json" };
 import codes from "./vectors/codes.json" with { type: "json" };
 import entities from "./vectors/entities.json" with { type: "json" };
@@ -21,8 +22,11 @@ import move from "./vectors/move.json" with { type: "json" };
 import ping from "./vectors/ping.json" with { type: "json" };
 import pong from "./vectors/pong.json" with { type: "json" };
 import position from "./vectors/position.json" with { type: "json" };
+import redirect from "./vectors/redirect.json" with { type: "json" };
 import reject from "./vectors/reject.json" with { type: "json" };
+import stay from "./vectors/stay.json" with { type: "json" };
 import stream from "./vectors/stream.json" with { type: "json" };
+import streams from "./vectors/streams.json" with { type: "json" };
 import types from "./vectors/types.json" with { type: "json" };
 import ack from "./vectors/ack.json" with { type: "json" };
 import cancel from "./vectors/cancel.json" with { type: "json" };
@@ -64,6 +68,10 @@ const files: readonly MessageVectors[] = [
   resumed,
   resumeToken,
   ack,
+  redirect,
+  stay,
+  arrive,
+  streams,
   move,
   position,
   kinds,
@@ -202,7 +210,8 @@ function receiversOf(file: MessageVectors): ("cluster" | "client")[] {
 function fieldsOf(fields: object): object {
   if ("changes" in fields && typeof fields.changes === "string") return { ...fields, changes: fromHex(fields.changes) };
   if ("payload" in fields && typeof fields.payload === "string") return { ...fields, payload: fromHex(fields.payload) };
-  if (!("token" in fields) || typeof fields.token !== "string") return fields;
+  // Of a handover it is text.
+  if (!("token" in fields) || typeof fields.token !== "string" || "key" in fields) return fields;
   return { ...fields, token: fromHex(fields.token) };
 }
 

@@ -244,6 +244,9 @@ export class ClusterConnection {
       case "welcome":
       case "resumed":
       case "reject":
+      case "redirect":
+      case "stay":
+      case "streams":
         throw new ProtocolError("UNEXPECTED_TYPE", `${message.type} after WELCOME`);
     }
     if (isNumbered(messageTypes[message.type])) this.#count(memory, byteLength);
@@ -402,6 +405,9 @@ const featureOf: ReadonlyMap<ClusterMessage["type"], number> = new Map<ClusterMe
   ["kinds", features.world],
   ["entities", features.world],
   ["fragment", features.world],
+  ["redirect", features.handover],
+  ["stay", features.handover],
+  ["streams", features.handover],
 ]);
 
 /** A joined connection, and what its session remembers. */

@@ -72,6 +72,9 @@ function handle(session: Session, message: ClientMessage): void {
       return handleJoin(session, message);
     case "resume":
       return handleResume(session, message);
+    case "arrive":
+      // No state allows it: this cluster does not offer HANDOVER.
+      throw new ProtocolError("UNEXPECTED_TYPE", "no handover is in force");
     case "request":
       return session.player?.handling.receive(message);
     case "response":

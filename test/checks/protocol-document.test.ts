@@ -8,6 +8,7 @@ import {
   decodeClientMessage,
   decodeClusterMessage,
   encodeAck,
+  encodeArrive,
   encodeCancel,
   encodeClose,
   encodeFragment,
@@ -18,6 +19,7 @@ import {
   encodePing,
   encodePong,
   encodePosition,
+  encodeRedirect,
   encodeReject,
   encodeRequest,
   encodeResponse,
@@ -25,6 +27,8 @@ import {
   encodeResumed,
   encodeResumeToken,
   encodeState,
+  encodeStay,
+  encodeStreams,
   encodeWelcome,
   features,
   limits,
@@ -72,6 +76,8 @@ describe("section 5, layouts", () => {
   const placement = { sequence: 0, x: 0, y: 0, z: 0, heading: 0 };
   const nothing = new Uint8Array();
   const requests = "### 5.9 REQUEST, RESPONSE and CANCEL";
+  const movingOn = "### 5.12 REDIRECT, STAY, ARRIVE and STREAMS";
+  const id = "00".repeat(16);
   const resuming = "### 5.10 RESUME, RESUMED, RESUME_TOKEN and ACK";
 
   it.each([
@@ -94,6 +100,31 @@ describe("section 5, layouts", () => {
     { heading: resuming, table: 1, frame: encodeResumed({ received: 0, timeMs: 0, tick: 0, tickHz: 0 }) },
     { heading: resuming, table: 2, frame: encodeResumeToken({ graceMs: 0, token: Uint8Array.of(1) }), variable: 1 },
     { heading: resuming, table: 3, frame: encodeAck({ received: 0 }) },
+    {
+      heading: movingOn,
+      frame: encodeRedirect({
+        id,
+        key: id,
+        boot: 0,
+        cluster: {
+          id: "c",
+          name: "",
+          host: "h",
+          port: 1,
+          tls: { serverName: "s", caPem: "p", sha256: "00".repeat(32) },
+        },
+        token: "t",
+      }),
+      variable: 5,
+    },
+    { heading: movingOn, table: 1, frame: encodeStay({ id }) },
+    {
+      heading: movingOn,
+      table: 2,
+      frame: encodeArrive({ id, key: id, position: { tenure: 0, received: 0, acknowledged: 0 }, token: "t" }),
+      variable: 1,
+    },
+    { heading: movingOn, table: 3, frame: encodeStreams({ tenure: 0, received: 0, fresh: true }) },
     { heading: "### 5.6 PING and PONG", frame: encodePing({ timeMs: 0 }) },
     { heading: "### 5.6 PING and PONG", table: 1, frame: encodePong({ echoMs: 0, timeMs: 0 }) },
     {
@@ -148,6 +179,7 @@ describe("limits", () => {
     ["FRAME-3", count(limits.maxFrameBytes)],
     ["HELLO-5", `longer than ${count(limits.maxClientNameBytes)} bytes`],
     ["RESUME-2", `longer than ${count(limits.maxResumeTokenBytes)} bytes`],
+    ["ARRIVE-1", `longer than ${count(limits.maxHandoverTokenBytes)} bytes`],
     ["REQUEST-3", `after ${limits.maxRequestMs / 1_000} s`],
     ["REQUEST-5", `at most ${limits.maxPendingRequests} requests`],
     ["JOIN-3", `longer than ${count(limits.maxTicketBytes)} bytes`],
@@ -202,7 +234,7 @@ function sizeOf(type: string): number {
   if (times !== null) return Number(times[1]) * sizeOf(times[2] ?? "");
   const literal = /^(\d+) bytes$/.exec(type);
   if (literal !== null) return Number(literal[1]);
-  const size = { u8: 1, u16: 2, u32: 4, f32: 4, f64: 8, str8: 1, bytes16: 2, rest: 0 };
+  const size = { u8: 1, u16: 2, u32: 4, u64: 8, f32: 4, f64: 8, str8: 1, bytes16: 2, rest: 0 };
   const found = new Map(Object.entries(size)).get(type);
   if (found === undefined) throw new Error(`no such type: "${type}"`);
   return found;

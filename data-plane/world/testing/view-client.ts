@@ -147,6 +147,9 @@ export class ViewClient {
         this.closed = `${message.type} ${message.code.toString(16)}`;
         break;
       case "state":
+      case "redirect":
+      case "stay":
+      case "streams":
       case "request":
       case "response":
       case "cancel":
