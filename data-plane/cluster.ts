@@ -600,7 +600,7 @@ class Server implements ClusterServer {
   /** Never to a session that a newer one has left behind. [MAIL-4] */
   #takeMail(playerId: string, generation: number, mail: Mail): MailOutcome {
     const player = this.#players.byId(playerId);
-    if (player === undefined || player.seat.generation < generation) {
+    if (player === undefined || player.seat.generation < generation || player.held) {
       this.#counters.countMailReceived("stray");
       return "unknown";
     }

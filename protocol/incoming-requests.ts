@@ -69,6 +69,19 @@ export class IncomingRequests {
     running.abort.abort();
   }
 
+  /** How many wait for an answer. */
+  get open(): number {
+    return this.#open.size;
+  }
+
+  /** Those that wait are told that it came to nothing: the side that would answer is about to change. */
+  giveUp(): void {
+    for (const id of this.#open.keys()) {
+      this.cancel(id);
+      this.#refuse(id, responseStatuses.FAILED);
+    }
+  }
+
   /** Nobody can be answered any more. */
   end(): void {
     for (const id of this.#open.keys()) this.cancel(id);

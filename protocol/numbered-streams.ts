@@ -56,6 +56,11 @@ export class NumberedStreams {
     return this.#received >>> 0;
   }
 
+  /** Number of the last frame that was received and handled. */
+  get lastInput(): number {
+    return this.#received;
+  }
+
   /** Frames that are kept, and their bytes. */
   get keptFrames(): number {
     return this.#kept.frames;
@@ -68,6 +73,12 @@ export class NumberedStreams {
   /** Whether one more frame of this length can be kept without another being forgotten. */
   hasRoomFor(byteLength: number): boolean {
     return this.keptFrames < this.#bounds.maxFrames && this.keptBytes + byteLength <= this.#bounds.maxBytes;
+  }
+
+  /** Whether so many frames more can be kept without another being forgotten. */
+  hasRoom(frames: number, bytes: number): boolean {
+    const { maxFrames, maxBytes } = this.#bounds;
+    return this.keptFrames + frames <= maxFrames && this.keptBytes + bytes <= maxBytes;
   }
 
   /**

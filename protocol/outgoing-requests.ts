@@ -9,6 +9,8 @@ export interface OutgoingRequestsOptions {
   /** Queues a frame; false when it cannot. */
   readonly send: (frame: Uint8Array) => boolean;
   readonly after: After;
+  /** Where the ids go on, for a side that carries on what another began; by default at the beginning. */
+  readonly lastId?: number;
 }
 
 interface Open {
@@ -25,11 +27,17 @@ const codes: ReadonlyMap<number, RequestErrorCode> = new Map([
 export class OutgoingRequests {
   readonly #options: OutgoingRequestsOptions;
   readonly #open = new Map<number, Open>();
-  #lastId = 0;
+  #lastId: number;
   #ended = false;
 
   constructor(options: OutgoingRequestsOptions) {
     this.#options = options;
+    this.#lastId = options.lastId ?? 0;
+  }
+
+  /** The last id that was used: for who carries on. */
+  get lastId(): number {
+    return this.#lastId;
   }
 
   get pending(): number {
@@ -64,10 +72,15 @@ export class OutgoingRequests {
     this.#open.get(id)?.settle(answer ?? codes.get(status) ?? "FAILED");
   }
 
-  /** Nothing will be answered any more. */
-  end(): void {
+  /** Nothing will be answered any more, unless {@link begin} is called. */
+  end(code: "ENDED" | "MOVED" = "ENDED"): void {
     this.#ended = true;
-    for (const open of this.#open.values()) open.settle("ENDED");
+    for (const open of this.#open.values()) open.settle(code);
+  }
+
+  /** Requests are possible again. */
+  begin(): void {
+    this.#ended = false;
   }
 
   #await(id: number, timeoutMs: number, signal: AbortSignal | undefined): Promise<Uint8Array> {

@@ -16,6 +16,8 @@ export type RequestErrorCode =
   | "UNSUPPORTED"
   /** The session has ended; whether the request was handled is not known. */
   | "ENDED"
+  /** The player has gone on to another cluster meanwhile; whether the request was handled is not known. Ask again there. */
+  | "MOVED"
   /** More waits to be sent than is allowed. */
   | "QUEUE_FULL";
 
@@ -28,6 +30,7 @@ const texts: Readonly<Record<RequestErrorCode, string>> = {
   FAILED: "The other side could not handle the request.",
   UNSUPPORTED: "The other side speaks a version without requests.",
   ENDED: "The session ended before the answer came.",
+  MOVED: "The player went to another cluster before the answer came.",
   QUEUE_FULL: "More waits to be sent than is allowed.",
 };
 

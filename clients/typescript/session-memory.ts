@@ -92,5 +92,6 @@ const localCodeOf = {
   FAILED: "REQUEST_FAILED",
   UNSUPPORTED: "UNSUPPORTED",
   ENDED: "CONNECTION_LOST",
+  MOVED: "CONNECTION_LOST",
   QUEUE_FULL: "QUEUE_FULL",
 } as const satisfies Record<RequestErrorCode, LocalCode>;

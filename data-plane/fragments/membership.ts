@@ -47,12 +47,13 @@ export class Membership {
   /**
    * Puts a player, new or teleported, into the fragment of a position at once.
    *
+   * @param mustFit also where the fragment is full, or not carried
    * @returns the fragment, or -1 when that one is full: then nothing has changed
    */
-  place(player: number, x: number, y: number, z: number): number {
+  place(player: number, x: number, y: number, z: number, mustFit = false): number {
     const target = this.#layout.locator.locate(x, y, z);
     const current = this.fragmentOf[player] ?? nowhere;
-    if (target !== current && !this.isOpen(target)) return nowhere;
+    if (target !== current && !mustFit && !this.isOpen(target)) return nowhere;
     this.#settle(player);
     if (target !== current) this.#swap(player, target);
     return target;

@@ -88,11 +88,15 @@ export class World {
     return this.#views.work;
   }
 
-  /** Adds a player with its body. Returns its index, or -1 when the world or the fragment there is full. */
-  addPlayer(kind: number, x: number, y: number, z: number): number {
+  /**
+   * Adds a player with its body. Returns its index, or -1 when the world or the fragment there is full.
+   *
+   * @param mustFit also where the fragment is full, or not carried
+   */
+  addPlayer(kind: number, x: number, y: number, z: number, mustFit = false): number {
     const player = this.#freePlayers.at(-1);
     if (player === undefined || this.entities.liveCount === this.entities.capacity) return nobody;
-    const fragment = this.#membership.place(player, x, y, z);
+    const fragment = this.#membership.place(player, x, y, z, mustFit);
     if (fragment === nobody) return nobody;
     this.#freePlayers.pop();
     const body = this.entities.spawn(kind, x, y, z, this.#settings(fragment).precision);
@@ -197,6 +201,11 @@ export class World {
   /** What was changed between fragments since the last {@link step} or call of this, oldest first. */
   takeMoves(): readonly MembershipEvent[] {
     return this.#membership.takeEvents();
+  }
+
+  /** How many players more fit into the world, wherever. */
+  get freePlaces(): number {
+    return Math.min(this.#freePlayers.length, this.entities.capacity - this.entities.liveCount);
   }
 
   /** Whether one more player fits into the world, wherever. */

@@ -1,3 +1,4 @@
+import type { NumberedStreams } from "../../protocol/index.ts";
 import type { FrameKeeper } from "./frame-pile.ts";
 import { type SendLane, SendQueue, type StateKey } from "./send-queue.ts";
 import type { StateHolder, TickEnd } from "./tick-end.ts";
@@ -146,6 +147,21 @@ export class Outbox implements TurnTask, StateHolder {
     this.#ending = "ended";
     this.#queue.clear();
     this.#lastFrame = undefined;
+  }
+
+  /**
+   * Everything that waits goes out at once, or, without a connection, counts as sent: so it has its number.
+   *
+   * @param streams where it is kept
+   * @returns false, and nothing has happened, when there is not room for all of it
+   */
+  settle(streams: NumberedStreams): boolean {
+    if (!streams.hasRoom(this.#queue.frames, this.#queue.bytes)) return false;
+    while (this.#queue.isReady) {
+      const bytes = this.#queue.take(maxWriteBytes, streams);
+      if (this.#attached && this.#ending === "no") this.#write(bytes);
+    }
+    return true;
   }
 
   /** The connection is gone, and its player is not: what is sent gathers until {@link adopt}. */

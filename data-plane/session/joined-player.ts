@@ -14,7 +14,7 @@ import {
 } from "../../protocol/index.ts";
 import type { Outbox } from "../net/outbox.ts";
 import type { SendLane, StateKey } from "../net/send-queue.ts";
-import type { Entity } from "../plugin/entities.ts";
+import type { Entity, FieldValues } from "../plugin/entities.ts";
 import type { HookLane } from "../plugin/hook-lane.ts";
 import type { LeaveReason, Placement, Player, RequestOptions } from "../plugin/player.ts";
 import type { LaneOwner } from "../plugin/plugin-host.ts";
@@ -22,6 +22,7 @@ import { Budget } from "./budget.ts";
 import { MoveBudget } from "./movement.ts";
 import { ResumeTokens } from "./resume-token.ts";
 import { assertFinite } from "../world/entity-handle.ts";
+import type { PlayerHolder } from "./player-holder.ts";
 import type { SessionContext } from "./session-context.ts";
 
 /** What a player does through its connection. After the connection has gone, what is sent waits there for the next one. */
@@ -32,6 +33,8 @@ export interface PlayerLine {
   /** Stop or go on reading. */
   hold(held: boolean): void;
   malformed(reason: string): void;
+  /** Whether the connection is there. */
+  readonly isOpen: boolean;
   /** Says a last word, if any, and ends the connection. */
   finish(lastFrame?: Uint8Array): void;
   /** Lets go of the player and hands over what it has not been sent; the connection ends without a word. */
@@ -59,8 +62,6 @@ const defaultRequestTimeoutMs = 10_000;
 export class JoinedPlayer implements Player, LaneOwner {
   readonly name: string;
   readonly number: number;
-  /** The use of the ticket by which it joined. */
-  readonly seat: SeatRef;
   readonly moveBudget: MoveBudget;
   readonly budget: Budget;
   readonly lane: HookLane;
@@ -78,24 +79,33 @@ export class JoinedPlayer implements Player, LaneOwner {
   refusedMoves = 0;
   /** Sequence of the last MOVE. */
   moveSequence = 0;
-  readonly #ticketFragment: string;
+  readonly ticketFragment: string;
   readonly #context: SessionContext;
   readonly #tokens: ResumeTokens;
+  #seat: SeatRef;
   #line: PlayerLine;
   #outbox: Outbox;
   #held = false;
   /** Set while there is no connection. */
   #grace: NodeJS.Timeout | undefined;
+  /** Takes what comes for the player, while a handover has it. */
+  #holder: PlayerHolder | undefined;
+  /** It came from another cluster, and its client has not come yet. */
+  #arriving = false;
+  /** State of its entity, as it departed. */
+  #values: FieldValues = {};
+  /** Its connection went, or came back, while a handover had it: plugins have not been told. */
+  #untold = { dropped: false, resumed: false };
 
   constructor(options: JoinedPlayerOptions) {
     const { context } = options;
     const { settings, clock, limits } = context;
     this.#context = context;
-    this.seat = options.seat;
+    this.#seat = options.seat;
     this.name = options.name;
     this.number = context.players.takeNumber();
     this.position = options.position;
-    this.#ticketFragment = options.ticketFragment;
+    this.ticketFragment = options.ticketFragment;
     this.version = options.version;
     this.features = options.features;
     this.#line = options.line;
@@ -127,7 +137,12 @@ export class JoinedPlayer implements Player, LaneOwner {
   }
 
   get id(): string {
-    return this.seat.playerId;
+    return this.#seat.playerId;
+  }
+
+  /** The use of the ticket by which it joined, with the generation that it has now. */
+  get seat(): SeatRef {
+    return this.#seat;
   }
 
   get dropped(): boolean {
@@ -141,12 +156,14 @@ export class JoinedPlayer implements Player, LaneOwner {
 
   send(command: number, payload: Uint8Array = noPayload): boolean {
     checkGameMessage(command, payload, maxPayloadBytes);
+    if (this.#holder !== undefined) return this.sendFrame(encodeMessage({ command, payload }));
     if (this.connected) this.#outbox.sendMessage(command, payload);
     return this.connected;
   }
 
   sendBulk(command: number, payload: Uint8Array = noPayload): boolean {
     const frame = encodeGameMessage(command, payload);
+    if (this.#holder !== undefined) return this.sendFrame(frame);
     if (this.connected) this.#line.send("bulk", frame);
     return this.connected;
   }
@@ -165,7 +182,8 @@ export class JoinedPlayer implements Player, LaneOwner {
 
   /** Sends a reliable frame that is encoded already; it may be shared with others. */
   sendFrame(frame: Uint8Array): boolean {
-    if (this.connected) this.#line.send("reliable", frame);
+    if (this.connected && this.#holder !== undefined) this.#holder.output(this, frame);
+    else if (this.connected) this.#line.send("reliable", frame);
     return this.connected;
   }
 
@@ -176,7 +194,7 @@ export class JoinedPlayer implements Player, LaneOwner {
   }
 
   get fragment(): string {
-    return this.#context.world?.fragmentOf(this) ?? this.#ticketFragment;
+    return this.#context.world?.fragmentOf(this) ?? this.ticketFragment;
   }
 
   get entity(): Entity | undefined {
@@ -186,7 +204,7 @@ export class JoinedPlayer implements Player, LaneOwner {
   teleport(to: Placement): boolean {
     const { world } = this.#context;
     assertFinite(to.x, to.y, to.z);
-    if (!this.connected || (world !== undefined && !world.teleport(this, to))) return false;
+    if (!this.connected || this.held || (world !== undefined && !world.teleport(this, to))) return false;
     this.position = to;
     // [MOVE-3]
     this.sendControl(encodePosition({ sequence: this.moveSequence, ...to }));
@@ -209,11 +227,17 @@ export class JoinedPlayer implements Player, LaneOwner {
   }
 
   close(code: CloseCode = "NORMAL", retryAfterMs = 0): void {
-    this.end(code, encodeClose(code, retryAfterMs));
+    if (this.connected) this.end(code, encodeClose(code, retryAfterMs));
   }
 
   /** It leaves for good, with a last frame to its client or without. */
   end(reason: LeaveReason, lastFrame?: Uint8Array): void {
+    if (this.#holder !== undefined) {
+      // Whoever plays it next does that; its client need not wait for it.
+      this.#holder.leave(this);
+      this.#line.finish(lastFrame);
+      return;
+    }
     if (!this.connected) return;
     this.connected = false;
     clearTimeout(this.#grace);
@@ -251,12 +275,14 @@ export class JoinedPlayer implements Player, LaneOwner {
 
   /** Its connection has gone without a word. */
   drop(): void {
+    this.#holder?.clientGone(this);
     if (!this.connected || this.dropped) return;
     if (!this.resumable) return this.end("DROPPED");
     const { settings, metrics, host } = this.#context;
     this.#grace = setTimeout(() => this.end("DROPPED"), settings.resumeGraceMs);
     metrics.drops += 1;
-    host.dropped(this.lane, this);
+    if (this.held) this.#untold.dropped = true;
+    else host.dropped(this.lane, this);
   }
 
   /** Goes on over another connection; the one before, if it is still open, has been let go. */
@@ -268,15 +294,115 @@ export class JoinedPlayer implements Player, LaneOwner {
     this.#outbox = line.outbox;
     line.hold(this.#held);
     this.budget.returned(this.#context.clock.monotonicMs());
-    const { metrics, host, world } = this.#context;
+    const { metrics, world } = this.#context;
+    if (this.#arriving) {
+      this.#arriving = false;
+      world?.arrived(this);
+      return;
+    }
     metrics.resumes += 1;
     world?.returned(this);
     // The plugin hears of a drop before it hears of the return, also where the old connection had not gone yet.
     if (!wasDropped) {
       metrics.drops += 1;
-      host.dropped(this.lane, this);
+      this.#untold.dropped = true;
     }
-    host.resumed(this.lane, this);
+    this.#untold.resumed = true;
+    if (this.#holder === undefined) this.#tell();
+    else this.#holder.clientBack(this);
+  }
+
+  #tell(): void {
+    const { host } = this.#context;
+    const { dropped, resumed } = this.#untold;
+    if (!dropped && !resumed) return;
+    this.#untold = { dropped: false, resumed: false };
+    if (dropped) host.dropped(this.lane, this);
+    if (resumed) host.resumed(this.lane, this);
+  }
+
+  /** Whether a handover has it: it is frozen, or gone on to another cluster. */
+  get held(): boolean {
+    return this.#holder !== undefined;
+  }
+
+  get holder(): PlayerHolder | undefined {
+    return this.#holder;
+  }
+
+  /** Whether its client is there. */
+  get hasClient(): boolean {
+    return !this.dropped && this.#line.isOpen;
+  }
+
+  /** Whether it came from another cluster and its client has not come yet. */
+  get arriving(): boolean {
+    return this.#arriving;
+  }
+
+  /** Its authority is of this generation from now on. */
+  adopt(generation: number): void {
+    this.#seat = { ...this.#seat, generation };
+  }
+
+  /**
+   * What has been said to it so far has its number, and has been sent or is kept. Returns false where there is not room to keep it
+   * all: then this is not the moment.
+   */
+  settleStreams(): boolean {
+    const { streams } = this;
+    return streams !== undefined && this.#outbox.settle(streams);
+  }
+
+  /** From now on nothing of it runs here: what comes for it goes to `holder`. [HAND-6] */
+  freeze(holder: PlayerHolder): void {
+    this.#holder = holder;
+  }
+
+  /** It is played again, here. */
+  unfreeze(): void {
+    this.#holder = undefined;
+    this.#tell();
+  }
+
+  /** It has gone on to another cluster. Its connection stays until its client has gone there too. */
+  depart(): void {
+    if (!this.connected) return;
+    this.connected = false;
+    clearTimeout(this.#grace);
+    this.#grace = undefined;
+    this.requests.end("MOVED");
+    this.handling.end();
+    const { players, seats, world } = this.#context;
+    this.#values = world?.snapshot(this)?.values ?? {};
+    world?.leave(this);
+    players.depart(this);
+    seats.left(this.#seat);
+  }
+
+  /** It has come back from a cluster that will never play it. */
+  revive(): void {
+    if (this.connected) return;
+    this.connected = true;
+    this.requests.begin();
+    const { players, seats, world, settings } = this.#context;
+    players.add(this);
+    seats.joined(this.#seat);
+    world?.enter(this, this.#values, true);
+    if (!this.hasClient) this.#grace = setTimeout(() => this.end("DROPPED"), settings.resumeGraceMs);
+  }
+
+  /** It has gone for good, and nothing of it is needed here any more. */
+  retire(): void {
+    this.#holder = undefined;
+    this.#context.players.forget(this);
+    this.#line.finish();
+  }
+
+  /** It came from another cluster: its client has so long to come after it. */
+  awaitArrival(): void {
+    this.#arriving = true;
+    this.#grace = setTimeout(() => this.end("DROPPED"), this.#context.settings.resumeGraceMs);
   }
 
   get line(): PlayerLine {

@@ -25,6 +25,8 @@ interface Floor {
 export class PlayerTable<P extends SeatedPlayer = JoinedPlayer> {
   readonly #byNumber = new Map<number, P>();
   readonly #byId = new Map<string, P>();
+  /** Those that have gone on to another cluster, and whose clients may still come by here. */
+  readonly #departed = new Map<number, P>();
   readonly #floors = new Map<string, Floor>();
   readonly #floorLifetimeMs: number;
   readonly #nowMs: () => number;
@@ -64,11 +66,28 @@ export class PlayerTable<P extends SeatedPlayer = JoinedPlayer> {
   takeNumber(): number {
     do {
       this.#lastNumber = this.#lastNumber >= 0xffff_ffff ? 1 : this.#lastNumber + 1;
-    } while (this.#byNumber.has(this.#lastNumber));
+    } while (this.#byNumber.has(this.#lastNumber) || this.#departed.has(this.#lastNumber));
     return this.#lastNumber;
   }
 
+  /** The player with this number that has gone on to another cluster. */
+  departed(number: number): P | undefined {
+    return this.#departed.get(number);
+  }
+
+  /** The player has gone on to another cluster; its number stays its own. */
+  depart(player: P): void {
+    this.remove(player);
+    this.#departed.set(player.number, player);
+  }
+
+  /** Nothing of a player that has departed is needed any more. */
+  forget(player: P): void {
+    if (this.#departed.get(player.number) === player) this.#departed.delete(player.number);
+  }
+
   add(player: P): void {
+    this.forget(player);
     this.#byNumber.set(player.number, player);
     this.#byId.set(player.id, player);
   }

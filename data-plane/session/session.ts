@@ -51,6 +51,8 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
   #warned = false;
   /** Beats of the pulse since something came that has not been acknowledged. */
   #unreportedBeats = 0;
+  /** Number of the last numbered frame that came over this connection. */
+  #lastInput = 0;
 
   constructor(context: SessionContext, socket: PlayerSocket, pass: AdmissionPass) {
     this.context = context;
@@ -78,6 +80,10 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
   /** The player, once it has joined. */
   get player(): JoinedPlayer | undefined {
     return this.#player;
+  }
+
+  get isOpen(): boolean {
+    return this.#state === "joined";
   }
 
   /** Bytes that wait to be sent. */
@@ -143,6 +149,7 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
     this.#outbox.adopt(player.line.release());
     this.#player = player;
     this.#outbox.keeper = player.streams;
+    this.#lastInput = player.streams?.lastInput ?? 0;
     this.#tokenConfirmed = false;
     this.#socket.maxFrameBytes = this.context.settings.maxFrameBytes;
     this.#heardAtMs = this.context.pulse.elapsedMs;
@@ -249,8 +256,15 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
       this.#tokenConfirmed = true;
       this.#player?.confirmToken();
     }
+    const numbered = isNumbered(bytes[start] ?? 0);
+    if (numbered && player?.streams !== undefined) {
+      this.#lastInput += 1;
+      if (player.holder !== undefined) player.holder.input(player, this.#lastInput, bytes.subarray(start, end));
+      // One that was applied before it came here, brought by the cluster before this one. [HAND-9]
+      if (player.holder !== undefined || this.#lastInput !== player.streams.lastInput + 1) return true;
+    }
     dispatch(this, bytes, start, end);
-    if (isNumbered(bytes[start] ?? 0) && this.#player?.streams?.count(end - start) === true) this.#acknowledge();
+    if (numbered && this.#player?.streams?.count(end - start) === true) this.#acknowledge();
     return this.#state !== "closing" && this.#state !== undefined;
   }
 

@@ -150,12 +150,13 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
    * Gives a player its body, where it stands. Its client is told the kinds; what it sees comes with the ticks.
    *
    * @param values state of its entity from before, as in a {@link WorldSnapshot}
+   * @param mustFit whether it comes in also where its fragment is full or another cluster's: it has been promised its place
    * @returns false when there is no room
    */
-  enter(player: P, values: FieldValues = {}): boolean {
+  enter(player: P, values: FieldValues = {}, mustFit = false): boolean {
     const { entities } = this.#world;
     const { x, y, z, heading } = player.position;
-    const index = this.#world.addPlayer(playerKind, x, y, z);
+    const index = this.#world.addPlayer(playerKind, x, y, z, mustFit);
     const kind = this.#kinds.byId(playerKind);
     if (index === -1 || kind === undefined) return false;
     const body = this.#world.bodyOf(index);
@@ -196,6 +197,23 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
     if (member === undefined) return;
     this.#world.resetView(member.index);
     member.told = undefined;
+  }
+
+  /** A player's client has come after it from another cluster: it has been told nothing yet. */
+  arrived(player: P): void {
+    if (this.#members.get(player)?.isShown === true) player.sendControl(this.#kindsFrame);
+    this.returned(player);
+  }
+
+  /** Whether so many players more fit into the world, wherever. */
+  hasRoomFor(players: number): boolean {
+    return this.#world.freePlaces >= players;
+  }
+
+  /** Whether this cluster carries the fragment there. */
+  carries({ x, y, z }: Point): boolean {
+    const { locator, fragments } = this.#world.layout;
+    return fragments[locator.locate(x, y, z)]?.carried === true;
   }
 
   /** Whether a player may step there: not into a fragment that is full, or another cluster's. */

@@ -7,7 +7,8 @@ const offences = 50;
 /** A request to stand elsewhere: checked against the speed limit, the world, then by the plugin. [MOVE-1] */
 export function handleMove(session: Session, move: Move): void {
   const { player, context } = session;
-  if (player === undefined) return;
+  // Where it stands is the next one's to say who plays it: the client goes on from there. [HAND-6]
+  if (player === undefined || player.held) return;
   const from = player.position;
   const to = { x: move.x, y: move.y, z: move.z, heading: move.heading };
   const { world, host, clock } = context;
