@@ -1,6 +1,7 @@
 import { isIPv6 } from "node:net";
 import { join, relative } from "node:path";
 import {
+  type Allocation,
   limits as protocolLimits,
   type LinkOrders,
   type MailOutcome,
@@ -290,7 +291,7 @@ class Server implements ClusterServer {
     const address = { port, advertisedHost, advertisedPort: this.#settings.advertisedPort || port, webSocketPort };
     this.#address = address;
     try {
-      this.#peers = await this.#meetPeers(certificate.shown);
+      this.#peers = await this.#meetPeers(certificate, address);
       await this.#openOps();
       await this.#host.start(
         (log, timers) =>
@@ -415,14 +416,15 @@ class Server implements ClusterServer {
   }
 
   /** The other clusters of the world; `undefined` where it is not shared. @throws ListenError */
-  async #meetPeers(credentials: Credentials): Promise<WorldPeers | undefined> {
+  async #meetPeers(certificate: CertificateKeeper, address: ClusterAddress): Promise<WorldPeers | undefined> {
     const { worldName: world } = this.#settings;
     if (world === undefined || this.#layout === undefined) return undefined;
     const peers = new WorldPeers({
       settings: this.#settings,
       world,
       layout: this.#layout,
-      credentials,
+      credentials: certificate.shown,
+      address: () => this.#describeAddress(certificate, address),
       client: this.#client,
       desk: this.#desk,
       log: this.#log,
@@ -540,19 +542,14 @@ class Server implements ClusterServer {
   }
 
   #createRequest(certificate: CertificateKeeper, address: ClusterAddress): RegisterRequest {
-    const { instance, serverName, region, maxConnections, tags, labels, gameBuild, joinRatePerSecond } = this.#settings;
-    const wssUrl = this.#webSocketUrl(address);
+    const { instance, region, maxConnections, tags, labels, gameBuild, joinRatePerSecond } = this.#settings;
     // The one fragment of a world that nobody has laid out is nothing to send players to.
     const world = this.#layout === undefined ? undefined : announceWorld(this.#layout, this.#peers?.announcement);
     return {
       instance,
-      name: serverName,
       region,
-      host: address.advertisedHost,
-      port: address.advertisedPort,
-      ...(wssUrl === undefined ? {} : { wssUrl }),
+      ...this.#describeAddress(certificate, address),
       ...(world === undefined ? {} : { world }),
-      tls: certificate.announcement,
       capacity: maxConnections,
       protocol: versions,
       tags,
@@ -562,6 +559,18 @@ class Server implements ClusterServer {
       counters: this.#gameCounters.list(),
       ...(gameBuild === undefined ? {} : { gameBuild }),
       software,
+    };
+  }
+
+  /** Where players reach it. */
+  #describeAddress(certificate: CertificateKeeper, address: ClusterAddress): Omit<Allocation["cluster"], "id"> {
+    const wssUrl = this.#webSocketUrl(address);
+    return {
+      name: this.#settings.serverName,
+      host: address.advertisedHost,
+      port: address.advertisedPort,
+      ...(wssUrl === undefined ? {} : { wssUrl }),
+      tls: certificate.announcement,
     };
   }
 

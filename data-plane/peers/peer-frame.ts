@@ -10,6 +10,8 @@ export const peerFrameKinds = {
   handover: 16,
   /** Entities near the border. */
   ghosts: 17,
+  /** Where players reach the cluster that says it, JSON. */
+  address: 18,
 } as const;
 export type PeerFrameKind = (typeof peerFrameKinds)[keyof typeof peerFrameKinds];
 

@@ -127,6 +127,11 @@ export class PeerMesh {
     return this.#peers.get(clusterId)?.connection.send(kind, body) ?? false;
   }
 
+  /** Breaks the link to a cluster; it is made again. */
+  end(clusterId: string, reason: string): void {
+    this.#peers.get(clusterId)?.connection.end(reason);
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#server?.close();

@@ -1,5 +1,6 @@
 import type { ClusterRef } from "../../protocol/handover/parties.ts";
 import type { PeerMessage } from "./handover-codec.ts";
+import type { PeerAddress } from "./peer-address.ts";
 
 /** Who carries a place of the world that this cluster does not. */
 export interface Carrier extends ClusterRef {
@@ -9,7 +10,7 @@ export interface Carrier extends ClusterRef {
 }
 
 /**
- * What happens on the links to other clusters. Messages of one cluster come in order, each once, between its `onUp` and its
+ * What happens on the links to other clusters. A link is up once the other side has said where players reach it. Messages of one cluster come in order, each once, between its `onUp` and its
  * `onDown`; what throws ends the link.
  */
 export interface PeerEvents {
@@ -26,6 +27,8 @@ export interface Peers {
   readonly linked: readonly ClusterRef[];
   /** Boot of the process to which the link to a cluster leads; `undefined` without one. */
   bootOf(clusterId: string): number | undefined;
+  /** Where players reach a cluster; `undefined` without a link to it. */
+  addressOf(clusterId: string): PeerAddress | undefined;
   /** @returns whether it is on its way; it may still be lost with the link */
   send(clusterId: string, message: PeerMessage): boolean;
   /** Who carries a place; `undefined` where this cluster does, or nobody that is known of. */

@@ -189,26 +189,58 @@ describe("a link between clusters", () => {
       await master.ticket({ aud: "default.b" }),
     ];
     for (const ticket of bad) expect(await knock(ticket)).toBe("refused");
-    expect(east.events).toEqual([]);
     expect(await knock(await master.peerTicket(from, here))).toBe("welcome");
-    await until("its end", () => east.events.length === 2);
-    expect(east.events).toEqual(["up default.a 1", "down default.a 1"]);
+    expect(east.events).toEqual([]);
+  });
+
+  it("[PEER-7] is up once the other has said where players reach it, and says so again when that changes", async () => {
+    await startMaster();
+    const west = await start("a", carrying("west"));
+    const east = await start("b", carrying("east"));
+    await until("the link", () => linked(west).length === 1 && linked(east).length === 1);
+    const { host, port, name, tls } = master.registrations.at(-1) ?? {};
+    expect(west.cluster.server.peers?.addressOf("default.b")).toEqual({ id: "default.b", host, port, name, tls });
+    expect(west.cluster.server.peers?.addressOf("default.c")).toBeUndefined();
+  });
+
+  it.each([
+    ["says something else", peerFrameKinds.handover, { type: "ready", id }],
+    ["says nothing of its address", peerFrameKinds.address, { id: "default.a" }],
+    ["says another's address", peerFrameKinds.address, undefined],
+  ])("[PEER-7] is lost by who first %s", async (_what, kind, said) => {
+    await startMaster();
+    const east = await start("b", carrying("east"));
+    const { host, port, name, tls } = master.registrations.at(-1) ?? {};
+    const body = Buffer.from(JSON.stringify(said ?? { id: "default.b", host, port, name, tls }));
+    const from = { clusterId: "default.a", boot: 1 };
+    const ticket = await master.peerTicket(from, { clusterId: "default.b" });
+    expect(await knock(ticket, Buffer.concat([encodePeerFrameHead(kind, body.length), body]))).toBe("refused");
+    expect(east.events).toEqual([]);
+    // The same with an address of its own.
+    const good = Buffer.from(JSON.stringify({ id: "default.a", host, port, name, tls }));
+    void knock(ticket, Buffer.concat([encodePeerFrameHead(peerFrameKinds.address, good.length), good]));
+    await until("the link", () => east.events.length === 1);
+    expect(east.events).toEqual(["up default.a 1"]);
   });
 });
 
-/** Shows a ticket at the peers' port of the cluster that came last, and says how that goes. */
-async function knock(ticket: string): Promise<"refused" | "welcome"> {
+/** Shows a ticket at the peers' port of a cluster, says `more` once it is welcome, and tells how that goes. */
+async function knock(ticket: string, more?: Uint8Array): Promise<"refused" | "welcome"> {
   const { peer } = master.map("default.b").clusters[0] ?? {};
   if (peer === undefined) throw new Error("it takes peers");
   const { host, port, tls } = peer;
   const socket = connect({ host, port, servername: tls.serverName, ca: tls.caPem });
   const { promise, resolve } = Promise.withResolvers<"refused" | "welcome">();
   const heard: Buffer[] = [];
+  let isWelcome = false;
   socket.on("error", () => undefined);
   socket.on("close", () => resolve("refused"));
   socket.on("data", (chunk: Buffer) => {
     heard.push(chunk);
-    if (Buffer.concat(heard).includes(Buffer.from([1, 0, 0, 0, peerFrameKinds.welcome]))) resolve("welcome");
+    if (isWelcome || !Buffer.concat(heard).includes(Buffer.from([1, 0, 0, 0, peerFrameKinds.welcome]))) return;
+    isWelcome = true;
+    if (more === undefined) resolve("welcome");
+    else socket.write(more);
   });
   socket.on("secureConnect", () => {
     socket.write(encodePeerFrameHead(peerFrameKinds.hello, ticket.length));

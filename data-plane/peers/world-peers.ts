@@ -11,6 +11,7 @@ import type { SharedWorld } from "../world/world-announcement.ts";
 import { carriedLayout, carriedNames, carriersOf } from "./carriers.ts";
 import { decodePeerMessage, encodePeerMessage, type PeerMessage } from "./handover-codec.ts";
 import { MapWatch } from "./map-watch.ts";
+import { decodePeerAddress, encodePeerAddress, type PeerAddress } from "./peer-address.ts";
 import type { PeerConnectionLimits } from "./peer-connection.ts";
 import { maxPeerFrameBytes, type PeerFrame, peerFrameKinds } from "./peer-frame.ts";
 import { PeerMesh } from "./peer-mesh.ts";
@@ -29,10 +30,15 @@ export interface WorldPeersOptions {
   readonly random: () => number;
   readonly nowMs: () => number;
   readonly retryMs: readonly [number, number];
+  /** Where players reach this cluster, save for its id. Read anew for each registration. */
+  readonly address: () => Omit<PeerAddress, "id">;
   /** Another part of the world is to be carried here from now on. */
   readonly onCarried: (layout: Layout) => void;
   readonly limits?: Partial<PeerConnectionLimits>;
 }
+
+/** Longest wait for the first frame behind the welcome. */
+const addressTimeoutMs = 5_000;
 
 /** This cluster's part in a world that is shared: the map in force, what of it is carried here, and the links to the others. */
 export class WorldPeers implements Peers {
@@ -43,9 +49,13 @@ export class WorldPeers implements Peers {
   #announced: Layout;
   #carried: Layout;
   #carriers: ReadonlyMap<string, WorldCluster> = new Map();
-  #map: WorldMapView | undefined;
+  /** What of the world the log says is carried here. */
+  #said: string | undefined;
   #registration: Registration | undefined;
   #port = 0;
+  /** Links that stand and are not up yet. */
+  readonly #greeted = new Map<string, { readonly boot: number; readonly timer: NodeJS.Timeout }>();
+  readonly #links = new Map<string, ClusterRef & { readonly address: PeerAddress }>();
 
   constructor(options: WorldPeersOptions) {
     const { settings, credentials, client, log, random, nowMs, limits } = options;
@@ -63,8 +73,8 @@ export class WorldPeers implements Peers {
       ticketFor: async (clusterId) => (await client.peerTicket(this.#session(), clusterId)).ticket,
       verify: (ticket) => options.desk.verifyPeer(ticket, options.world),
       listener: {
-        onUp: (clusterId, boot) => this.#listeners.forEach(({ onUp }) => onUp({ clusterId, boot })),
-        onDown: (clusterId, boot) => this.#listeners.forEach(({ onDown }) => onDown({ clusterId, boot })),
+        onUp: (clusterId, boot) => this.#greet(clusterId, boot),
+        onDown: (clusterId, boot) => this.#lost(clusterId, boot),
         onFrame: (clusterId, frame) => this.#heard(clusterId, frame),
       },
       ...(limits === undefined ? {} : { limits }),
@@ -84,7 +94,7 @@ export class WorldPeers implements Peers {
   }
 
   get linked(): readonly ClusterRef[] {
-    return this.#mesh.linked;
+    return Array.from(this.#links.values(), ({ clusterId, boot }) => ({ clusterId, boot }));
   }
 
   /** What the master is to be told of this cluster's world. */
@@ -114,6 +124,8 @@ export class WorldPeers implements Peers {
   registered(registration: Registration): void {
     this.#registration = registration;
     this.#watch.restart();
+    // Perhaps it was because of another certificate.
+    for (const { clusterId } of this.#mesh.linked) this.#sayAddress(clusterId);
   }
 
   /** The map of the world has this version at the master. */
@@ -128,7 +140,11 @@ export class WorldPeers implements Peers {
   }
 
   bootOf(clusterId: string): number | undefined {
-    return this.#mesh.bootOf(clusterId);
+    return this.#links.get(clusterId)?.boot;
+  }
+
+  addressOf(clusterId: string): PeerAddress | undefined {
+    return this.#links.get(clusterId)?.address;
   }
 
   send(clusterId: string, message: PeerMessage): boolean {
@@ -173,12 +189,13 @@ export class WorldPeers implements Peers {
     if (map.world !== world) return;
     this.#carriers = carriersOf(map);
     const before = carriedNames(this.#carried).join();
-    const isFirst = this.#map === undefined;
-    this.#map = map;
     this.#carried = carriedLayout(this.#announced, this.#carriers, this.self?.clusterId);
     const carried = carriedNames(this.#carried);
     if (carried.join() !== before) onCarried(this.#carried);
-    if (isFirst || carried.join() !== before) {
+    // The master may not have decided yet about what was announced just now.
+    const isDecided = carriedNames(this.#announced).every((name) => this.#carriers.has(name));
+    if (isDecided && this.#said !== carried.join()) {
+      this.#said = carried.join();
       const text = carried.length === 0 ? "nothing: it stands by" : carried.join(", ");
       const fields = { event: "world-map", world, version: map.version, carried };
       log.info(fields, `of the world ${world} this cluster carries ${text}`);
@@ -186,10 +203,43 @@ export class WorldPeers implements Peers {
     this.#mesh.update(map);
   }
 
+  /** A link stands: it is up when both know where players reach the other. [PEER-7] */
+  #greet(clusterId: string, boot: number): void {
+    this.#sayAddress(clusterId);
+    const timer = setTimeout(() => this.#mesh.end(clusterId, "no address"), addressTimeoutMs);
+    this.#greeted.set(clusterId, { boot, timer });
+  }
+
+  #sayAddress(clusterId: string): void {
+    const id = this.self?.clusterId;
+    if (id === undefined) return;
+    this.#mesh.send(clusterId, peerFrameKinds.address, encodePeerAddress({ id, ...this.#options.address() }));
+  }
+
   #heard(clusterId: string, { kind, body }: PeerFrame): void {
-    const boot = this.bootOf(clusterId);
-    if (boot === undefined || kind !== peerFrameKinds.handover) return;
+    if (kind === peerFrameKinds.address) return this.#learnAddress(clusterId, decodePeerAddress(body, clusterId));
+    const link = this.#links.get(clusterId);
+    if (link === undefined) throw new Error("no address before a message");
+    if (kind !== peerFrameKinds.handover) return;
     const message = decodePeerMessage(body);
-    for (const { onMessage } of this.#listeners) onMessage({ clusterId, boot }, message);
+    const from = { clusterId, boot: link.boot };
+    for (const { onMessage } of this.#listeners) onMessage(from, message);
+  }
+
+  #learnAddress(clusterId: string, address: PeerAddress): void {
+    const greeted = this.#greeted.get(clusterId);
+    const boot = greeted?.boot ?? this.#links.get(clusterId)?.boot ?? 0;
+    this.#links.set(clusterId, { clusterId, boot, address });
+    if (greeted === undefined) return;
+    clearTimeout(greeted.timer);
+    this.#greeted.delete(clusterId);
+    for (const { onUp } of this.#listeners) onUp({ clusterId, boot });
+  }
+
+  #lost(clusterId: string, boot: number): void {
+    clearTimeout(this.#greeted.get(clusterId)?.timer);
+    this.#greeted.delete(clusterId);
+    if (!this.#links.delete(clusterId)) return;
+    for (const { onDown } of this.#listeners) onDown({ clusterId, boot });
   }
 }
