@@ -57,6 +57,7 @@ import { RefusalLog } from "./session/refusal-log.ts";
 import { ReplayTable } from "./session/replay-table.ts";
 import { Revocations } from "./session/revocations.ts";
 import { Session } from "./session/session.ts";
+import type { Arrivals } from "./session/arrivals.ts";
 import type { SessionContext } from "./session/session-context.ts";
 
 export interface ClusterOptions {
@@ -98,6 +99,8 @@ export interface ClusterServer {
   readonly readiness: Readiness;
   /** The other clusters of the world; `undefined` where it is not shared, and before the start. */
   readonly peers: Peers | undefined;
+  /** Who knows of players that other clusters hand over to this one; `undefined` where none does. */
+  arrivals: Arrivals | undefined;
   /** What the world has done so far; `undefined` where there is none. */
   readonly worldCounts: WorldCounts | undefined;
   /** Port of health and metrics, where they are served. */
@@ -143,6 +146,7 @@ class Server implements ClusterServer {
   readonly #world: ClusterWorld | undefined;
   /** The world as the settings lay it out; what of it is carried here may be less. */
   #layout: Layout | undefined;
+  arrivals: Arrivals | undefined;
   #peers: WorldPeers | undefined;
   readonly #desk: TicketDesk;
   readonly #client: MasterClient;
@@ -528,6 +532,7 @@ class Server implements ClusterServer {
       revocations: this.#revocations,
       replays: new ReplayTable(this.#limits.maxReplayEntries, protocolLimits.clockSkewMs / 1_000),
       host: this.#host,
+      arrivals: () => this.arrivals,
       world: this.#world,
       onSessionEnd: (session) => this.#sessions.delete(session),
       tick: () => this.#ticks.tick,

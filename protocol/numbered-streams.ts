@@ -61,6 +61,11 @@ export class NumberedStreams {
     return this.#received;
   }
 
+  /** Number of the last frame that was sent. */
+  get lastOutput(): number {
+    return this.#sent;
+  }
+
   /** Frames that are kept, and their bytes. */
   get keptFrames(): number {
     return this.#kept.frames;

@@ -47,4 +47,5 @@ export const features = {
 } as const;
 
 /** Every feature that this code knows. */
-export const allFeatures: number = features.resume | features.state | features.requests | features.world;
+export const allFeatures: number =
+  features.resume | features.state | features.requests | features.world | features.handover;

@@ -119,7 +119,7 @@ export class SustenetClient {
       joinTimeoutMs: deadlines.joinMs,
       leaveTimeoutMs: deadlines.leaveMs,
       maxQueuedBytes,
-      features: resumes ? allFeatures : allFeatures & ~features.resume,
+      features: allFeatures & ~features.handover & (resumes ? allFeatures : ~features.resume),
     };
     const allocationContext = {
       call: (request: MasterRequest, signal?: AbortSignal) => this.#callAsPlayer(request, signal),

@@ -186,7 +186,7 @@ export class ClusterConnection {
   }
 
   get #features(): number {
-    return this.#context.features ?? allFeatures;
+    return this.#context.features ?? allFeatures & ~features.handover;
   }
 
   #receive(message: ClusterMessage, byteLength: number): void {

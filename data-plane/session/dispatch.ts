@@ -5,6 +5,7 @@ import {
   messageTypes,
   ProtocolError,
 } from "../../protocol/index.ts";
+import { handleArrive } from "./handlers/arrive.ts";
 import { handleClose } from "./handlers/close.ts";
 import { handleHello } from "./handlers/hello.ts";
 import { handleJoin } from "./handlers/join.ts";
@@ -21,6 +22,7 @@ const allowed: Readonly<Record<SessionState, ReadonlyMap<number, number>>> = {
   join: new Map([
     [messageTypes.join, 0],
     [messageTypes.resume, features.resume],
+    [messageTypes.arrive, features.handover],
   ]),
   verifying: new Map(),
   joined: new Map([
@@ -44,15 +46,21 @@ const allowed: Readonly<Record<SessionState, ReadonlyMap<number, number>>> = {
  */
 export function dispatch(session: Session, bytes: Uint8Array, start: number, end: number): void {
   const type = bytes[start] ?? 0;
-  const { state, player, hello } = session;
+  const { state, player } = session;
   // What nearly every frame is, always allowed to who has joined: no tables, and nothing made for it.
   if (type === messageTypes.message && state === "joined") return handleMessage(session, bytes, start + 1, end);
   const feature = state === undefined ? undefined : allowed[state].get(type);
-  const inForce = player?.features ?? hello?.features ?? 0;
+  const inForce = player?.features ?? offered(session);
   if (feature === undefined || (feature & inForce) !== feature) {
     throw new ProtocolError("UNEXPECTED_TYPE", `type ${type} is not allowed in this state`);
   }
   handle(session, decodeClientMessage(bytes.subarray(start, end)));
+}
+
+/** What the client offers and this cluster has, before a player is known. */
+function offered({ hello, context }: Session): number {
+  const all = hello?.features ?? 0;
+  return context.arrivals() === undefined ? all & ~features.handover : all;
 }
 
 function handle(session: Session, message: ClientMessage): void {
@@ -73,8 +81,7 @@ function handle(session: Session, message: ClientMessage): void {
     case "resume":
       return handleResume(session, message);
     case "arrive":
-      // No state allows it: this cluster does not offer HANDOVER.
-      throw new ProtocolError("UNEXPECTED_TYPE", "no handover is in force");
+      return handleArrive(session, message);
     case "request":
       return session.player?.handling.receive(message);
     case "response":

@@ -1,8 +1,12 @@
 import type { TicketClaims } from "../../auth/ticket.ts";
-import { allFeatures, type CloseCode, encodeWelcome, features, type SeatRef, versions } from "../../protocol/index.ts";
+import { allFeatures, type CloseCode, features, type Join, type SeatRef, versions } from "../../protocol/index.ts";
+import type { StreamPosition } from "../../protocol/handover/streams.ts";
 import type { Placement } from "../plugin/player.ts";
 import { JoinedPlayer } from "./joined-player.ts";
 import type { Session } from "./session.ts";
+import type { SessionContext } from "./session-context.ts";
+import { continueStreams } from "./stream-return.ts";
+import { encodeWelcomeOf } from "./welcome-frame.ts";
 
 /** How soon to come back after BUSY. */
 const busyRetryMs = 1_000;
@@ -19,6 +23,8 @@ interface JoinRefusal {
 interface Joining {
   readonly session: Session;
   readonly claims: TicketClaims;
+  /** Where the client is in the streams of an earlier session. [JOIN-5] */
+  readonly position: StreamPosition | undefined;
 }
 
 interface JoinStep {
@@ -42,7 +48,7 @@ export const joinSteps: readonly JoinStep[] = [
 ];
 
 /** Takes a connection from JOIN to WELCOME, or to its end. */
-export async function runJoin(session: Session, ticket: string): Promise<void> {
+export async function runJoin(session: Session, { ticket, position }: Join): Promise<void> {
   const { context, hello } = session;
   if (hello === undefined) throw new Error("JOIN without HELLO");
   const verdict = await context.verifyTicket(ticket, hello);
@@ -53,7 +59,7 @@ export async function runJoin(session: Session, ticket: string): Promise<void> {
     if (verdict.silent) session.refuse(`TICKET_${verdict.fault}`);
     else session.reject(verdict.fault);
   } else {
-    await takeSteps({ session, claims: verdict.claims });
+    await takeSteps({ session, claims: verdict.claims, position });
   }
 }
 
@@ -129,9 +135,9 @@ function replaceOlder({ session, claims }: Joining): undefined {
   session.context.players.byId(claims.sub)?.close("REPLACED");
 }
 
-function enter({ session, claims }: Joining): JoinRefusal | undefined {
+function enter({ session, claims, position: at }: Joining): JoinRefusal | undefined {
   const { context } = session;
-  const { players, settings, clock, world } = context;
+  const { players, world } = context;
   const position = place(session, claims);
   if (position === undefined) return { code: "FULL", ticketStaysGood: true };
   const seat: SeatRef = { reservationId: claims.rsv, playerId: claims.sub, generation: claims.gen };
@@ -142,7 +148,7 @@ function enter({ session, claims }: Joining): JoinRefusal | undefined {
     position,
     ticketFragment: claims.frag,
     version: Math.min(versions.max, claims.proto.max, session.hello?.maxVersion ?? versions.max),
-    features: featuresInForce(session.hello?.features ?? 0, settings.resumeGraceMs, world !== undefined),
+    features: featuresInForce(session.hello?.features ?? 0, context),
     line: session,
   });
   if (world?.enter(player) === false) return { code: "FULL", ticketStaysGood: true };
@@ -151,27 +157,21 @@ function enter({ session, claims }: Joining): JoinRefusal | undefined {
   context.seats.joined(seat);
   const { rsv: reservation, req: request } = claims;
   context.log.info({ event: "joined", player: player.number, reservation, request }, `player ${player.number} joined`);
-  session.welcome(player, () =>
-    encodeWelcome({
-      version: player.version,
-      features: player.features,
-      playerNumber: player.number,
-      timeMs: clock.monotonicMs(),
-      tick: context.tick() >>> 0,
-      tickHz: settings.tickHz,
-      pingIntervalMs: settings.pingIntervalMs,
-      idleTimeoutMs: settings.idleTimeoutMs,
-      maxFrameBytes: settings.maxFrameBytes,
-      ...player.position,
-      fragment: player.fragment,
-      cluster: settings.serverName,
-    }),
-  );
+  const again = at === undefined ? undefined : continueStreams(player, at);
+  session.welcome(player, () => encodeWelcomeOf(context, player), again);
   return undefined;
 }
 
-/** What both sides have. Without STATE there would be MESSAGEs that are not numbered: no resuming then. [HELLO-4] [RESUME-1] */
-function featuresInForce(offered: number, resumeGraceMs: number, hasWorld: boolean): number {
-  const common = (offered & allFeatures & (hasWorld ? allFeatures : ~features.world)) >>> 0;
-  return resumeGraceMs > 0 && (common & features.state) !== 0 ? common : common & ~features.resume;
+/**
+ * What both sides have. Without STATE there would be MESSAGEs that are not numbered: no resuming then, and without that no handover.
+ * [HELLO-4] [RESUME-1] [ARRIVE-2]
+ */
+function featuresInForce(offered: number, { settings, world, arrivals }: SessionContext): number {
+  const hasResume = settings.resumeGraceMs > 0 && (offered & features.state) !== 0 && (offered & features.resume) !== 0;
+  const here =
+    (world === undefined ? 0 : features.world) |
+    (hasResume ? features.resume : 0) |
+    (hasResume && arrivals() !== undefined ? features.handover : 0) |
+    (allFeatures & ~(features.world | features.resume | features.handover));
+  return (offered & here) >>> 0;
 }

@@ -8,10 +8,12 @@ import {
   features,
   IncomingRequests,
   NumberedStreams,
+  type NumberedStreamsData,
   OutgoingRequests,
   RequestError,
   type SeatRef,
 } from "../../protocol/index.ts";
+import type { TenureEnd } from "../../protocol/handover/streams.ts";
 import type { Outbox } from "../net/outbox.ts";
 import type { SendLane, StateKey } from "../net/send-queue.ts";
 import type { Entity, FieldValues } from "../plugin/entities.ts";
@@ -52,6 +54,20 @@ export interface JoinedPlayerOptions {
   readonly version: number;
   readonly features: number;
   readonly line: PlayerLine;
+  /** What goes on here of a session that another cluster began. */
+  readonly carried?: CarriedSession;
+}
+
+/** A session's streams, and what else has to go on where it was. */
+export interface CarriedSession {
+  readonly streams: NumberedStreamsData;
+  /** Generation under which this cluster takes the streams over, and where earlier tenures ended. */
+  readonly tenure: number;
+  readonly past: readonly TenureEnd[];
+  /** Id of the last request to the client. */
+  readonly lastRequest: number;
+  /** Sequence of the last MOVE. */
+  readonly moveSequence: number;
 }
 
 const maxPayloadBytes = 65_533;
@@ -71,6 +87,9 @@ export class JoinedPlayer implements Player, LaneOwner {
   readonly features: number;
   /** What is numbered, kept and acknowledged; `undefined` for a client that cannot resume. */
   readonly streams: NumberedStreams | undefined;
+  /** Generation under which this cluster has the streams, and where earlier tenures of them ended. [HAND-10] */
+  readonly tenure: number;
+  readonly past: readonly TenureEnd[];
   readonly requests: OutgoingRequests;
   readonly handling: IncomingRequests;
   position: Placement;
@@ -98,7 +117,7 @@ export class JoinedPlayer implements Player, LaneOwner {
   #untold = { dropped: false, resumed: false };
 
   constructor(options: JoinedPlayerOptions) {
-    const { context } = options;
+    const { context, carried } = options;
     const { settings, clock, limits } = context;
     this.#context = context;
     this.#seat = options.seat;
@@ -117,8 +136,14 @@ export class JoinedPlayer implements Player, LaneOwner {
       clock.monotonicMs(),
     );
     this.streams = this.has(features.resume)
-      ? new NumberedStreams({ maxFrames: limits.maxUnacknowledgedFrames, maxBytes: limits.maxUnacknowledgedBytes })
+      ? new NumberedStreams(
+          { maxFrames: limits.maxUnacknowledgedFrames, maxBytes: limits.maxUnacknowledgedBytes },
+          carried?.streams,
+        )
       : undefined;
+    this.tenure = carried?.tenure ?? options.seat.generation;
+    this.past = carried?.past ?? [];
+    this.moveSequence = carried?.moveSequence ?? 0;
     const wiring = {
       send: (frame: Uint8Array) => this.sendFrame(frame),
       after: (ms: number, run: () => void) => {
@@ -126,7 +151,7 @@ export class JoinedPlayer implements Player, LaneOwner {
         return () => clearTimeout(timer);
       },
     };
-    this.requests = new OutgoingRequests(wiring);
+    this.requests = new OutgoingRequests(carried === undefined ? wiring : { ...wiring, lastId: carried.lastRequest });
     this.handling = new IncomingRequests({
       ...wiring,
       handler: () => context.host.requestHandler(this.lane, this),

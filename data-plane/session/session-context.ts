@@ -9,6 +9,7 @@ import type { TickEnd } from "../net/tick-end.ts";
 import type { TurnEnd } from "../net/turn-end.ts";
 import type { ClusterWorld } from "../world/cluster-world.ts";
 import type { PluginHost } from "../plugin/plugin-host.ts";
+import type { Arrivals } from "./arrivals.ts";
 import type { JoinedPlayer } from "./joined-player.ts";
 import type { PlayerTable } from "./player-table.ts";
 import type { Pulse } from "./pulse.ts";
@@ -32,6 +33,8 @@ export interface SessionContext {
   readonly replays: ReplayTable;
   readonly revocations: Pick<Revocations<JoinedPlayer>, "covers">;
   readonly host: PluginHost;
+  /** `undefined` where no other cluster hands players over. */
+  readonly arrivals: () => Arrivals | undefined;
   /** `undefined` where there is none to show. */
   readonly world: ClusterWorld | undefined;
   /** Told of each connection that is gone. */

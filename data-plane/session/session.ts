@@ -3,6 +3,7 @@ import {
   encodeAck,
   encodePing,
   encodeReject,
+  encodeStreams,
   features,
   type Hello,
   isNumbered,
@@ -126,11 +127,22 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
     this.#enter("verifying");
   }
 
-  /** The player is in the game; `welcome` goes out ahead of whatever it has been sent already. [WELCOME-1] */
-  welcome(player: JoinedPlayer, welcome: () => Uint8Array): void {
+  /** The player has gone on to another cluster before its client came: that is told, and all. */
+  sendOn(redirect: Uint8Array): void {
+    if (this.#state === "verifying") this.#end(redirect);
+  }
+
+  /**
+   * The player is in the game; `welcome` goes out ahead of whatever it has been sent already. [WELCOME-1]
+   *
+   * @param again what the client has missed of streams that go on; `undefined` where they begin [STREAMS-2]
+   */
+  welcome(player: JoinedPlayer, welcome: () => Uint8Array, again?: readonly Uint8Array[]): void {
     this.#endAdmission();
     this.#player = player;
     this.#outbox.keeper = player.streams;
+    this.#lastInput = player.streams?.lastInput ?? 0;
+    for (const frame of again ?? []) this.send("again", frame);
     this.#socket.maxFrameBytes = this.context.settings.maxFrameBytes;
     this.#heardAtMs = this.context.pulse.elapsedMs;
     this.#enter("joined");
@@ -138,6 +150,10 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
     this.context.host.joined(player.lane, player);
     this.context.metrics.framesOut += 1;
     if (player.has(features.resume)) this.#outbox.sendAhead(player.issueToken());
+    if (player.has(features.handover)) {
+      const received = again === undefined ? 0 : this.#lastInput;
+      this.#outbox.sendAhead(encodeStreams({ tenure: player.tenure, received, fresh: again === undefined }));
+    }
     this.#outbox.sendAhead(welcome());
   }
 
