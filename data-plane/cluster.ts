@@ -48,6 +48,8 @@ import { PluginHost } from "./plugin/plugin-host.ts";
 import type { ServerPlugin } from "./plugin/server-plugin.ts";
 import { TickLoop } from "./plugin/tick-loop.ts";
 import type { Layout } from "./fragments/layout.ts";
+import { ClusterHandovers } from "./handover/cluster-handovers.ts";
+import { EnteredPlayers } from "./handover/entered-players.ts";
 import { type ClusterWorld, createWorld, type WorldCounts } from "./world/cluster-world.ts";
 import { announceWorld } from "./world/world-announcement.ts";
 import type { JoinedPlayer } from "./session/joined-player.ts";
@@ -148,6 +150,8 @@ class Server implements ClusterServer {
   #layout: Layout | undefined;
   arrivals: Arrivals | undefined;
   #peers: WorldPeers | undefined;
+  #context: SessionContext | undefined;
+  #handovers: ClusterHandovers | undefined;
   readonly #desk: TicketDesk;
   readonly #client: MasterClient;
   readonly #sessionDesk: SessionDesk;
@@ -222,6 +226,7 @@ class Server implements ClusterServer {
         this.#host.tick(tick, dtSeconds);
         this.#world?.tick(tick);
         this.#tickEnd.run();
+        this.#handovers?.endTick();
         const tookSeconds = (monotonicMs() - startedAtMs) / 1_000;
         this.#counters.tickTime.observe(tookSeconds);
         this.#tickLoad.observe(tookSeconds);
@@ -296,6 +301,8 @@ class Server implements ClusterServer {
     this.#address = address;
     try {
       this.#peers = await this.#meetPeers(certificate, address);
+      this.#handovers = this.#createHandovers();
+      this.arrivals ??= this.#handovers?.arrivals;
       await this.#openOps();
       await this.#host.start(
         (log, timers) =>
@@ -445,6 +452,7 @@ class Server implements ClusterServer {
   async #listen(credentials: Credentials): Promise<readonly number[]> {
     const settings = this.#settings;
     const context = this.#createContext();
+    this.#context = context;
     const { proxyProtocolFrom } = settings;
     const shared = {
       host: settings.host,
@@ -517,6 +525,20 @@ class Server implements ClusterServer {
     this.#ops?.close();
   }
 
+  /** Only in a world that is shared is there anybody to hand players over to. */
+  #createHandovers(): ClusterHandovers | undefined {
+    if (this.#peers === undefined || this.#context === undefined) return undefined;
+    return new ClusterHandovers({
+      context: this.#context,
+      peers: this.#peers,
+      desk: this.#sessionDesk,
+      saves: new EnteredPlayers(this.#sessionDesk, (playerId) => this.#players.byId(playerId)),
+      verify: (token) => this.#desk.verifyHandover(token),
+      random: Math.random,
+      takesPlayers: () => this.#stopping === undefined && !this.#orders.draining,
+    });
+  }
+
   #createContext(): SessionContext {
     return {
       settings: this.#settings,
@@ -533,6 +555,8 @@ class Server implements ClusterServer {
       replays: new ReplayTable(this.#limits.maxReplayEntries, protocolLimits.clockSkewMs / 1_000),
       host: this.#host,
       arrivals: () => this.arrivals,
+      reservedSeats: () => this.#handovers?.reservedSeats ?? 0,
+      clientArrived: (player) => this.#handovers?.clientArrived(player),
       world: this.#world,
       onSessionEnd: (session) => this.#sessions.delete(session),
       tick: () => this.#ticks.tick,
@@ -642,6 +666,7 @@ class Server implements ClusterServer {
   #beat(): void {
     this.#pulse.beat();
     this.#orders.beat();
+    this.#handovers?.beat();
     for (const session of this.#sessions) session.check();
   }
 }

@@ -1,4 +1,5 @@
 import type { MailOutcome } from "../protocol/index.ts";
+import { HandoverCounts, type HandoverReading } from "./handover/handover-counts.ts";
 import { Histogram, tickBounds } from "./ops/histogram.ts";
 
 /** Where a connection stands. */
@@ -36,6 +37,8 @@ export interface MetricsSnapshot {
   readonly ticks: number;
   /** Ticks that took longer than a tick's length. */
   readonly ticksOverrun: number;
+  /** Of players to and from other clusters. */
+  readonly handovers: HandoverReading;
   /** Bounds, in seconds, that half and 99 of 100 ticks stayed within. */
   readonly tickSeconds: { readonly p50: number; readonly p99: number };
 }
@@ -68,6 +71,7 @@ export class Metrics {
   budgetWarnings = 0;
   ticksSkipped = 0;
   ticksOverrun = 0;
+  readonly handovers = new HandoverCounts();
   /** How long ticks took, in seconds. */
   readonly tickTime = new Histogram(tickBounds);
 
@@ -119,6 +123,7 @@ export class Metrics {
       ticksSkipped: this.ticksSkipped,
       ticks: this.tickTime.count,
       ticksOverrun: this.ticksOverrun,
+      handovers: this.handovers.read(),
       tickSeconds: { p50: this.tickTime.quantile(0.5), p99: this.tickTime.quantile(0.99) },
     };
   }

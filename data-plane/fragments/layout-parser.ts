@@ -82,6 +82,7 @@ function readWorld(reader: TableReader): ReadWorld {
   const rules = {
     swapMargin: reader.number("swap_margin", { min: 0, max: coordinate.max }, 1),
     swapDwellTicks: reader.number("swap_dwell_ticks", { min: 1, max: 10_000, integer: true }, 5),
+    handoverOverrun: reader.number("handover_overrun", { min: 0, max: coordinate.max }, 8),
     thresholdMargin: reader.number("threshold_margin", { min: 0, max: 0.9 }, 0.1),
     viewHysteresis: reader.number("view_hysteresis", { min: 0, max: 1 }, 0.1),
     maxExamined: reader.number("max_examined", { min: 16, max: 1e6, integer: true }, 512),

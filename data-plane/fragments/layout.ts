@@ -62,6 +62,8 @@ export interface WorldRules {
   readonly swapMargin: number;
   /** For how many ticks on end. */
   readonly swapDwellTicks: number;
+  /** How far into another cluster's area a player may walk on while it is being handed over, in world units. */
+  readonly handoverOverrun: number;
   /** Fraction of a threshold's players that must be gone below it before it falls back. */
   readonly thresholdMargin: number;
   /** Fraction of the view range that an entity may go beyond it before it leaves the view. */

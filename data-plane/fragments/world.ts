@@ -227,6 +227,21 @@ export class World {
     return target === current || this.#membership.isOpen(target);
   }
 
+  /**
+   * Whether a position is one that another cluster carries, and that is farther out of the player's fragment than the margin:
+   * within what a player may walk on in a handover, or too far. One in a fragment that is carried here no more is beyond wherever it is.
+   */
+  isBeyond(player: number, x: number, y: number, z: number): "no" | "within-overrun" | "too-far" {
+    const { locator, rules, fragments } = this.#layout;
+    const current = this.#membership.fragmentOf[player] ?? nobody;
+    const target = locator.locate(x, y, z);
+    if (current === nobody || fragments[target]?.carried !== false) return "no";
+    if (fragments[current]?.carried === false) return "within-overrun";
+    if (locator.isWithin(current, x, y, z, rules.swapMargin)) return "no";
+    const most = rules.swapMargin + rules.handoverOverrun;
+    return locator.isWithin(current, x, y, z, most) ? "within-overrun" : "too-far";
+  }
+
   /** What holds in the fragment that a player is in: the same object until something else does. */
   settingsOf(player: number): FragmentSettings | undefined {
     const fragment = this.#membership.fragmentOf[player] ?? nobody;

@@ -47,8 +47,8 @@ export class DestinationHandovers {
     return this.#states.size;
   }
 
-  has(id: string): boolean {
-    return this.#states.has(id);
+  get(id: string): DestinationState<Body> | undefined {
+    return this.#states.get(id);
   }
 
   /** A message of the source, other than the commit. */

@@ -3,6 +3,21 @@ import { Histogram } from "../ops/histogram.ts";
 /** Upper bounds of the time for which players stood still, in seconds. */
 const standstillBounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
+/** A reading of {@link HandoverCounts}. */
+export type HandoverReading = Readonly<Record<HandoverCount, number>>;
+
+export type HandoverCount =
+  | "begun"
+  | "moved"
+  | "stayed"
+  | "superseded"
+  | "doubtful"
+  | "reclaimed"
+  | "taken"
+  | "refused"
+  | "overlaps"
+  | "abandoned";
+
 /** What has become of handovers so far. */
 export class HandoverCounts {
   /** Begun here, as source. */
@@ -27,4 +42,9 @@ export class HandoverCounts {
   abandoned = 0;
   /** For how long players stood still, in seconds: from the freeze to the moment at which somebody plays on. */
   readonly standstill = new Histogram(standstillBounds);
+
+  read(): HandoverReading {
+    const { begun, moved, stayed, superseded, doubtful, reclaimed, taken, refused, overlaps, abandoned } = this;
+    return { begun, moved, stayed, superseded, doubtful, reclaimed, taken, refused, overlaps, abandoned };
+  }
 }

@@ -1,6 +1,7 @@
 import type { FromSession, HeldItem, ToSession } from "../../protocol/handover/messages.ts";
 import type { ClusterRef, CommitClaims } from "../../protocol/handover/parties.ts";
 import type { SourceState } from "../../protocol/handover/source-state.ts";
+import type { DestinationState } from "../../protocol/handover/destination.ts";
 import { DestinationHandovers } from "./destination-handovers.ts";
 import { HandoverCounts } from "./handover-counts.ts";
 import { PeerInbox, type PeerMessage } from "./peer-inbox.ts";
@@ -10,6 +11,7 @@ import type { Body, Stage } from "./stage.ts";
 
 export interface HandoversOptions {
   readonly stage: Stage;
+  readonly counts?: HandoverCounts;
   readonly nowMs: () => number;
   /** From 0 to 1. */
   readonly random: () => number;
@@ -26,7 +28,7 @@ export interface HandoversOptions {
 
 /** All handovers of a cluster, and the way of everything that comes for them. Spec: docs/HANDOVER.md, section 12. */
 export class Handovers {
-  readonly counts = new HandoverCounts();
+  readonly counts: HandoverCounts;
   readonly #source: SourceHandovers;
   readonly #destination: DestinationHandovers;
   readonly #inbox: PeerInbox;
@@ -34,7 +36,8 @@ export class Handovers {
 
   constructor(options: HandoversOptions) {
     const { stage, nowMs, random, self, sendPeer, sendSession, takesPlayers, onEnded } = options;
-    const { counts } = this;
+    const { counts = new HandoverCounts() } = options;
+    this.counts = counts;
     this.#verify = options.verify;
     this.#destination = new DestinationHandovers({
       stage,
@@ -70,6 +73,16 @@ export class Handovers {
   /** The newest handover of a player that has not ended, of which this cluster is the source. */
   newest(playerId: string): SourceState<Body> | undefined {
     return this.#source.newest(playerId);
+  }
+
+  /** The handover by which a player left here that had this generation, if it is not over. */
+  outgoing(playerId: string, generation: number): SourceState<Body> | undefined {
+    return this.#source.of(playerId, generation);
+  }
+
+  /** The handover of this id of which this cluster is the destination. */
+  incoming(id: string): DestinationState<Body> | undefined {
+    return this.#destination.get(id);
   }
 
   governs(playerId: string): boolean {

@@ -79,6 +79,14 @@ export class SourceHandovers {
     return newestHandover(this.#states.values(), playerId, this.#options.stage.generationOf(playerId));
   }
 
+  /** The handover of a player that began from this generation. */
+  of(playerId: string, generation: number): SourceState<Body> | undefined {
+    for (const state of this.#states.values()) {
+      if (state.members.some((one) => one.playerId === playerId && one.generation === generation)) return state;
+    }
+    return undefined;
+  }
+
   /** The handover that takes what comes for a player, if not the game. [HAND-7] */
   holding(playerId: string): SourceState<Body> | undefined {
     return handoverHolding(this.#states.values(), playerId, this.#options.stage.generationOf(playerId));

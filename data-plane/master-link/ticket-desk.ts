@@ -1,6 +1,8 @@
+import { verifyHandoverToken } from "../../auth/handover-token.ts";
 import { PublicKeySet } from "../../auth/key-set.ts";
 import { type PeerTicket, verifyPeerTicket } from "../../auth/peer-ticket.ts";
 import type { TicketKeyResolver, TicketVerdict } from "../../auth/ticket.ts";
+import type { CommitClaims } from "../../protocol/handover/parties.ts";
 import { type Hello, limits } from "../../protocol/index.ts";
 import type { Clock } from "../clock.ts";
 import { GivenBackTickets } from "./given-back.ts";
@@ -72,6 +74,15 @@ export class TicketDesk {
   cancel(reservationId: string, expiresAt: number): boolean {
     const lastsMs = expiresAt * 1_000 - this.#options.clock.wallMs() + clockSkewMs;
     return this.#givenBack.refuse(reservationId, Math.min(lastsMs, longestMs));
+  }
+
+  /** What a signed commit says, if it is the master's and for this cluster; for which process it says itself. [HAND-4] */
+  async verifyHandover(token: string): Promise<CommitClaims | undefined> {
+    if (this.#registration === undefined) return undefined;
+    const { issuer, clusterId } = this.#registration;
+    const now = this.#options.clock.wallMs() / 1_000;
+    const verdict = await verifyHandoverToken(token, (kid) => this.#keySet.resolve(kid), { issuer, clusterId, now });
+    return verdict.ok ? verdict.claims : undefined;
   }
 
   /** The checks [TICKET-1] to [TICKET-7]; `undefined` before the first registration: then nobody can tell. */

@@ -62,6 +62,12 @@ export function writeMetrics(source: MetricsSource): string {
     [{ quantile: "1" }, loopLag.max],
   ]);
   writeWorldMetrics(text, source.world);
+  text.counters("sustenet_handovers_total", "Handovers, by what became of them.", labelled("outcome", now.handovers));
+  text.histogram(
+    "sustenet_handover_standstill_seconds",
+    "For how long players stood still in handovers from here.",
+    metrics.handovers.standstill,
+  );
   writeHooks(text, hooks);
   text.gauge("sustenet_registered", "1 once the master has taken the registration.", Number(source.registered));
   text.gauge("sustenet_link_up", "1 while the link to the master is up.", Number(source.linkUp));

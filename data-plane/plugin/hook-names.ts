@@ -18,6 +18,8 @@ export const hookNames = [
   "onLeaveFragment",
   "onThreshold",
   "onMail",
+  "onMigrateOut",
+  "onMigrateIn",
 ] as const;
 
 export type HookName = (typeof hookNames)[number];

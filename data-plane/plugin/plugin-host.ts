@@ -182,6 +182,56 @@ export class PluginHost {
     });
   }
 
+  /**
+   * What the plugins give along with a player that is about to move; `undefined` when one of them fails: then it stays, and those that
+   * had given it up have been told.
+   */
+  migrateOut(lane: HookLane, player: Player): ReadonlyMap<string, Uint8Array> | undefined {
+    const parts = new Map<string, Uint8Array>();
+    const asked: PluginSlot[] = [];
+    for (const slot of this.slots) {
+      if (slot.plugin.onMigrateOut === undefined) continue;
+      const part = slot.call("onMigrateOut", () => slot.plugin.onMigrateOut?.(player), { playerId: player.id });
+      if (part instanceof Uint8Array) parts.set(slot.name, part.slice());
+      else if (part !== undefined) {
+        if (part !== failed && part !== switchedOff) {
+          slot.report("onMigrateOut", new TypeError("onMigrateOut must give bytes, or nothing, at once"));
+        }
+        this.migrateIn(lane, player, parts, asked);
+        return undefined;
+      }
+      asked.push(slot);
+    }
+    return parts;
+  }
+
+  /** The player goes on here, with what its plugins gave along. */
+  migrateIn(
+    lane: HookLane,
+    player: Player,
+    parts: ReadonlyMap<string, Uint8Array>,
+    slots: readonly PluginSlot[] = this.slots,
+  ): void {
+    const takers = slots.filter(({ plugin }) => plugin.onMigrateIn !== undefined);
+    if (takers.length > 0) lane.run("onMigrateIn", () => this.#takeIn(takers, player, parts));
+  }
+
+  /** One after another; a promise only where a plugin takes its time. */
+  #takeIn(takers: readonly PluginSlot[], player: Player, parts: ReadonlyMap<string, Uint8Array>): void | Promise<void> {
+    for (const [index, slot] of takers.entries()) {
+      const take = (): unknown => slot.plugin.onMigrateIn?.(player, parts.get(slot.name));
+      const result = slot.call("onMigrateIn", take, { playerId: player.id });
+      const goOn = (end: unknown): void | Promise<void> => {
+        // It must not be saved without what it had.
+        if (end === failed || end === switchedOff) return player.close("INTERNAL");
+        return this.#takeIn(takers.slice(index + 1), player, parts);
+      };
+      if (isPromiseLike(result)) return Promise.resolve(result).then(goOn);
+      if (result === failed || result === switchedOff) return player.close("INTERNAL");
+    }
+    return undefined;
+  }
+
   /** The payload and, before it, the command lie in `bytes` from `start` to `end`. */
   message(lane: HookLane, player: Player, bytes: Uint8Array, start: number, end: number): void {
     const call = (plugin: ServerPlugin): unknown =>

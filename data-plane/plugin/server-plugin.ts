@@ -171,6 +171,26 @@ export interface ServerPlugin {
   onEnterFragment?(player: Player, fragment: string): Done;
   /** A player has left a fragment, also as it leaves the game: before `onLeave`, and before `onEnterFragment` of the next. */
   onLeaveFragment?(player: Player, fragment: string): Done;
+  /**
+   * A player is about to go on to another cluster of the world, and stands still from now on: gives along what this plugin keeps of it.
+   * Called between two ticks, when nothing of the player is under way, and has to answer at once. From here on this plugin is
+   * told nothing of the player, and must not change what it gave, until {@link onMigrateIn}: there, or here, when the move came
+   * to nothing. A hook that fails keeps the player here. `onLeave` is not called for a player that moves; `onLeaveFragment` is,
+   * when it has gone.
+   *
+   * @returns bytes, which are copied; all plugins' together, with what was saved and the state of its entity, have to fit into
+   *   72 KiB, otherwise the player stays
+   */
+  onMigrateOut?(player: Player): Uint8Array | undefined;
+  /**
+   * A player goes on here: it has come from another cluster, in place of `onJoin`, or it could not go, and stays. In line with
+   * `onJoin`, before its first message and `onEnterFragment`. Timers and promises of the other cluster are not there; requests to
+   * the client that were open there have been rejected with `MOVED`. `onAuth` is not asked. When it fails the player's session ends
+   * with `INTERNAL`, so that nothing is saved over what it was.
+   *
+   * @param bytes what this plugin's `onMigrateOut` gave; `undefined` when it gave nothing
+   */
+  onMigrateIn?(player: Player, bytes: Uint8Array | undefined): Done;
   /** More or fewer of a fragment's thresholds apply than before. In order, once for each change; promises are not waited for. */
   onThreshold?(change: ThresholdChange): Done;
   /**

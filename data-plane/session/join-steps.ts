@@ -103,9 +103,9 @@ function checkGeneration({ session, claims }: Joining): JoinRefusal | undefined 
 }
 
 function checkRoom({ session, claims }: Joining): JoinRefusal | undefined {
-  const { players, maxPlayers, stopping } = session.context;
+  const { players, maxPlayers, reservedSeats, stopping } = session.context;
   // Whoever replaces an older session of their own takes its place.
-  const others = players.size - (players.byId(claims.sub) === undefined ? 0 : 1);
+  const others = players.size + reservedSeats() - (players.byId(claims.sub) === undefined ? 0 : 1);
   const most = maxPlayers();
   if (most > 0 && others >= most) {
     return { code: "FULL", ticketStaysGood: true };

@@ -104,7 +104,8 @@ export class JoinedPlayer implements Player, LaneOwner {
   #seat: SeatRef;
   #line: PlayerLine;
   #outbox: Outbox;
-  #held = false;
+  /** Nothing is read from it: too much waits for its hooks, or a handover wants it to come to rest. */
+  #held = { byHooks: false, byHandover: false };
   /** Set while there is no connection. */
   #grace: NodeJS.Timeout | undefined;
   /** Takes what comes for the player, while a handover has it. */
@@ -296,6 +297,7 @@ export class JoinedPlayer implements Player, LaneOwner {
   /** Something came over the connection on which the newest token went out: the client has it. [RESUME-4] */
   confirmToken(): void {
     this.#tokens.confirm();
+    this.#context.clientArrived(this);
   }
 
   /** Its connection has gone without a word. */
@@ -317,7 +319,7 @@ export class JoinedPlayer implements Player, LaneOwner {
     this.#grace = undefined;
     this.#line = line;
     this.#outbox = line.outbox;
-    line.hold(this.#held);
+    line.hold(this.#isPaused);
     this.budget.returned(this.#context.clock.monotonicMs());
     const { metrics, world } = this.#context;
     if (this.#arriving) {
@@ -424,6 +426,20 @@ export class JoinedPlayer implements Player, LaneOwner {
     this.#line.finish();
   }
 
+  /** A newer session has it, while it stands still: plugins have given it up already. */
+  vanish(): void {
+    this.depart();
+    this.#holder = undefined;
+    this.#context.players.forget(this);
+    this.#line.finish(encodeClose("REPLACED"));
+    this.#context.metrics.countDeparture("REPLACED");
+  }
+
+  /** Says something about the connection, also to the client of a player that has gone on. */
+  tellClient(frame: Uint8Array): void {
+    this.#line.send("control", frame);
+  }
+
   /** It came from another cluster: its client has so long to come after it. */
   awaitArrival(): void {
     this.#arriving = true;
@@ -435,8 +451,23 @@ export class JoinedPlayer implements Player, LaneOwner {
   }
 
   hold(held: boolean): void {
-    this.#held = held;
-    this.#line.hold(held);
+    this.#held.byHooks = held;
+    this.#line.hold(this.#isPaused);
+  }
+
+  /** Nothing more is read from it, so that what is under way can come to its end. */
+  rest(resting: boolean): void {
+    this.#held.byHandover = resting;
+    this.#line.hold(this.#isPaused);
+  }
+
+  /** Whether nothing of it is under way: no hook, and no request of its client. */
+  get isAtRest(): boolean {
+    return !this.lane.busy && this.handling.open === 0;
+  }
+
+  get #isPaused(): boolean {
+    return this.#held.byHooks || this.#held.byHandover;
   }
 
   malformed(reason: string): void {

@@ -35,6 +35,10 @@ export interface SessionContext {
   readonly host: PluginHost;
   /** `undefined` where no other cluster hands players over. */
   readonly arrivals: () => Arrivals | undefined;
+  /** Seats that are promised to players of other clusters. */
+  readonly reservedSeats: () => number;
+  /** Told of each player whose client has been heard on the connection that it came, or came back, with. */
+  readonly clientArrived: (player: JoinedPlayer) => void;
   /** `undefined` where there is none to show. */
   readonly world: ClusterWorld | undefined;
   /** Told of each connection that is gone. */

@@ -3,9 +3,10 @@ import { exportJWK, generateKeyPair } from "jose";
 import { type WebSocket, WebSocketServer } from "ws";
 import { claimedClusterIdentity, type ClusterPublicKey, verifyClusterAssertion } from "../../auth/cluster-assertion.ts";
 import { signPeerTicket } from "../../auth/peer-ticket.ts";
+import { signHandoverToken } from "../../auth/handover-token.ts";
 import { type SigningKey, signTicket, type TicketClaims } from "../../auth/ticket.ts";
 import { stepSession } from "../../protocol/handover/session.ts";
-import { openSession, type SessionState } from "../../protocol/handover/session-state.ts";
+import { claimsOf, openSession, type SessionState } from "../../protocol/handover/session-state.ts";
 import type { SessionAnswer, SessionRequest } from "../authority/session-wire.ts";
 import type { ClusterRef } from "../../protocol/handover/parties.ts";
 import type {
@@ -225,20 +226,22 @@ export class FakeMaster {
       if (this.refuseSessions !== undefined) {
         return { status: this.refuseSessions.status, value: { code: this.refuseSessions.code } };
       }
-      return { status: 200, value: { answers: body.requests.map((one) => this.#consult(one)) } };
+      const answers: SessionAnswer[] = [];
+      for (const one of body.requests) answers.push(await this.#consult(clusterId, one));
+      return { status: 200, value: { answers } };
     }
     return { status: 404, value: { code: "NOT_FOUND" } };
   }
 
   /** One step of a player's session; every generation that enters counts as issued. */
-  #consult({ playerId, message }: SessionRequest): SessionAnswer {
-    const { clusterId } = this;
+  async #consult(clusterId: string, { playerId, message }: SessionRequest): Promise<SessionAnswer> {
+    const token = message.type === "commit" ? await this.#signCommit(clusterId, message) : "";
     let state = this.sessions.get(playerId) ?? openSession<string>(playerId);
     if (message.type === "enter") state = { ...state, issued: Math.max(state.issued, message.generation) };
     const step = stepSession(
       state,
       message.type === "commit"
-        ? { type: "commit", clusterId, message, token: `token of ${message.id}` }
+        ? { type: "commit", clusterId, message, token }
         : { type: "request", clusterId, message },
     );
     this.sessions.set(playerId, step.state);
@@ -246,6 +249,16 @@ export class FakeMaster {
       effect.type === "toCluster" && effect.clusterId === clusterId ? [effect.message] : [],
     );
     return { playerId, messages };
+  }
+
+  async #signCommit(
+    clusterId: string,
+    message: Extract<SessionRequest["message"], { readonly type: "commit" }>,
+  ): Promise<string> {
+    const [key] = this.#keys;
+    if (key === undefined) throw new Error("the fake master has no key");
+    const issued = { issuer: this.url, now: Math.floor(Date.now() / 1_000) };
+    return signHandoverToken(claimsOf(clusterId, message), issued, key);
   }
 
   async #register(assertion: string, body: unknown): Promise<{ status: number; value: unknown }> {

@@ -107,6 +107,8 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
   readonly #members = new Map<P, Member<P>>();
   readonly #byIndex: (Member<P> | undefined)[] = [];
   readonly #kindsFrame: Uint8Array;
+  /** Lets players walk on into another cluster's area while they are handed over. */
+  border: { admits(player: P, point: Point): boolean } | undefined;
   #events: MembershipEvent[] = [];
   /** Frames of the tick in progress. */
   #outgoing: { readonly player: P; readonly frame: Uint8Array; readonly isView: boolean }[] = [];
@@ -217,9 +219,16 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
   }
 
   /** Whether a player may step there: not into a fragment that is full, or another cluster's. */
-  admits(player: P, { x, y, z }: Point): boolean {
+  admits(player: P, point: Point): boolean {
     const member = this.#members.get(player);
-    return member === undefined || this.#world.admits(member.index, x, y, z);
+    if (member === undefined || this.#world.admits(member.index, point.x, point.y, point.z)) return true;
+    return this.border?.admits(player, point) === true;
+  }
+
+  /** Whether a point lies in another cluster's area, farther out of the player's fragment than the margin, and by how much. */
+  isBeyond(player: P, point: Point): "no" | "within-overrun" | "too-far" {
+    const member = this.#members.get(player);
+    return member === undefined ? "no" : this.#world.isBeyond(member.index, point.x, point.y, point.z);
   }
 
   /** A player stands elsewhere now: it has moved. */

@@ -1,0 +1,120 @@
+import { features } from "../../protocol/index.ts";
+import type { ClusterRef } from "../../protocol/handover/parties.ts";
+import type { Carrier, Peers } from "../peers/peers.ts";
+import type { Placement } from "../plugin/player.ts";
+import type { Point } from "../fragments/layout.ts";
+
+/** As much of a player as the border needs. */
+export interface BorderPlayer {
+  readonly id: string;
+  readonly position: Placement;
+  readonly connected: boolean;
+  /** Whether a handover has it. */
+  readonly held: boolean;
+  readonly arriving: boolean;
+  readonly hasClient: boolean;
+  has(feature: number): boolean;
+}
+
+export interface BorderWatchOptions<P extends BorderPlayer> {
+  readonly peers: Pick<Peers, "carrierOf" | "addressOf">;
+  readonly world: {
+    /** Whether a point is farther out of the player's fragment than the margin, and at most so much farther. */
+    isBeyond(player: P, point: Point): "no" | "within-overrun" | "too-far";
+  };
+  readonly players: Iterable<P>;
+  /** Ticks on end that a player has to be beyond the border. */
+  readonly dwellTicks: () => number;
+  readonly nowMs: () => number;
+  /** From 0 to 1. */
+  readonly random: () => number;
+  /** Whether the player's session knows that it is here: before that nobody could take it over. */
+  readonly isSettled: (player: P) => boolean;
+  readonly begin: (player: P, destination: ClusterRef) => boolean;
+}
+
+interface Crossing {
+  ticks: number;
+  attempts: number;
+  /** No attempt before. */
+  restUntilMs: number;
+}
+
+/** Longest rest after an attempt that came to nothing. */
+const longestRestMs = 30_000;
+const firstRestMs = 1_000;
+/** Least time between two looks at all players. */
+const sweepMs = 1_000;
+
+/**
+ * Begins the handover of players who step into what another cluster carries, and stay there for the dwell time. Until they have gone
+ * they play on here, and may walk on by a bounded margin.
+ */
+export class BorderWatch<P extends BorderPlayer> {
+  readonly #options: BorderWatchOptions<P>;
+  readonly #crossings = new Map<P, Crossing>();
+  #sweptAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: BorderWatchOptions<P>) {
+    this.#options = options;
+  }
+
+  /** Whether a player may step to a point that lies in another cluster's area; asked for steps that leave the margin. */
+  admits(player: P, point: Point): boolean {
+    const { world } = this.#options;
+    if (world.isBeyond(player, point) !== "within-overrun") return false;
+    // One that is out there already, because its handover came to nothing, must be able to walk back.
+    const isOut = world.isBeyond(player, player.position) !== "no";
+    if (!isOut && !(this.#canGo(player) && this.#carrierOf(point) !== undefined)) return false;
+    this.#note(player);
+    return true;
+  }
+
+  /** A tick is over. */
+  endTick(): void {
+    this.#sweep();
+    for (const [player, crossing] of this.#crossings) {
+      if (!player.connected || this.#options.world.isBeyond(player, player.position) === "no") {
+        this.#crossings.delete(player);
+        continue;
+      }
+      crossing.ticks += 1;
+      if (crossing.ticks >= this.#options.dwellTicks()) this.#try(player, crossing);
+    }
+  }
+
+  #try(player: P, crossing: Crossing): void {
+    const { nowMs, random, begin, isSettled } = this.#options;
+    if (nowMs() < crossing.restUntilMs || !this.#canGo(player) || !isSettled(player)) return;
+    const carrier = this.#carrierOf(player.position);
+    if (carrier === undefined) return;
+    const restMs = Math.min(longestRestMs, firstRestMs * 2 ** Math.min(crossing.attempts, 8));
+    crossing.attempts += 1;
+    // Whatever comes of it: if the player is still here then, it is tried again.
+    crossing.restUntilMs = nowMs() + restMs * (0.75 + random() / 2);
+    begin(player, { clusterId: carrier.clusterId, boot: carrier.boot });
+  }
+
+  /** Those who stand still where another cluster has taken over. */
+  #sweep(): void {
+    const { nowMs, players, world } = this.#options;
+    if (nowMs() - this.#sweptAtMs < sweepMs) return;
+    this.#sweptAtMs = nowMs();
+    for (const player of players) if (world.isBeyond(player, player.position) !== "no") this.#note(player);
+  }
+
+  #note(player: P): void {
+    if (!this.#crossings.has(player)) this.#crossings.set(player, { ticks: 0, attempts: 0, restUntilMs: 0 });
+  }
+
+  #canGo(player: P): boolean {
+    return player.has(features.handover) && player.hasClient && !player.arriving && !player.held;
+  }
+
+  /** Who takes players over there, if that is possible now. */
+  #carrierOf({ x, y, z }: Point): Carrier | undefined {
+    const { peers } = this.#options;
+    const carrier = peers.carrierOf(x, y, z);
+    return carrier?.linked === true && peers.addressOf(carrier.clusterId) !== undefined ? carrier : undefined;
+  }
+}

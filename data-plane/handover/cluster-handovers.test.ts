@@ -1,0 +1,230 @@
+/** Players that walk from one cluster to another: real clusters over TLS, and a master whose sessions are the production's steps. */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { stepsPerSession } from "../../protocol/handover/generation.ts";
+import type { StreamPosition } from "../../protocol/handover/streams.ts";
+import {
+  allFeatures,
+  encodeAck,
+  encodeArrive,
+  encodeClose,
+  encodeHello,
+  encodeJoin,
+  encodeMessage,
+  encodeMove,
+  type Redirect,
+} from "../../protocol/index.ts";
+import { assertLayout } from "../fragments/testing/random-world.ts";
+import type { Player } from "../plugin/player.ts";
+import type { ServerPlugin } from "../plugin/server-plugin.ts";
+import { FakeMaster } from "../testing/fake-master.ts";
+import { TestClient } from "../testing/test-client.ts";
+import { startTestCluster, type TestCluster } from "../testing/test-cluster.ts";
+import { until } from "../testing/until.ts";
+
+const fragment = [
+  { name: "west", min: [-50, -50], max: [0, 50] },
+  { name: "east", min: [0, -50], max: [50, 50] },
+];
+const generation = stepsPerSession;
+const hello = encodeHello({ minVersion: 1, maxVersion: 1, features: allFeatures, client: "walker" });
+
+/** A cluster's game: it counts what each player says, answers with the count, and notes its hooks. */
+class Counting implements ServerPlugin {
+  readonly name = "counting";
+  readonly hooks: string[] = [];
+  readonly players = new Map<string, Player>();
+  readonly #counts = new Map<string, number>();
+  refusesToPack = false;
+
+  onJoin(player: Player): void {
+    this.hooks.push("join");
+    this.players.set(player.id, player);
+  }
+
+  onLeave(player: Player, reason: string): void {
+    this.hooks.push(`leave ${reason}`);
+    this.#counts.delete(player.id);
+  }
+
+  onEnterFragment(_player: Player, name: string): void {
+    this.hooks.push(`enter ${name}`);
+  }
+
+  onLeaveFragment(_player: Player, name: string): void {
+    this.hooks.push(`leave ${name}`);
+  }
+
+  onMessage(player: Player, command: number): void {
+    const count = (this.#counts.get(player.id) ?? 0) + 1;
+    this.#counts.set(player.id, count);
+    player.send(command, Uint8Array.of(count));
+  }
+
+  onMigrateOut(player: Player): Uint8Array {
+    if (this.refusesToPack) throw new Error("not now");
+    this.hooks.push("out");
+    return Uint8Array.of(this.#counts.get(player.id) ?? 0);
+  }
+
+  onMigrateIn(player: Player, bytes: Uint8Array | undefined): void {
+    this.hooks.push(`in ${bytes?.[0]}`);
+    this.players.set(player.id, player);
+    this.#counts.set(player.id, bytes?.[0] ?? 0);
+  }
+}
+
+let master: FakeMaster;
+let clusters: TestCluster[];
+let west: { cluster: TestCluster; game: Counting };
+let east: { cluster: TestCluster; game: Counting };
+const clients: TestClient[] = [];
+
+async function start(instance: string): Promise<{ cluster: TestCluster; game: Counting }> {
+  const game = new Counting();
+  const carries = [instance === "a" ? "west" : "east"];
+  const world = assertLayout({ world: { carries, swap_dwell_ticks: 2 }, fragment });
+  const settings = {
+    instance,
+    world,
+    worldName: "main",
+    drainSeconds: 0,
+    spawn: { x: instance === "a" ? -2 : 2, y: 0, z: 0 },
+  };
+  const cluster = await startTestCluster({ master, plugin: game, settings });
+  clusters.push(cluster);
+  return { cluster, game };
+}
+
+beforeEach(async () => {
+  clusters = [];
+  master = await new FakeMaster().start();
+  master.manyClusters = true;
+  west = await start("a");
+  east = await start("b");
+  await until("the link", () => clusters.every(({ server }) => server.peers?.linked.length === 1));
+});
+
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.close();
+  for (const cluster of clusters.toReversed()) await cluster.stop();
+});
+
+const message = (command: number): Uint8Array => encodeMessage({ command, payload: new Uint8Array(0) });
+
+async function join(): Promise<TestClient> {
+  const client = await west.cluster.connected();
+  const boot = west.cluster.server.peers?.self?.boot ?? 0;
+  client.send(
+    hello,
+    encodeJoin({ ticket: await master.ticket({ aud: "default.a", boot, gen: generation, sub: "ann" }) }),
+  );
+  await client.next("welcome");
+  return client;
+}
+
+let moves = 0;
+
+/** Stands still beyond the border until it is sent on. */
+async function walkOver(client: TestClient, x = 2): Promise<Redirect> {
+  moves += 1;
+  client.send(encodeMove({ sequence: moves, x, y: 0, z: 0, heading: 0 }));
+  return client.next("redirect");
+}
+
+async function arrive({ cluster, id, key, token }: Redirect, position: StreamPosition): Promise<TestClient> {
+  const { port, tls } = cluster;
+  const client = await TestClient.open({ port, serverName: tls.serverName, caPem: tls.caPem });
+  clients.push(client);
+  client.send(hello, encodeArrive({ id, key, token, position }));
+  return client;
+}
+
+/** The answers that a client has, in order. */
+function counts(client: TestClient): number[] {
+  return client.received.flatMap((one) => (one.type === "message" ? [one.payload[0] ?? 0] : []));
+}
+
+describe("a player that walks over the border", () => {
+  it("[HAND-9] [HAND-10] goes on at the other cluster where it was: nothing lost, nothing doubled", async () => {
+    const client = await join();
+    client.send(message(1), message(1));
+    await until("the answers", () => counts(client).length === 2);
+    const redirect = await walkOver(client);
+    expect(redirect.cluster).toMatchObject({ id: "default.b", port: east.cluster.server.address?.port });
+    // On its way to the old cluster, which has let go of the player: it is brought after it.
+    client.send(message(1));
+    await until("the move", () => east.game.hooks.includes("in 2"));
+    const arrived = await arrive(redirect, { tenure: generation, received: 2, acknowledged: 0 });
+    expect(await arrived.next("welcome")).toMatchObject({ fragment: "east", x: 2 });
+    const streams = await arrived.next("streams");
+    expect(streams).toMatchObject({ tenure: generation + 1, fresh: false });
+    await arrived.next("resumeToken");
+    // It sends again what nobody has acknowledged; some of it may have been brought meanwhile.
+    const missing = 4 - streams.received;
+    arrived.send(encodeAck({ received: 2 }), ...Array.from({ length: missing }, () => message(1)));
+    await until("the answers", () => counts(arrived).length === 2);
+    expect(counts(arrived)).toEqual([3, 4]);
+    expect(west.game.hooks).toEqual(["join", "enter west", "out", "leave west"]);
+    expect(east.game.hooks).toEqual(["in 2", "enter east"]);
+    expect(master.sessions.get("ann")).toMatchObject({ generation: generation + 1, holder: "default.b" });
+    client.close();
+    await until("the count", () => west.cluster.server.metrics.handovers.moved <= 1);
+  });
+
+  it("comes back the same way, with the old connection still there", async () => {
+    const client = await join();
+    client.send(message(1));
+    await until("the answer", () => counts(client).length === 1);
+    const over = await arrive(await walkOver(client), { tenure: generation, received: 1, acknowledged: 1 });
+    await over.next("streams");
+    over.send(encodeAck({ received: 1 }), message(1));
+    await until("the answer", () => counts(over).length === 1);
+    const back = await arrive(await walkOver(over, -2), { tenure: generation + 1, received: 2, acknowledged: 2 });
+    expect(await back.next("streams")).toMatchObject({ tenure: generation + 2, received: 2 });
+    back.send(encodeAck({ received: 2 }), message(1));
+    await until("the answer", () => counts(back).length === 1);
+    expect([...counts(over), ...counts(back)]).toEqual([2, 3]);
+    expect(west.game.hooks).toEqual(["join", "enter west", "out", "leave west", "in 2", "enter west"]);
+  });
+
+  it("stays when its game cannot pack, and plays on", async () => {
+    west.game.refusesToPack = true;
+    const client = await join();
+    moves += 1;
+    client.send(encodeMove({ sequence: moves, x: 2, y: 0, z: 0, heading: 0 }), message(1));
+    await until("the attempt", () => west.cluster.server.metrics.handovers.stayed === 1);
+    client.send(message(1));
+    await until("the answers", () => counts(client).length === 2);
+    expect(west.game.hooks).toEqual(["join", "enter west"]);
+    expect(east.game.hooks).toEqual([]);
+  });
+
+  it("may walk on by the overrun and no farther, and back", async () => {
+    west.game.refusesToPack = true;
+    const client = await join();
+    for (const x of [5, 10, 8, -3]) {
+      moves += 1;
+      client.send(encodeMove({ sequence: moves, x, y: 0, z: 0, heading: 0 }));
+    }
+    // 1 of margin and 8 of overrun: 10 is too far.
+    expect(await client.next("position")).toMatchObject({ x: 5 });
+    await until("its last step", () => west.game.players.get("ann")?.position.x === -3);
+  });
+
+  it("[HAND-7] takes its goodbye along", async () => {
+    const client = await join();
+    await walkOver(client);
+    client.send(encodeClose("NORMAL"));
+    await until("the end", () => east.game.hooks.includes("leave NORMAL"));
+    expect(west.game.hooks).toEqual(["join", "enter west", "out", "leave west"]);
+    await client.gone();
+  });
+
+  it("is told again where to go when its connection was lost on the way, and is dropped there when it never comes", async () => {
+    const client = await join();
+    await walkOver(client);
+    await until("the move", () => east.game.hooks.includes("in 0"));
+    expect(east.game.players.get("ann")?.dropped).toBe(true);
+    expect(east.game.players.get("ann")?.send(9)).toBe(true);
+  });
+});

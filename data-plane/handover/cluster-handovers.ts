@@ -1,0 +1,103 @@
+import type { CommitClaims } from "../../protocol/handover/parties.ts";
+import { isOwnEntry } from "../../protocol/handover/entry.ts";
+import type { FromSession } from "../../protocol/handover/messages.ts";
+import type { SessionDesk } from "../authority/session-desk.ts";
+import type { Peers } from "../peers/peers.ts";
+import type { JoinedPlayer } from "../session/joined-player.ts";
+import type { SessionContext } from "../session/session-context.ts";
+import { ArrivalDesk } from "./arrival-desk.ts";
+import { BorderWatch } from "./border-watch.ts";
+import { Handovers } from "./handovers.ts";
+import { PlayerStage, type PlayerStageOptions } from "./player-stage.ts";
+import type { Body } from "./stage.ts";
+
+export interface ClusterHandoversOptions {
+  readonly context: SessionContext;
+  readonly peers: Peers;
+  readonly desk: Pick<SessionDesk, "tell" | "listen">;
+  readonly saves: PlayerStageOptions["saves"] & {
+    /** Generation of the ticket with which a player waits to enter here. */
+    enteringOf(playerId: string): number | undefined;
+    /** Whether the player's session knows that it is here. */
+    isEntered(player: JoinedPlayer): boolean;
+  };
+  /** What a token says, if its signature holds and it is for this cluster. */
+  readonly verify: (token: string) => Promise<CommitClaims | undefined>;
+  readonly random: () => number;
+  readonly takesPlayers: () => boolean;
+}
+
+/** A cluster's part in handing players over: everything of it, behind what the cluster has to call. */
+export class ClusterHandovers {
+  readonly handovers: Handovers;
+  readonly arrivals: ArrivalDesk;
+  readonly #stage: PlayerStage;
+  readonly #border: BorderWatch<JoinedPlayer> | undefined;
+  readonly #saves: ClusterHandoversOptions["saves"];
+
+  constructor(options: ClusterHandoversOptions) {
+    const { context, peers, desk, saves, verify, random, takesPlayers } = options;
+    const { world, clock, players } = context;
+    this.#saves = saves;
+    this.#stage = new PlayerStage({ context, handovers: () => this.handovers, peers, saves });
+    this.handovers = new Handovers({
+      stage: this.#stage,
+      counts: context.metrics.handovers,
+      nowMs: clock.monotonicMs,
+      random,
+      self: () => peers.self,
+      sendPeer: (clusterId, message) => void peers.send(clusterId, message),
+      sendSession: (playerId, message) => void desk.tell(playerId, message),
+      verify,
+      takesPlayers,
+    });
+    this.arrivals = new ArrivalDesk(this.handovers, this.#stage);
+    peers.listen({
+      onUp: (peer) => this.handovers.linkUp(peer),
+      onDown: (peer) => this.handovers.linkDown(peer),
+      onMessage: (from, message) => this.handovers.hearPeer(from, message),
+    });
+    desk.listen((playerId, message) => this.#hear(playerId, message));
+    if (world === undefined) return;
+    this.#border = new BorderWatch({
+      peers,
+      world,
+      players,
+      dwellTicks: () => world.layout.rules.swapDwellTicks,
+      nowMs: clock.monotonicMs,
+      random,
+      isSettled: (player) => saves.isEntered(player),
+      begin: (player, destination) => this.handovers.begin([player.id], destination),
+    });
+    world.border = this.#border;
+  }
+
+  /** Seats that are promised to players who have not come yet. */
+  get reservedSeats(): number {
+    return this.#stage.reservedSeats;
+  }
+
+  /** A player's client has been heard over the connection that it came with. [HAND-14] */
+  clientArrived(player: JoinedPlayer): void {
+    this.#stage.keys.spend(player);
+  }
+
+  /** A tick is over. */
+  endTick(): void {
+    this.#stage.endTick();
+    this.#border?.endTick();
+  }
+
+  /** To be called regularly. */
+  beat(): void {
+    this.handovers.beat();
+  }
+
+  #hear(playerId: string, message: FromSession<Body>): void {
+    if (message.type === "fence" || message.type === "superseded") {
+      if (isOwnEntry(message, this.#saves.enteringOf(playerId))) return;
+    }
+    this.handovers.hearSession(message);
+    if (message.type === "entered") this.handovers.fence(playerId, message.generation);
+  }
+}

@@ -1,0 +1,307 @@
+import { generationAfterCommit } from "../../protocol/handover/generation.ts";
+import type { HeldItem, ToClient } from "../../protocol/handover/messages.ts";
+import type { MemberRef, MemberTransfer, Snapshot } from "../../protocol/handover/parties.ts";
+import type { MemberOutcome } from "../../protocol/handover/source-state.ts";
+import { allFeatures, encodeRedirect, encodeStay, features, versions } from "../../protocol/index.ts";
+import { decodePlayerState, type PlayerState, PlayerStateError } from "../authority/player-state.ts";
+import type { Peers } from "../peers/peers.ts";
+import { ArrivingLine } from "../session/arriving-line.ts";
+import { JoinedPlayer } from "../session/joined-player.ts";
+import type { PlayerHolder } from "../session/player-holder.ts";
+import type { SessionContext } from "../session/session-context.ts";
+import { ArrivalKeys } from "./arrival-keys.ts";
+import { type CarriedFacts, decodeCarriedFacts } from "./carried-facts.ts";
+import { Freezer, type Parts } from "./freezer.ts";
+import type { Handovers } from "./handovers.ts";
+import { applyFrame } from "./held-frame.ts";
+import type { Body, Stage } from "./stage.ts";
+
+export interface PlayerStageOptions {
+  readonly context: SessionContext;
+  readonly handovers: () => Handovers;
+  readonly peers: Pick<Peers, "addressOf">;
+  /** What the game has saved of a player, and how that goes on where it comes. */
+  readonly saves: {
+    savedOf(player: JoinedPlayer): Uint8Array | undefined;
+    take(player: JoinedPlayer, saved: Uint8Array | undefined): void;
+  };
+}
+
+/** The players of a running cluster, as handovers move them. */
+export class PlayerStage implements Stage, PlayerHolder {
+  readonly keys = new ArrivalKeys();
+  readonly #options: PlayerStageOptions;
+  readonly #freezer: Freezer;
+  /** What the plugins of players that stand still, or have gone, gave along. */
+  readonly #parts = new Map<JoinedPlayer, Parts>();
+  /** Those that have gone on, by id and generation. */
+  readonly #departed = new Map<string, JoinedPlayer>();
+  /** Seats that are promised, by handover. */
+  readonly #reserved = new Map<string, number>();
+
+  constructor(options: PlayerStageOptions) {
+    const { context, saves } = options;
+    this.#options = options;
+    this.#freezer = new Freezer({
+      playerOf: (playerId) => context.players.byId(playerId),
+      host: context.host,
+      world: context.world,
+      savedOf: (player) => saves.savedOf(player),
+      holder: this,
+      nowMs: context.clock.monotonicMs,
+      log: context.log,
+      onFrozen: (player, parts) => this.#parts.set(player, parts),
+    });
+  }
+
+  /** Seats that are promised to players who have not come yet. */
+  get reservedSeats(): number {
+    return [...this.#reserved.values()].reduce((sum, seats) => sum + seats, 0);
+  }
+
+  /** A tick is over: who is to be frozen is. */
+  endTick(): void {
+    this.#freezer.endTick();
+  }
+
+  generationOf(playerId: string): number | undefined {
+    return this.#player(playerId)?.seat.generation;
+  }
+
+  isConnected(playerId: string): boolean {
+    return this.#player(playerId)?.hasClient === true;
+  }
+
+  freeze(...freeze: Parameters<Stage["freeze"]>): void {
+    this.#freezer.freeze(...freeze);
+  }
+
+  depart(playerId: string): void {
+    const player = this.#player(playerId);
+    if (player === undefined) return;
+    player.depart();
+    this.#departed.set(nameOf(playerId, player.seat.generation), player);
+    this.#options.context.log.info(
+      { event: "moved-on", player: player.number, generation: player.seat.generation },
+      `player ${player.number} went on to another cluster`,
+    );
+  }
+
+  play(playerId: string, generation: number, items: readonly HeldItem<Body>[]): void {
+    const { host } = this.#options.context;
+    const gone = this.#departed.get(nameOf(playerId, generation));
+    if (gone !== undefined && this.#player(playerId) === undefined) {
+      this.#departed.delete(nameOf(playerId, generation));
+      gone.revive();
+    }
+    const player = this.#player(playerId);
+    if (player === undefined) return;
+    const parts = this.#parts.get(player);
+    if (parts === undefined) return;
+    this.#parts.delete(player);
+    host.migrateIn(player.lane, player, parts);
+    player.unfreeze();
+    for (const item of items) this.#apply(player, item);
+  }
+
+  adopt(playerId: string, generation: number): void {
+    const player = this.#player(playerId);
+    if (player === undefined) return;
+    player.adopt(generation);
+    this.#options.context.seats.joined(player.seat);
+  }
+
+  drop(playerId: string, generation: number, outcome: Exclude<MemberOutcome, "stayed">): void {
+    const gone = this.#departed.get(nameOf(playerId, generation));
+    if (gone !== undefined) {
+      this.#departed.delete(nameOf(playerId, generation));
+      this.#parts.delete(gone);
+      gone.retire();
+      return;
+    }
+    const player = this.#player(playerId);
+    if (player?.seat.generation !== generation) return;
+    if (outcome === "superseded") this.#options.handovers().counts.overlaps += 1;
+    if (!player.held) return player.close("REPLACED");
+    this.#parts.delete(player);
+    player.vanish();
+  }
+
+  tellClient(playerId: string, message: ToClient): void {
+    const state = this.#options.handovers().newest(playerId);
+    const generation = state?.members.find((member) => member.playerId === playerId)?.generation ?? 0;
+    const player = this.#departed.get(nameOf(playerId, generation)) ?? this.#player(playerId);
+    if (player === undefined) return;
+    const frame = message.type === "stay" ? encodeStay({ id: message.id }) : this.#redirect(message);
+    if (frame !== undefined) player.tellClient(frame);
+  }
+
+  /** Where the client of a player that has gone on has to go; `undefined` when that is not known any more. */
+  redirectOf(player: JoinedPlayer): Uint8Array | undefined {
+    const { generation } = player.seat;
+    if (this.#departed.get(nameOf(player.id, generation)) !== player) return undefined;
+    const state = this.#options.handovers().outgoing(player.id, generation);
+    const key = state?.members.find(({ playerId }) => playerId === player.id)?.key;
+    if (state?.token === undefined || key === undefined) return undefined;
+    const { id, destination, token } = state;
+    return this.#redirect({ id, destination, key, token });
+  }
+
+  reserve(id: string, members: readonly MemberRef[]): "full" | "invalid" | undefined {
+    const { players, revocations, maxPlayers, world } = this.#options.context;
+    const isWelcome = ({ playerId, generation }: MemberRef): boolean =>
+      players.byId(playerId) === undefined && !revocations.covers(playerId, generationAfterCommit(generation));
+    if (!members.every(isWelcome)) return "invalid";
+    const wanted = this.reservedSeats + members.length;
+    const most = maxPlayers();
+    if (most > 0 && players.size + wanted > most) return "full";
+    if (world?.hasRoomFor(wanted) === false) return "full";
+    this.#reserved.set(id, members.length);
+    return undefined;
+  }
+
+  unreserve(id: string): void {
+    this.#reserved.delete(id);
+  }
+
+  admit(members: readonly MemberTransfer<Body>[]): boolean {
+    const { context } = this.#options;
+    const names = new Set(context.host.slots.map(({ name }) => name));
+    return members.every(({ snapshot }) => {
+      const found = readState(snapshot.state);
+      if (found === undefined) return false;
+      const { state, facts } = found;
+      return (
+        facts.version >= versions.min &&
+        facts.version <= versions.max &&
+        (facts.features & ~allFeatures) === 0 &&
+        (facts.features & features.resume) !== 0 &&
+        context.world?.carries(state.placement) !== false &&
+        [...state.parts.keys()].every((name) => names.has(name))
+      );
+    });
+  }
+
+  activate(playerId: string, generation: number, key: string, { state: bytes, streams }: Snapshot<Body>): void {
+    const { context, saves } = this.#options;
+    const found = readState(bytes);
+    if (found === undefined) throw new Error("a state that was admitted cannot be read");
+    const { state, facts } = found;
+    this.#detachEarlier(playerId);
+    const line = new ArrivingLine(context);
+    const { tenure, past, lastInput, lastOutput, unacknowledged } = streams;
+    const player = new JoinedPlayer({
+      context,
+      seat: { reservationId: facts.reservationId, playerId, generation },
+      name: facts.name,
+      position: state.placement,
+      ticketFragment: facts.ticketFragment,
+      version: facts.version,
+      features: context.world === undefined ? facts.features & ~features.world : facts.features,
+      line,
+      carried: {
+        streams: { lastInput, lastOutput, unacknowledged },
+        tenure,
+        past,
+        lastRequest: facts.lastRequest,
+        moveSequence: facts.moveSequence,
+      },
+    });
+    line.player = player;
+    context.players.add(player);
+    context.seats.joined(player.seat);
+    player.awaitArrival();
+    this.keys.add(key, player);
+    const isIn = context.world?.enter(player, state.values, true) !== false;
+    saves.take(player, state.saved);
+    context.host.migrateIn(player.lane, player, state.parts);
+    context.log.info(
+      { event: "arrived", player: player.number, generation },
+      `player ${player.number} came from another cluster`,
+    );
+    // The master has it as it was: it can come back from that.
+    if (!isIn) player.close("INTERNAL");
+  }
+
+  deliver(playerId: string, item: HeldItem<Body>): void {
+    // It may have gone on from here already. [HAND-7]
+    if (this.#options.handovers().hold(playerId, item)) return;
+    const player = this.#player(playerId);
+    if (player !== undefined) this.#apply(player, item);
+  }
+
+  input(player: JoinedPlayer, sequence: number, frame: Uint8Array): void {
+    this.#hold(player, { kind: "input", sequence, body: new Uint8Array(frame) });
+  }
+
+  output(player: JoinedPlayer, frame: Uint8Array): void {
+    this.#hold(player, { kind: "output", body: new Uint8Array(frame) });
+  }
+
+  leave(player: JoinedPlayer): void {
+    this.#hold(player, { kind: "leave" });
+  }
+
+  clientGone(player: JoinedPlayer): void {
+    if (this.#serves(player)) this.#options.handovers().noteClient(player.id, "clientGone");
+  }
+
+  clientBack(player: JoinedPlayer): void {
+    if (this.#serves(player)) this.#options.handovers().noteClient(player.id, "clientBack");
+  }
+
+  #hold(player: JoinedPlayer, item: HeldItem<Body>): void {
+    if (this.#serves(player)) this.#options.handovers().hold(player.id, item);
+  }
+
+  /** A connection serves the tenure for which it was opened: one of an earlier stay here is of no use any more. [HAND-7] */
+  #serves(player: JoinedPlayer): boolean {
+    const { members = [] } = this.#options.handovers().newest(player.id) ?? {};
+    return members.some(({ playerId, generation }) => playerId === player.id && generation === player.seat.generation);
+  }
+
+  /** Connections of the player's earlier stays here belong to what is over. */
+  #detachEarlier(playerId: string): void {
+    for (const player of this.#departed.values()) if (player.id === playerId) player.line.finish();
+  }
+
+  #redirect({ id, destination, key, token }: Omit<Extract<ToClient, { type: "redirect" }>, "type">) {
+    const cluster = this.#options.peers.addressOf(destination.clusterId);
+    return cluster === undefined ? undefined : encodeRedirect({ id, key, boot: destination.boot, cluster, token });
+  }
+
+  #apply(player: JoinedPlayer, item: HeldItem<Body>): void {
+    switch (item.kind) {
+      case "input":
+        // One that its client has brought here itself meanwhile. [HAND-9]
+        if (player.streams === undefined || item.sequence !== player.streams.lastInput + 1) return;
+        applyFrame(this.#options.context.host, player, item.body);
+        player.streams.count(item.body.length);
+        return;
+      case "output":
+        player.sendFrame(item.body);
+        return;
+      case "leave":
+        return player.end("NORMAL");
+    }
+  }
+
+  #player(playerId: string): JoinedPlayer | undefined {
+    return this.#options.context.players.byId(playerId);
+  }
+}
+
+function nameOf(playerId: string, generation: number): string {
+  return `${generation} ${playerId}`;
+}
+
+function readState(bytes: Uint8Array): { readonly state: PlayerState; readonly facts: CarriedFacts } | undefined {
+  try {
+    const state = decodePlayerState(bytes);
+    const facts = decodeCarriedFacts(state.carried);
+    return facts === undefined ? undefined : { state, facts };
+  } catch (error) {
+    if (error instanceof PlayerStateError) return undefined;
+    throw error;
+  }
+}
