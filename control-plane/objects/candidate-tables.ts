@@ -39,7 +39,10 @@ interface Clause {
   readonly bindings: readonly (string | number)[];
 }
 
-/** The SQL that finds clusters to choose from: rows in, rows out, no rules. */
+/**
+ * The SQL that finds clusters to choose from: rows in, rows out, no rules. Limits stand in the text: with a bound one SQLite
+ * prepares a statement anew each time that it runs.
+ */
 export class CandidateTables {
   readonly #sql: SqlStorage;
 
@@ -96,8 +99,8 @@ export class CandidateTables {
     const byLoad = policy === "packed" ? "clusters.load DESC" : "clusters.load";
     // Of one more than that, some are drawn.
     const most = policy === "distributed" ? limit + 1 : limit;
-    const rows = this.#select(found, `clusters.load < 1 ORDER BY ${byLoad} LIMIT ?`, most);
-    if (rows.length === 0) return this.#select(found, "clusters.capacity = 0 ORDER BY clusters.load LIMIT ?", limit);
+    const rows = this.#select(found, `clusters.load < 1 ORDER BY ${byLoad} LIMIT ${most}`);
+    if (rows.length === 0) return this.#select(found, `clusters.capacity = 0 ORDER BY clusters.load LIMIT ${limit}`);
     return rows.length > limit ? this.#drawn(open(offeredById), limit) : rows;
   }
 
@@ -108,9 +111,8 @@ export class CandidateTables {
     const page = (side: string, most: number) =>
       this.#select(
         found,
-        `clusters.load < 1 AND clusters.cluster_id ${side} ? ORDER BY clusters.cluster_id LIMIT ?`,
+        `clusters.load < 1 AND clusters.cluster_id ${side} ? ORDER BY clusters.cluster_id LIMIT ${most}`,
         start,
-        most,
       );
     const after = page(">=", limit);
     return after.length === limit ? after : [...after, ...page("<", limit - after.length)];
@@ -127,15 +129,14 @@ export class CandidateTables {
   lastResorts(selector: Wants, sinceMs: number, limit: number): ChoosableRow[] {
     const lately = `clusters.state = 'suspect' AND clusters.link_lost_at > ${Math.floor(sinceMs)}`;
     const found = this.#source(selector, offered.replace("clusters.state = 'ready'", lately));
-    return this.#select(found, "1 ORDER BY clusters.load LIMIT ?", limit);
+    return this.#select(found, `1 ORDER BY clusters.load LIMIT ${limit}`);
   }
 
   /** Any clusters, for an explanation: those that can be offered first. */
   any(limit: number): ClusterRow[] {
     return this.#sql
       .exec<ClusterRow>(
-        "SELECT * FROM clusters WHERE state <> 'gone' ORDER BY state, locked, draining, load LIMIT ?",
-        limit,
+        `SELECT * FROM clusters WHERE state <> 'gone' ORDER BY state, locked, draining, load LIMIT ${limit}`,
       )
       .toArray();
   }
@@ -198,9 +199,8 @@ export class CandidateTables {
   #isRare(facet: string): boolean {
     const { found } = this.#sql
       .exec<{ found: number }>(
-        "SELECT count(*) AS found FROM (SELECT 1 FROM facets WHERE facet = ? LIMIT ?)",
+        `SELECT count(*) AS found FROM (SELECT 1 FROM facets WHERE facet = ? LIMIT ${rareFacet + 1})`,
         facet,
-        rareFacet + 1,
       )
       .one();
     return found <= rareFacet;

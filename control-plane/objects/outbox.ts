@@ -109,9 +109,8 @@ export class Outbox<Payload> {
       const rows = this.#sql
         .exec<OutboxRow>(
           `SELECT id, target, payload, attempts, created_at FROM outbox WHERE due_at <= ?
-           ORDER BY row_number() OVER (PARTITION BY source ORDER BY id), id LIMIT ?`,
+           ORDER BY row_number() OVER (PARTITION BY source ORDER BY id), id LIMIT ${batchSize}`,
           this.#now(),
-          batchSize,
         )
         .toArray();
       if (rows.length === 0) return;

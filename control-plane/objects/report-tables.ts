@@ -75,9 +75,8 @@ export class ReportTables {
     return this.#sql
       .exec<{ playerId: string; reservationId: string; generation: number; until: number }>(
         `SELECT player_id AS playerId, hold_reservation AS reservationId, hold_generation AS generation, hold_until AS until
-         FROM seats WHERE cluster_id = ? AND given_back IS NOT NULL AND given_back = hold_reservation LIMIT ?`,
+         FROM seats WHERE cluster_id = ? AND given_back IS NOT NULL AND given_back = hold_reservation LIMIT ${maxReportSeats}`,
         clusterId,
-        maxReportSeats,
       )
       .toArray()
       .map(({ reservationId, playerId, generation, until }) => ({
