@@ -103,6 +103,18 @@ export function supersededBy(
   return operations.filter((operation) => operation.generation < committed.generation && isUnused(operation, nowMs));
 }
 
+/** Of the operations that `newer` supersedes, those whose tickets are for clusters of one shard. */
+export function replacedAt(
+  shard: string,
+  operations: readonly OperationSummary[],
+  newer: OperationSummary,
+  nowMs: number,
+): readonly { readonly clusterId: string; readonly reservationId: string }[] {
+  return supersededBy(operations, newer, nowMs).flatMap(({ state, shard: at, clusterId, reservationId }) =>
+    state === "committed" && at === shard && clusterId !== undefined ? [{ clusterId, reservationId }] : [],
+  );
+}
+
 /** Whether an operation has, or may come to, a ticket that can still join. */
 export function isUnused(operation: OperationSummary, nowMs: number): boolean {
   if (operation.state === "recorded") return true;

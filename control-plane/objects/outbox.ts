@@ -52,6 +52,8 @@ export class Outbox<Payload> {
   readonly #now: () => number;
   readonly #mayGiveUp: (payload: Payload) => boolean;
   #delivering: Promise<void> | undefined;
+  /** Known since the last look, and until something is put in. */
+  #isEmpty = false;
 
   /** @param mayGiveUp whether a message that could not be delivered for a day is dropped; all are unless told */
   constructor(
@@ -69,6 +71,7 @@ export class Outbox<Payload> {
   /** @param source who has caused it */
   put(target: string, payload: Payload, source = ""): void {
     const nowMs = this.#now();
+    this.#isEmpty = false;
     this.#sql.exec(
       "INSERT INTO outbox (target, payload, attempts, due_at, created_at, source) VALUES (?, ?, 0, ?, ?, ?)",
       target,
@@ -91,9 +94,12 @@ export class Outbox<Payload> {
       .count;
   }
 
-  /** When the next message is due, in ms; `undefined` when there is none. */
+  /** When the next message is due, in ms; `undefined` when there is none. Not to be called in a transaction that may be undone. */
   nextDueAtMs(): number | undefined {
-    return this.#sql.exec<{ due: number | null }>("SELECT min(due_at) AS due FROM outbox").one().due ?? undefined;
+    if (this.#isEmpty) return undefined;
+    const { due } = this.#sql.exec<{ due: number | null }>("SELECT min(due_at) AS due FROM outbox").one();
+    this.#isEmpty = due === null;
+    return due ?? undefined;
   }
 
   /** Tries every message that is due. Does not throw: what fails is tried again later. */

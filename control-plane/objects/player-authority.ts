@@ -39,6 +39,8 @@ export class PlayerAuthority {
   readonly playerId: string;
 
   readonly #homeOf: (clusterId: string) => string | undefined;
+  /** Known since the last look, and until something is written. */
+  #awaitsMembers: boolean | undefined;
 
   /** @param homeOf the shard at which a cluster registers: where it has not spoken of this player yet, it will be there */
   constructor(sql: SqlStorage, playerId: string, homeOf: (clusterId: string) => string | undefined) {
@@ -70,9 +72,11 @@ export class PlayerAuthority {
     };
   }
 
-  /** Whether some member of a group has not confirmed a decision of this player's session. */
+  /** Whether some member of a group has not confirmed a decision of this player's session. Not to be asked in a transaction that may be undone. */
   get awaitsMembers(): boolean {
-    return this.#sql.exec<{ open_groups: number }>("SELECT open_groups FROM handover").one().open_groups > 0;
+    this.#awaitsMembers ??=
+      this.#sql.exec<{ open_groups: number }>("SELECT open_groups FROM handover").one().open_groups > 0;
+    return this.#awaitsMembers;
   }
 
   /** One step, to be called in a transaction together with whatever carries its effects. */
@@ -111,10 +115,12 @@ export class PlayerAuthority {
 
   /** The player's account is deleted: nothing of the game's is kept. */
   erase(): void {
+    this.#awaitsMembers = undefined;
     this.#sql.exec("UPDATE handover SET save = NULL, rest = '{}', open_groups = 0");
   }
 
   #write(before: SessionState<Body>, after: SessionState<Body>): void {
+    this.#awaitsMembers = undefined;
     const { generation, holder, previousGeneration, save, last, enlistment, waiting, groups } = after;
     if (generation !== before.generation || holder !== before.holder) {
       this.#sql.exec(

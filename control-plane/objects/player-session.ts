@@ -10,6 +10,7 @@ import {
   nextOperationStep,
   type Operation,
   type OperationSummary,
+  replacedAt,
   supersededBy,
 } from "../domain/operations.ts";
 import { askingOrder } from "../domain/shard-choice.ts";
@@ -21,11 +22,12 @@ import { shardOfCluster, toBase64Url } from "../domain/sharding.ts";
 import { createTicketClaims } from "../domain/ticket-claims.ts";
 import type { QueuePass } from "../domain/waiting-gate.ts";
 import { queueOf } from "../domain/waiting-queue.ts";
+import { Wakeup } from "../domain/wakeup.ts";
 import { failpoint } from "../failpoint.ts";
 import { logEvent } from "../log.ts";
 import { readLimits } from "../limit-settings.ts";
 import { readMasterSettings } from "../settings.ts";
-import { retryAlarm, wakeAt } from "./alarm.ts";
+import { retryAlarm } from "./alarm.ts";
 import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
 import { Outbox } from "./outbox.ts";
 import { deliverPlayerMessage, isForAWhile } from "./player-delivery.ts";
@@ -41,7 +43,7 @@ import { playerMigrations, PlayerTables } from "./player-tables.ts";
 import { refuse, type Refusal } from "./refusal.ts";
 import { hasSchema, migrateStorage } from "./schema.ts";
 import { AllocationAccount, type ExplainedSeat } from "./allocation-account.ts";
-import type { SeatAnswer } from "./seat-request.ts";
+import type { SeatAnswer, SeatRequest } from "./seat-request.ts";
 import { shardsToAsk } from "./shard-directory.ts";
 import { currentSigningKey, isRevokedKey, noteRevokedKeys } from "./signing-key.ts";
 import type { PartyViewAnswer } from "./party.ts";
@@ -97,6 +99,7 @@ export class PlayerSession extends DurableObject<Env> {
   readonly #consult: PlayerConsult;
   readonly #costs: PlayerCosts;
   readonly #party: PlayerParty;
+  readonly #wakeup: Wakeup;
   readonly #mailRate = new Rate(playerMailsPerSecond, playerMailBurst);
   #isKnown: boolean;
   #attempt: Attempt | undefined;
@@ -107,6 +110,7 @@ export class PlayerSession extends DurableObject<Env> {
     this.#isKnown = hasSchema(context.storage);
     if (this.#isKnown) migrateStorage(context.storage, playerMigrations);
     this.#tables = new PlayerTables(context.storage.sql);
+    this.#wakeup = new Wakeup(context.storage);
     this.#costs = new PlayerCosts(context.storage.sql);
     this.#outbox = new Outbox<PlayerMessage>(
       context.storage.sql,
@@ -247,7 +251,7 @@ export class PlayerSession extends DurableObject<Env> {
     failpoint("allocate.signed");
     const explained = explanation === undefined ? {} : { explanation };
     const allocation: Allocation = { ticket, reservationId, expiresAt, cluster, ...explained };
-    return this.#commit(operation, order, attempt, allocation);
+    return this.#commit(operation, order, attempt, allocation, seat.gaveBack ?? []);
   }
 
   /** A seat; or a place in the waiting room, for who wants to wait. */
@@ -287,35 +291,33 @@ export class PlayerSession extends DurableObject<Env> {
   /** The seat that is held for the player's party: the party says which, and the shard hands it over. */
   async #claimSeat(
     operation: Operation,
-    { playerId, request }: AllocationOrder,
+    order: AllocationOrder,
     partyId: string,
     attempt: Attempt,
   ): Promise<ExplainedSeat> {
     if (this.#tables.party() !== partyId) return refuseParty("PARTY_NOT_FOUND");
-    const { reservationId, generation, key } = operation;
-    const told = partyObject(this.env, partyId).claim(playerId, reservationId);
+    const { reservationId, key } = operation;
+    const told = partyObject(this.env, partyId).claim(order.playerId, reservationId);
     const claim = await withDeadline(told, objectCallTimeoutMs, "the party");
     if (!claim.ok) return claim;
     if (this.#attempt !== attempt) return takenOver();
     const { shard, holdId, clusterId } = claim;
     this.#tables.setOperationShard(key, shard);
     failpoint("party.claiming");
+    return this.#ask(operation, order, { shard, holdId, wish: { ...order.request, clusterId } });
+  }
+
+  /** Asks a shard for a seat. To be recorded before: from now on it may have one for this operation. */
+  #ask(
+    operation: Operation,
+    { playerId, request: wish }: AllocationOrder,
+    more: Pick<SeatRequest, "shard"> & Partial<SeatRequest>,
+  ): Promise<SeatAnswer> {
+    const { reservationId, generation } = operation;
     const { ticketLifetimeSeconds: lifetimeSeconds } = readMasterSettings(this.env);
-    const wish = { ...request, clusterId };
-    return withDeadline<SeatAnswer>(
-      registryShard(this.env, shard).reserve({
-        reservationId,
-        playerId,
-        generation,
-        lifetimeSeconds,
-        shard,
-        wish,
-        sparing: false,
-        holdId,
-      }),
-      objectCallTimeoutMs,
-      "a registry shard",
-    );
+    const replaces = replacedAt(more.shard, this.#tables.operations(), operation, Date.now());
+    const whole = { reservationId, playerId, generation, lifetimeSeconds, wish, sparing: false, replaces, ...more };
+    return withDeadline(registryShard(this.env, more.shard).reserve(whole), objectCallTimeoutMs, "a registry shard");
   }
 
   /** Makes a party that the player leads; the one that it leads already, if any. */
@@ -360,9 +362,8 @@ export class PlayerSession extends DurableObject<Env> {
     attempt: Attempt,
     pass?: QueuePass,
   ): Promise<ExplainedSeat> {
-    const { request: wish, playerId } = order;
-    const { reservationId, generation } = operation;
-    const { ticketLifetimeSeconds: lifetimeSeconds, shards: map } = readMasterSettings(this.env);
+    const { request: wish } = order;
+    const { shards: map } = readMasterSettings(this.env);
     const names = await shardsToAsk(this.env, wish);
     const shards = [...new Set(operation.shard === undefined ? names : [operation.shard, ...names])];
     if (shards.length === 0 && wish.region !== undefined && wish.clusterId === undefined) {
@@ -388,20 +389,7 @@ export class PlayerSession extends DurableObject<Env> {
       if (this.#attempt !== attempt) return takenOver();
       this.#tables.setOperationShard(operation.key, shard);
       failpoint("allocate.asking");
-      const seat = await withDeadline<SeatAnswer>(
-        registryShard(this.env, shard).reserve({
-          reservationId,
-          playerId,
-          generation,
-          lifetimeSeconds,
-          shard,
-          wish,
-          sparing,
-          pass,
-        }),
-        objectCallTimeoutMs,
-        "a registry shard",
-      );
+      const seat = await this.#ask(operation, order, { shard, sparing, pass });
       account.note(shard, seat);
       if (seat.ok) return { ...seat, explanation: account.explanation() };
       refusal = seat;
@@ -416,17 +404,13 @@ export class PlayerSession extends DurableObject<Env> {
   async #returnTo(
     { clusterId, shard }: { readonly clusterId: string; readonly shard: string },
     operation: Operation,
-    { request: wish, playerId }: AllocationOrder,
+    order: AllocationOrder,
     attempt: Attempt,
   ): Promise<SeatAnswer> {
     if (this.#attempt !== attempt) return takenOver();
-    const { reservationId, generation } = operation;
-    const { ticketLifetimeSeconds: lifetimeSeconds } = readMasterSettings(this.env);
     this.#tables.setOperationShard(operation.key, shard);
     failpoint("allocate.returning");
-    const request = { reservationId, playerId, generation, lifetimeSeconds, shard, wish, sparing: false };
-    const answer = registryShard(this.env, shard).reserve({ ...request, returnTo: clusterId });
-    return withDeadline<SeatAnswer>(answer, objectCallTimeoutMs, "a registry shard");
+    return this.#ask(operation, order, { shard, returnTo: clusterId });
   }
 
   /** Step 3: the ticket is stored with its operation, and older tickets lose their seats. Only then may it leave. */
@@ -435,6 +419,7 @@ export class PlayerSession extends DurableObject<Env> {
     { playerId }: AllocationOrder,
     attempt: Attempt,
     allocation: Allocation,
+    gaveBack: readonly string[],
   ): Promise<AllocationAnswer> {
     const tables = this.#tables;
     const clusterId = allocation.cluster.id;
@@ -461,12 +446,11 @@ export class PlayerSession extends DurableObject<Env> {
         tables.setOperationState(older.key, "cancelled");
         this.#leaveQueue(older, playerId);
         // On the same cluster the new ticket has taken the old one's seat.
-        if (older.clusterId !== clusterId) this.#giveBack(older);
+        if (older.clusterId !== clusterId && !gaveBack.includes(older.reservationId)) this.#giveBack(older);
       }
     });
     failpoint("allocate.committed");
-    await this.#schedule();
-    if (this.#outbox.nextDueAtMs() !== undefined) this.ctx.waitUntil(this.#send());
+    await this.#settle();
     return { ok: true, answer };
   }
 
@@ -486,8 +470,7 @@ export class PlayerSession extends DurableObject<Env> {
       });
       failpoint("release.cancelled");
     }
-    await this.#schedule();
-    if (this.#outbox.nextDueAtMs() !== undefined) this.ctx.waitUntil(this.#send());
+    await this.#settle();
     return { ok: true };
   }
 
@@ -573,7 +556,7 @@ export class PlayerSession extends DurableObject<Env> {
     this.#makeKnown();
     const { seats, ...revoked } = this.#revocation.revoke(order, Date.now());
     // Without a wait in between, so that it is durable together with the floor: should all stop here, the orders leave all the same.
-    const armed = this.ctx.storage.setAlarm(Date.now() + firstDeliveryMs);
+    const armed = this.#wakeup.set(Date.now() + firstDeliveryMs);
     failpoint("ban.committed");
     for (const { shard, reservationId } of seats) this.#withdraw(shard, reservationId);
     await armed;
@@ -585,7 +568,7 @@ export class PlayerSession extends DurableObject<Env> {
   async unban(by: { readonly playerId: string; readonly operatorId: string }): Promise<boolean> {
     if (!this.#isKnown) return false;
     const lifted = this.#revocation.unban(by, Date.now());
-    await this.ctx.storage.setAlarm(Date.now() + firstDeliveryMs);
+    await this.#wakeup.set(Date.now() + firstDeliveryMs);
     this.ctx.waitUntil(this.#outbox.deliverDue());
     return lifted;
   }
@@ -627,12 +610,14 @@ export class PlayerSession extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     const tables = this.#tables;
+    this.#wakeup.forget();
     try {
       tables.deleteOperations(forgettableOperations(tables.operations(), Date.now()));
       this.#consult.repeat();
       await this.#send();
     } catch (error) {
       await retryAlarm(this.ctx.storage, error);
+      this.#wakeup.forget();
     }
   }
 
@@ -649,7 +634,9 @@ export class PlayerSession extends DurableObject<Env> {
 
   async #schedule(): Promise<void> {
     const repeatAtMs = this.#consult.awaitsMembers ? Date.now() + repeatMs : undefined;
-    await wakeAt(this.ctx.storage, [this.#outbox.nextDueAtMs(), this.#tables.nextForgetAtMs(), repeatAtMs]);
+    // Later operations are forgotten later than those for which the alarm was set.
+    const forgetAtMs = this.#wakeup.isSet ? undefined : this.#tables.nextForgetAtMs();
+    await this.#wakeup.by([this.#outbox.nextDueAtMs(), forgetAtMs, repeatAtMs]);
   }
 
   /** No ticket was handed out for this: the seat can go at once. Should the message be lost, it goes when its time is up. */

@@ -149,7 +149,7 @@ export class RegistrySeats {
   }
 
   #seatAt(row: ClusterRow, drawn: readonly string[], request: SeatRequest, nowMs: number): SeatAnswer {
-    const { storage, tables, records } = this.#parts;
+    const { storage, tables, reports, records } = this.#parts;
     const lifetimeSeconds = lifetimeIn(row, request.wish.fragment) ?? row.ticket_lifetime ?? request.lifetimeSeconds;
     const expiresAt = Math.floor(nowMs / 1_000) + lifetimeSeconds;
     const before = tables.seat(row.cluster_id, request.playerId);
@@ -172,6 +172,7 @@ export class RegistrySeats {
       return { ...refusal, waitable: outcome.reason === "full", candidates };
     }
     failpoint("allocate.chosen");
+    const replaced = (request.replaces ?? []).filter(({ clusterId }) => clusterId !== row.cluster_id);
     storage.transactionSync(() => {
       tables.putSeat(row.cluster_id, outcome.seat);
       records.reserved(row, before, request, { nowMs, expiresAt });
@@ -179,9 +180,14 @@ export class RegistrySeats {
         tables.addOccupancy(row.cluster_id, 1, 0);
         this.#countJoins(row, 1, nowMs);
       }
+      for (const { clusterId, reservationId } of replaced) {
+        reports.setGivenBack(clusterId, request.playerId, reservationId);
+      }
     });
     failpoint("allocate.reserved");
-    return { ok: true, expiresAt, lifetimeSeconds, cluster: allocatedCluster(row), candidates };
+    for (const { clusterId, reservationId } of replaced) this.#tellCancelled(clusterId, reservationId);
+    const gaveBack = request.replaces?.map(({ reservationId }) => reservationId);
+    return { ok: true, expiresAt, lifetimeSeconds, cluster: allocatedCluster(row), candidates, gaveBack };
   }
 
   #countJoins(row: ClusterRow, joins: number, nowMs: number): void {
@@ -342,13 +348,22 @@ export class RegistrySeats {
 
   /** A player has given a seat back. It is free once the cluster says that the ticket joins no more, or the ticket ends. */
   giveBack(reservationId: string): void {
-    const { tables, reports, links } = this.#parts;
+    const { tables, reports } = this.#parts;
     const held = tables.holdOf(reservationId);
     if (held === undefined) return;
     reports.setGivenBack(held.clusterId, held.playerId, reservationId);
     failpoint("release.noted");
-    const cancels = reports.cancelsOf(held.clusterId).filter((cancel) => cancel.reservationId === reservationId);
-    links.send(held.clusterId, cancels);
+    this.#tellCancelled(held.clusterId, reservationId);
+  }
+
+  /** The cluster is to promise that a ticket joins no more. One that is not linked is told with its next acknowledgement. */
+  #tellCancelled(clusterId: string, reservationId: string): void {
+    const { reports, links } = this.#parts;
+    if (!links.isOpen(clusterId)) return;
+    links.send(
+      clusterId,
+      reports.cancelsOf(clusterId).filter((cancel) => cancel.reservationId === reservationId),
+    );
   }
 
   /** A newer session of the player has authority: the cluster is to close its older one, and is told until it has. */

@@ -20,8 +20,16 @@ export interface SeatRequest {
   readonly holdId?: string | undefined;
   /** This cluster or none: the player has a seat there, and may come back to it. */
   readonly returnTo?: string | undefined;
+  /** The player's unused tickets for clusters of this shard: what this one replaces. */
+  readonly replaces?: readonly ReplacedTicket[] | undefined;
   /** The waiting room says that it is this player's turn. */
   readonly pass?: QueuePass | undefined;
+}
+
+/** A ticket that ends with a newer one: its seat is given back together with the one that is given. */
+export interface ReplacedTicket {
+  readonly clusterId: string;
+  readonly reservationId: string;
 }
 
 /** The cluster of a seat: what the player is told, and what goes into the ticket. */
@@ -39,6 +47,8 @@ export type SeatAnswer =
       readonly cluster: AllocatedCluster;
       /** As far as the player asks for an explanation. */
       readonly candidates: readonly ExplainedCandidate[];
+      /** The reservations whose seats were given back together with it. */
+      readonly gaveBack?: readonly string[] | undefined;
       /** Keys that must not sign the ticket: the shard has heard that they leaked. */
       readonly revokedKeys?: readonly string[] | undefined;
     }
