@@ -1,6 +1,6 @@
 import { expect, vi } from "vitest";
 import type { Allocation } from "../../../protocol/index.ts";
-import { seatOf, startCluster } from "../support/clusters.ts";
+import { seatOf, startCluster, startOn } from "../support/clusters.ts";
 import { expectProblem } from "../support/master.ts";
 import { allocate, logIn, requestAllocation } from "../support/players.ts";
 import type { CrashScenario } from "../support/crash-scenario.ts";
@@ -62,6 +62,39 @@ export const returning: CrashScenario = {
         await cluster.report({ players: 1, joined: [again], left: [seat] });
         await cluster.report({ players: 0, left: [again] });
         await allocate(other, wish);
+      },
+    };
+  },
+};
+
+/** An older ticket for another cluster of the same shard ends with the seat that replaces it: its own is asked for until it is free. */
+export const replacing: CrashScenario = {
+  flow: "allocate",
+  steps: ["reserved"],
+  prepare: async () => {
+    const [before, after] = [await startOn("default.0", { capacity: 1 }), await startOn("default.0", { capacity: 1 })];
+    const [player, other] = [await logIn(), await logIn()];
+    const [olderKey, key] = [crypto.randomUUID(), crypto.randomUUID()];
+    const older = seatOf(player.player, (await allocate(player, { clusterId: before.id }, olderKey)).ticket);
+    let replaced: Allocation | undefined;
+    return {
+      begin: async () => requestAllocation(player, { clusterId: after.id }, key),
+      carryOn: async () => {
+        replaced = await allocate(player, { clusterId: after.id }, key);
+      },
+      check: async () => {
+        expect(await allocate(player, { clusterId: after.id }, key)).toEqual(replaced);
+        await expectProblem(
+          await requestAllocation(player, { clusterId: before.id }, olderKey),
+          "RESERVATION_CANCELLED",
+        );
+        await expectProblem(await requestAllocation(other, { clusterId: before.id }), "CLUSTER_FULL");
+        await expectProblem(await requestAllocation(other, { clusterId: after.id }), "CLUSTER_FULL");
+        expect(await before.report()).toContainEqual(expect.objectContaining({ type: "cancel", ...older }));
+      },
+      finish: async () => {
+        await before.report({ cancelled: [older] });
+        await allocate(other, { clusterId: before.id });
       },
     };
   },
