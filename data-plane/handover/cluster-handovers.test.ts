@@ -162,7 +162,7 @@ describe("a player that walks over the border", () => {
     // It sends again what nobody has acknowledged; some of it may have been brought meanwhile.
     const missing = 4 - streams.received;
     arrived.send(encodeAck({ received: 2 }), ...Array.from({ length: missing }, () => message(1)));
-    await until("the answers", () => counts(arrived).length === 2);
+    await until("the answers", () => counts(arrived).length === 2 && east.game.hooks.includes("enter east"));
     expect(counts(arrived)).toEqual([3, 4]);
     expect(west.game.hooks).toEqual(["join", "enter west", "out", "leave west"]);
     expect(east.game.hooks).toEqual(["in 2", "enter east"]);
@@ -182,7 +182,7 @@ describe("a player that walks over the border", () => {
     const back = await arrive(await walkOver(over, -2), { tenure: generation + 1, received: 2, acknowledged: 2 });
     expect(await back.next("streams")).toMatchObject({ tenure: generation + 2, received: 2 });
     back.send(encodeAck({ received: 2 }), message(1));
-    await until("the answer", () => counts(back).length === 1);
+    await until("the answer", () => counts(back).length === 1 && west.game.hooks.at(-1) === "enter west");
     expect([...counts(over), ...counts(back)]).toEqual([2, 3]);
     expect(west.game.hooks).toEqual(["join", "enter west", "out", "leave west", "in 2", "enter west"]);
   });

@@ -100,7 +100,7 @@ describe("health and metrics", () => {
     const explained = [...text.matchAll(/^# TYPE (\S+) (?:counter|gauge|histogram)$/gm)].map(([, name]) => name);
     expect(new Set(explained).size).toBe(explained.length);
     for (const name of read.keys()) {
-      expect(explained).toContain(/^[a-z_]+/.exec(name)?.[0]?.replace(/^(sustenet_tick_seconds)_\w+$/, "$1"));
+      expect(explained).toContain(/^[a-z_]+/.exec(name)?.[0]?.replace(/^(\w+_seconds)_(?:bucket|sum|count)$/, "$1"));
     }
   });
 
