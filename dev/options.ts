@@ -17,7 +17,7 @@ export interface StartOptions {
 export const startHelp = `npm start [-- OPTIONS]   runs a master, clusters and players on this machine
 
   --players N     players who play (default 10; 0 to 1000)
-  --clusters N    cluster processes (default 2; 1 to 16)
+  --clusters N    cluster processes (default 2; 1 to 16); up to four share one world
   --seconds S     stop S seconds after all have joined (default: run until Ctrl-C)
   --json          end with one line of JSON on standard output; progress goes to standard error
   --port N        the master's port (default 6256, or a free one where that is taken; 0: any free one)

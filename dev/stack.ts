@@ -5,6 +5,7 @@ import { createClusterKey } from "../data-plane/index.ts";
 import type { MasterReport } from "./master.ts";
 import { isPortFree } from "./ports.ts";
 import { startProcess, type StackProcess } from "./process.ts";
+import type { WorldPart } from "./world-part.ts";
 
 const masterStartTimeoutMs = 120_000;
 const clusterStartTimeoutMs = 30_000;
@@ -69,6 +70,8 @@ export interface ClusterOptions {
   readonly say: Say;
   /** More lines for the `[cluster]` section of its Config.toml. */
   readonly settings?: readonly string[];
+  /** Its part of a world that it shares with other clusters; without it, it has one of its own. */
+  readonly part?: WorldPart;
   /** The program to run; without it the example world. */
   readonly program?: string;
   /** Calls it off; nothing of it is left then. */
@@ -122,9 +125,12 @@ async function runCluster(
       // All the players of this stack share one address.
       "max_unauthenticated = 1000",
       "max_unauthenticated_per_ip = 1000",
+      ...(options.part === undefined
+        ? []
+        : [`world = "${options.part.world}"`, `spawn = ${JSON.stringify(options.part.spawn)}`]),
       ...(options.settings ?? []),
       "",
-      readFileSync(worldFile, "utf8"),
+      worldTables(options.part),
       "",
     ].join("\n"),
   );
@@ -141,6 +147,12 @@ async function runCluster(
     },
   });
   return { ...cluster, port: await orFail(promise, cluster, clusterStartTimeoutMs, options.signal) };
+}
+
+/** The tables of the world, with what of it is carried. */
+function worldTables(part: WorldPart | undefined): string {
+  const text = readFileSync(worldFile, "utf8");
+  return part === undefined ? text : text.replace("[world]\n", `[world]\ncarries = ${JSON.stringify(part.carries)}\n`);
 }
 
 /** `promise`, or an error when the process ends, the time runs out or it is called off before; the process has ended then. */

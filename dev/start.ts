@@ -5,6 +5,7 @@ import { killAll, type StackProcess } from "./process.ts";
 import { createStateDir } from "./state-dir.ts";
 import { lockState } from "./state-lock.ts";
 import { startCluster, startMaster } from "./stack.ts";
+import { worldPart } from "./world-part.ts";
 import { isFlawless, type Summary } from "./tally.ts";
 
 const progressIntervalMs = 1_000;
@@ -57,7 +58,9 @@ async function run(): Promise<number> {
 
   const clusters = await Promise.allSettled(
     Array.from({ length: options.clusters }, async (_, index) => {
-      const cluster = await startCluster({ stateDir, number: index + 1, master, say, signal });
+      const number = index + 1;
+      const part = worldPart(number, options.clusters);
+      const cluster = await startCluster({ stateDir, number, master, part, say, signal });
       started.push(cluster);
       say(cluster.title, `process ${cluster.pid}`);
       void cluster.ended.then((how) => say(cluster.title, isStopping ? "ended" : `ended (${how})`));
