@@ -52,7 +52,7 @@ describe("a player's state", () => {
   });
 
   it("shares no memory with what it was read from", () => {
-    const bytes = encodePlayerState(plain);
+    const bytes = Buffer.from(encodePlayerState(plain));
     const state = decodePlayerState(bytes);
     bytes.fill(0xff);
     expect(state).toEqual(plain);

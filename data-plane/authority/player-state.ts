@@ -128,11 +128,11 @@ function read(reader: ByteReader): PlayerState {
     addTo(values, reader.str8(), readValue(reader));
   }
   const savedLength = atMost(reader.u32(), maxSavedBytes + 1, "bytes saved");
-  const saved = savedLength === 0 ? undefined : reader.bytes(savedLength - 1).slice();
-  const carried = reader.bytes(atMost(reader.u16(), maxCarriedBytes, "bytes carried")).slice();
+  const saved = savedLength === 0 ? undefined : copyOf(reader.bytes(savedLength - 1));
+  const carried = copyOf(reader.bytes(atMost(reader.u16(), maxCarriedBytes, "bytes carried")));
   const parts = new Map<string, Uint8Array>();
   for (let left = atMost(reader.u8(), maxParts, "parts"); left > 0; left -= 1) {
-    addTo(parts, reader.str8(), reader.bytes(reader.u32()).slice());
+    addTo(parts, reader.str8(), copyOf(reader.bytes(reader.u32())));
   }
   reader.end();
   return { placement, fragment, values: Object.fromEntries(values), saved, carried, parts };
@@ -141,8 +141,13 @@ function read(reader: ByteReader): PlayerState {
 function readValue(reader: ByteReader): number | Uint8Array {
   const kind = reader.u8();
   if (kind === 0) return reader.f64();
-  if (kind === 1) return reader.bytes(reader.u8()).slice();
+  if (kind === 1) return copyOf(reader.bytes(reader.u8()));
   throw new ProtocolError("BAD_VALUE", `${kind} is no kind of value`);
+}
+
+/** Not `slice`, which of a Buffer copies nothing. */
+function copyOf(bytes: Uint8Array): Uint8Array {
+  return Uint8Array.from(bytes);
 }
 
 function addTo<T>(map: Map<string, T>, name: string, value: T): void {

@@ -1,0 +1,80 @@
+import type { Placement } from "../plugin/player.ts";
+import type { WorldSnapshot } from "../world/cluster-world.ts";
+import type { PlayerState } from "./player-state.ts";
+import type { SaveLine } from "./save-line.ts";
+import type { Question } from "./session-desk.ts";
+
+/** What the keeping of saves needs of a player in the game. */
+export interface KeptPlayer {
+  readonly id: string;
+  /** Its generation may step while it plays: by a handover that was taken back. */
+  readonly seat: { readonly generation: number };
+  readonly position: Placement;
+  readonly lane: { idle(): Promise<void> };
+}
+
+/** Where a player goes on from, once its session has answered. */
+export type RecordStart<P extends KeptPlayer> =
+  /** From the session before, on this cluster: nobody has had authority since. */
+  | { readonly from: "copy"; readonly record: PlayerRecord<P> }
+  | { readonly from: "save"; readonly state: PlayerState }
+  | { readonly from: "nothing" }
+  /** From what this cluster cannot read: it plays, and nothing is overwritten. */
+  | { readonly from: "unreadable" };
+
+/** What this cluster knows of one session of a player: whether it has authority, and what is to be saved of it. */
+export class PlayerRecord<P extends KeptPlayer = KeptPlayer> {
+  readonly playerId: string;
+  readonly line: SaveLine;
+  /** `entered`: this session has authority, for all that is known. */
+  phase: "unasked" | "entering" | "entered" | "superseded" = "unasked";
+  start: RecordStart<P> | undefined;
+  /** The newest of what the game has saved, or was given to load. */
+  saved: Uint8Array | undefined;
+  /** What was there before has been read, so that it may be overwritten. */
+  isRead = false;
+  player: P | undefined;
+  /** The session before, on this cluster, if it had authority. */
+  before: PlayerRecord<P> | undefined;
+  /** A newer session here goes on from this one, and saves what is not saved yet. */
+  heir: PlayerRecord<P> | undefined;
+  /** Where the player was last, once it leaves. */
+  last: WorldSnapshot | undefined;
+  /** Its hooks are done. */
+  hasLeft = false;
+  question: Question | undefined;
+  timer: NodeJS.Timeout | undefined;
+  readonly #generation: number;
+  readonly #answered = Promise.withResolvers<void>();
+
+  /** @param generation of the ticket */
+  constructor(playerId: string, generation: number, line: SaveLine) {
+    this.playerId = playerId;
+    this.#generation = generation;
+    this.line = line;
+  }
+
+  get generation(): number {
+    return this.player?.seat.generation ?? this.#generation;
+  }
+
+  /** Resolves when the player's session has answered, whatever it was. */
+  get answered(): Promise<void> {
+    return this.#answered.promise;
+  }
+
+  /** Where the player stood, for it to go on there. */
+  get placement(): Placement | undefined {
+    if (this.start?.from === "copy") return this.start.record.last?.placement ?? this.start.record.player?.position;
+    return this.start?.from === "save" ? this.start.state.placement : undefined;
+  }
+
+  noteAnswer(): void {
+    this.#answered.resolve();
+  }
+
+  dropQuestion(): void {
+    this.question?.drop();
+    this.question = undefined;
+  }
+}

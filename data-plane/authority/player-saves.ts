@@ -1,0 +1,404 @@
+import { chooseStart, isOwnEntry } from "../../protocol/handover/entry.ts";
+import type { FromSession } from "../../protocol/handover/messages.ts";
+import type { SourceState } from "../../protocol/handover/source-state.ts";
+import type { Logger } from "../log.ts";
+import type { WorldSnapshot } from "../world/cluster-world.ts";
+import { type KeptPlayer, PlayerRecord, type RecordStart } from "./player-record.ts";
+import { decodePlayerState, encodePlayerState, maxSavedBytes } from "./player-state.ts";
+import { SaveLine, type SaveOutcome } from "./save-line.ts";
+import type { SessionDesk } from "./session-desk.ts";
+
+/** What the keeping of saves asks of handovers. */
+export interface HandoverView {
+  /** A handover decides about this player: nothing is saved meanwhile, and fences are for it to understand. */
+  governs(playerId: string): boolean;
+  /** The player is about to enter anew: a handover that can be called off is. */
+  cancel(playerId: string): void;
+  /** The newest handover away from here that has not ended. */
+  newest(playerId: string): SourceState<Uint8Array> | undefined;
+}
+
+export interface SaveLimits {
+  /** Least time between two saves of a player. */
+  readonly intervalMs: number;
+  /** How long the last save of a player that has left is tried. */
+  readonly lateMs: number;
+  /** Most bytes of such saves; past it the oldest is given up. */
+  readonly maxLateBytes: number;
+}
+
+export interface SavesOptions<P extends KeptPlayer> {
+  readonly desk: Pick<SessionDesk, "ask" | "listen">;
+  readonly nowMs: () => number;
+  readonly log: Logger;
+  readonly limits: SaveLimits;
+  /** Whether every player is asked about as it joins; otherwise those that are saved. */
+  readonly entersAll: () => boolean;
+  /** Puts `onLoad` in the player's line; `undefined` where no plugin has it. `read` is to be called when its turn comes. */
+  readonly load: ((player: P, read: () => Uint8Array | undefined) => void) | undefined;
+  /** Where a player is, and what of it others see. */
+  readonly snapshot: (player: P) => WorldSnapshot;
+  /** A newer session has authority: whoever is in the game with an older one has to go. */
+  readonly fence: (playerId: string, generation: number) => void;
+  readonly count: (outcome: SaveOutcome) => void;
+  readonly handovers?: HandoverView | undefined;
+}
+
+const none = new Uint8Array(0);
+const noParts: ReadonlyMap<string, Uint8Array> = new Map();
+
+/**
+ * A cluster's authority over its players, and what it saves of them: asks to enter for each ticket that is used, loads, saves, and
+ * lets go of whom a newer session has. Spec: docs/HANDOVER.md, sections 3, 4 and 8. Nobody in the game ever waits for it.
+ */
+export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
+  readonly #options: SavesOptions<P>;
+  readonly #records = new Map<string, PlayerRecord<P>[]>();
+  readonly #byPlayer = new Map<P, PlayerRecord<P>>();
+  /** Of those that have left, with something that is not known to be durable; the oldest first. */
+  readonly #late = new Set<PlayerRecord<P>>();
+  #onSettled: (() => void)[] = [];
+
+  constructor(options: SavesOptions<P>) {
+    this.#options = options;
+    options.desk.listen((playerId, message) => this.#hear(playerId, message));
+  }
+
+  /** A ticket is used: asks to enter with it. [HAND-3] */
+  begin(playerId: string, generation: number): PlayerRecord<P> {
+    const record = new PlayerRecord<P>(playerId, generation, new SaveLine(this.#options.limits.intervalMs));
+    const others = this.#records.get(playerId) ?? [];
+    record.before = others.findLast((one) => one.phase === "entered");
+    this.#records.set(playerId, [...others, record]);
+    if (this.#options.entersAll()) this.#ask(record);
+    return record;
+  }
+
+  /** Resolves when the session has answered, or after `timeoutMs`; `undefined` where there is nothing to wait for. */
+  ready(record: PlayerRecord<P>, timeoutMs: number): Promise<void> | undefined {
+    if (this.#options.load === undefined || record.phase !== "entering" || timeoutMs === 0) return undefined;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, timeoutMs);
+    return Promise.race([record.answered, promise]).finally(() => clearTimeout(timer));
+  }
+
+  /** The join came to nothing. */
+  abandon(record: PlayerRecord<P>): void {
+    const { phase, generation, playerId } = record;
+    record.dropQuestion();
+    if (record.before?.heir === record) record.before.heir = undefined;
+    this.#forget(record);
+    // The session before, if it is here, has lost its authority to this one.
+    if (phase === "entered") this.#options.fence(playerId, generation);
+  }
+
+  /** The player is in the game; before any of its hooks. */
+  joined(record: PlayerRecord<P>, player: P): void {
+    record.player = player;
+    this.#byPlayer.set(player, record);
+    if (record.phase === "entered") this.#load(record, player);
+  }
+
+  /** Saves what the game gives, with where the player is. @throws RangeError when it is no bytes, or too many */
+  save(player: P, data: Uint8Array): Promise<SaveOutcome> {
+    if (!(data instanceof Uint8Array) || data.length > maxSavedBytes) {
+      throw new RangeError(`a player's save is at most ${maxSavedBytes} bytes`);
+    }
+    const record = this.#byPlayer.get(player);
+    const { promise, resolve } = Promise.withResolvers<SaveOutcome>();
+    if (record === undefined || record.hasLeft || record.start?.from === "unreadable") resolve("unsaved");
+    else if (record.phase === "superseded" || record.heir?.isRead === true) resolve("superseded");
+    else {
+      record.saved = Uint8Array.from(data);
+      record.line.put({ state: this.#stateOf(record, player), waiters: [resolve] });
+      if (record.phase === "unasked") this.#ask(record);
+      this.#pump(record);
+    }
+    void promise.then(this.#options.count);
+    return promise;
+  }
+
+  /** The player is about to leave the world: this is where it was. */
+  leaving(player: P): void {
+    const record = this.#byPlayer.get(player);
+    if (record !== undefined) record.last = this.#options.snapshot(player);
+  }
+
+  /** It has left; what its last hooks save is still saved. */
+  left(player: P): void {
+    const record = this.#byPlayer.get(player);
+    if (record !== undefined) void player.lane.idle().then(() => this.#finish(record, player));
+  }
+
+  /** Resolves when everything that those who left have saved is durable, or given up. */
+  async settled(): Promise<void> {
+    if (this.#late.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onSettled.push(resolve);
+    await promise;
+  }
+
+  /** The newest of what the game has saved of it, for a handover's snapshot. */
+  savedOf(player: P): Uint8Array | undefined {
+    return this.#byPlayer.get(player)?.saved;
+  }
+
+  /** A handover has brought the player here, with what the game had saved of it. */
+  take(player: P, saved: Uint8Array | undefined): void {
+    const { id, seat } = player;
+    const record = new PlayerRecord<P>(id, seat.generation, new SaveLine(this.#options.limits.intervalMs));
+    const others = this.#records.get(id) ?? [];
+    this.#records.set(id, [...others, record]);
+    for (const other of others) if (other.generation < seat.generation) this.#supersede(other);
+    this.#byPlayer.set(player, record);
+    record.player = player;
+    record.phase = "entered";
+    record.isRead = true;
+    record.saved = saved;
+  }
+
+  /** A handover has taken the player elsewhere, with all that was to be saved of it: the commit has saved that. */
+  moved(player: P): void {
+    const record = this.#byPlayer.get(player);
+    if (record === undefined) return;
+    clearTimeout(record.timer);
+    record.dropQuestion();
+    record.line.end("saved");
+    this.#late.delete(record);
+    this.#forget(record);
+  }
+
+  /** A handover has ended: what waited for it goes on. */
+  resume(player: P): void {
+    const record = this.#byPlayer.get(player);
+    if (record !== undefined) this.#pump(record);
+  }
+
+  #ask(record: PlayerRecord<P>): void {
+    const { playerId, generation } = record;
+    this.#options.handovers?.cancel(playerId);
+    // One entry of a player at a time. [HAND-10]
+    for (const other of this.#records.get(playerId) ?? []) {
+      if (other.phase !== "entering") continue;
+      other.dropQuestion();
+      other.phase = "unasked";
+    }
+    record.phase = "entering";
+    const giveUp = (): void => this.#begins(record, { from: "unreadable" });
+    record.question = this.#options.desk.ask(playerId, { type: "enter", generation }, giveUp);
+    if (record.question === undefined) record.phase = "unasked";
+  }
+
+  #hear(playerId: string, message: FromSession<Uint8Array>): void {
+    const records = this.#records.get(playerId) ?? [];
+    switch (message.type) {
+      case "entered": {
+        const record = records.find((one) => one.phase === "entering" && one.generation === message.generation);
+        if (record !== undefined) this.#begins(record, this.#startOf(record, message));
+        return;
+      }
+      case "superseded": {
+        const record = records.find((one) => one.phase === "entering" && one.generation === message.generation);
+        if (record === undefined) return;
+        this.#supersede(record);
+        this.#options.fence(playerId, message.generation + 1);
+        return;
+      }
+      case "saved": {
+        const record = records.find(({ line }) => line.saved(message.generation, message.version));
+        if (record === undefined) return;
+        record.question = undefined;
+        this.#pump(record);
+        this.#settle(record);
+        return;
+      }
+      case "fence":
+        this.#fence(records, message);
+        return;
+    }
+  }
+
+  #fence(records: readonly PlayerRecord<P>[], message: Extract<FromSession<Uint8Array>, { type: "fence" }>): void {
+    const { playerId, generation } = message;
+    const entering = records.find((one) => one.phase === "entering")?.generation;
+    if (isOwnEntry(message, entering) || this.#options.handovers?.governs(playerId) === true) return;
+    for (const record of records) {
+      // What an older one has left unsaved its heir goes on from.
+      if (record.heir !== undefined) continue;
+      const sent = record.line.sentGeneration;
+      if (record.generation < generation || sent === generation) this.#supersede(record);
+      else if (sent !== undefined && sent < generation) {
+        record.dropQuestion();
+        record.line.takeBack();
+        this.#pump(record);
+      }
+    }
+    this.#options.fence(playerId, generation);
+  }
+
+  #startOf(record: PlayerRecord<P>, entered: Extract<FromSession<Uint8Array>, { type: "entered" }>): RecordStart<P> {
+    const { playerId, before } = record;
+    const start = chooseStart(entered, before?.generation, this.#options.handovers?.newest(playerId));
+    if (start.from === "copy") return before === undefined ? { from: "nothing" } : { from: "copy", record: before };
+    if (start.from === "nothing") return start;
+    try {
+      return { from: "save", state: decodePlayerState(start.snapshot.state) };
+    } catch (error) {
+      const text = "what was saved of a player cannot be read: it plays without, and nothing is overwritten";
+      this.#options.log.error({ event: "save-unreadable", err: error }, text);
+      return { from: "unreadable" };
+    }
+  }
+
+  /** The player's session has given this one authority. */
+  #begins(record: PlayerRecord<P>, start: RecordStart<P>): void {
+    record.question = undefined;
+    record.phase = "entered";
+    record.start = start;
+    const { before, player } = record;
+    if (start.from === "copy") start.record.heir = record;
+    else if (before !== undefined) {
+      this.#supersede(before);
+      this.#options.fence(record.playerId, record.generation);
+    }
+    if (start.from === "unreadable") record.line.end("unsaved");
+    record.noteAnswer();
+    if (player === undefined) return;
+    if (record.hasLeft) this.#finish(record, player);
+    else this.#load(record, player);
+  }
+
+  #load(record: PlayerRecord<P>, player: P): void {
+    if (record.isRead || record.start?.from === "unreadable") return;
+    const { load } = this.#options;
+    if (load === undefined) this.#read(record);
+    else load(player, () => this.#read(record));
+  }
+
+  /** What was there before, which may be overwritten from now on. */
+  #read(record: PlayerRecord<P>): Uint8Array | undefined {
+    const { start } = record;
+    if (record.isRead || start === undefined) return record.saved;
+    record.isRead = true;
+    const older = start.from === "copy" ? start.record.saved : start.from === "save" ? start.state.saved : undefined;
+    if (older !== undefined && this.#options.load !== undefined) {
+      // It was made without knowing of it.
+      record.line.end("unsaved");
+      record.saved = older;
+    }
+    record.saved ??= older;
+    if (start.from === "copy") this.#inherit(record, start.record);
+    // What it started from is in its hands now.
+    record.before = undefined;
+    record.start = { from: "nothing" };
+    this.#pump(record);
+    return older;
+  }
+
+  #inherit(record: PlayerRecord<P>, older: PlayerRecord<P>): void {
+    older.dropQuestion();
+    const rest = older.line.give();
+    const newer = record.line.give();
+    if (rest !== undefined) record.line.put(rest);
+    if (newer !== undefined) record.line.put(newer);
+    this.#settle(older);
+  }
+
+  /** Sends the next save, if it may go. */
+  #pump(record: PlayerRecord<P>): void {
+    clearTimeout(record.timer);
+    const { phase, isRead, heir, line, playerId, generation, hasLeft } = record;
+    if (phase !== "entered" || !isRead || heir !== undefined) return;
+    if (this.#options.handovers?.governs(playerId) === true) return;
+    const now = this.#options.nowMs();
+    const waitMs = line.waitMs(now);
+    if (waitMs === undefined) return;
+    if (waitMs > 0 && !hasLeft) {
+      record.timer = setTimeout(() => this.#pump(record), waitMs);
+      record.timer.unref();
+      return;
+    }
+    const sent = line.send(generation, now);
+    if (sent === undefined) return;
+    const { version, state } = sent;
+    const giveUp = (): void => this.#giveUp(record);
+    record.question = this.#options.desk.ask(playerId, { type: "save", generation, version, state }, giveUp);
+    if (record.question === undefined) this.#giveUp(record);
+  }
+
+  /** Nothing more comes of what waits to be saved. */
+  #giveUp(record: PlayerRecord<P>): void {
+    record.dropQuestion();
+    record.line.end("unsaved");
+    this.#settle(record);
+  }
+
+  #supersede(record: PlayerRecord<P>): void {
+    const { before } = record;
+    record.phase = "superseded";
+    record.dropQuestion();
+    record.line.end("superseded");
+    record.noteAnswer();
+    record.before = undefined;
+    if (before !== undefined && before.heir === record) this.#supersede(before);
+    this.#settle(record);
+  }
+
+  /** The player's last hooks are done: what they left unsaved goes out, and where it stood. */
+  #finish(record: PlayerRecord<P>, player: P): void {
+    record.hasLeft = true;
+    const { start, heir } = record;
+    if (record.phase === "entered" && start?.from !== "unreadable" && heir === undefined) {
+      this.#read(record);
+      const state = this.#stateOf(record, player);
+      if (this.#options.load !== undefined && !isSame(state, record.line.newest)) {
+        record.line.put({ state, waiters: [this.#options.count] });
+      }
+      this.#pump(record);
+    }
+    this.#late.add(record);
+    const { lateMs, maxLateBytes } = this.#options.limits;
+    clearTimeout(record.timer);
+    record.timer = setTimeout(() => this.#giveUp(record), lateMs);
+    record.timer.unref();
+    this.#settle(record);
+    let held = 0;
+    for (const { line } of this.#late) held += line.heldBytes;
+    for (const oldest of this.#late) {
+      if (held <= maxLateBytes) break;
+      held -= oldest.line.heldBytes;
+      this.#giveUp(oldest);
+    }
+  }
+
+  /** Lets go of a session that has left, once nothing of it waits. */
+  #settle(record: PlayerRecord<P>): void {
+    if (!this.#late.has(record)) return;
+    // An heir takes what it has left unsaved.
+    const waits = record.line.busy && record.heir?.isRead !== true;
+    if (waits && record.phase !== "superseded") return;
+    this.#late.delete(record);
+    clearTimeout(record.timer);
+    record.dropQuestion();
+    this.#forget(record);
+    if (this.#late.size > 0) return;
+    for (const tell of this.#onSettled.splice(0)) tell();
+  }
+
+  #forget(record: PlayerRecord<P>): void {
+    const { playerId, player } = record;
+    if (player !== undefined) this.#byPlayer.delete(player);
+    const rest = (this.#records.get(playerId) ?? []).filter((one) => one !== record);
+    if (rest.length === 0) this.#records.delete(playerId);
+    else this.#records.set(playerId, rest);
+  }
+
+  #stateOf(record: PlayerRecord<P>, player: P): Uint8Array {
+    const { placement, fragment, values } = record.last ?? this.#options.snapshot(player);
+    return encodePlayerState({ placement, fragment, values, saved: record.saved, carried: none, parts: noParts });
+  }
+}
+
+function isSame(a: Uint8Array, b: Uint8Array | undefined): boolean {
+  return b !== undefined && Buffer.compare(a, b) === 0;
+}
