@@ -9,6 +9,7 @@ import {
   type RevokedPlayer,
   versions,
 } from "../protocol/index.ts";
+import { PlayerSaves } from "./authority/player-saves.ts";
 import { SessionDesk } from "./authority/session-desk.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { ClusterSettings } from "./config/settings.ts";
@@ -155,6 +156,7 @@ class Server implements ClusterServer {
   readonly #desk: TicketDesk;
   readonly #client: MasterClient;
   readonly #sessionDesk: SessionDesk;
+  readonly #saves: PlayerSaves<JoinedPlayer>;
   #registration: Registration | undefined;
   readonly #registered = Promise.withResolvers<Registration>();
   readonly #superseded = Promise.withResolvers<void>();
@@ -218,6 +220,7 @@ class Server implements ClusterServer {
       random: Math.random,
       log: this.#log,
     });
+    this.#saves = this.#createSaves();
     this.#ticks = new TickLoop({
       tickHz: settings.tickHz,
       nowMs: monotonicMs,
@@ -341,10 +344,7 @@ class Server implements ClusterServer {
       log: this.#log,
       pace: this.#pace,
       onRegistered: (registration) => this.#onRegistered(registration),
-      onFence: (playerId, generation) => {
-        this.#sessionDesk.hear(playerId, { type: "fence", playerId, generation });
-        this.#players.fence(playerId, generation)?.close("REPLACED");
-      },
+      onFence: (playerId, generation) => this.#sessionDesk.hear(playerId, { type: "fence", playerId, generation }),
       onOrders: (orders) => this.#take(orders),
       onRevoke: (players) => this.#revoke(players),
       onMail: ({ from, playerId, generation, command, payload }) => {
@@ -405,6 +405,29 @@ class Server implements ClusterServer {
     this.#closeListeners();
     await Promise.all([...this.#sessions].map((session) => session.ended));
     await this.#host.stop();
+    await this.#saves.settled();
+  }
+
+  #createSaves(): PlayerSaves<JoinedPlayer> {
+    const { saveIntervalMs: intervalMs, lateSaveMs: lateMs, maxLateSaveBytes: maxLateBytes } = this.#limits;
+    const { loads } = this.#host;
+    return new PlayerSaves({
+      desk: this.#sessionDesk,
+      nowMs: this.#clock.monotonicMs,
+      log: this.#log,
+      limits: { intervalMs, lateMs, maxLateBytes },
+      entersAll: () => loads,
+      load: loads ? (player, read) => this.#host.loaded(player.lane, player, read) : undefined,
+      snapshot: (player) =>
+        this.#world?.snapshot(player) ?? { placement: player.position, fragment: player.fragment, values: {} },
+      fence: (playerId, generation) => {
+        const player = this.#players.fence(playerId, generation);
+        if (player === undefined) return;
+        this.#counters.overlaps += 1;
+        player.close("REPLACED");
+      },
+      count: (outcome) => this.#counters.countSave(outcome),
+    });
   }
 
   async #createCertificateKeeper(keyId: string): Promise<CertificateKeeper> {
@@ -557,6 +580,7 @@ class Server implements ClusterServer {
       arrivals: () => this.arrivals,
       reservedSeats: () => this.#handovers?.reservedSeats ?? 0,
       clientArrived: (player) => this.#handovers?.clientArrived(player),
+      saves: this.#saves,
       world: this.#world,
       onSessionEnd: (session) => this.#sessions.delete(session),
       tick: () => this.#ticks.tick,

@@ -37,6 +37,12 @@ export interface ClusterLimits {
   readonly certificateOverlapMs: number;
   /** How often to look whether there is another certificate. */
   readonly certificateCheckMs: number;
+  /** Least time between two saves of a player. Keeps a plugin that saves with every tick from flooding the master. */
+  readonly saveIntervalMs: number;
+  /** How long the last save of a player that has left is tried while the master is away. */
+  readonly lateSaveMs: number;
+  /** Most bytes of such saves. Past it the oldest is given up. */
+  readonly maxLateSaveBytes: number;
   /** Half-life of what an address is charged for failed attempts. */
   readonly penaltyHalfLifeMs: number;
 }
@@ -59,5 +65,8 @@ export const defaultLimits: ClusterLimits = {
   stopTimeoutMs: 10_000,
   certificateOverlapMs: 310_000,
   certificateCheckMs: 10_000,
+  saveIntervalMs: 1_000,
+  lateSaveMs: 300_000,
+  maxLateSaveBytes: 134_217_728,
   penaltyHalfLifeMs: 10_000,
 };

@@ -1,5 +1,6 @@
 import type { MailOutcome } from "../protocol/index.ts";
 import { HandoverCounts, type HandoverReading } from "./handover/handover-counts.ts";
+import type { SaveOutcome } from "./authority/save-line.ts";
 import { Histogram, tickBounds } from "./ops/histogram.ts";
 
 /** Where a connection stands. */
@@ -16,6 +17,8 @@ export interface MetricsSnapshot {
   readonly pluginErrors: Readonly<Record<string, number>>;
   /** Messages that plugins sent to players anywhere, by what became of them. */
   readonly mailSent: Readonly<Record<string, number>>;
+  /** Saves of players, by outcome. */
+  readonly saves: Readonly<Record<string, number>>;
   /** Such messages for players here: passed on to them, kept back by a plugin, or stray: without a session to go to. */
   readonly mailReceived: Readonly<Record<string, number>>;
   readonly joins: number;
@@ -32,6 +35,10 @@ export interface MetricsSnapshot {
   readonly resumes: number;
   /** Players that were warned about their budget. */
   readonly budgetWarnings: number;
+  /** Players that joined before the master had said what was saved of them. */
+  readonly lateLoads: number;
+  /** Players in the game whose authority was found to be elsewhere. */
+  readonly overlaps: number;
   /** Ticks that were left out because the process was too late for them. */
   readonly ticksSkipped: number;
   readonly ticks: number;
@@ -58,6 +65,7 @@ export class Metrics {
   readonly #pluginErrors = new Map<string, number>();
   readonly #mailSent = new Map<string, number>();
   readonly #mailReceived = new Map<string, number>();
+  readonly #saves = new Map<string, number>();
   joins = 0;
   bytesIn = 0;
   bytesOut = 0;
@@ -69,6 +77,8 @@ export class Metrics {
   drops = 0;
   resumes = 0;
   budgetWarnings = 0;
+  lateLoads = 0;
+  overlaps = 0;
   ticksSkipped = 0;
   ticksOverrun = 0;
   readonly handovers = new HandoverCounts();
@@ -95,6 +105,10 @@ export class Metrics {
     increment(this.#mailReceived, outcome);
   }
 
+  countSave(outcome: SaveOutcome): void {
+    increment(this.#saves, outcome);
+  }
+
   /** Moves a connection from one state to the next; `undefined` is before the first and after the last. */
   moveConnection(from: ConnectionState | undefined, to: ConnectionState | undefined): void {
     if (from !== undefined) this.connections[from] -= 1;
@@ -109,6 +123,7 @@ export class Metrics {
       pluginErrors: Object.fromEntries(this.#pluginErrors),
       mailSent: Object.fromEntries(this.#mailSent),
       mailReceived: Object.fromEntries(this.#mailReceived),
+      saves: Object.fromEntries(this.#saves),
       joins: this.joins,
       bytesIn: this.bytesIn,
       bytesOut: this.bytesOut,
@@ -120,6 +135,8 @@ export class Metrics {
       drops: this.drops,
       resumes: this.resumes,
       budgetWarnings: this.budgetWarnings,
+      lateLoads: this.lateLoads,
+      overlaps: this.overlaps,
       ticksSkipped: this.ticksSkipped,
       ticks: this.tickTime.count,
       ticksOverrun: this.ticksOverrun,

@@ -1,3 +1,4 @@
+import type { FieldValues } from "../plugin/entities.ts";
 import type { Placement } from "../plugin/player.ts";
 import type { WorldSnapshot } from "../world/cluster-world.ts";
 import type { PlayerState } from "./player-state.ts";
@@ -67,6 +68,12 @@ export class PlayerRecord<P extends KeptPlayer = KeptPlayer> {
   get placement(): Placement | undefined {
     if (this.start?.from === "copy") return this.start.record.last?.placement ?? this.start.record.player?.position;
     return this.start?.from === "save" ? this.start.state.placement : undefined;
+  }
+
+  /** State of its entity from before. */
+  get values(): FieldValues | undefined {
+    if (this.start?.from === "copy") return this.start.record.last?.values;
+    return this.start?.from === "save" ? this.start.state.values : undefined;
   }
 
   noteAnswer(): void {

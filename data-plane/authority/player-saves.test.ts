@@ -17,7 +17,8 @@ afterEach(() => void vi.useRealTimers());
 /** A player's session as the master steps it, and the way there: what is asked waits until the test lets it through. */
 class Master {
   state: SessionState<Uint8Array> = { ...openSession<Uint8Array>(playerId), issued: 1_000 };
-  readonly waiting: { readonly message: ToSession<Uint8Array>; dropped: boolean; readonly onGivenUp: () => void }[] = [];
+  readonly waiting: { readonly message: ToSession<Uint8Array>; dropped: boolean; readonly onGivenUp: () => void }[] =
+    [];
   readonly #listeners: ((playerId: string, message: FromSession<Uint8Array>) => void)[] = [];
 
   readonly desk: SavesOptions<Body>["desk"] = {
@@ -359,12 +360,7 @@ describe("[HAND-10] a player that joins again on the same cluster", () => {
     join(record);
     master.answer();
     await turn();
-    expect(told).toEqual([
-      "1 loads undefined",
-      "1 is closed",
-      "2 loads on its way",
-      "on its way saved",
-    ]);
+    expect(told).toEqual(["1 loads undefined", "1 is closed", "2 loads on its way", "on its way saved"]);
   });
 
   it("goes on from the save when somebody else had it in between", async () => {
@@ -373,7 +369,12 @@ describe("[HAND-10] a player that joins again on the same cluster", () => {
     master.answer();
     keep(older, "forked");
     master.waiting.length = 0;
-    master.state = { ...master.state, generation: 2, holder: elsewhere, save: { generation: 2, version: 1, state: stateOf("theirs") } };
+    master.state = {
+      ...master.state,
+      generation: 2,
+      holder: elsewhere,
+      save: { generation: 2, version: 1, state: stateOf("theirs") },
+    };
     const record = saves.begin(playerId, 3);
     master.answer();
     await turn();

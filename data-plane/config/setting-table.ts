@@ -85,6 +85,8 @@ export const settingTable = {
   pingIntervalMs: row("cluster", "ping_interval_ms", integer(100, 60_000), 5_000),
   idleTimeoutMs: row("cluster", "idle_timeout_ms", integer(200, 65_535), 15_000),
   resumeGraceMs: row("cluster", "resume_grace_ms", integer(0, 600_000), 15_000),
+  loadTimeoutMs: row("cluster", "load_timeout_ms", integer(0, 4_000), 1_500),
+  stateDir: row("cluster", "state_dir", text("the path of a folder", /^[^\0]{1,1024}$/), "state"),
   maxBytesPerSecond: row("cluster", "max_bytes_per_second", integer(0, 1_000_000_000), 262_144),
   maxMessagesPerSecond: row("cluster", "max_messages_per_second", integer(0, 1_000_000), 1_000),
   maxSpeed: row("cluster", "max_speed", decimal(0, 1e9), 0),

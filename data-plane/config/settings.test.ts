@@ -104,6 +104,8 @@ ops_port = 9100
 ops_host = "::1"
 log_level = "debug"
 resume_grace_ms = 5000
+load_timeout_ms = 800
+state_dir = "/var/lib/game"
 max_messages_per_second = 50
 max_bytes_per_second = 4096
 [[fragment]]
@@ -155,6 +157,8 @@ max = [9, 9]
       opsHost: "::1",
       logLevel: "debug",
       resumeGraceMs: 5000,
+      loadTimeoutMs: 800,
+      stateDir: "/var/lib/game",
       maxMessagesPerSecond: 50,
       maxBytesPerSecond: 4096,
     });

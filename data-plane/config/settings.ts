@@ -54,6 +54,10 @@ export interface ClusterSettings {
   readonly idleTimeoutMs: number;
   /** How long a player whose connection has dropped is kept for its return; 0 means not at all. [RESUME-7] */
   readonly resumeGraceMs: number;
+  /** How long a join waits for what was saved of its player; 0 means not at all. */
+  readonly loadTimeoutMs: number;
+  /** Folder of what plugins keep on this cluster's disk. */
+  readonly stateDir: string;
   /** What one player may send, bytes and messages a second; 0 means no limit. [BUDGET-1] */
   readonly maxBytesPerSecond: number;
   readonly maxMessagesPerSecond: number;
@@ -248,6 +252,8 @@ function readSettings(reader: SettingReader, folder: string): Omit<ClusterSettin
     pingIntervalMs,
     idleTimeoutMs,
     resumeGraceMs: reader.read(settingTable.resumeGraceMs),
+    loadTimeoutMs: reader.read(settingTable.loadTimeoutMs),
+    stateDir: readPath(reader, settingTable.stateDir, folder) ?? "",
     maxBytesPerSecond: reader.read(settingTable.maxBytesPerSecond),
     maxMessagesPerSecond: reader.read(settingTable.maxMessagesPerSecond),
     maxSpeed: reader.read(settingTable.maxSpeed),

@@ -51,6 +51,9 @@ export function writeMetrics(source: MetricsSource): string {
     "Mail for players here, by outcome.",
     labelled("outcome", now.mailReceived),
   );
+  text.counters("sustenet_saves_total", "Saves of players, by outcome.", labelled("outcome", now.saves));
+  text.counter("sustenet_late_loads_total", "Players that joined before their save had come.", now.lateLoads);
+  text.counter("sustenet_overlaps_total", "Players in the game here whose authority was elsewhere.", now.overlaps);
   text.gauge("sustenet_queued_bytes", "Bytes that wait to be sent, in all.", sum(source.queuedBytes));
   text.gauge("sustenet_queued_bytes_max", "Bytes that wait for the slowest connection.", greatest(source.queuedBytes));
   text.histogram("sustenet_tick_seconds", "Time that ticks took.", metrics.tickTime);

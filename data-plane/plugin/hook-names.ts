@@ -20,6 +20,7 @@ export const hookNames = [
   "onMail",
   "onMigrateOut",
   "onMigrateIn",
+  "onLoad",
 ] as const;
 
 export type HookName = (typeof hookNames)[number];

@@ -1,4 +1,5 @@
 import type { CloseCode } from "../../protocol/index.ts";
+import type { SaveOutcome } from "../authority/save-line.ts";
 import type { Entity } from "./entities.ts";
 
 /** Where something stands and looks. */
@@ -75,6 +76,18 @@ export interface Player {
    * @throws RangeError for a coordinate that is not finite
    */
   teleport(to: Placement): boolean;
+  /**
+   * Keeps what the game wants to know of this player the next time it joins, wherever that is (`ServerPlugin.onLoad`), with where it
+   * stands and the state of its entity. Resolves with `saved` once that is durable; with `superseded` when a newer session has the
+   * player: then nothing of this one counts any more; or with `unsaved` when it is not known to be kept. Never rejects.
+   *
+   * One save of a player is on its way at a time, and at most one a second is sent; of those that wait only the latest is, and speaks
+   * for the ones before. While the master is away they wait, also after the player has left: then for 5 minutes.
+   *
+   * @param data at most 49,152 bytes, which are copied
+   * @throws RangeError when it is more
+   */
+  save(data: Uint8Array): Promise<SaveOutcome>;
   /** Ends the connection; the client is told `code`, by default `NORMAL`. */
   close(code?: CloseCode): void;
 }

@@ -46,7 +46,15 @@ export interface LaneOwner {
 }
 
 /** Hooks that stand in a player's line. */
-type LaneHook = "onJoin" | "onDrop" | "onResume" | "onLeave" | "onMessage" | "onEnterFragment" | "onLeaveFragment";
+type LaneHook =
+  | "onLoad"
+  | "onJoin"
+  | "onDrop"
+  | "onResume"
+  | "onLeave"
+  | "onMessage"
+  | "onEnterFragment"
+  | "onLeaveFragment";
 
 /** The codes that reading throws: then the peer is at fault, not the plugin. */
 const readerFaults: ReadonlySet<string> = new Set(["TRUNCATED", "TRAILING_BYTES", "BAD_UTF8", "BAD_NUMBER"]);
@@ -166,6 +174,22 @@ export class PluginHost {
           return true;
         },
       },
+    });
+  }
+
+  /** Whether some plugin wants to know what was saved of players. */
+  get loads(): boolean {
+    return this.slots.some(({ plugin }) => plugin.onLoad !== undefined);
+  }
+
+  /** @param read what was saved; asked when the hook's turn comes, and not at all where its player has gone */
+  loaded(lane: HookLane, player: Player, read: () => Uint8Array | undefined): void {
+    lane.run("onLoad", () => {
+      if (!player.connected) return undefined;
+      const data = read();
+      const call = (plugin: ServerPlugin): unknown =>
+        plugin.onLoad?.(player, data === undefined ? undefined : Uint8Array.from(data));
+      return this.#callFrom(0, "onLoad", call, { playerId: player.id });
     });
   }
 

@@ -129,13 +129,20 @@ export interface ServerPlugin {
    * within the time for joining (5 s) is out.
    */
   onAuth?(newcomer: Newcomer): CloseCode | void | Promise<CloseCode | void>;
+  /**
+   * What {@link Player.save} has kept of a player, on this cluster or another one; `undefined` when it never has. As a rule it comes right
+   * before `onJoin`, in the same line, and the player starts where it was saved. While the master is away a player joins without, and
+   * this comes when the answer does, once: what was saved before that is kept only if there was nothing yet, so take what comes here
+   * into account and save anew. The bytes may be of an earlier version of the game.
+   */
+  onLoad?(player: Player, data: Uint8Array | undefined): Done;
   /** A player has joined. What is sent to it here arrives right after its WELCOME. */
   onJoin?(player: Player): Done;
   /** A player's connection has gone; it may come back within `resume_grace_ms`, or else it leaves. */
   onDrop?(player: Player): Done;
   /** A dropped player has come back. What it missed has been sent to it again; its state has to be sent anew. */
   onResume?(player: Player): Done;
-  /** A player has left; it can be sent nothing any more. */
+  /** A player has left; it can be sent nothing any more. What is saved of it here is still kept. */
   onLeave?(player: Player, reason: LeaveReason): Done;
   /**
    * A player asks to move. Return `false` to refuse: it is then put back to where it was. Must not be asynchronous.

@@ -1,4 +1,5 @@
 import type { TicketClaims } from "../../auth/ticket.ts";
+import type { PlayerRecord } from "../authority/player-record.ts";
 import { allFeatures, type CloseCode, features, type Join, type SeatRef, versions } from "../../protocol/index.ts";
 import type { StreamPosition } from "../../protocol/handover/streams.ts";
 import type { Placement } from "../plugin/player.ts";
@@ -25,17 +26,19 @@ interface Joining {
   readonly claims: TicketClaims;
   /** Where the client is in the streams of an earlier session. [JOIN-5] */
   readonly position: StreamPosition | undefined;
+  /** What is known of the player's authority and saves, once that has been asked. */
+  record: PlayerRecord<JoinedPlayer> | undefined;
 }
 
 interface JoinStep {
   readonly name: string;
-  /** A promise only where the game takes its time. */
+  /** A promise only where the game or the master takes its time. */
   readonly run: (joining: Joining) => JoinRefusal | undefined | Promise<JoinRefusal | undefined>;
 }
 
 /**
  * What happens with a genuine ticket, in this order. They run in one go, with nothing in between: so no other join can slip
- * past a check that this one has made. Where the game takes its time, the checks before it are made again after.
+ * past a check that this one has made. Where the game or the master takes its time, the checks before it are made again after.
  */
 export const joinSteps: readonly JoinStep[] = [
   { name: "claim the ticket's id", run: claimTicketId }, // [TICKET-8]
@@ -43,6 +46,7 @@ export const joinSteps: readonly JoinStep[] = [
   { name: "be newer than the live session", run: checkGeneration }, // [TICKET-9]
   { name: "find room", run: checkRoom }, // [TICKET-10]
   { name: "ask the game", run: askGame }, // [TICKET-11]
+  { name: "ask what was saved", run: askWhatWasSaved }, // [HAND-3]
   { name: "take the place of the older session", run: replaceOlder },
   { name: "enter the game", run: enter },
 ];
@@ -59,7 +63,9 @@ export async function runJoin(session: Session, { ticket, position }: Join): Pro
     if (verdict.silent) session.refuse(`TICKET_${verdict.fault}`);
     else session.reject(verdict.fault);
   } else {
-    await takeSteps({ session, claims: verdict.claims, position });
+    const joining: Joining = { session, claims: verdict.claims, position, record: undefined };
+    await takeSteps(joining);
+    if (joining.record !== undefined && joining.record.player === undefined) context.saves.abandon(joining.record);
   }
 }
 
@@ -102,7 +108,7 @@ function checkGeneration({ session, claims }: Joining): JoinRefusal | undefined 
   return session.context.players.admits(claims.sub, claims.gen) ? undefined : { code: "STALE_GENERATION" };
 }
 
-function checkRoom({ session, claims }: Joining): JoinRefusal | undefined {
+function checkRoom({ session, claims, record }: Joining): JoinRefusal | undefined {
   const { players, maxPlayers, reservedSeats, stopping } = session.context;
   // Whoever replaces an older session of their own takes its place.
   const others = players.size + reservedSeats() - (players.byId(claims.sub) === undefined ? 0 : 1);
@@ -110,14 +116,20 @@ function checkRoom({ session, claims }: Joining): JoinRefusal | undefined {
   if (most > 0 && others >= most) {
     return { code: "FULL", ticketStaysGood: true };
   }
-  if (place(session, claims) === undefined) return { code: "FULL", ticketStaysGood: true };
+  if (place(session, claims, record) === undefined) return { code: "FULL", ticketStaysGood: true };
   return stopping() ? { code: "SHUTTING_DOWN", ticketStaysGood: true } : undefined;
 }
 
-/** Where the player starts; `undefined` when the world has no room for it there. */
-function place({ context }: Session, { sub, frag }: TicketClaims): Placement | undefined {
+/** Where the player starts: where its ticket says, else where it was saved. `undefined` when the world has no room for it. */
+function place(
+  { context }: Session,
+  { sub, frag }: TicketClaims,
+  record: PlayerRecord<JoinedPlayer> | undefined,
+): Placement | undefined {
   const { settings, world, players } = context;
-  return world === undefined ? { ...settings.spawn, heading: 0 } : world.findPlace(frag, players.byId(sub));
+  const saved = frag === "" ? record?.placement : undefined;
+  if (world === undefined) return saved ?? { ...settings.spawn, heading: 0 };
+  return world.findPlace(frag, players.byId(sub), saved);
 }
 
 function askGame({ session, claims }: Joining): JoinRefusal | undefined | Promise<JoinRefusal | undefined> {
@@ -130,16 +142,31 @@ function refusalWith(code: CloseCode | undefined): JoinRefusal | undefined {
   return code === undefined ? undefined : { code };
 }
 
+/**
+ * As a rule the answer is there before the player is in the game. It never has to be: with the master away players join without, and
+ * what was saved comes later. [HAND-10]
+ */
+function askWhatWasSaved(joining: Joining): Promise<JoinRefusal | undefined> | undefined {
+  const { session, claims } = joining;
+  const { saves, settings, metrics } = session.context;
+  const record = saves.begin(claims.sub, claims.gen);
+  joining.record = record;
+  return saves.ready(record, settings.loadTimeoutMs)?.then(() => {
+    if (record.phase === "entering") metrics.lateLoads += 1;
+    return record.phase === "superseded" ? { code: "STALE_GENERATION" } : undefined;
+  });
+}
+
 /** The newcomer wins; the older connection is told, and nobody waits for it to hear. [WELCOME-2] */
 function replaceOlder({ session, claims }: Joining): undefined {
   session.context.players.byId(claims.sub)?.close("REPLACED");
 }
 
-function enter({ session, claims, position: at }: Joining): JoinRefusal | undefined {
+function enter({ session, claims, position: at, record }: Joining): JoinRefusal | undefined {
   const { context } = session;
   const { players, world } = context;
-  const position = place(session, claims);
-  if (position === undefined) return { code: "FULL", ticketStaysGood: true };
+  const position = place(session, claims, record);
+  if (position === undefined || record === undefined) return { code: "FULL", ticketStaysGood: true };
   const seat: SeatRef = { reservationId: claims.rsv, playerId: claims.sub, generation: claims.gen };
   const player = new JoinedPlayer({
     context,
@@ -151,14 +178,14 @@ function enter({ session, claims, position: at }: Joining): JoinRefusal | undefi
     features: featuresInForce(session.hello?.features ?? 0, context),
     line: session,
   });
-  if (world?.enter(player) === false) return { code: "FULL", ticketStaysGood: true };
+  if (world?.enter(player, record.values) === false) return { code: "FULL", ticketStaysGood: true };
   context.replays.consume(claims.jti, session);
   players.add(player);
   context.seats.joined(seat);
   const { rsv: reservation, req: request } = claims;
   context.log.info({ event: "joined", player: player.number, reservation, request }, `player ${player.number} joined`);
   const again = at === undefined ? undefined : continueStreams(player, at);
-  session.welcome(player, () => encodeWelcomeOf(context, player), again);
+  session.welcome(player, record, () => encodeWelcomeOf(context, player), again);
   return undefined;
 }
 

@@ -14,6 +14,7 @@ import {
   type SeatRef,
 } from "../../protocol/index.ts";
 import type { TenureEnd } from "../../protocol/handover/streams.ts";
+import type { SaveOutcome } from "../authority/save-line.ts";
 import type { Outbox } from "../net/outbox.ts";
 import type { SendLane, StateKey } from "../net/send-queue.ts";
 import type { Entity, FieldValues } from "../plugin/entities.ts";
@@ -252,6 +253,10 @@ export class JoinedPlayer implements Player, LaneOwner {
     this.#outbox.sendView(frame);
   }
 
+  save(data: Uint8Array): Promise<SaveOutcome> {
+    return this.#context.saves.save(this, data);
+  }
+
   close(code: CloseCode = "NORMAL", retryAfterMs = 0): void {
     if (this.connected) this.end(code, encodeClose(code, retryAfterMs));
   }
@@ -271,12 +276,14 @@ export class JoinedPlayer implements Player, LaneOwner {
     this.requests.end();
     this.handling.end();
     this.#line.finish(lastFrame);
-    const { players, seats, metrics, host, world } = this.#context;
+    const { players, seats, metrics, host, world, saves } = this.#context;
+    saves.leaving(this);
     world?.leave(this);
     players.remove(this);
     seats.left(this.seat);
     metrics.countDeparture(reason);
     host.left(this.lane, this, reason);
+    saves.left(this);
   }
 
   /** Whether it may come back when its connection goes. */

@@ -1,5 +1,6 @@
 import type { TicketVerdict } from "../../auth/ticket.ts";
 import type { Hello, SeatRef } from "../../protocol/index.ts";
+import type { PlayerSaves } from "../authority/player-saves.ts";
 import type { Clock } from "../clock.ts";
 import type { ClusterSettings } from "../config/settings.ts";
 import type { ClusterLimits } from "../limits.ts";
@@ -39,6 +40,7 @@ export interface SessionContext {
   readonly reservedSeats: () => number;
   /** Told of each player whose client has been heard on the connection that it came, or came back, with. */
   readonly clientArrived: (player: JoinedPlayer) => void;
+  readonly saves: PlayerSaves<JoinedPlayer>;
   /** `undefined` where there is none to show. */
   readonly world: ClusterWorld | undefined;
   /** Told of each connection that is gone. */

@@ -18,6 +18,7 @@ import type { SendLane } from "../net/send-queue.ts";
 import type { LeaveReason } from "../plugin/player.ts";
 import { dispatch } from "./dispatch.ts";
 import type { BudgetVerdict } from "./budget.ts";
+import type { PlayerRecord } from "../authority/player-record.ts";
 import type { JoinedPlayer, PlayerLine } from "./joined-player.ts";
 import type { SessionContext } from "./session-context.ts";
 
@@ -137,7 +138,12 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
    *
    * @param again what the client has missed of streams that go on; `undefined` where they begin [STREAMS-2]
    */
-  welcome(player: JoinedPlayer, welcome: () => Uint8Array, again?: readonly Uint8Array[]): void {
+  welcome(
+    player: JoinedPlayer,
+    record: PlayerRecord<JoinedPlayer>,
+    welcome: () => Uint8Array,
+    again?: readonly Uint8Array[],
+  ): void {
     this.#endAdmission();
     this.#player = player;
     this.#outbox.keeper = player.streams;
@@ -147,6 +153,7 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
     this.#heardAtMs = this.context.pulse.elapsedMs;
     this.#enter("joined");
     this.context.metrics.joins += 1;
+    this.context.saves.joined(record, player);
     this.context.host.joined(player.lane, player);
     this.context.metrics.framesOut += 1;
     if (player.has(features.resume)) this.#outbox.sendAhead(player.issueToken());

@@ -84,6 +84,8 @@ export function testSettings(overrides: Partial<ClusterSettings> = {}): ClusterS
     pingIntervalMs: 5_000,
     idleTimeoutMs: 15_000,
     resumeGraceMs: 15_000,
+    loadTimeoutMs: 1_500,
+    stateDir: "state",
     maxBytesPerSecond: 0,
     maxMessagesPerSecond: 0,
     maxSpeed: 0,

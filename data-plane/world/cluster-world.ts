@@ -137,15 +137,25 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
   /**
    * Where a newcomer starts; `undefined` when there is no room.
    *
+   * @param at where it was before: there, if this cluster carries that and there is room
    * @param older the same player's session that would make room for it
    */
-  findPlace(ticketFragment: string, older: P | undefined): Placement | undefined {
+  findPlace(ticketFragment: string, older: P | undefined, at?: Placement): Placement | undefined {
     const { layout } = this.#world;
-    const { x, y, z } = findSpawnPlace(layout, this.#options.spawn, ticketFragment);
+    const isHere = at !== undefined && layout.fragments[layout.locator.locate(at.x, at.y, at.z)]?.carried === true;
+    const again = isHere && this.#isOpenTo(older, at) ? at : undefined;
+    if (again !== undefined) return again;
+    const place = { ...findSpawnPlace(layout, this.#options.spawn, ticketFragment), heading: 0 };
+    return this.#isOpenTo(older, place) ? place : undefined;
+  }
+
+  /** Whether somebody new can start there, who may be there already as `older`. */
+  #isOpenTo(older: P | undefined, { x, y, z }: Point): boolean {
+    const { layout } = this.#world;
     const name = layout.fragments[layout.locator.locate(x, y, z)]?.name;
     const leaves = older === undefined ? undefined : this.#world.fragmentOf(this.#members.get(older)?.index ?? -1);
     const hasRoom = leaves !== undefined || this.#world.hasRoom;
-    return hasRoom && (leaves === name || this.#world.isOpen(x, y, z)) ? { x, y, z, heading: 0 } : undefined;
+    return hasRoom && (leaves === name || this.#world.isOpen(x, y, z));
   }
 
   /**
@@ -165,7 +175,7 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
     entities.set(body, playerFields.number, player.number);
     entities.set(body, playerFields.heading, heading);
     const entity = new EntityHandle(entities, body, kind);
-    entity.set(values);
+    entity.restore(values);
     const isShown = player.has(features.world);
     const member: Member<P> = {
       player,

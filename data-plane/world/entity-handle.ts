@@ -44,6 +44,17 @@ export class EntityHandle implements Entity {
     }
   }
 
+  /** Sets what there is of these fields, and passes over the rest: they are of another version of the game. */
+  restore(values: FieldValues): void {
+    for (const [name, value] of Object.entries(values)) {
+      try {
+        this.set({ [name]: value });
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+      }
+    }
+  }
+
   get(name: string): number | Uint8Array | undefined {
     const field = this.#kind.fields.get(name);
     if (field === undefined) return undefined;

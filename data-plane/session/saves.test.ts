@@ -1,0 +1,156 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { closeCodes } from "../../protocol/index.ts";
+import { decodePlayerState } from "../authority/player-state.ts";
+import type { SaveOutcome } from "../authority/save-line.ts";
+import type { Placement, Player } from "../plugin/player.ts";
+import type { ServerPlugin } from "../plugin/server-plugin.ts";
+import { startTestCluster, type TestCluster, type TestClusterOptions } from "../testing/test-cluster.ts";
+import { until } from "../testing/until.ts";
+
+let cluster: TestCluster;
+let players: Player[];
+let told: string[];
+afterEach(() => cluster.stop());
+
+async function start(options: TestClusterOptions = {}, plugin: ServerPlugin = {}): Promise<void> {
+  players = [];
+  told = [];
+  cluster = await startTestCluster({
+    plugin: {
+      onLoad: (_player, data) => void told.push(`load ${textOf(data)}`),
+      onJoin: (player) => {
+        players.push(player);
+        told.push("join");
+      },
+      ...plugin,
+    },
+    ...options,
+  });
+}
+
+const textOf = (bytes: Uint8Array | undefined): string | undefined => bytes && Buffer.from(bytes).toString();
+
+/** What the master has of the hero. */
+function kept(): { text: string | undefined; placement: Placement } | undefined {
+  const save = cluster.master.sessions.get("hero")?.save;
+  if (save === undefined) return undefined;
+  const { saved, placement } = decodePlayerState(Buffer.from(save.state, "base64"));
+  return { text: textOf(saved), placement };
+}
+
+const save = async (player: Player | undefined, text: string): Promise<SaveOutcome | undefined> =>
+  player?.save(Buffer.from(text));
+
+describe("a player that is saved", () => {
+  it("[HAND-8] has it when it joins again, before it is in the game, and starts where it stood", async () => {
+    await start();
+    const first = await cluster.joined({ sub: "hero", gen: 1 });
+    expect(await save(players[0], "gold")).toBe("saved");
+    expect(kept()?.text).toBe("gold");
+    players[0]?.teleport({ x: 7, y: 0, z: -3, heading: 9 });
+    first.close();
+    await until("what it left", () => kept()?.placement.x === 7);
+    const again = await cluster.connected();
+    again.join(await cluster.master.ticket({ sub: "hero", gen: 2 }));
+    expect(await again.next("welcome")).toMatchObject({ x: 7, z: -3, heading: 9 });
+    expect(told).toEqual(["load undefined", "join", "load gold", "join"]);
+    await until("the outcomes", () => cluster.server.metrics.saves["saved"] === 2);
+  });
+
+  it("is saved by its last hook, also as the cluster stops", async () => {
+    const outcomes: SaveOutcome[] = [];
+    const onLeave = async (player: Player): Promise<void> => {
+      await Promise.resolve();
+      void player.save(Buffer.from("last")).then((outcome) => outcomes.push(outcome));
+    };
+    await start({}, { onLeave });
+    await cluster.joined({ sub: "hero", gen: 1 });
+    await cluster.server.stop();
+    expect([outcomes, kept()?.text]).toEqual([["saved"], "last"]);
+  });
+
+  it("takes along what its session before has left, on the same cluster", async () => {
+    await start({}, { onLeave: (player) => void player.save(Buffer.from("last")) });
+    const older = await cluster.joined({ sub: "hero", gen: 1 });
+    await cluster.joined({ sub: "hero", gen: 2 });
+    expect((await older.next("close")).code).toBe(closeCodes.REPLACED.number);
+    expect(told).toEqual(["load undefined", "join", "load last", "join"]);
+    await until("the save under the new generation", () => cluster.master.sessions.get("hero")?.save?.generation === 2);
+    expect(kept()?.text).toBe("last");
+  });
+});
+
+describe("while the master is away", () => {
+  it("[HAND-10] a player joins all the same; what was saved comes later, and what it saves then", async () => {
+    await start({ settings: { loadTimeoutMs: 50 } });
+    const { master } = cluster;
+    const first = await cluster.joined({ sub: "hero", gen: 1 });
+    expect(await save(players[0], "old")).toBe("saved");
+    first.close();
+    await until("the hero to be away", () => players[0]?.connected === false || players[0]?.dropped === true);
+    const ticket = await master.ticket({ sub: "hero", gen: 2 });
+    await master.stop();
+    const client = await cluster.connected();
+    client.join(ticket);
+    await client.next("welcome");
+    expect(told).toEqual(["load undefined", "join", "join"]);
+    const early = save(players[1], "early");
+    await master.listen();
+    expect(await early).toBe("unsaved");
+    await until("what was saved", () => told.length === 4);
+    expect(told[3]).toBe("load old");
+    expect(await save(players[1], "merged")).toBe("saved");
+    expect([kept()?.text, cluster.server.metrics.lateLoads]).toEqual(["merged", 1]);
+  });
+
+  it("a client that goes while its join waits leaves nothing behind", async () => {
+    await start();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    cluster.master.holdSessions = promise;
+    const client = await cluster.connected();
+    client.join(await cluster.master.ticket({ sub: "hero", gen: 1 }));
+    await until("the question", () => cluster.master.consultations.length === 1);
+    client.close();
+    await until("its end", () => cluster.server.metrics.connections.verifying === 0);
+    resolve();
+    await cluster.joined({ sub: "hero", gen: 2 });
+    expect(told).toEqual(["load undefined", "join"]);
+  });
+});
+
+describe("[HAND-3] a session that a newer one has left behind", () => {
+  it("saves nothing and is closed, whether the master says so or a save finds it out", async () => {
+    await start();
+    const client = await cluster.joined({ sub: "hero", gen: 1 });
+    const state = cluster.master.sessions.get("hero");
+    if (state === undefined) throw new Error("nobody has entered");
+    cluster.master.sessions.set("hero", { ...state, generation: 2, holder: "elsewhere" });
+    expect(await save(players[0], "late")).toBe("superseded");
+    expect((await client.next("close")).code).toBe(closeCodes.REPLACED.number);
+    const other = await cluster.joined({ sub: "other", gen: 1 });
+    await cluster.master.linked();
+    cluster.master.command({ type: "fence", playerId: "other", generation: 2 });
+    expect((await other.next("close")).code).toBe(closeCodes.REPLACED.number);
+    expect([kept(), cluster.server.metrics.overlaps]).toEqual([undefined, 2]);
+  });
+
+  it("does not join any more, if that is found out in time", async () => {
+    await start();
+    await cluster.joined({ sub: "hero", gen: 1 });
+    const state = cluster.master.sessions.get("hero");
+    if (state === undefined) throw new Error("nobody has entered");
+    cluster.master.sessions.set("hero", { ...state, generation: 9, holder: "elsewhere" });
+    const client = await cluster.connected();
+    client.join(await cluster.master.ticket({ sub: "hero", gen: 5 }));
+    expect((await client.next("reject")).code).toBe(closeCodes.STALE_GENERATION.number);
+  });
+});
+
+it("asks nothing where no plugin loads, until one saves", async () => {
+  players = [];
+  cluster = await startTestCluster({ plugin: { onJoin: (player) => void players.push(player) } });
+  await cluster.joined({ sub: "hero", gen: 1 });
+  expect(cluster.master.consultations).toEqual([]);
+  expect(await save(players[0], "gold")).toBe("saved");
+  expect(kept()?.text).toBe("gold");
+});
