@@ -50,7 +50,6 @@ import type { ServerPlugin } from "./plugin/server-plugin.ts";
 import { TickLoop } from "./plugin/tick-loop.ts";
 import type { Layout } from "./fragments/layout.ts";
 import { ClusterHandovers } from "./handover/cluster-handovers.ts";
-import { EnteredPlayers } from "./handover/entered-players.ts";
 import { type ClusterWorld, createWorld, type WorldCounts } from "./world/cluster-world.ts";
 import { announceWorld } from "./world/world-announcement.ts";
 import type { JoinedPlayer } from "./session/joined-player.ts";
@@ -416,7 +415,8 @@ class Server implements ClusterServer {
       nowMs: this.#clock.monotonicMs,
       log: this.#log,
       limits: { intervalMs, lateMs, maxLateBytes },
-      entersAll: () => loads,
+      // Whoever may be handed over needs its authority known.
+      entersAll: () => loads || this.#handovers !== undefined,
       load: loads ? (player, read) => this.#host.loaded(player.lane, player, read) : undefined,
       snapshot: (player) =>
         this.#world?.snapshot(player) ?? { placement: player.position, fragment: player.fragment, values: {} },
@@ -427,6 +427,7 @@ class Server implements ClusterServer {
         player.close("REPLACED");
       },
       count: (outcome) => this.#counters.countSave(outcome),
+      handovers: () => this.#handovers?.handovers,
     });
   }
 
@@ -555,7 +556,7 @@ class Server implements ClusterServer {
       context: this.#context,
       peers: this.#peers,
       desk: this.#sessionDesk,
-      saves: new EnteredPlayers(this.#sessionDesk, (playerId) => this.#players.byId(playerId)),
+      saves: this.#saves,
       verify: (token) => this.#desk.verifyHandover(token),
       random: Math.random,
       takesPlayers: () => this.#stopping === undefined && !this.#orders.draining,

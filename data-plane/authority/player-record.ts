@@ -44,7 +44,10 @@ export class PlayerRecord<P extends KeptPlayer = KeptPlayer> {
   /** Its hooks are done. */
   hasLeft = false;
   question: Question | undefined;
+  /** For the next save. */
   timer: NodeJS.Timeout | undefined;
+  /** For the end of what is tried once it has left. */
+  lateTimer: NodeJS.Timeout | undefined;
   readonly #generation: number;
   readonly #answered = Promise.withResolvers<void>();
 

@@ -93,6 +93,7 @@ function savesWith(options: Partial<SavesOptions<Body>> = {}) {
       }
     },
     count: (outcome) => void counted.push(outcome),
+    handovers: () => undefined,
     ...options,
   });
   /** Leaves, with what its last hook saves. */
@@ -246,14 +247,14 @@ describe("a save", () => {
   it("waits while a handover decides about the player, and fences are for that to understand", async () => {
     let governed = true;
     const handovers = { governs: () => governed, cancel: () => undefined, newest: () => undefined };
-    const { master, saves, told, join, keep } = savesWith({ handovers });
+    const { master, saves, told, join, keep } = savesWith({ handovers: () => handovers });
     const body = join(saves.begin(playerId, 1));
     master.answer();
     keep(body, "a");
     master.tell({ type: "fence", playerId, generation: 2 });
     expect([master.asked, told]).toEqual([[], ["1 loads undefined"]]);
     governed = false;
-    saves.resume(body);
+    await vi.advanceTimersByTimeAsync(250);
     expect(master.asked).toEqual(["save"]);
   });
 
@@ -425,7 +426,8 @@ describe("a handover", () => {
     keep(body, "changed");
     keep(body, "again");
     expect(master.asked).toEqual(["save"]);
-    saves.moved(body);
+    expect([saves.isEntered(body), saves.enteringOf(playerId)]).toEqual([true, undefined]);
+    expect(textOf(saves.moved(body))).toBe("again");
     await turn();
     expect([told, master.asked]).toEqual([["changed saved", "again saved"], []]);
     expect(saves.savedOf(body)).toBeUndefined();

@@ -41,9 +41,12 @@ export interface SavesOptions<P extends KeptPlayer> {
   /** A newer session has authority: whoever is in the game with an older one has to go. */
   readonly fence: (playerId: string, generation: number) => void;
   readonly count: (outcome: SaveOutcome) => void;
-  readonly handovers?: HandoverView | undefined;
+  /** `undefined` where nobody is handed over. */
+  readonly handovers: () => HandoverView | undefined;
 }
 
+/** How soon to look again whether a handover still decides. */
+const governedRetryMs = 250;
 const none = new Uint8Array(0);
 const noParts: ReadonlyMap<string, Uint8Array> = new Map();
 
@@ -157,26 +160,34 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     record.saved = saved;
   }
 
-  /** A handover has taken the player elsewhere, with all that was to be saved of it: the commit has saved that. */
-  moved(player: P): void {
+  /**
+   * A handover has taken the player elsewhere, with all that was to be saved of it: the commit has saved that.
+   *
+   * @returns what the game had saved of it, for {@link take} if it comes back
+   */
+  moved(player: P): Uint8Array | undefined {
     const record = this.#byPlayer.get(player);
-    if (record === undefined) return;
-    clearTimeout(record.timer);
+    if (record === undefined) return undefined;
     record.dropQuestion();
     record.line.end("saved");
     this.#late.delete(record);
     this.#forget(record);
+    return record.saved;
   }
 
-  /** A handover has ended: what waited for it goes on. */
-  resume(player: P): void {
-    const record = this.#byPlayer.get(player);
-    if (record !== undefined) this.#pump(record);
+  /** Generation of the ticket with which a player waits to enter here. */
+  enteringOf(playerId: string): number | undefined {
+    return this.#records.get(playerId)?.find(({ phase }) => phase === "entering")?.generation;
+  }
+
+  /** Whether the player's session has said that this one has authority. */
+  isEntered(player: P): boolean {
+    return this.#byPlayer.get(player)?.phase === "entered";
   }
 
   #ask(record: PlayerRecord<P>): void {
     const { playerId, generation } = record;
-    this.#options.handovers?.cancel(playerId);
+    this.#options.handovers()?.cancel(playerId);
     // One entry of a player at a time. [HAND-10]
     for (const other of this.#records.get(playerId) ?? []) {
       if (other.phase !== "entering") continue;
@@ -189,56 +200,47 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     if (record.question === undefined) record.phase = "unasked";
   }
 
+  /** The rest of what sessions say is for handovers. */
   #hear(playerId: string, message: FromSession<Uint8Array>): void {
     const records = this.#records.get(playerId) ?? [];
-    switch (message.type) {
-      case "entered": {
-        const record = records.find((one) => one.phase === "entering" && one.generation === message.generation);
-        if (record !== undefined) this.#begins(record, this.#startOf(record, message));
-        return;
-      }
-      case "superseded": {
-        const record = records.find((one) => one.phase === "entering" && one.generation === message.generation);
-        if (record === undefined) return;
-        this.#supersede(record);
-        this.#options.fence(playerId, message.generation + 1);
-        return;
-      }
-      case "saved": {
-        const record = records.find(({ line }) => line.saved(message.generation, message.version));
-        if (record === undefined) return;
-        record.question = undefined;
-        this.#pump(record);
-        this.#settle(record);
-        return;
-      }
-      case "fence":
-        this.#fence(records, message);
-        return;
+    if (message.type === "fence") {
+      this.#fence(records, message);
+    } else if (message.type === "saved") {
+      const record = records.find(({ line }) => line.saved(message.generation, message.version));
+      if (record === undefined) return;
+      record.question = undefined;
+      this.#pump(record);
+      this.#settle(record);
+    } else if (message.type === "entered" || message.type === "superseded") {
+      const record = records.find((one) => one.phase === "entering" && one.generation === message.generation);
+      if (record === undefined) return;
+      if (message.type === "entered") return this.#begins(record, this.#startOf(record, message));
+      this.#supersede(record);
+      this.#options.fence(playerId, message.generation + 1);
     }
   }
 
   #fence(records: readonly PlayerRecord<P>[], message: Extract<FromSession<Uint8Array>, { type: "fence" }>): void {
     const { playerId, generation } = message;
-    const entering = records.find((one) => one.phase === "entering")?.generation;
-    if (isOwnEntry(message, entering) || this.#options.handovers?.governs(playerId) === true) return;
+    if (isOwnEntry(message, this.enteringOf(playerId))) return;
+    if (this.#isGoverned(playerId)) {
+      for (const record of records) this.#pump(record);
+      return;
+    }
     for (const record of records) {
       // What an older one has left unsaved its heir goes on from.
       if (record.heir !== undefined) continue;
-      const sent = record.line.sentGeneration;
-      if (record.generation < generation || sent === generation) this.#supersede(record);
-      else if (sent !== undefined && sent < generation) {
-        record.dropQuestion();
-        record.line.takeBack();
-        this.#pump(record);
-      }
+      // One of the same generation says that another cluster has it.
+      const isOld = record.generation < generation || record.line.sentGeneration === generation;
+      if (isOld) this.#supersede(record);
+      else this.#pump(record);
     }
     this.#options.fence(playerId, generation);
   }
 
   #startOf(record: PlayerRecord<P>, entered: Extract<FromSession<Uint8Array>, { type: "entered" }>): RecordStart<P> {
     const { playerId, before } = record;
-    const start = chooseStart(entered, before?.generation, this.#options.handovers?.newest(playerId));
+    const start = chooseStart(entered, before?.generation, this.#options.handovers()?.newest(playerId));
     if (start.from === "copy") return before === undefined ? { from: "nothing" } : { from: "copy", record: before };
     if (start.from === "nothing") return start;
     try {
@@ -309,7 +311,17 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     clearTimeout(record.timer);
     const { phase, isRead, heir, line, playerId, generation, hasLeft } = record;
     if (phase !== "entered" || !isRead || heir !== undefined) return;
-    if (this.#options.handovers?.governs(playerId) === true) return;
+    if (this.#isGoverned(playerId)) {
+      record.timer = setTimeout(() => this.#pump(record), governedRetryMs);
+      record.timer.unref();
+      return;
+    }
+    const sentGeneration = line.sentGeneration ?? generation;
+    if (sentGeneration < generation) {
+      // A handover was taken back: nobody answers for the generation before.
+      record.dropQuestion();
+      line.takeBack();
+    }
     const now = this.#options.nowMs();
     const waitMs = line.waitMs(now);
     if (waitMs === undefined) return;
@@ -324,6 +336,10 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     const giveUp = (): void => this.#giveUp(record);
     record.question = this.#options.desk.ask(playerId, { type: "save", generation, version, state }, giveUp);
     if (record.question === undefined) this.#giveUp(record);
+  }
+
+  #isGoverned(playerId: string): boolean {
+    return this.#options.handovers()?.governs(playerId) === true;
   }
 
   /** Nothing more comes of what waits to be saved. */
@@ -358,9 +374,9 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     }
     this.#late.add(record);
     const { lateMs, maxLateBytes } = this.#options.limits;
-    clearTimeout(record.timer);
-    record.timer = setTimeout(() => this.#giveUp(record), lateMs);
-    record.timer.unref();
+    clearTimeout(record.lateTimer);
+    record.lateTimer = setTimeout(() => this.#giveUp(record), lateMs);
+    record.lateTimer.unref();
     this.#settle(record);
     let held = 0;
     for (const { line } of this.#late) held += line.heldBytes;
@@ -378,7 +394,6 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     const waits = record.line.busy && record.heir?.isRead !== true;
     if (waits && record.phase !== "superseded") return;
     this.#late.delete(record);
-    clearTimeout(record.timer);
     record.dropQuestion();
     this.#forget(record);
     if (this.#late.size > 0) return;
@@ -387,6 +402,8 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
 
   #forget(record: PlayerRecord<P>): void {
     const { playerId, player } = record;
+    clearTimeout(record.timer);
+    clearTimeout(record.lateTimer);
     if (player !== undefined) this.#byPlayer.delete(player);
     const rest = (this.#records.get(playerId) ?? []).filter((one) => one !== record);
     if (rest.length === 0) this.#records.delete(playerId);

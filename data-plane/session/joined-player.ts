@@ -113,6 +113,8 @@ export class JoinedPlayer implements Player, LaneOwner {
   #holder: PlayerHolder | undefined;
   /** It came from another cluster, and its client has not come yet. */
   #arriving = false;
+  /** What the game had saved of it, as it departed. */
+  #saved: Uint8Array | undefined;
   /** State of its entity, as it departed. */
   #values: FieldValues = {};
   /** Its connection went, or came back, while a handover had it: plugins have not been told. */
@@ -407,7 +409,8 @@ export class JoinedPlayer implements Player, LaneOwner {
     this.#grace = undefined;
     this.requests.end("MOVED");
     this.handling.end();
-    const { players, seats, world } = this.#context;
+    const { players, seats, world, saves } = this.#context;
+    this.#saved = saves.moved(this);
     this.#values = world?.snapshot(this)?.values ?? {};
     world?.leave(this);
     players.depart(this);
@@ -419,8 +422,9 @@ export class JoinedPlayer implements Player, LaneOwner {
     if (this.connected) return;
     this.connected = true;
     this.requests.begin();
-    const { players, seats, world, settings } = this.#context;
+    const { players, seats, world, settings, saves } = this.#context;
     players.add(this);
+    saves.take(this, this.#saved);
     seats.joined(this.#seat);
     world?.enter(this, this.#values, true);
     if (!this.hasClient) this.#grace = setTimeout(() => this.end("DROPPED"), settings.resumeGraceMs);
