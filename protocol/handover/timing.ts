@@ -1,4 +1,4 @@
-import type { ClientState } from "./client-state.ts";
+import type { ClientRoute } from "./client-route.ts";
 import type { DestinationState } from "./destination.ts";
 import { isDelivered, type SourceState } from "./source-state.ts";
 
@@ -63,7 +63,7 @@ export function destinationTimeout(state: DestinationState<unknown>): Patience |
   }
 }
 
-export function clientTimeout(state: ClientState<unknown>): Patience | undefined {
+export function clientTimeout(state: Pick<ClientRoute, "phase" | "connecting">): Patience | undefined {
   switch (state.phase) {
     case "returning":
     case "moving":
