@@ -66,6 +66,11 @@ export class NumberedStreams {
     return this.#sent;
   }
 
+  /** Number of the last frame that the other side is known to have received. */
+  get lastAcknowledged(): number {
+    return this.#acknowledged;
+  }
+
   /** Frames that are kept, and their bytes. */
   get keptFrames(): number {
     return this.#kept.frames;

@@ -11,11 +11,13 @@ import { allocateTicket, type ClientAllocation, releaseRequest } from "./allocat
 import { isConfirmationRequired, parseAllocation, parseClusters, parseTokens } from "./answers.ts";
 import type { WaitOptions } from "./asking.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { type ConnectionContext, openConnection, resumeConnection } from "./connection.ts";
+import type { ConnectionContext } from "./connection.ts";
 import { enter, enterAgain, type Entrance, type RejoinPolicy } from "./entrance.ts";
 import { localError, SustenetError } from "./error.ts";
 import { GameSession } from "./game-session.ts";
+import type { Arrive } from "./journey.ts";
 import { type Fetch, MasterHttp, type MasterRequest } from "./master-http.ts";
+import { arriveConnection, openConnection, resumeConnection } from "./opening.ts";
 import { Parties } from "./parties.ts";
 import { PlayerTokens } from "./player-tokens.ts";
 import type { Resumption } from "./resumption.ts";
@@ -101,6 +103,7 @@ export class SustenetClient {
   readonly #tokens: PlayerTokens;
   readonly #entrance: Entrance;
   readonly #resumption: Resumption | undefined;
+  readonly #arrive: Arrive | undefined;
 
   /** @throws SustenetError `INVALID_ARGUMENT` */
   constructor(options: ClientOptions & { readonly transport: Transport }) {
@@ -119,7 +122,7 @@ export class SustenetClient {
       joinTimeoutMs: deadlines.joinMs,
       leaveTimeoutMs: deadlines.leaveMs,
       maxQueuedBytes,
-      features: allFeatures & ~features.handover & (resumes ? allFeatures : ~features.resume),
+      features: resumes ? allFeatures : allFeatures & ~(features.resume | features.handover),
     };
     const allocationContext = {
       call: (request: MasterRequest, signal?: AbortSignal) => this.#callAsPlayer(request, signal),
@@ -151,30 +154,29 @@ export class SustenetClient {
         // As it was asked for: what is unreachable now may be back when it is asked for again.
         request,
       }),
-      open: (allocation, signal) =>
-        unreachable.watch(allocation.cluster.id, () => openConnection(allocation, connectionContext, signal)),
+      open: (allocation, signal, earlier) =>
+        unreachable.watch(allocation.cluster.id, () => openConnection(allocation, connectionContext, signal, earlier)),
       policy,
       clock,
       random,
     };
+    // The cluster keeps a player for a while only: a try may not take all of it.
+    const tryContext: ConnectionContext = {
+      ...connectionContext,
+      connectTimeoutMs: Math.min(deadlines.connectMs, resumeTryMs),
+      joinTimeoutMs: Math.min(deadlines.joinMs, resumeTryMs),
+    };
     this.#resumption = resumes
       ? {
-          // The cluster keeps a player for a while only: a try may not take all of it.
           open: (memory, signal) =>
-            unreachable.watch(memory.cluster.id, () =>
-              resumeConnection(
-                memory,
-                {
-                  ...connectionContext,
-                  connectTimeoutMs: Math.min(deadlines.connectMs, resumeTryMs),
-                  joinTimeoutMs: Math.min(deadlines.joinMs, resumeTryMs),
-                },
-                signal,
-              ),
-            ),
+            unreachable.watch(memory.cluster.id, () => resumeConnection(memory, tryContext, signal)),
           clock,
           random,
         }
+      : undefined;
+    this.#arrive = resumes
+      ? (memory, redirect, signal) =>
+          unreachable.watch(redirect.cluster.id, () => arriveConnection(memory, redirect, tryContext, signal))
       : undefined;
   }
 
@@ -266,10 +268,11 @@ export class SustenetClient {
       clock: entrance.clock,
       stableMs: entrance.policy?.maxDelayMs ?? 0,
       resumption: this.#resumption,
+      arrive: this.#arrive,
       rejoin:
         entrance.policy &&
-        (async (failure, attempt, signal, onAttempt) => {
-          const again = await enterAgain(entrance, { request, failure, attempt }, signal, onAttempt);
+        (async (failure, attempt, signal, onAttempt, earlier) => {
+          const again = await enterAgain(entrance, { request, failure, attempt, earlier }, signal, onAttempt);
           ({ request } = again);
           return again;
         }),

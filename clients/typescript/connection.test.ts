@@ -10,7 +10,8 @@ import {
   type Welcome,
 } from "../../protocol/index.ts";
 import type { CloseEvent } from "./close-event.ts";
-import { type ClusterConnection, type Joined, openConnection } from "./connection.ts";
+import type { ClusterConnection } from "./connection.ts";
+import { type Joined, openConnection } from "./opening.ts";
 import { localError, type SustenetError } from "./error.ts";
 import { ManualClock, settle } from "./testing/manual-clock.ts";
 import { MemoryTransport } from "./testing/memory-transport.ts";
@@ -65,6 +66,8 @@ async function setUpJoined(changes: Partial<Welcome> = {}): Promise<{
     onState: ({ command }) => told.push(`state ${command}`),
     onPosition: ({ sequence }) => told.push(`position ${sequence}`),
     onWorld: ({ type }) => told.push(type),
+    onRedirect: ({ id }) => told.push(`redirect ${id}`),
+    onStay: (id) => told.push(`stay ${id}`),
     onLatency: () => told.push("latency"),
     onClose: (event) => closes.push(event),
   });
@@ -86,7 +89,7 @@ describe("joining", () => {
     await clock.advance(1_500);
     expect(transport.last.writes).toEqual([
       [
-        { type: "hello", minVersion: 1, maxVersion: 1, features: 15, client: "test/1" },
+        { type: "hello", minVersion: 1, maxVersion: 1, features: 31, client: "test/1" },
         { type: "join", ticket: "t.i.c" },
       ],
     ]);
@@ -139,7 +142,7 @@ describe("joining", () => {
   it.each([
     ["[HELLO-3] a version", { version: 2 }],
     ["[HELLO-3] a version", { version: 0 }],
-    ["[HELLO-4] a feature", { features: 16 }],
+    ["[HELLO-4] a feature", { features: 32 }],
   ])("%s that was not offered is refused: %o", async (_, changes) => {
     const { transport, open } = setUp();
     const opening = open();
@@ -226,6 +229,8 @@ describe("joining", () => {
       onState: unexpected,
       onPosition: unexpected,
       onWorld: unexpected,
+      onRedirect: unexpected,
+      onStay: unexpected,
       onLatency: unexpected,
       onClose: ({ code }) => told.push(code),
     });

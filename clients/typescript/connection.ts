@@ -3,11 +3,8 @@ import {
   type ClusterMessage,
   encodeAck,
   encodeClose,
-  encodeHello,
-  encodeJoin,
   encodePing,
   encodePong,
-  encodeResume,
   type Entities,
   features,
   type Fragment,
@@ -18,13 +15,14 @@ import {
   messageTypes,
   type Position,
   ProtocolError,
-  type Resumed,
+  type Redirect,
   type ResumeToken,
   type State,
-  versions,
+  type Streams,
   type Welcome,
 } from "../../protocol/index.ts";
-import { type Clock, withDeadline } from "./clock.ts";
+import { Admission, type Admittance, type Admitted } from "./admission.ts";
+import type { Clock } from "./clock.ts";
 import { ClockSync } from "./clock-sync.ts";
 import { type CloseEvent, closeEventOfFarewell, errorOfCloseEvent, leftEvent, localCloseEvent } from "./close-event.ts";
 import { SessionMemory } from "./session-memory.ts";
@@ -54,6 +52,10 @@ export interface ConnectionHandlers {
   onPosition(position: Position): void;
   /** May throw ProtocolError: it ends the connection. */
   onWorld(message: Kinds | Entities | Fragment): void;
+  /** The player is sent on to another cluster: from now on only this side's end, STAY and another REDIRECT are told. */
+  onRedirect(redirect: Redirect): void;
+  /** The player stays: the redirect with this id is void. */
+  onStay(id: string): void;
   /** A PONG came: round trip and clock are newer. */
   onLatency(): void;
   /** Called once; nothing follows. */
@@ -67,8 +69,16 @@ const minIdleTimeoutMs = 50;
 type Phase = "connecting" | "joining" | "joined" | "ended";
 type Delivery = (handlers: ConnectionHandlers) => void;
 
-/** With what to get in: a ticket, or what a session before it left. */
-export type Admittance = { readonly ticket: string } | { readonly memory: SessionMemory };
+/** How a connection got in. */
+export type Entry =
+  | {
+      readonly type: "joined";
+      readonly memory: SessionMemory;
+      /** The numbered streams began; otherwise they go on. */
+      readonly fresh: boolean;
+    }
+  /** The player has been handed on meanwhile. */
+  | { readonly type: "redirect"; readonly redirect: Redirect };
 
 /**
  * One connection to one cluster, from the TLS handshake to its end. Spec: docs/PROTOCOL.md, sections 5 and 7.
@@ -78,7 +88,7 @@ export type Admittance = { readonly ticket: string } | { readonly memory: Sessio
 export class ClusterConnection {
   readonly #context: ConnectionContext;
   readonly #wire: Wire;
-  readonly #joined = Promise.withResolvers<SessionMemory>();
+  readonly #entered = Promise.withResolvers<Entry>();
   readonly #disconnected = Promise.withResolvers<undefined>();
   #phase: Phase = "connecting";
   #clockSync = new ClockSync(0, 0);
@@ -90,8 +100,11 @@ export class ClusterConnection {
   #ackAlongFromMs = Number.POSITIVE_INFINITY;
   #cluster: ClusterAddress | undefined;
   #memory: SessionMemory | undefined;
-  /** How much the cluster has received, between RESUMED and RESUME_TOKEN. */
-  #resumedFrom: number | undefined;
+  #admittance: Admittance | undefined;
+  #admission: Admission | undefined;
+  /** The player has been sent on: nothing of the game is taken any more. */
+  #isLeft = false;
+  #lastNewsMs = 0;
   #handlers: ConnectionHandlers | undefined;
   #held: Delivery[] = [];
 
@@ -105,11 +118,16 @@ export class ClusterConnection {
       context.maxQueuedBytes,
     );
     // Nobody may be waiting for it when it fails.
-    this.#joined.promise.catch(doNothing);
+    this.#entered.promise.catch(doNothing);
   }
 
   get rttMs(): number | undefined {
     return this.#clockSync.rttMs;
+  }
+
+  /** When something of the game last came, by this side's clock. */
+  get lastNewsMs(): number {
+    return this.#lastNewsMs;
   }
 
   /** The cluster's clock now. */
@@ -140,17 +158,15 @@ export class ClusterConnection {
     if (signal.aborted) this.#wire.abort();
   }
 
-  /** Sends HELLO and JOIN or RESUME, and nothing more until the answer comes. [JOIN-1] Throws what ended the attempt. */
-  async enter(admittance: Admittance): Promise<SessionMemory> {
+  /** Sends HELLO and what gets it in, and nothing more until the answer comes. [JOIN-1] Throws what ended the attempt. */
+  async enter(admittance: Admittance): Promise<Entry> {
     if (this.#phase === "connecting") {
       this.#phase = "joining";
-      const { min: minVersion, max: maxVersion } = versions;
-      const client = this.#context.clientName;
-      this.#wire.send(encodeHello({ minVersion, maxVersion, features: this.#features, client }));
-      if ("memory" in admittance) this.#askToResume(admittance.memory);
-      else this.#wire.send(encodeJoin(admittance));
+      this.#admittance = admittance;
+      this.#admission = new Admission(admittance, this.#features);
+      for (const frame of this.#admission.frames(this.#context.clientName)) this.#wire.send(frame);
     }
-    return this.#joined.promise;
+    return this.#entered.promise;
   }
 
   /** Says where things go; what has waited goes there at once. */
@@ -186,7 +202,7 @@ export class ClusterConnection {
   }
 
   get #features(): number {
-    return this.#context.features ?? allFeatures & ~features.handover;
+    return this.#context.features ?? allFeatures;
   }
 
   #receive(message: ClusterMessage, byteLength: number): void {
@@ -195,19 +211,23 @@ export class ClusterConnection {
     else throw new ProtocolError("UNEXPECTED_TYPE", `${message.type} before JOIN`);
   }
 
-  /** [WELCOME-1] [RESUME-3] */
+  /** [WELCOME-1] [RESUME-3] [ARRIVE-5] */
   #receiveAnswer(message: ClusterMessage): void {
-    const resuming = this.#memory !== undefined;
-    if (message.type === "welcome" && !resuming) this.#welcome(message);
-    else if (message.type === "resumed" && resuming && this.#resumedFrom === undefined) this.#resumed(message);
-    else if (message.type === "resumeToken" && this.#resumedFrom !== undefined) this.#takeUp(message);
-    else if (message.type === "reject") this.#end(closeEventOfFarewell(message));
-    else throw new ProtocolError("UNEXPECTED_TYPE", `${message.type} before WELCOME`);
+    if (message.type === "reject") return this.#end(closeEventOfFarewell(message));
+    const admitted = this.#admission?.take(message);
+    if (admitted?.type === "joined") this.#takeUp(admitted);
+    else if (admitted?.type === "redirect") this.#sentOn(admitted.redirect);
   }
 
   #receiveJoined(message: ClusterMessage, byteLength: number): void {
     const memory = this.#memoryFor(message.type);
+    if (this.#isLeft && !afterRedirect.has(message.type)) return;
+    if (news.has(message.type)) this.#lastNewsMs = this.#lastReceivedMs;
     switch (message.type) {
+      case "redirect":
+        return this.#redirected(memory, message);
+      case "stay":
+        return this.#deliver((handlers) => handlers.onStay(message.id));
       case "message":
         this.#deliver((handlers) => handlers.onMessage(message));
         break;
@@ -223,7 +243,7 @@ export class ClusterConnection {
         this.#deliver(() => memory.requests.receive(message));
         break;
       case "ack":
-        return memory.streams?.acknowledge(message.received);
+        return memory.acknowledge(message.received);
       case "resumeToken":
         return this.#takeToken(memory, message);
       case "position":
@@ -244,8 +264,6 @@ export class ClusterConnection {
       case "welcome":
       case "resumed":
       case "reject":
-      case "redirect":
-      case "stay":
       case "streams":
         throw new ProtocolError("UNEXPECTED_TYPE", `${message.type} after WELCOME`);
     }
@@ -262,50 +280,66 @@ export class ClusterConnection {
     return memory;
   }
 
-  #welcome(welcome: Welcome): void {
-    if (welcome.version < versions.min || welcome.version > versions.max) {
-      throw new ProtocolError("BAD_VALUE", "WELCOME has a version that was not offered"); // [HELLO-3]
+  /** The last of the answer has come. Only now: until here the game may have sent more, which waits as well. */
+  #takeUp({ welcome, streams, resumed, token }: Extract<Admitted, { readonly type: "joined" }>): void {
+    const { fresh, memory } = this.#memoryAfter(welcome, streams);
+    let again: readonly Uint8Array[] = [];
+    if (!fresh && streams !== undefined) {
+      const at = welcome === undefined || this.#cluster === undefined ? undefined : { cluster: this.#cluster, welcome };
+      again = memory.takeUp(streams, at);
+    } else if (resumed !== undefined) {
+      memory.acknowledge(resumed.received);
+      again = memory.streams?.unreceived(resumed.received) ?? [];
     }
-    if ((welcome.features & ~this.#features) !== 0) {
-      throw new ProtocolError("BAD_VALUE", "WELCOME has features that were not offered"); // [HELLO-4]
-    }
-    if (this.#cluster === undefined) throw new Error("WELCOME without a connection");
+    if (token !== undefined) this.#takeToken(memory, token);
+    this.#wire.sendAgain(again);
+    this.#begin(memory, resumed?.timeMs ?? welcome?.timeMs);
+    memory.line = (frame) => this.send(frame);
+    this.#entered.resolve({ type: "joined", memory, fresh });
+  }
+
+  /** Whose streams it is about: those of a session before, if they go on. */
+  #memoryAfter(
+    welcome: Welcome | undefined,
+    streams: Streams | undefined,
+  ): { readonly memory: SessionMemory; readonly fresh: boolean } {
+    const admittance = this.#admittance;
+    if (admittance === undefined || this.#cluster === undefined) throw new Error("an answer without a question");
+    const earlier = admittance.type === "join" ? admittance.earlier : admittance.memory;
+    const goesOn = admittance.type === "resume" || streams?.fresh === false;
+    if (goesOn && earlier !== undefined) return { memory: earlier, fresh: false };
+    if (welcome === undefined) throw new Error("a session without WELCOME");
     const { clock, maxQueuedBytes } = this.#context;
-    this.#begin(new SessionMemory(this.#cluster, welcome, clock, maxQueuedBytes), welcome.timeMs);
+    return { memory: new SessionMemory(this.#cluster, welcome, clock, maxQueuedBytes, streams?.tenure), fresh: true };
   }
 
-  #askToResume(memory: SessionMemory): void {
-    const { token, streams } = memory;
-    if (token === undefined || streams === undefined) throw new Error("nothing to resume with");
-    this.#memory = memory;
-    this.#wire.send(encodeResume({ received: streams.report(), token: token.bytes }));
+  /** In place of an answer to RESUME or ARRIVE. What comes over this connection now is about that alone. [REDIRECT-2] */
+  #sentOn(redirect: Redirect): void {
+    const admittance = this.#admittance;
+    this.#isLeft = true;
+    if (admittance !== undefined && admittance.type !== "join") this.#begin(admittance.memory);
+    this.#entered.resolve({ type: "redirect", redirect });
   }
 
-  /** Nothing is sent before the new token is here: it would tell the cluster that it is. [RESUME-4] */
-  #resumed({ received, timeMs }: Resumed): void {
-    this.#memory?.streams?.acknowledge(received);
-    this.#resumedFrom = received;
-    this.#clockSync = new ClockSync(timeMs, this.#context.clock.nowMs());
-  }
-
-  #takeUp(token: ResumeToken): void {
-    const memory = this.#memory;
-    if (memory === undefined) throw new Error("RESUME_TOKEN without RESUME");
-    this.#takeToken(memory, token);
-    // Only now: until here the game may have sent more, which waits as well.
-    this.#wire.sendAgain(memory.streams?.unreceived(this.#resumedFrom ?? 0) ?? []);
-    this.#begin(memory);
+  /** What the game sends from now on waits for the destination. [HAND-9] */
+  #redirected(memory: SessionMemory, redirect: Redirect): void {
+    if (!this.#isLeft) {
+      this.#isLeft = true;
+      this.#cancelAck?.();
+      this.#cancelAck = undefined;
+      memory.line = undefined;
+    }
+    this.#deliver((handlers) => handlers.onRedirect(redirect));
   }
 
   #begin(memory: SessionMemory, timeMs?: number): void {
     const { welcome } = memory;
     this.#phase = "joined";
     this.#memory = memory;
-    memory.line = (frame) => this.send(frame);
+    this.#lastNewsMs = this.#context.clock.nowMs();
     if (timeMs !== undefined) this.#clockSync = new ClockSync(timeMs, this.#context.clock.nowMs());
     this.#keepPinging(Math.max(minPingIntervalMs, welcome.pingIntervalMs));
     this.#watchIdle(Math.max(minIdleTimeoutMs, welcome.idleTimeoutMs));
-    this.#joined.resolve(memory);
   }
 
   /** Answered with ACK, which shows the cluster that it has come. [RESUME-4] */
@@ -317,7 +351,7 @@ export class ClusterConnection {
   /** [ACK-2] */
   #count(memory: SessionMemory, byteLength: number): void {
     if (memory.streams === undefined) return;
-    if (memory.streams.count(byteLength)) return this.#acknowledge(memory);
+    if (memory.count(byteLength)) return this.#acknowledge(memory);
     if (this.#cancelAck !== undefined) return;
     const { clock } = this.#context;
     this.#ackAlongFromMs = clock.nowMs() + limits.ackAlongMs;
@@ -376,11 +410,12 @@ export class ClusterConnection {
     this.#cancelPing();
     this.#cancelIdle();
     this.#cancelAck?.();
-    if (wasJoined && this.#memory !== undefined) this.#memory.line = undefined;
+    // Another connection may have it by now.
+    if (wasJoined && this.#memory !== undefined && !this.#isLeft) this.#memory.line = undefined;
     this.#wire.end(lastFrame);
     this.#endTransport();
     if (wasJoined) this.#deliver((handlers) => handlers.onClose(event));
-    else this.#joined.reject(errorOfCloseEvent(event));
+    else this.#entered.reject(errorOfCloseEvent(event));
   }
 
   /** A peer that does not end its side is not waited for. */
@@ -410,56 +445,32 @@ const featureOf: ReadonlyMap<ClusterMessage["type"], number> = new Map<ClusterMe
   ["streams", features.handover],
 ]);
 
-/** A joined connection, and what its session remembers. */
-export interface Joined {
-  readonly connection: ClusterConnection;
-  readonly memory: SessionMemory;
-  readonly welcome: Welcome;
-}
+/** What tells that the game goes on. */
+const news: ReadonlySet<ClusterMessage["type"]> = new Set<ClusterMessage["type"]>([
+  "message",
+  "state",
+  "request",
+  "response",
+  "cancel",
+  "ack",
+  "position",
+  "kinds",
+  "entities",
+  "fragment",
+]);
 
-/**
- * Connects to the cluster and joins with the ticket, each within its deadline.
- *
- * @throws SustenetError `NETWORK`, `TIMEOUT`, `CERTIFICATE_MISMATCH`, `CONNECTION_LOST`, `BAD_FRAME`, `CLOSED` or REJECT's code.
- */
-export async function openConnection(
-  { cluster, ticket }: { readonly cluster: ClusterAddress; readonly ticket: string },
-  context: ConnectionContext,
-  parent?: AbortSignal,
-): Promise<Joined> {
-  return open(cluster, { ticket }, context, parent);
-}
-
-/**
- * Connects to the cluster again and takes the session up where it was. Throws as {@link openConnection}; after `RESUME_UNKNOWN`
- * there is nothing to take up.
- */
-export async function resumeConnection(
-  memory: SessionMemory,
-  context: ConnectionContext,
-  parent?: AbortSignal,
-): Promise<Joined> {
-  return open(memory.cluster, { memory }, context, parent);
-}
-
-async function open(
-  cluster: ClusterAddress,
-  admittance: Admittance,
-  context: ConnectionContext,
-  parent: AbortSignal | undefined,
-): Promise<Joined> {
-  const connection = new ClusterConnection(context);
-  const { clock, connectTimeoutMs, joinTimeoutMs } = context;
-  try {
-    const connect = (signal: AbortSignal): Promise<void> => connection.connect(cluster, signal);
-    await withDeadline(clock, connectTimeoutMs, "connecting to the cluster", connect, parent);
-    const enter = (): Promise<SessionMemory> => connection.enter(admittance);
-    const memory = await withDeadline(clock, joinTimeoutMs, "joining the cluster", enter, parent);
-    return { connection, memory, welcome: memory.welcome };
-  } catch (error) {
-    connection.abort();
-    throw error;
-  }
-}
+/** What is heard after REDIRECT. */
+const afterRedirect: ReadonlySet<ClusterMessage["type"]> = new Set<ClusterMessage["type"]>([
+  "redirect",
+  "stay",
+  "ping",
+  "pong",
+  "close",
+  // Never right, and to be refused as ever.
+  "welcome",
+  "resumed",
+  "reject",
+  "streams",
+]);
 
 function doNothing(): void {}

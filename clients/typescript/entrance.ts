@@ -3,7 +3,8 @@ import type { ClientAllocation } from "./allocation.ts";
 import type { WaitOptions } from "./asking.ts";
 import { backoffMs, type Clock, wait } from "./clock.ts";
 import { type CloseEvent, closeEventOfError } from "./close-event.ts";
-import type { Joined } from "./connection.ts";
+import type { Joined } from "./opening.ts";
+import type { SessionMemory } from "./session-memory.ts";
 import { SustenetError } from "./error.ts";
 import { isUnreachable } from "./unreachable-clusters.ts";
 
@@ -28,7 +29,8 @@ export interface RejoinAttempt {
 /** What it takes to get into the game. */
 export interface Entrance {
   readonly allocate: (request: AllocateRequest, options: WaitOptions) => Promise<ClientAllocation>;
-  readonly open: (allocation: Allocation, signal?: AbortSignal) => Promise<Joined>;
+  /** `earlier`: the session that went before. */
+  readonly open: (allocation: Allocation, signal?: AbortSignal, earlier?: SessionMemory) => Promise<Joined>;
   /** Undefined: one try, and no more. */
   readonly policy: RejoinPolicy | undefined;
   readonly clock: Clock;
@@ -74,7 +76,12 @@ export async function enter(
  */
 export async function enterAgain(
   entrance: Entrance,
-  start: { readonly request: AllocateRequest; readonly failure: SustenetError; readonly attempt: number },
+  start: {
+    readonly request: AllocateRequest;
+    readonly failure: SustenetError;
+    readonly attempt: number;
+    readonly earlier?: SessionMemory | undefined;
+  },
   signal?: AbortSignal,
   onAttempt?: (attempt: RejoinAttempt) => void,
 ): Promise<Entered> {
@@ -89,7 +96,7 @@ export async function enterAgain(
     await wait(clock, delayMs, signal);
     try {
       const allocation = await entrance.allocate(request, { signal });
-      return { ...(await entrance.open(allocation, signal)), request };
+      return { ...(await entrance.open(allocation, signal, start.earlier)), request };
     } catch (error) {
       if (!(error instanceof SustenetError)) throw error;
       const isChosen = clusterId !== undefined && request === start.request;

@@ -11,7 +11,7 @@ import {
   encodeWelcome,
   type Welcome,
 } from "../../protocol/index.ts";
-import { openConnection } from "./connection.ts";
+import { openConnection } from "./opening.ts";
 import { enter, enterAgain, type Entrance, type RejoinPolicy } from "./entrance.ts";
 import { localError, SustenetError } from "./error.ts";
 import { GameSession } from "./game-session.ts";

@@ -1,85 +1,66 @@
 import {
   encodeMessage,
   encodeMove,
+  features,
   type Position,
   ProtocolError,
   type RequestHandler,
   type Welcome,
 } from "../../protocol/index.ts";
-import type { Clock } from "./clock.ts";
-import { type CloseEvent, closeEventOfError, errorOfCloseEvent, leftEvent } from "./close-event.ts";
-import type { ClusterConnection, Joined } from "./connection.ts";
+import { type CloseEvent, leftEvent } from "./close-event.ts";
+import type { ClusterConnection } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
-import type { RejoinAttempt } from "./entrance.ts";
-import { localError, SustenetError } from "./error.ts";
+import { localError } from "./error.ts";
 import { HeldMessages } from "./held-messages.ts";
-import { resumeSession, type Resumption } from "./resumption.ts";
-import type { SessionMemory } from "./session-memory.ts";
-import type { Placement, SessionEvents } from "./session-events.ts";
+import { Journey, type JourneyStep, type SessionContext } from "./journey.ts";
+import type { Joined } from "./opening.ts";
+import type { SessionEvents, Placement } from "./session-events.ts";
 import { WorldView } from "./world-view.ts";
-
-/** What a session needs from outside. */
-export interface SessionContext {
-  readonly clock: Clock;
-  /** Gets back into the game; undefined when that is switched off. */
-  readonly rejoin: Rejoin | undefined;
-  /** Takes the session up again after its connection was lost; undefined when that is switched off. */
-  readonly resumption?: Resumption | undefined;
-  /** A connection that held this long was a good one: tries are counted anew after it. */
-  readonly stableMs: number;
-}
-
-/** Tries to get back after `failure`, counting tries from `attempt`. */
-export type Rejoin = (
-  failure: SustenetError,
-  attempt: number,
-  signal: AbortSignal,
-  onAttempt: (attempt: RejoinAttempt) => void,
-) => Promise<Joined>;
 
 const noPayload = new Uint8Array();
 const defaultRequestTimeoutMs = 10_000;
 
-/** A player in the game, across reconnections. */
+/** A player in the game, across reconnections and clusters. */
 export class GameSession {
-  readonly #context: SessionContext;
   readonly #emitter = new Emitter<SessionEvents>();
   readonly #held: HeldMessages;
   readonly #heldStates: HeldMessages;
-  readonly #abort = new AbortController();
   readonly #closed = Promise.withResolvers<CloseEvent>();
   readonly #world = new WorldView();
-  #state: "joined" | "resuming" | "rejoining" | "closed" = "joined";
-  #connection: ClusterConnection;
-  #memory: SessionMemory;
+  readonly #journey: Journey;
   #handler: RequestHandler | undefined;
-  #welcome: Welcome;
   #placement: Placement;
   #sequence = 0;
-  #joinedAtMs: number;
-  #attempts = 0;
+  /** It has moved, here, since it was sent on: where it goes it stands elsewhere. */
+  #hasMoved = false;
 
   constructor(joined: Joined, context: SessionContext) {
-    this.#context = context;
     this.#held = new HeldMessages((message) => this.#emitter.emit("message", message));
     this.#heldStates = new HeldMessages((state) => this.#emitter.emit("state", state));
-    this.#connection = joined.connection;
-    this.#memory = joined.memory;
-    this.#welcome = joined.welcome;
     this.#placement = placementOf(joined.welcome);
-    this.#joinedAtMs = context.clock.nowMs();
+    this.#journey = new Journey(joined, context, {
+      onResuming: (attempt) => this.#emitter.emit("resuming", attempt),
+      onRejoining: (attempt) => this.#emitter.emit("rejoining", attempt),
+      onMoving: ({ cluster: { id, name } }) => this.#emitter.emit("moving", { cluster: { id, name } }),
+      onConnection: (connection) => this.#listen(connection),
+      onStep: (next, step) => this.#goOn(next, step),
+      onEnd: (event) => this.#finish(event),
+    });
     this.#beginWorld("new");
-    this.#listen();
+    this.#listen(joined.connection);
   }
 
   /** What the cluster said at the latest join: player number, tick rate, cluster name and more. */
   get welcome(): Welcome {
-    return this.#welcome;
+    return this.#journey.memory.welcome;
   }
 
-  /** `joined`, `resuming` while it takes up a lost connection, `rejoining` while the library tries to get back, or `closed` for good. */
-  get state(): "joined" | "resuming" | "rejoining" | "closed" {
-    return this.#state;
+  /**
+   * `joined`, `resuming` while it takes up a lost connection, `moving` while it goes to another cluster, `rejoining` while the library tries to
+   * get back, or `closed` for good.
+   */
+  get state(): "joined" | "resuming" | "moving" | "rejoining" | "closed" {
+    return this.#journey.state;
   }
 
   /** Where the player stands, as far as is known here: its last move, or what the cluster corrected it to. */
@@ -94,12 +75,12 @@ export class GameSession {
 
   /** The last round trip measured, in milliseconds; undefined before the first. */
   get rttMs(): number | undefined {
-    return this.#connection.rttMs;
+    return this.#journey.connection.rttMs;
   }
 
   /** Bytes that wait to be sent. */
   get queuedBytes(): number {
-    return this.#connection.queuedBytes;
+    return this.#journey.connection.queuedBytes;
   }
 
   /** Resolves when the session is over, however it ends. */
@@ -109,26 +90,28 @@ export class GameSession {
 
   /** The cluster's clock now, in milliseconds: monotonic on one cluster, with an origin of its own. */
   serverTimeMs(): number {
-    return this.#connection.serverTimeMs();
+    return this.#journey.connection.serverTimeMs();
   }
 
   /**
-   * Queues a message; what is sent in one turn leaves in one write, and while the session is `resuming` it waits for that. False,
+   * Queues a message; what is sent in one turn leaves in one write, and while the session is `resuming` or `moving` it waits for that. False,
    * and nothing is queued, while it is `rejoining`, or when more waits than `maxQueuedBytes` allows.
    *
    * @throws SustenetError `INVALID_ARGUMENT` for a command that is no u8, `MESSAGE_TOO_LARGE`.
    */
   send(command: number, payload: Uint8Array = noPayload): boolean {
-    const { maxFrameBytes } = this.#welcome;
+    const { maxFrameBytes } = this.welcome;
     // Type and command count too.
     if (payload.length + 2 > maxFrameBytes) {
       throw localError("MESSAGE_TOO_LARGE", `A payload may have ${Math.max(0, maxFrameBytes - 2)} bytes here.`);
     }
-    return this.#memory.send(encode(() => encodeMessage({ command, payload })));
+    const frame = encode(() => encodeMessage({ command, payload }));
+    return this.state !== "rejoining" && this.#journey.memory.send(frame);
   }
 
   /**
-   * Asks the cluster's game, and resolves with its answer. A request survives a resume, and not a rejoin.
+   * Asks the cluster's game, and resolves with its answer. A request survives a resume, and going on at another cluster; a rejoin only where the session
+   * goes on.
    *
    * @param options `timeoutMs`: 1 to 60,000, by default 10,000. `signal`: calls it off, then it rejects with `CLOSED`.
    * @throws SustenetError `TIMEOUT`, `REQUEST_FAILED`, `REQUEST_UNHANDLED`, `REQUEST_BUSY`, `TOO_MANY_REQUESTS`,
@@ -139,13 +122,14 @@ export class GameSession {
     payload: Uint8Array = noPayload,
     options: { readonly timeoutMs?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
   ): Promise<Uint8Array> {
-    const { maxFrameBytes } = this.#welcome;
+    const { maxFrameBytes } = this.welcome;
     if (payload.length + 10 > maxFrameBytes) {
       throw localError("MESSAGE_TOO_LARGE", `A payload may have ${Math.max(0, maxFrameBytes - 10)} bytes here.`);
     }
     const { timeoutMs = defaultRequestTimeoutMs, signal } = options;
+    if (this.state === "rejoining") throw localError("CONNECTION_LOST");
     try {
-      return await this.#memory.request(command, payload, timeoutMs, signal);
+      return await this.#journey.memory.request(command, payload, timeoutMs, signal);
     } catch (cause) {
       if (!(cause instanceof ProtocolError || cause instanceof RangeError)) throw cause;
       throw localError("INVALID_ARGUMENT", cause.message, { cause });
@@ -158,24 +142,28 @@ export class GameSession {
    */
   onRequest(handler: RequestHandler): () => void {
     this.#handler = handler;
-    this.#memory.handler = handler;
+    this.#journey.memory.handler = handler;
     return () => {
       if (this.#handler !== handler) return;
       this.#handler = undefined;
-      this.#memory.handler = undefined;
+      this.#journey.memory.handler = undefined;
     };
   }
 
   /**
-   * Asks to stand there. Silence means yes; a `position` event means no. False, and nothing is queued, as with {@link send}.
+   * Asks to stand there. Silence means yes; a `position` event means no. False, and nothing is queued, as with {@link send}, and while it is
+   * `resuming`. While it is `moving`, the last such place is asked for at the cluster where it goes.
    *
    * @throws SustenetError `INVALID_ARGUMENT` for a number that is not finite, or a heading that is no u16.
    */
   move(placement: Placement): boolean {
     const { x, y, z, heading } = placement;
     const sequence = this.#sequence;
-    if (!this.#connection.send(encode(() => encodeMove({ sequence, x, y, z, heading })))) return false;
-    this.#sequence = (sequence + 1) & 0xffff;
+    const frame = encode(() => encodeMove({ sequence, x, y, z, heading }));
+    const { state } = this;
+    if (state === "moving") this.#hasMoved = true;
+    else if (state !== "joined" || !this.#journey.connection.send(frame)) return false;
+    else this.#sequence = (sequence + 1) & 0xffff;
     this.#placement = { x: Math.fround(x), y: Math.fround(y), z: Math.fround(z), heading };
     return true;
   }
@@ -193,14 +181,15 @@ export class GameSession {
 
   /** Leaves the game; resolves when the connection has ended, or its deadline has passed. [CLOSE-2] */
   async leave(): Promise<void> {
-    const connection = this.#connection;
-    this.#finish(leftEvent);
+    const { connection } = this.#journey;
+    const isOver = this.state === "closed";
+    this.#journey.end();
+    if (!isOver) this.#finish(leftEvent);
     await connection.leave();
   }
 
-  #listen(): void {
-    const connection = this.#connection;
-    const isCurrent = (): boolean => this.#connection === connection && this.#state === "joined";
+  #listen(connection: ClusterConnection): void {
+    const isCurrent = (): boolean => this.#journey.hears(connection);
     connection.start({
       onMessage: ({ command, payload }) => {
         if (isCurrent()) this.#held.push({ command, payload });
@@ -214,20 +203,20 @@ export class GameSession {
       onWorld: (message) => {
         if (isCurrent()) this.#world.receive(message);
       },
+      onRedirect: (redirect) => this.#journey.redirected(connection, redirect),
+      onStay: (id) => this.#journey.stays(connection, id),
       onLatency: () => {
         const { rttMs } = connection;
         if (!isCurrent() || rttMs === undefined) return;
         this.#emitter.emit("latency", { rttMs, serverTimeMs: connection.serverTimeMs() });
       },
-      onClose: (event) => {
-        if (isCurrent()) this.#lost(event);
-      },
+      onClose: (event) => this.#journey.closed(connection, event),
     });
   }
 
-  #beginWorld(session: "new" | "resumed"): void {
-    const { timeMs, tick, tickHz } = this.#welcome;
-    const connection = this.#connection;
+  #beginWorld(session: "new" | "resumed" | "moved"): void {
+    const { timeMs, tick, tickHz } = this.welcome;
+    const { connection } = this.#journey;
     const now = (): number => tick + ((connection.serverTimeMs() - timeMs) * tickHz) / 1_000;
     this.#world.begin({ tick: now, tickHz }, session);
   }
@@ -238,85 +227,43 @@ export class GameSession {
     this.#emitter.emit("position", { sequence: position.sequence, ...this.#placement });
   }
 
-  #lost(event: CloseEvent): void {
-    const { resumption } = this.#context;
-    // Only a connection that ended without a word can go on: after CLOSE the session is over. [RESUME-7]
-    if (resumption !== undefined && this.#memory.token !== undefined && event.code === "CONNECTION_LOST") {
-      this.#state = "resuming";
-      void this.#resume(resumption, event);
-    } else {
-      this.#rejoin(event);
-    }
-  }
-
-  #rejoin(event: CloseEvent): void {
-    const { rejoin, clock, stableMs } = this.#context;
-    this.#memory.end();
-    if (rejoin === undefined || event.advice !== "allocate") return this.#finish(event);
-    this.#state = "rejoining";
-    // One that ends again and again must not be joined for ever.
-    if (clock.nowMs() - this.#joinedAtMs >= stableMs) this.#attempts = 0;
-    void this.#comeBack(rejoin, event);
-  }
-
-  async #resume(resumption: Resumption, event: CloseEvent): Promise<void> {
-    const { signal } = this.#abort;
-    let joined: Joined | undefined;
-    try {
-      const onAttempt = (attempt: RejoinAttempt): void => this.#emitter.emit("resuming", attempt);
-      joined = await resumeSession(resumption, this.#memory, errorOfCloseEvent(event), signal, onAttempt);
-    } catch (error) {
-      if (this.#state === "closed") return;
-      this.#memory.end();
-      if (error instanceof SustenetError) return this.#finish(closeEventOfError(error));
-      this.#finish(closeEventOfError(localError("NETWORK", undefined, { cause: error })));
-      throw error;
-    }
-    if (this.#state === "closed") return void joined?.connection.leave();
-    if (joined === undefined) return this.#rejoin(event);
-    this.#state = "joined";
-    this.#connection = joined.connection;
-    this.#beginWorld("resumed");
-    this.#emitter.emit("resumed", { welcome: this.#welcome });
-    this.#listen();
-  }
-
-  async #comeBack(rejoin: Rejoin, reason: CloseEvent): Promise<void> {
-    const { signal } = this.#abort;
-    try {
-      const failure = errorOfCloseEvent(reason);
-      const joined = await rejoin(failure, this.#attempts + 1, signal, (attempt) => {
-        this.#attempts = attempt.attempt;
-        this.#emitter.emit("rejoining", attempt);
-      });
-      this.#startAfresh(joined);
-    } catch (error) {
-      if (error instanceof SustenetError) return this.#finish(closeEventOfError(error));
-      this.#finish(closeEventOfError(localError("NETWORK", undefined, { cause: error })));
-      throw error;
-    }
-  }
-
-  #startAfresh({ connection, memory, welcome }: Joined): void {
-    if (this.#state === "closed") return void connection.leave();
-    this.#state = "joined";
-    this.#connection = connection;
-    this.#memory = memory;
+  #goOn({ connection, memory, welcome }: Joined, step: JourneyStep): void {
     memory.handler = this.#handler;
-    this.#welcome = welcome;
-    this.#placement = placementOf(welcome);
-    this.#sequence = 0;
-    this.#joinedAtMs = this.#context.clock.nowMs();
-    this.#beginWorld("new");
-    this.#emitter.emit("rejoined", { welcome });
-    this.#listen();
+    switch (step.type) {
+      case "resumed":
+        this.#beginWorld("resumed");
+        this.#stand();
+        this.#emitter.emit("resumed", { welcome });
+        break;
+      case "moved": {
+        const { gapMs, redirect } = step;
+        const { id, name } = redirect.cluster;
+        this.#beginWorld((welcome.features & features.world) === 0 ? "new" : "moved");
+        this.#stand();
+        this.#emitter.emit("moved", { cluster: { id, name }, welcome, gapMs });
+        break;
+      }
+      case "rejoined": {
+        const { fresh, earlier } = step;
+        this.#placement = placementOf(welcome);
+        this.#sequence = 0;
+        this.#hasMoved = false;
+        this.#beginWorld("new");
+        this.#emitter.emit("rejoined", { welcome, fresh, lost: fresh ? earlier.unacknowledged : [] });
+        break;
+      }
+    }
+    this.#listen(connection);
+  }
+
+  /** Asks for the place that it has taken since it was sent on. */
+  #stand(): void {
+    if (!this.#hasMoved) return;
+    this.#hasMoved = false;
+    this.move(this.#placement);
   }
 
   #finish(event: CloseEvent): void {
-    if (this.#state === "closed") return;
-    this.#state = "closed";
-    this.#memory.end();
-    this.#abort.abort();
     this.#emitter.emit("close", event);
     this.#closed.resolve(event);
   }

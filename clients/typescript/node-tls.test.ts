@@ -1,7 +1,7 @@
 /** The transport against real sockets: what it accepts, and that nothing is sent where it does not. */
 import { createServer, type Server } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { openConnection } from "./connection.ts";
+import { openConnection } from "./opening.ts";
 import { systemClock } from "./clock.ts";
 import { nodeTlsTransport } from "./node-tls.ts";
 import { createTestCertificate } from "./testing/certificate.ts";

@@ -14,7 +14,8 @@ import {
   encodeWelcome,
   responseStatuses,
 } from "../../protocol/index.ts";
-import { type ConnectionContext, openConnection, resumeConnection } from "./connection.ts";
+import type { ConnectionContext } from "./connection.ts";
+import { openConnection, resumeConnection } from "./opening.ts";
 import { SustenetError } from "./error.ts";
 import { GameSession } from "./game-session.ts";
 import { ManualClock, settle } from "./testing/manual-clock.ts";

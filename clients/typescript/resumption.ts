@@ -1,13 +1,13 @@
 import { backoffMs, type Clock, wait } from "./clock.ts";
 import { closeEventOfError } from "./close-event.ts";
-import type { Joined } from "./connection.ts";
+import type { Joined, SentOn } from "./opening.ts";
 import type { RejoinAttempt } from "./entrance.ts";
 import { SustenetError } from "./error.ts";
 import type { SessionMemory } from "./session-memory.ts";
 
 /** What it takes to resume a session. */
 export interface Resumption {
-  readonly open: (memory: SessionMemory, signal: AbortSignal) => Promise<Joined>;
+  readonly open: (memory: SessionMemory, signal: AbortSignal) => Promise<Joined | SentOn>;
   readonly clock: Clock;
   /** 0 inclusive to 1 exclusive. */
   readonly random: () => number;
@@ -24,6 +24,7 @@ const maxRefusals = 3;
 /**
  * Takes a session up again after `failure`, within the time that the cluster keeps its player. Waits grow and are jittered.
  *
+ * @param soon whether the first try is made at once: nothing is wrong with the network
  * @returns undefined when there is nothing to resume any more: then the way is to allocate and join
  * @throws SustenetError `CLOSED` when the signal aborts
  */
@@ -33,14 +34,15 @@ export async function resumeSession(
   failure: SustenetError,
   signal: AbortSignal,
   onAttempt: (attempt: RejoinAttempt) => void,
-): Promise<Joined | undefined> {
+  soon = false,
+): Promise<Joined | SentOn | undefined> {
   const { token } = memory;
   if (token === undefined) return undefined;
   const endMs = clock.nowMs() + token.graceMs;
   let reason = failure;
   let refusals = 0;
   for (let attempt = 1; attempt <= maxAttempts; attempt++) {
-    const delayMs = backoffMs(attempt, backoff, random);
+    const delayMs = soon && attempt === 1 ? 0 : backoffMs(attempt, backoff, random);
     if (clock.nowMs() + delayMs >= endMs) return undefined;
     onAttempt({ attempt, delayMs, reason: closeEventOfError(reason) });
     await wait(clock, delayMs, signal);

@@ -19,6 +19,12 @@ export interface Placement {
   readonly heading: number;
 }
 
+/** Which cluster. */
+export interface ClusterName {
+  readonly id: string;
+  readonly name: string;
+}
+
 /** The events of a `GameSession`. */
 export interface SessionEvents {
   /** The game sent something. */
@@ -33,10 +39,20 @@ export interface SessionEvents {
   resuming: RejoinAttempt;
   /** The same session goes on: nothing was lost or doubled in between. State may be a while old until the next comes. */
   resumed: { readonly welcome: Welcome };
+  /** The cluster sends the player on to another one. What is sent meanwhile waits for that. */
+  moving: { readonly cluster: ClusterName };
+  /**
+   * The same session goes on there: nothing was lost or doubled. `gapMs`: how long nothing of the game came. `welcome` is the new one: the player has another number, and the view is
+   * built anew.
+   */
+  moved: { readonly cluster: ClusterName; readonly welcome: Welcome; readonly gapMs: number };
   /** The connection was lost and cannot be resumed, or the cluster asked for it: the library is about to allocate and join again. */
   rejoining: RejoinAttempt;
-  /** In the game again, perhaps elsewhere: `welcome` is the new one. */
-  rejoined: { readonly welcome: Welcome };
+  /**
+   * In the game again, perhaps elsewhere: `welcome` is the new one. Where the session could not go on (`fresh`), `lost` has the messages that no
+   * cluster is known to have taken: they are not sent again.
+   */
+  rejoined: { readonly welcome: Welcome; readonly fresh: boolean; readonly lost: readonly GameMessage[] };
   /** It is over: left, or lost for good. */
   close: CloseEvent;
 }

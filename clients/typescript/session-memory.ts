@@ -1,24 +1,34 @@
+import type { StreamPosition } from "../../protocol/handover/streams.ts";
 import {
+  decodeClientMessage,
   features,
+  frameHeaderBytes,
   IncomingRequests,
   NumberedStreams,
   OutgoingRequests,
+  ProtocolError,
   RequestError,
   type RequestErrorCode,
   type RequestHandler,
+  type Streams,
   type Welcome,
 } from "../../protocol/index.ts";
 import type { Clock } from "./clock.ts";
 import { type LocalCode, localError } from "./error.ts";
+import type { GameMessage } from "./session-events.ts";
 import type { ClusterAddress } from "./transport.ts";
 
 /** Frames that may wait for their acknowledgement: each costs more memory than its bytes. */
 const maxUnacknowledgedFrames = 16_384;
 
-/** What of a session outlives its connections, so that it can be resumed. Spec: docs/PROTOCOL.md, section 5.10. */
-export class SessionMemory {
+/** A cluster, and what it said when it let this player in. */
+export interface PlaceOfSession {
   readonly cluster: ClusterAddress;
   readonly welcome: Welcome;
+}
+
+/** What of a session outlives its connections, so that it can be resumed. Spec: docs/PROTOCOL.md, section 5.10. */
+export class SessionMemory {
   /** `undefined` where the cluster cannot resume: then a session ends with its connection. */
   readonly streams: NumberedStreams | undefined;
   readonly requests: OutgoingRequests;
@@ -29,11 +39,19 @@ export class SessionMemory {
   handler: RequestHandler | undefined;
   /** Where numbered frames go at once; `undefined` while there is no connection: then they wait to be sent again. */
   line: ((frame: Uint8Array) => boolean) | undefined;
+  #cluster: ClusterAddress;
+  #welcome: Welcome;
+  /** The tenure of the cluster that has the streams now, and that of the one that there was news from last; 0: not told. */
+  #tenure: number;
+  #newsTenure: number;
   #ended = false;
 
-  constructor(cluster: ClusterAddress, welcome: Welcome, clock: Clock, maxQueuedBytes: number) {
-    this.cluster = cluster;
-    this.welcome = welcome;
+  /** @param tenure as STREAMS said; 0 where the cluster does not hand players over */
+  constructor(cluster: ClusterAddress, welcome: Welcome, clock: Clock, maxQueuedBytes: number, tenure = 0) {
+    this.#cluster = cluster;
+    this.#welcome = welcome;
+    this.#tenure = tenure;
+    this.#newsTenure = tenure;
     this.streams =
       (welcome.features & features.resume) === 0
         ? undefined
@@ -51,6 +69,75 @@ export class SessionMemory {
         queueMicrotask(() => {
           throw error;
         }),
+    });
+  }
+
+  /** Where the session is now. */
+  get cluster(): ClusterAddress {
+    return this.#cluster;
+  }
+
+  /** What that cluster said. */
+  get welcome(): Welcome {
+    return this.#welcome;
+  }
+
+  get tenure(): number {
+    return this.#tenure;
+  }
+
+  /** Whether the session may go on at another cluster. */
+  get canMove(): boolean {
+    return (this.#welcome.features & features.handover) !== 0;
+  }
+
+  /** Where this side is in its streams, for a cluster that has not had them yet; `undefined` where none could take them up. [HAND-10] */
+  get position(): StreamPosition | undefined {
+    const { streams } = this;
+    if (streams === undefined || !this.canMove) return undefined;
+    return { tenure: this.#newsTenure, received: streams.lastInput, acknowledged: streams.lastAcknowledged };
+  }
+
+  /** A numbered frame has come; whether it is time for an ACK. */
+  count(byteLength: number): boolean {
+    this.#newsTenure = this.#tenure;
+    return this.streams?.count(byteLength) ?? false;
+  }
+
+  /** The cluster has received so many, modulo 2^32. @throws ProtocolError */
+  acknowledge(received: number): void {
+    const before = this.streams?.lastAcknowledged;
+    this.streams?.acknowledge(received);
+    if (this.streams?.lastAcknowledged !== before) this.#newsTenure = this.#tenure;
+  }
+
+  /**
+   * The streams go on, as STREAMS says; with `at`, at another cluster.
+   *
+   * @returns what to send again
+   * @throws ProtocolError where they cannot have come so far
+   */
+  takeUp({ tenure, received, fresh }: Omit<Streams, "type">, at?: PlaceOfSession): readonly Uint8Array[] {
+    const { streams } = this;
+    if (fresh || streams === undefined || received < streams.lastAcknowledged || received > streams.lastOutput) {
+      throw new ProtocolError("BAD_VALUE", "streams that do not go on from where they are");
+    }
+    this.#tenure = tenure;
+    this.acknowledge(received >>> 0);
+    const again = streams.unreceived(received >>> 0) ?? [];
+    if (at !== undefined) {
+      this.#cluster = at.cluster;
+      this.#welcome = at.welcome;
+      this.token = undefined;
+    }
+    return again;
+  }
+
+  /** The game's messages that no cluster is known to have taken. */
+  get unacknowledged(): GameMessage[] {
+    return (this.streams?.export().unacknowledged ?? []).flatMap((frame) => {
+      const message = decodeClientMessage(frame.subarray(frameHeaderBytes));
+      return message.type === "message" ? [{ command: message.command, payload: message.payload }] : [];
     });
   }
 

@@ -11,7 +11,7 @@ import {
   features,
 } from "../../protocol/index.ts";
 import { fromHex } from "../../protocol/vectors/hex.ts";
-import { openConnection, resumeConnection } from "./connection.ts";
+import { openConnection, resumeConnection } from "./opening.ts";
 import { GameSession } from "./game-session.ts";
 import { ManualClock, settle } from "./testing/manual-clock.ts";
 import { MemoryTransport } from "./testing/memory-transport.ts";

@@ -44,6 +44,8 @@ export class WorldView {
   readonly #emitter = new Emitter<WorldEvents>();
   readonly #entities = new Map<number, WorldEntity>();
   #timeline = frozen;
+  /** What is in view was shown by the cluster before. */
+  #isOutdated = false;
   #kinds: KindTable | undefined;
   #view: EntityView | undefined;
   #fragment: Fragment | undefined;
@@ -82,14 +84,16 @@ export class WorldView {
     return this.#emitter.on(name, handler);
   }
 
-  /** A connection begins: the view is empty. Kinds are told anew only in a new session. [ENTITIES-6] [KINDS-2] */
-  begin(timeline: Timeline, session: "new" | "resumed"): void {
-    for (const number of Array.from(this.#entities.keys())) this.#leave(number);
+  /**
+   * A connection begins: the view is empty. Kinds are told anew only in a new session, and at another cluster; there, what was in view stays until the first
+   * frame has come. [ENTITIES-6] [KINDS-2]
+   */
+  begin(timeline: Timeline, session: "new" | "resumed" | "moved"): void {
+    if (session === "moved") this.#isOutdated = this.#entities.size > 0;
+    else this.#clear();
     this.#timeline = timeline;
-    if (session === "new") {
-      this.#kinds = undefined;
-      this.#fragment = undefined;
-    }
+    if (session !== "resumed") this.#kinds = undefined;
+    if (session === "new") this.#fragment = undefined;
     this.#view = this.#kinds === undefined ? undefined : new EntityView(this.#kinds);
   }
 
@@ -103,6 +107,7 @@ export class WorldView {
         return;
       case "entities":
         if (this.#view === undefined) throw new ProtocolError("UNEXPECTED_TYPE", "ENTITIES before KINDS");
+        if (this.#isOutdated) this.#clear();
         return this.#view.apply(message, this.#listener);
       case "fragment":
         this.#fragment = message;
@@ -110,16 +115,23 @@ export class WorldView {
     }
   }
 
+  #clear(): void {
+    this.#isOutdated = false;
+    for (const number of Array.from(this.#entities.keys())) this.#leave(number);
+  }
+
   /** What is shown now, as a tick. */
-  #shownTick(): number {
-    const { tickHz } = this.#timeline;
+  #shownTick(timeline: Timeline): number {
+    const { tickHz } = timeline;
     const updateHz = Math.min(this.#fragment?.updateHz ?? tickHz, tickHz);
     const behind = this.delayMs === undefined ? (framesBehind * tickHz) / updateHz : (this.delayMs * tickHz) / 1_000;
-    return this.#timeline.tick() - behind;
+    return timeline.tick() - behind;
   }
 
   #enter(seen: SeenEntity): void {
-    const entity = new WorldEntity(seen, () => this.#shownTick());
+    // Its own: one that stays in view while the player moves on belongs to the cluster before.
+    const timeline = this.#timeline;
+    const entity = new WorldEntity(seen, () => this.#shownTick(timeline));
     this.#entities.set(seen.number, entity);
     this.#emitter.emit("enter", entity);
   }

@@ -20,7 +20,13 @@ export function stepClient<Body>(state: ClientState<Body>, event: ClientEvent<Bo
       if (!isAt(state, event.from) || state.at === undefined) return unchanged(state);
       return unchanged({ ...state, streams: withInputsAcknowledged(state.streams, state.at.tenure, event.lastInput) });
     }
-    default:
+    case "told":
+    case "welcome":
+    case "refused":
+    case "linkDown":
+    case "replaced":
+    case "allocated":
+    case "timeout":
       return travel(state, event);
   }
 }

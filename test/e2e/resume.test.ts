@@ -4,7 +4,8 @@
  */
 import { afterEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../clients/typescript/clock.ts";
-import { type ConnectionContext, openConnection, resumeConnection } from "../../clients/typescript/connection.ts";
+import type { ConnectionContext } from "../../clients/typescript/connection.ts";
+import { openConnection, resumeConnection } from "../../clients/typescript/opening.ts";
 import { GameSession } from "../../clients/typescript/game-session.ts";
 import { nodeTlsTransport } from "../../clients/typescript/node-tls.ts";
 import type { Transport } from "../../clients/typescript/transport.ts";

@@ -9,7 +9,7 @@ export class MemoryLink {
   readonly writes: ClientMessage[][] = [];
   /** What the "operating system" has not taken yet. */
   queuedBytes = 0;
-  /** Called in the turn after JOIN or RESUME came. */
+  /** Called in the turn after JOIN, RESUME or ARRIVE came. */
   onJoin: () => void = () => undefined;
   state: "open" | "closing" | "aborted" = "open";
 
@@ -35,7 +35,8 @@ export class MemoryLink {
     const parser = new FrameParser(limits.maxFrameBytes);
     parser.push(bytes, (frame) => messages.push(decodeClientMessage(frame.slice())) > 0);
     this.writes.push(messages);
-    if (messages.some(({ type }) => type === "join" || type === "resume")) queueMicrotask(() => this.onJoin());
+    if (messages.some(({ type }) => type === "join" || type === "resume" || type === "arrive"))
+      queueMicrotask(() => this.onJoin());
   }
 }
 
