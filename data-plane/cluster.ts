@@ -245,7 +245,10 @@ class Server implements ClusterServer {
       nowMs: monotonicMs,
       beatMs: pulseMs,
       leadMs: settings.drainSeconds * 1_000,
-      moveOn: (player) => player.close("SHUTTING_DOWN"),
+      moveOn: (player) => {
+        if (this.#handovers?.takesOn(player) !== true) player.close("SHUTTING_DOWN");
+      },
+      isBusy: () => (this.#handovers?.undelivered ?? 0) > 0,
       onDrained: () => this.#drained.resolve(),
     });
   }

@@ -43,6 +43,10 @@ interface Crossing {
 /** Longest rest after an attempt that came to nothing. */
 const longestRestMs = 30_000;
 const firstRestMs = 1_000;
+/** After so many attempts a drain waits for the player no longer. */
+const mostAttempts = 4;
+/** So that a drain of thousands does not stop all of them at once. */
+const mostBegunATick = 16;
 /** Least time between two looks at all players. */
 const sweepMs = 1_000;
 
@@ -70,29 +74,37 @@ export class BorderWatch<P extends BorderPlayer> {
     return true;
   }
 
+  /** Whether a player that stands where another cluster has taken over can be expected to go there. */
+  willGo(player: P): boolean {
+    const attempts = this.#crossings.get(player)?.attempts ?? 0;
+    return attempts < mostAttempts && this.#canGo(player) && this.#carrierOf(player.position) !== undefined;
+  }
+
   /** A tick is over. */
   endTick(): void {
     this.#sweep();
+    let begun = 0;
     for (const [player, crossing] of this.#crossings) {
       if (!player.connected || this.#options.world.isBeyond(player, player.position) === "no") {
         this.#crossings.delete(player);
         continue;
       }
       crossing.ticks += 1;
-      if (crossing.ticks >= this.#options.dwellTicks()) this.#try(player, crossing);
+      if (crossing.ticks < this.#options.dwellTicks() || begun >= mostBegunATick) continue;
+      if (this.#try(player, crossing)) begun += 1;
     }
   }
 
-  #try(player: P, crossing: Crossing): void {
+  #try(player: P, crossing: Crossing): boolean {
     const { nowMs, random, begin, isSettled } = this.#options;
-    if (nowMs() < crossing.restUntilMs || !this.#canGo(player) || !isSettled(player)) return;
+    if (nowMs() < crossing.restUntilMs || !this.#canGo(player) || !isSettled(player)) return false;
     const carrier = this.#carrierOf(player.position);
-    if (carrier === undefined) return;
+    if (carrier === undefined) return false;
     const restMs = Math.min(longestRestMs, firstRestMs * 2 ** Math.min(crossing.attempts, 8));
     crossing.attempts += 1;
     // Whatever comes of it: if the player is still here then, it is tried again.
     crossing.restUntilMs = nowMs() + restMs * (0.75 + random() / 2);
-    begin(player, { clusterId: carrier.clusterId, boot: carrier.boot });
+    return begin(player, { clusterId: carrier.clusterId, boot: carrier.boot });
   }
 
   /** Those who stand still where another cluster has taken over. */

@@ -81,8 +81,9 @@ const clients: TestClient[] = [];
 
 async function start(instance: string): Promise<{ cluster: TestCluster; game: Counting }> {
   const game = new Counting();
-  const carries = [instance === "a" ? "west" : "east"];
-  const world = assertLayout({ world: { carries, swap_dwell_ticks: 2 }, fragment });
+  // The second one announces both halves; the first one has the west, as it was first.
+  const carries = instance === "a" ? { carries: ["west"] } : {};
+  const world = assertLayout({ world: { ...carries, swap_dwell_ticks: 2 }, fragment });
   const settings = {
     instance,
     world,
@@ -226,5 +227,32 @@ describe("a player that walks over the border", () => {
     await until("the move", () => east.game.hooks.includes("in 0"));
     expect(east.game.players.get("ann")?.dropped).toBe(true);
     expect(east.game.players.get("ann")?.send(9)).toBe(true);
+  });
+});
+
+describe("a cluster that drains", () => {
+  it("hands its players over to the cluster that has taken over where they stand, and is then done", async () => {
+    const client = await join();
+    client.send(message(1));
+    await until("the answer", () => counts(client).length === 1);
+    master.changeMap = (map) => ({
+      ...map,
+      fragments: map.fragments.map((area) => ({ ...area, clusterId: "default.b" })),
+      clusters: map.clusters.filter(({ clusterId }) => clusterId === "default.b"),
+    });
+    master.worldChanged();
+    const drained = west.cluster.server.drained;
+    const [link] = master.links;
+    const drain = { deadlineMs: 60_000, movePlayers: true };
+    link?.send(JSON.stringify({ type: "orders", version: 1, drain, settings: {} }));
+    const arrived = await arrive(await client.next("redirect"), { tenure: generation, received: 1, acknowledged: 1 });
+    await arrived.next("streams");
+    arrived.send(encodeAck({ received: 1 }), message(1));
+    await until("the answer", () => counts(arrived).length === 1);
+    expect(counts(arrived)).toEqual([2]);
+    await until("its fragment", () => east.game.hooks.length === 2);
+    expect(east.game.hooks).toEqual(["in 1", "enter west"]);
+    await drained;
+    expect(west.game.hooks).toEqual(["join", "enter west", "out", "leave west"]);
   });
 });

@@ -72,6 +72,16 @@ export class ClusterHandovers {
     world.border = this.#border;
   }
 
+  /** Handovers from here of which the destination does not have everything yet. */
+  get undelivered(): number {
+    return this.handovers.undelivered;
+  }
+
+  /** Whether a drain may leave a player to its handover, instead of telling it to allocate again. */
+  takesOn(player: JoinedPlayer): boolean {
+    return player.held || this.#border?.willGo(player) === true;
+  }
+
   /** Seats that are promised to players who have not come yet. */
   get reservedSeats(): number {
     return this.#stage.reservedSeats;

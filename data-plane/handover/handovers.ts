@@ -66,6 +66,11 @@ export class Handovers {
     return { outgoing: this.#source.size, incoming: this.#destination.size };
   }
 
+  /** Handovers of which the destination does not have everything yet. */
+  get undelivered(): number {
+    return this.#source.undelivered;
+  }
+
   begin(playerIds: readonly string[], destination: ClusterRef): boolean {
     return this.#source.begin(playerIds, destination);
   }

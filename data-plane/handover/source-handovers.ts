@@ -7,6 +7,7 @@ import { answerForgotten, beginHandover, stepSource } from "../../protocol/hando
 import {
   governsCopy,
   handoverHolding,
+  isDelivered,
   newestHandover,
   type SourceEffect,
   type SourceEvent,
@@ -52,6 +53,12 @@ export class SourceHandovers {
 
   get size(): number {
     return this.#states.size;
+  }
+
+  get undelivered(): number {
+    let count = 0;
+    for (const state of this.#states.values()) if (!isDelivered(state)) count += 1;
+    return count;
   }
 
   /**

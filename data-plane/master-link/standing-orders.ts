@@ -12,8 +12,10 @@ export interface StandingOrdersOptions<P> {
   readonly beatMs: number;
   /** What stopping takes: so long before its deadline a drain ends. */
   readonly leadMs: number;
-  /** Tells a player to allocate again. */
+  /** Tells a player to allocate again, unless it goes on by itself. */
   readonly moveOn: (player: P) => void;
+  /** Whether something has to be brought to its end though nobody is here. */
+  readonly isBusy?: () => boolean;
   /** The drain is over: the process has to stop. Called once. */
   readonly onDrained: () => void;
 }
@@ -85,9 +87,9 @@ export class StandingOrders<P> {
   beat(): void {
     const drain = this.#drain;
     if (drain === undefined || this.#drained) return;
-    const { players, nowMs, beatMs, moveOn, onDrained } = this.#options;
+    const { players, nowMs, beatMs, moveOn, isBusy, onDrained } = this.#options;
     const now = nowMs();
-    if (players.size > 0) drain.busyAtMs = now;
+    if (players.size > 0 || isBusy?.() === true) drain.busyAtMs = now;
     if (now >= drain.endsAtMs || now - drain.busyAtMs >= quietMs) {
       this.#drained = true;
       onDrained();

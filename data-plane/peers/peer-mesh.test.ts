@@ -48,6 +48,7 @@ async function startPeer(clusterId: string, boot = 1): Promise<TestPeer> {
     heard,
     tickets: 0,
     mesh: new PeerMesh({
+      lingerMs: 20,
       host: "127.0.0.1",
       port: 0,
       credentials: certificate,

@@ -33,16 +33,22 @@ export interface PeerMeshOptions {
   readonly verify: (ticket: string) => Promise<PeerTicket | undefined>;
   readonly listener: PeerListener;
   readonly limits?: Partial<PeerConnectionLimits>;
+  /** How long a link stays to a cluster that carries nothing of the world any more. */
+  readonly lingerMs?: number;
 }
 
 interface Peer {
   readonly clusterId: string;
   readonly boot: number;
   readonly connection: PeerConnection;
+  /** Runs while it carries nothing of the world. */
+  lingering?: NodeJS.Timeout | undefined;
 }
 
 const handshakeTimeoutMs = 5_000;
 const helloTimeoutMs = 5_000;
+/** Longer than a drain takes as a rule. */
+const defaultLingerMs = 120_000;
 const maxStrangers = 64;
 const maxStrangersPerAddress = 16;
 const [leastRetryMs, greatestRetryMs] = [250, 8_000];
@@ -99,17 +105,30 @@ export class PeerMesh {
     this.#server?.show(credentials);
   }
 
-  /** Who is in the world now: links to others end, and missing ones are made. */
+  /**
+   * Who is in the world now: links to later and earlier processes end, and missing ones are made. One to a cluster that carries nothing any
+   * more stays for a while: it has players to hand over, as it drains.
+   */
   update(map: WorldMapView): void {
     const self = this.#options.self();
     if (self === undefined || this.#stopped) return;
     const others = map.clusters.filter(({ clusterId }) => clusterId !== self.clusterId);
     this.#wanted = new Map(others.map((cluster) => [cluster.clusterId, cluster]));
-    for (const { clusterId, boot, connection } of this.#peers.values()) {
-      if (this.#wanted.get(clusterId)?.boot !== boot) connection.end("no longer in the world");
+    for (const peer of this.#peers.values()) {
+      const wanted = this.#wanted.get(peer.clusterId);
+      if (wanted === undefined) this.#endLater(peer);
+      else if (wanted.boot !== peer.boot) peer.connection.end("another process is in the world");
     }
     for (const [clusterId, dialling] of this.#dialling) if (!this.#wanted.has(clusterId)) dialling.abort();
     for (const cluster of this.#wanted.values()) this.#ensure(cluster.clusterId);
+  }
+
+  #endLater(peer: Peer): void {
+    const { lingerMs = defaultLingerMs } = this.#options;
+    peer.lingering ??= setTimeout(() => {
+      peer.lingering = undefined;
+      if (!this.#wanted.has(peer.clusterId)) peer.connection.end("no longer in the world");
+    }, lingerMs).unref();
   }
 
   /** The processes to which links stand. */
@@ -265,6 +284,7 @@ export class PeerMesh {
 
   #lost(peer: Peer, reason: string): void {
     const { clusterId, boot } = peer;
+    clearTimeout(peer.lingering);
     if (this.#peers.get(clusterId) === peer) this.#peers.delete(clusterId);
     this.#options.log.info({ event: "peer-down", clusterId, reason }, `the link to ${clusterId} has ended: ${reason}`);
     this.#options.listener.onDown(clusterId, boot);
