@@ -100,11 +100,21 @@ function readShards(source: SettingSource): ShardMap {
   return map;
 }
 
+/** Addresses that were valid when they were read last, as they are used: each request reads them. */
+const knownUrls = new Map<string, string>();
+const maxKnownUrls = 64;
+
 /** A URL that may carry secrets. @throws SettingError */
 export function readServiceUrl(source: SettingSource, name: string, protocols: readonly string[]): string {
+  const key = `${protocols.join(" ")} ${String(Reflect.get(source, name))}`;
+  const known = knownUrls.get(key);
+  if (known !== undefined) return known;
   const url = readUrl(source, name);
   if (!protocols.includes(url.protocol)) throw new SettingError(name, `a URL with ${protocols.join(" or ")}`);
-  return url.href.replace(/\/$/, "");
+  const address = url.href.replace(/\/$/, "");
+  if (knownUrls.size >= maxKnownUrls) knownUrls.clear();
+  knownUrls.set(key, address);
+  return address;
 }
 
 function readUrl(source: SettingSource, name: string): URL {

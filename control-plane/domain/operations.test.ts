@@ -46,7 +46,11 @@ describe("a request with a key", () => {
   });
 
   it("that was committed is answered as before", () => {
-    expect(nextOperationStep(committed(), retry)).toEqual({ kind: "answer", answer: "answer" });
+    expect(nextOperationStep(committed(), retry)).toEqual({
+      kind: "answer",
+      answer: "answer",
+      reservationId: committed().reservationId,
+    });
   });
 
   it("that was committed is answered even while another allocation is made", () => {

@@ -35,7 +35,7 @@ export type OperationSummary = Omit<Operation, "answer">;
 export type OperationStep =
   | { readonly kind: "begin" }
   | { readonly kind: "resume"; readonly operation: Operation }
-  | { readonly kind: "answer"; readonly answer: string }
+  | { readonly kind: "answer"; readonly answer: string; readonly reservationId: string }
   | {
       readonly kind: "refuse";
       readonly code: ProblemCode;
@@ -87,7 +87,7 @@ function outcomeOf(operation: Operation, nowMs: number): OperationStep {
   if (answer === undefined || expiresAt === undefined || nowMs >= expiresAt * 1_000) {
     return refuse("TICKET_EXPIRED", "The ticket of this allocation was not used in time. Allocate with a new key.");
   }
-  return { kind: "answer", answer };
+  return { kind: "answer", answer, reservationId: operation.reservationId };
 }
 
 function refuse(code: ProblemCode, detail: string, retryAfterSeconds?: number): OperationStep {

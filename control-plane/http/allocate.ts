@@ -7,7 +7,15 @@ import { readLimits } from "../limit-settings.ts";
 import { readMasterSettings } from "../settings.ts";
 import { requirePlayer } from "./identity.ts";
 import { ProblemError, problemOfRefusal } from "./problem.ts";
-import { bodyProblems, jsonAnswer, jsonBody, type MasterHono, playerSecurity, problemAnswers } from "./route-parts.ts";
+import {
+  bodyProblems,
+  jsonAnswer,
+  jsonBody,
+  jsonText,
+  type MasterHono,
+  playerSecurity,
+  problemAnswers,
+} from "./route-parts.ts";
 import { allocateSchema, waitingSchema } from "./allocation-schemas.ts";
 import { allocationSchema } from "./schemas.ts";
 import { playerSession } from "../objects/remote.ts";
@@ -120,10 +128,8 @@ export function addAllocationRoutes(app: OpenAPIHono<MasterHono>): void {
       context.header("retry-after", String(answer.waiting.retryAfterSeconds));
       return context.json(answer.waiting, 202);
     }
-    // Decoding and encoding what JSON.stringify made gives the same bytes.
-    const allocation: Allocation = JSON.parse(answer.answer);
-    context.set("reservationId", allocation.reservationId);
-    return context.json(allocation, 200);
+    context.set("reservationId", answer.reservationId);
+    return jsonText<Allocation>(context, answer.answer);
   });
 
   app.openapi(giveBack, async (context) => {

@@ -1,4 +1,5 @@
 import type { z } from "@hono/zod-openapi";
+import type { Context, TypedResponse } from "hono";
 import type { LoginMethod } from "../../auth/providers/provider.ts";
 import { type ProblemCode, problems } from "../../protocol/index.ts";
 import { problemType } from "./problem.ts";
@@ -36,6 +37,20 @@ export function jsonBody<S extends z.ZodType>(schema: S) {
 
 export function jsonAnswer<S extends z.ZodType>(description: string, schema: S) {
   return { description, content: { "application/json": { schema } } };
+}
+
+type JsonAnswer<T> = Response & TypedResponse<T, 200, "json">;
+
+/** An answer that was made into JSON before, when it was stored: it goes out byte for byte. */
+export function jsonText<T>(context: Context<MasterHono>, text: string): JsonAnswer<T> {
+  const response: Response = context.body(text, 200, { "content-type": "application/json" });
+  if (!isJsonAnswer<T>(response)) throw new Error("a body with status 200 is an answer");
+  return response;
+}
+
+/** What such a type has beside a response is there for the compiler alone. */
+function isJsonAnswer<T>(response: Response): response is JsonAnswer<T> {
+  return response.status === 200;
 }
 
 /** The error answers of a route, one for each status, with every code that may come with it. */

@@ -2,6 +2,7 @@ import type { AllocationPolicy, RegisterRequest } from "../../protocol/index.ts"
 import type { ShardDigest } from "../domain/shard-choice.ts";
 import { occupiedPlaces } from "../domain/seats.ts";
 import {
+  type ClusterFacts,
   countersWanted,
   facetsOf,
   facetsWanted,
@@ -10,7 +11,14 @@ import {
   type Wants,
 } from "../domain/selector.ts";
 import { toBase64Url } from "../domain/sharding.ts";
-import { type ChoosableRow, choosableColumns, type ClusterRow } from "./registry-rows.ts";
+import {
+  choosableColumns,
+  choosableFromValues,
+  type ChoosableRow,
+  type ChoosableValues,
+  type ClusterRow,
+  type FactsRow,
+} from "./registry-rows.ts";
 
 /** Up to this many clusters with some facet are looked at one by one; with more, those that lack it are passed over. */
 const rareFacet = 64;
@@ -62,6 +70,17 @@ export class CandidateTables {
     for (const facet of new Set(facetsOf({ labels, tags, gameBuild, fragments: [] }))) {
       this.#sql.exec("INSERT INTO facets (facet, cluster_id) VALUES (?, ?)", facet, clusterId);
     }
+  }
+
+  /** By what a cluster can be selected. It has to be there. */
+  factsOf(clusterId: string): ClusterFacts {
+    const row = this.#sql
+      .exec<FactsRow>("SELECT labels, tags, counters, game_build FROM clusters WHERE cluster_id = ?", clusterId)
+      .one();
+    const labels: ClusterFacts["labels"] = JSON.parse(row.labels);
+    const tags: ClusterFacts["tags"] = JSON.parse(row.tags);
+    const counters: ClusterFacts["counters"] = JSON.parse(row.counters);
+    return { labels, tags, counters, gameBuild: row.game_build, fragments: this.fragmentsOf(clusterId) };
   }
 
   /** The fragments that a cluster carries. */
@@ -169,7 +188,8 @@ export class CandidateTables {
   }
 
   #select(source: Clause, condition: string, ...bindings: (string | number)[]): ChoosableRow[] {
-    return this.#sql.exec<ChoosableRow>(`${source.sql} AND ${condition}`, ...source.bindings, ...bindings).toArray();
+    const found = this.#sql.exec(`${source.sql} AND ${condition}`, ...source.bindings, ...bindings);
+    return Array.from(found.raw<ChoosableValues>(), choosableFromValues);
   }
 
   /** The clusters that can be offered and have what is wanted, by the shorter way to them. */

@@ -167,11 +167,7 @@ export class ClusterCandidates {
   }
 
   factsOf(row: ChoosableRow): ClusterFacts {
-    const labels: ClusterFacts["labels"] = JSON.parse(row.labels);
-    const tags: ClusterFacts["tags"] = JSON.parse(row.tags);
-    const counters: ClusterFacts["counters"] = JSON.parse(row.counters);
-    const fragments = this.#parts.candidates.fragmentsOf(row.cluster_id);
-    return { labels, tags, counters, gameBuild: row.game_build, fragments };
+    return this.#parts.candidates.factsOf(row.cluster_id);
   }
 }
 

@@ -19,7 +19,6 @@ export interface ConsultingCluster {
 
 export interface PlayerConsultParts {
   readonly env: Env;
-  readonly storage: DurableObjectStorage;
   readonly tables: PlayerTables;
   readonly authority: PlayerAuthority;
   /** Whether tickets of this generation have been revoked. */
@@ -60,13 +59,13 @@ export class PlayerConsult {
 
   /** A cluster's report says that a ticket was used there. [HAND-3] */
   enter(from: ConsultingCluster, playerId: string, generation: number): void {
-    const { authority, put } = this.#parts;
+    const { tables, authority, put } = this.#parts;
     const message = { type: "enter", generation } as const;
     for (const answer of this.#step(from, playerId, { type: "request", clusterId: from.clusterId, message })) {
       // Whoever asked by a report hears no answers: one that came too late is fenced instead.
       if (answer.type !== "superseded") continue;
       const order = { shard: from.shard, clusterId: from.clusterId, generation: authority.read().generation, playerId };
-      this.#parts.storage.transactionSync(() => put(from.shard, order));
+      tables.atomically(() => put(from.shard, order));
     }
   }
 
@@ -117,8 +116,8 @@ export class PlayerConsult {
     playerId: string,
     event: SessionEvent<Body>,
   ): readonly FromSession<Body>[] {
-    const { storage, authority } = this.#parts;
-    return storage.transactionSync(() => {
+    const { tables, authority } = this.#parts;
+    return tables.atomically(() => {
       if (from !== undefined) authority.noteShard(from.clusterId, from.shard);
       const { effects, saved } = authority.step(event);
       if (saved !== undefined) this.#record(playerId, saved);

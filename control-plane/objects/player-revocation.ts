@@ -91,7 +91,7 @@ export class PlayerRevocation {
    */
   revoke(order: RevokeOrder, nowMs: number): Revoked & { readonly seats: readonly SeatToWithdraw[] } {
     const tables = this.#tables;
-    return this.#storage.transactionSync(() => {
+    return tables.atomically(() => {
       const minGeneration = Math.max(this.#row().floor, nextSessionGeneration(tables.generation()));
       const reason = reasonOf[order.action];
       this.#storage.sql.exec(
@@ -116,7 +116,7 @@ export class PlayerRevocation {
   unban(by: { readonly playerId: string; readonly operatorId: string }, nowMs: number): boolean {
     const ban = banOf(this.#row());
     if (ban === undefined) return false;
-    this.#storage.transactionSync(() => {
+    this.#tables.atomically(() => {
       this.#storage.sql.exec(
         "UPDATE revocation SET ban_id = NULL, ban_reason = NULL, ban_until = NULL, banned_at = NULL",
       );

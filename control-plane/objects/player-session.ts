@@ -32,7 +32,7 @@ import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
 import { Outbox } from "./outbox.ts";
 import { deliverPlayerMessage, isForAWhile } from "./player-delivery.ts";
 import type { PlayerMessage } from "./player-message.ts";
-import { PlayerRevocation, type Revoked, type RevokeOrder } from "./player-revocation.ts";
+import { banRefusal, PlayerRevocation, type Revoked, type RevokeOrder } from "./player-revocation.ts";
 import { type Body, PlayerAuthority } from "./player-authority.ts";
 import { type ConsultingCluster, PlayerConsult } from "./player-consult.ts";
 import { PlayerCosts } from "./player-costs.ts";
@@ -66,7 +66,7 @@ export interface AllocationOrder {
 
 /** The allocation as JSON text: the same bytes for every retry. */
 export type AllocationAnswer =
-  | { readonly ok: true; readonly answer: string }
+  | { readonly ok: true; readonly answer: string; readonly reservationId: string }
   | { readonly ok: true; readonly waiting: Waiting }
   | Refusal;
 
@@ -109,7 +109,7 @@ export class PlayerSession extends DurableObject<Env> {
     // A player of whom nobody knows yet stores nothing, whoever asks: only an allocation makes one known.
     this.#isKnown = hasSchema(context.storage);
     if (this.#isKnown) migrateStorage(context.storage, playerMigrations);
-    this.#tables = new PlayerTables(context.storage.sql);
+    this.#tables = new PlayerTables(context.storage);
     this.#wakeup = new Wakeup(context.storage);
     this.#costs = new PlayerCosts(context.storage.sql);
     this.#outbox = new Outbox<PlayerMessage>(
@@ -122,7 +122,6 @@ export class PlayerSession extends DurableObject<Env> {
     this.#party = new PlayerParty(env, this.#tables, this.#costs);
     this.#consult = new PlayerConsult({
       env,
-      storage: context.storage,
       tables: this.#tables,
       authority: new PlayerAuthority(context.storage.sql, context.id.name ?? "", (clusterId) =>
         shardOfCluster(readMasterSettings(env).shards, clusterId),
@@ -144,15 +143,17 @@ export class PlayerSession extends DurableObject<Env> {
     }
     this.#makeKnown();
     const nowMs = Date.now();
-    const refusal = this.#revocation.refusal(nowMs);
+    const standing = this.#revocation.standing();
+    const refusal = banRefusal(standing.ban, nowMs);
     if (refusal !== undefined) return refusal;
-    if (isSignedOut(this.#revocation.standing(), order.authenticatedAt)) {
+    if (isSignedOut(standing, order.authenticatedAt)) {
       return refuse("UNAUTHENTICATED", "This login was ended. Log in again.");
     }
     const known = this.#tables.operation(key);
     const step = nextOperationStep(known, { bodyHash, nowMs, inFlight: this.#inFlight(key, nowMs) });
     if (step.kind === "answer") {
-      if (!isSignedByRevokedKey(step.answer)) return { ok: true, answer: step.answer };
+      const { answer, reservationId } = step;
+      if (!isSignedByRevokedKey(answer)) return { ok: true, answer, reservationId };
       this.#tables.setOperationState(key, "revoked");
       return refuse("TICKET_REVOKED", "The key of this ticket was revoked. Allocate with a new key.");
     }
@@ -198,7 +199,7 @@ export class PlayerSession extends DurableObject<Env> {
     const reservationId = toBase64Url(crypto.getRandomValues(new Uint8Array(16)));
     const earlier = tables.operations();
     const abandoned = earlier.filter((operation) => operation.state === "recorded");
-    const operation = this.ctx.storage.transactionSync((): Operation => {
+    const operation = this.#tables.atomically((): Operation => {
       for (const older of abandoned) {
         tables.setOperationState(older.key, "cancelled");
         // Who goes on waiting keeps the place, whatever the key.
@@ -217,7 +218,7 @@ export class PlayerSession extends DurableObject<Env> {
         answer: undefined,
         recordedAtMs: nowMs,
       };
-      tables.putOperation(recorded);
+      tables.addOperation(recorded);
       tables.deleteOperations(forgettableOperations([...earlier, recorded], nowMs));
       return recorded;
     });
@@ -432,17 +433,11 @@ export class PlayerSession extends DurableObject<Env> {
       return takenOver();
     }
     const answer = JSON.stringify(allocation);
-    const committed: Operation = {
-      ...current,
-      state: "committed",
-      clusterId,
-      expiresAt: allocation.expiresAt,
-      answer,
-    };
-    this.ctx.storage.transactionSync(() => {
-      tables.putOperation(committed);
-      this.#leaveQueue(committed, playerId, clusterId);
-      for (const older of supersededBy(tables.operations(), committed, Date.now())) {
+    const { expiresAt } = allocation;
+    this.#tables.atomically(() => {
+      tables.commitOperation(current.key, { clusterId, expiresAt, answer });
+      this.#leaveQueue(current, playerId, clusterId);
+      for (const older of supersededBy(tables.operations(), current, Date.now())) {
         tables.setOperationState(older.key, "cancelled");
         this.#leaveQueue(older, playerId);
         // On the same cluster the new ticket has taken the old one's seat.
@@ -451,7 +446,7 @@ export class PlayerSession extends DurableObject<Env> {
     });
     failpoint("allocate.committed");
     await this.#settle();
-    return { ok: true, answer };
+    return { ok: true, answer, reservationId: current.reservationId };
   }
 
   /**
@@ -463,7 +458,7 @@ export class PlayerSession extends DurableObject<Env> {
     if (operation === undefined) return refuse("NOT_FOUND", "You have no such reservation.");
     if (operation.state === "consumed") return refuse("TICKET_CONSUMED", "The ticket of this reservation has joined.");
     if (isUnused(operation, Date.now())) {
-      this.ctx.storage.transactionSync(() => {
+      this.#tables.atomically(() => {
         this.#tables.setOperationState(operation.key, "cancelled");
         this.#leaveQueue(operation, playerId);
         this.#giveBack(operation);
@@ -502,7 +497,7 @@ export class PlayerSession extends DurableObject<Env> {
       this.ctx.waitUntil(this.#outbox.deliverDue());
       return true;
     }
-    this.ctx.storage.transactionSync(() => {
+    this.#tables.atomically(() => {
       this.#tables.setOperationState(operation.key, "consumed");
       this.#consult.enter({ clusterId, shard }, playerId, generation);
     });
@@ -594,7 +589,7 @@ export class PlayerSession extends DurableObject<Env> {
     if (!this.#isKnown) return;
     const tables = this.#tables;
     this.#attempt = undefined;
-    const seats = this.ctx.storage.transactionSync(() => {
+    const seats = this.#tables.atomically(() => {
       for (const operation of tables.operations()) {
         if (operation.state === "recorded") this.#leaveQueue(operation, playerId);
       }

@@ -61,10 +61,6 @@ interface SummaryRow extends Record<string, SqlStorageValue> {
   recorded_at: number;
 }
 
-interface OperationRow extends SummaryRow {
-  answer: string | null;
-}
-
 const summaryColumns =
   "key, body_hash, reservation_id, generation, state, shard, queue, cluster_id, expires_at, recorded_at";
 
@@ -83,41 +79,75 @@ function summaryFromRow(row: SummaryRow): OperationSummary {
   };
 }
 
-/** The SQL of a player's session: rows in, rows out, no rules. */
+/**
+ * The SQL of a player's session: rows in, rows out, no rules. Which operations there are is remembered: this object alone writes them,
+ * they are few, and an allocation looks through all of them several times.
+ */
 export class PlayerTables {
+  readonly #storage: Pick<DurableObjectStorage, "sql" | "transactionSync">;
   readonly #sql: SqlStorage;
+  /** By key, the oldest first; without their answers, which are long. */
+  #operations: Map<string, OperationSummary> | undefined;
+  #generation: number | undefined;
 
-  constructor(sql: SqlStorage) {
-    this.#sql = sql;
+  constructor(storage: Pick<DurableObjectStorage, "sql" | "transactionSync">) {
+    this.#storage = storage;
+    this.#sql = storage.sql;
+  }
+
+  /** A step that is stored whole, or not at all. */
+  atomically<T>(step: () => T): T {
+    try {
+      return this.#storage.transactionSync(step);
+    } catch (error) {
+      // What was undone must not be remembered.
+      this.#operations = undefined;
+      this.#generation = undefined;
+      throw error;
+    }
   }
 
   operation(key: string): Operation | undefined {
-    return this.#operation("key", key);
+    const summary = this.#all().get(key);
+    if (summary === undefined) return undefined;
+    // Before there is a ticket there is no answer.
+    if (summary.state === "recorded") return { ...summary, answer: undefined };
+    const { answer } = this.#sql
+      .exec<{ answer: string | null }>("SELECT answer FROM operations WHERE key = ?", key)
+      .one();
+    return { ...summary, answer: answer ?? undefined };
   }
 
-  operationOf(reservationId: string): Operation | undefined {
-    return this.#operation("reservation_id", reservationId);
+  operationOf(reservationId: string): OperationSummary | undefined {
+    return this.operations().find((operation) => operation.reservationId === reservationId);
   }
 
   /** All of them, the oldest first. */
   operations(): OperationSummary[] {
-    return this.#sql
-      .exec<SummaryRow>(`SELECT ${summaryColumns} FROM operations ORDER BY generation`)
-      .toArray()
-      .map(summaryFromRow);
+    return [...this.#all().values()];
   }
 
-  #operation(column: "key" | "reservation_id", value: string): Operation | undefined {
-    const row = this.#sql
-      .exec<OperationRow>(`SELECT ${summaryColumns}, answer FROM operations WHERE ${column} = ?`, value)
-      .toArray()[0];
-    return row === undefined ? undefined : { ...summaryFromRow(row), answer: row.answer ?? undefined };
+  #all(): Map<string, OperationSummary> {
+    this.#operations ??= new Map(
+      this.#sql
+        .exec<SummaryRow>(`SELECT ${summaryColumns} FROM operations ORDER BY generation`)
+        .toArray()
+        .map((row) => [row.key, summaryFromRow(row)]),
+    );
+    return this.#operations;
   }
 
-  putOperation(operation: Operation): void {
+  #change(key: string, change: Partial<OperationSummary>): void {
+    const all = this.#all();
+    const summary = all.get(key);
+    if (summary !== undefined) all.set(key, { ...summary, ...change });
+  }
+
+  /** A new one, newer than all others. */
+  addOperation(operation: OperationSummary): void {
     this.#sql.exec(
-      `INSERT OR REPLACE INTO operations (key, body_hash, reservation_id, generation, state, shard, queue, cluster_id,
-         expires_at, answer, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO operations (key, body_hash, reservation_id, generation, state, shard, queue, cluster_id,
+         expires_at, answer, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)`,
       operation.key,
       operation.bodyHash,
       operation.reservationId,
@@ -127,39 +157,60 @@ export class PlayerTables {
       operation.queue ?? null,
       operation.clusterId ?? null,
       operation.expiresAt ?? null,
-      operation.answer ?? null,
       operation.recordedAtMs,
     );
+    this.#all().set(operation.key, operation);
+  }
+
+  /** The operation has come to a ticket. */
+  commitOperation(key: string, ticket: { clusterId: string; expiresAt: number; answer: string }): void {
+    const { clusterId, expiresAt, answer } = ticket;
+    this.#sql.exec(
+      "UPDATE operations SET state = 'committed', cluster_id = ?, expires_at = ?, answer = ? WHERE key = ?",
+      clusterId,
+      expiresAt,
+      answer,
+      key,
+    );
+    this.#change(key, { state: "committed", clusterId, expiresAt });
   }
 
   setOperationState(key: string, state: OperationState): void {
     this.#sql.exec("UPDATE operations SET state = ? WHERE key = ?", state, key);
+    this.#change(key, { state });
   }
 
   setOperationShard(key: string, shard: string): void {
+    if (this.#all().get(key)?.shard === shard) return;
     this.#sql.exec("UPDATE operations SET shard = ? WHERE key = ?", shard, key);
+    this.#change(key, { shard });
   }
 
   /** The operation waits in a queue: no shard has a seat for it. */
   setOperationQueue(key: string, queue: string): void {
     this.#sql.exec("UPDATE operations SET queue = ?, shard = NULL WHERE key = ?", queue, key);
+    this.#change(key, { queue, shard: undefined });
   }
 
   deleteOperations(keys: readonly string[]): void {
-    for (const key of keys) this.#sql.exec("DELETE FROM operations WHERE key = ?", key);
+    for (const key of keys) {
+      this.#sql.exec("DELETE FROM operations WHERE key = ?", key);
+      this.#all().delete(key);
+    }
   }
 
   /** When the first operation may be forgotten, in ms; `undefined` without operations. */
   nextForgetAtMs(): number | undefined {
-    const { ends } = this.#sql
-      .exec<{ ends: number | null }>("SELECT min(coalesce(expires_at * 1000, recorded_at)) AS ends FROM operations")
-      .one();
-    return ends === null ? undefined : ends + operationRetentionMs;
+    const ends = this.operations().map(({ expiresAt, recordedAtMs }) =>
+      expiresAt === undefined ? recordedAtMs : expiresAt * 1_000,
+    );
+    return ends.length === 0 ? undefined : Math.min(...ends) + operationRetentionMs;
   }
 
   /** The greatest generation that any operation of this player had; 0: none. */
   generation(): number {
-    return this.#sql.exec<{ generation: number }>("SELECT generation FROM session").one().generation;
+    this.#generation ??= this.#sql.exec<{ generation: number }>("SELECT generation FROM session").one().generation;
+    return this.#generation;
   }
 
   /** A generation that no earlier operation of this player had: it opens a session. [HAND-2] */
@@ -167,6 +218,7 @@ export class PlayerTables {
     // What was stored before there were steps counts by one, far below the first session: it stays older than all that follow.
     const generation = nextSessionGeneration(this.generation());
     this.#sql.exec("UPDATE session SET generation = ?", generation);
+    this.#generation = generation;
     return generation;
   }
 
