@@ -21,7 +21,8 @@ const consult = createRoute({
   tags: ["Clusters"],
   summary: "Ask players' sessions about authority and saves",
   description:
-    "docs/HANDOVER.md, section 5. Requests are answered independently and in any order; one that is not answered may be repeated.",
+    "docs/HANDOVER.md, section 5. Requests are answered independently and in any order; one that is not answered may be repeated. A cluster that has " +
+    "deregistered may still save what its players leave with; nobody enters there any more.",
   security: clusterSessionSecurity,
   request: {
     params: z.object({ id: z.string().min(1).max(64) }),
@@ -38,12 +39,13 @@ export function addClusterSessionRoutes(app: OpenAPIHono<MasterHono>): void {
     const { id } = context.req.valid("param");
     const { token, shard, name } = await clusterSession(context.env, id, bearerOf(context));
     // The token may be of a process that has been fenced off since.
-    const found = await withDeadline(shard.worldOf(id, token), objectCallTimeoutMs, "a registry shard");
+    const found = await withDeadline(shard.mayConsult(id, token), objectCallTimeoutMs, "a registry shard");
     if (!found.ok) throw problemOfRefusal(found);
     const from = { clusterId: id, shard: name };
     const { requests } = context.req.valid("json");
     const answers = await Promise.all(
       requests.map(async ({ playerId, message }): Promise<SessionAnswer> => {
+        if (found.gone && message.type === "enter") return { playerId, messages: [], failed: true };
         try {
           const answer = playerSession(context.env, playerId).consult(from, playerId, message);
           const messages = await withDeadline(answer, objectCallTimeoutMs, "a player's session");

@@ -258,6 +258,19 @@ export class RegistryShard extends DurableObject<Env> {
     return found.ok ? { ok: true, world: found.row.world, boot: found.row.boot } : found;
   }
 
+  /**
+   * Whether a cluster may speak of its players, and whether it has deregistered: then it takes no more of them, and may still save
+   * what they leave with.
+   */
+  async mayConsult(clusterId: string, token: string): Promise<{ readonly ok: true; readonly gone: boolean } | Refusal> {
+    const tokenHash = await hashToken(token);
+    const found = this.#authenticate(clusterId, tokenHash);
+    if (found.ok) return { ok: true, gone: false };
+    const isLate =
+      found.code === "CLUSTER_SESSION_INVALID" && this.#parts.tables.cluster(clusterId)?.token_hash === tokenHash;
+    return isLate ? { ok: true, gone: true } : found;
+  }
+
   reserve(request: SeatRequest): SeatAnswer {
     const answer = this.#seats.reserve(request, Date.now());
     const revokedKeys = this.#keys.revoked();

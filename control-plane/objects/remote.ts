@@ -43,6 +43,7 @@ type RemoteShard = Remote<
   | "deregister"
   | "worldChanged"
   | "worldOf"
+  | "mayConsult"
   | "tell"
   | "takeOrders"
   | "revokeKey"

@@ -183,7 +183,7 @@ describe("a player that joins", () => {
     expect([told, master.saved]).toEqual([["gold saved"], "gold"]);
   });
 
-  it("plays on without, where what was saved cannot be read, and that stays as it is", async () => {
+  it("[SEC-77] plays on without, where what was saved cannot be read, and that stays as it is", async () => {
     const { master, saves, told, log, join, keep, leave } = savesWith();
     const state = Uint8Array.of(99);
     master.state = { ...master.state, save: { generation: 0, version: 1, state } };

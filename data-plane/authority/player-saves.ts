@@ -244,7 +244,8 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     if (start.from === "copy") return before === undefined ? { from: "nothing" } : { from: "copy", record: before };
     if (start.from === "nothing") return start;
     try {
-      return { from: "save", state: decodePlayerState(start.snapshot.state) };
+      const { state, streams } = start.snapshot;
+      return { from: "save", state: decodePlayerState(state), streams };
     } catch (error) {
       const text = "what was saved of a player cannot be read: it plays without, and nothing is overwritten";
       this.#options.log.error({ event: "save-unreadable", err: error }, text);
