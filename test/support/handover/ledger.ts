@@ -1,0 +1,123 @@
+import { ByteReader, ByteWriter, type Cluster, type Player, type ServerPlugin } from "../../../data-plane/index.ts";
+import { JoinedPlayer } from "../../../data-plane/session/joined-player.ts";
+
+/** Commands of the game's messages. */
+export const commands = {
+  /** From the client: its number, counted from 1, and a number at random. */
+  input: 1,
+  /** The answer to each input: its number. */
+  echo: 2,
+  /** Made by the cluster as time goes by: counted from 1. */
+  pulse: 3,
+  /** Where the game begins for a player that joined: last input, chain, last pulse. */
+  begin: 4,
+} as const;
+
+/** What a cluster tells the test. */
+export type LedgerReport =
+  | {
+      readonly event: "plays" | "rests";
+      readonly playerId: string;
+      readonly generation: number;
+      /** Milliseconds since 1970, with fractions. */
+      readonly atMs: number;
+    }
+  | { readonly event: "fault"; readonly text: string };
+
+interface Page {
+  input: number;
+  chain: number;
+  pulse: number;
+}
+
+/** The chain of inputs up to one more. */
+export function chained(chain: number, input: number, nonce: number): number {
+  let hash = chain ^ input;
+  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) ^ nonce;
+  return Math.imul(hash ^ (hash >>> 12), 0x297a2d39) >>> 0;
+}
+
+/**
+ * A game that notices what is lost, doubled or out of order: each player's inputs are chained, each is answered, and something is sent
+ * to each player all the time. It tells when a player plays here.
+ */
+export class Ledger implements ServerPlugin {
+  readonly name = "ledger";
+  readonly #report: (report: LedgerReport) => void;
+  readonly #pages = new Map<Player, Page>();
+
+  constructor(report: (report: LedgerReport) => void) {
+    this.#report = report;
+  }
+
+  onStart(_cluster: Cluster): void {
+    // Nothing to prepare.
+  }
+
+  onJoin(player: Player): void {
+    this.#open(player, { input: 0, chain: 0, pulse: 0 });
+    player.send(commands.begin, pageBytes(this.#page(player)));
+  }
+
+  onLeave(player: Player): void {
+    this.#close(player);
+  }
+
+  onMigrateOut(player: Player): Uint8Array {
+    const bytes = pageBytes(this.#page(player));
+    this.#close(player);
+    return bytes;
+  }
+
+  onMigrateIn(player: Player, bytes: Uint8Array | undefined): void {
+    if (bytes === undefined) return this.#report({ event: "fault", text: "a player came without its page" });
+    const reader = new ByteReader(bytes);
+    this.#open(player, { input: reader.u32(), chain: reader.u32(), pulse: reader.u32() });
+  }
+
+  onMessage(player: Player, command: number, reader: ByteReader): void {
+    if (command !== commands.input) return;
+    const [input, nonce] = [reader.u32(), reader.u32()];
+    const page = this.#page(player);
+    if (input !== page.input + 1) {
+      this.#report({ event: "fault", text: `input ${input} of ${player.id} came after ${page.input}` });
+    }
+    page.input = input;
+    page.chain = chained(page.chain, input, nonce);
+    player.send(commands.echo, new ByteWriter(4).u32(input).bytes);
+  }
+
+  onTick(tick: number): void {
+    if (tick % 3 !== 0) return;
+    for (const [player, page] of this.#pages) {
+      page.pulse += 1;
+      player.send(commands.pulse, new ByteWriter(4).u32(page.pulse).bytes);
+    }
+  }
+
+  #page(player: Player): Page {
+    const page = this.#pages.get(player);
+    if (page !== undefined) return page;
+    this.#report({ event: "fault", text: `${player.id} does something and does not play here` });
+    return { input: 0, chain: 0, pulse: 0 };
+  }
+
+  #open(player: Player, page: Page): void {
+    this.#pages.set(player, page);
+    this.#tell("plays", player);
+  }
+
+  #close(player: Player): void {
+    if (this.#pages.delete(player)) this.#tell("rests", player);
+  }
+
+  #tell(event: "plays" | "rests", player: Player): void {
+    const generation = player instanceof JoinedPlayer ? player.seat.generation : 0;
+    const atMs = performance.timeOrigin + performance.now();
+    this.#report({ event, playerId: player.id, generation, atMs });
+  }
+}
+
+function pageBytes({ input, chain, pulse }: Page): Uint8Array {
+  return new ByteWriter(12).u32(input).u32(chain).u32(pulse).bytes;
+}

@@ -1,0 +1,222 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { enrolClusterKey } from "../../../control-plane/store/cluster-keys.ts";
+import { createClusterKey } from "../../../data-plane/index.ts";
+import type { HandoverReading } from "../../../data-plane/handover/handover-counts.ts";
+import { freePort } from "../../../dev/ports.ts";
+import { startProcess, type StackProcess } from "../../../dev/process.ts";
+import { type MasterProcess, startMaster } from "../../../dev/stack.ts";
+import { AuthorityBook } from "./authority-book.ts";
+import { DelayProxy } from "./delay-proxy.ts";
+import type { LedgerReport } from "./ledger.ts";
+
+type Report =
+  | LedgerReport
+  | { readonly event: "step"; readonly step: string }
+  | { readonly event: "linked" }
+  | { readonly event: "counts"; readonly counts: HandoverReading }
+  | { readonly event: "ready"; readonly clusterId: string; readonly port: number; readonly boot: number };
+
+/** The two halves of the world: x below 0, and from 0 on. */
+export type Side = "west" | "east";
+export const sides: readonly Side[] = ["west", "east"];
+
+export interface WorldCluster {
+  readonly side: Side;
+  clusterId: string;
+  process: StackProcess;
+  links: number;
+  counts: HandoverReading | undefined;
+  /** Steps that it has reached, the oldest first. */
+  readonly steps: string[];
+}
+
+const startTimeoutMs = 60_000;
+const fragments = `
+[world]
+carries = ["SIDE"]
+swap_dwell_ticks = 3
+
+[[fragment]]
+name = "west"
+min = [-50, -50]
+max = [0, 50]
+
+[[fragment]]
+name = "east"
+min = [0, -50]
+max = [50, 50]
+`;
+
+/** One world of two clusters and a master, all of them processes of their own, with a delay between all parties. */
+export class AuditWorld {
+  readonly authority = new AuthorityBook();
+  readonly faults: string[] = [];
+  readonly log: string[] = [];
+  readonly clusters = new Map<Side, WorldCluster>();
+  readonly #stateDir = mkdtempSync(join(tmpdir(), "sustenet-handover-"));
+  readonly #delayMs: number;
+  readonly #proxies = new Map<Side, { readonly players: DelayProxy; readonly peers: DelayProxy }>();
+  #master: MasterProcess | undefined;
+  /** Told of each step of a handover. */
+  onStep: (side: Side, step: string) => void = () => undefined;
+
+  /** @param delayMs each way, between any two parties */
+  constructor(delayMs: number) {
+    this.#delayMs = delayMs;
+  }
+
+  get master(): MasterProcess {
+    if (this.#master === undefined) throw new Error("the master has not been started");
+    return this.#master;
+  }
+
+  async start(): Promise<void> {
+    await this.startMaster();
+    await Promise.all(sides.map((side) => this.startCluster(side)));
+    const isLinked = (): boolean => [...this.clusters.values()].every(({ links }) => links > 0);
+    await this.until("the link between the clusters", isLinked);
+  }
+
+  async startMaster(port = 0): Promise<void> {
+    const say = (who: string, what: string): void => void this.log.push(`${who} ${what}`);
+    this.#master = await startMaster({ stateDir: join(this.#stateDir, "master"), port, say });
+  }
+
+  /** @param killAt the step of a handover at which it kills itself */
+  async startCluster(side: Side, killAt = ""): Promise<WorldCluster> {
+    const folder = join(this.#stateDir, side);
+    const config = join(folder, "Config.toml");
+    if (!this.#proxies.has(side)) {
+      mkdirSync(folder, { recursive: true });
+      const { publicKey } = await createClusterKey(join(folder, "keys"), "cluster_key");
+      await enrolClusterKey(this.master.database, { name: side, publicKey });
+      const players = await DelayProxy.open(this.#delayMs);
+      const peers = await DelayProxy.open(this.#delayMs);
+      this.#proxies.set(side, { players, peers });
+    }
+    const proxies = this.#proxies.get(side);
+    if (proxies === undefined) throw new Error(`no proxy for ${side}`);
+    const peerPort = await freePort("127.0.0.1");
+    writeFileSync(config, this.#config(side, peerPort, proxies));
+    const { promise, resolve } = Promise.withResolvers<Extract<Report, { event: "ready" }>>();
+    const cluster: WorldCluster = {
+      side,
+      clusterId: "",
+      links: 0,
+      counts: undefined,
+      steps: [],
+      process: startProcess({
+        title: side,
+        file: join(import.meta.dirname, "cluster.ts"),
+        args: [String(this.#delayMs), killAt],
+        cwd: folder,
+        environment: { SUSTENET_CONFIG: config },
+        onLine: (line) => void this.log.push(`${side} ${line}`),
+        onMessage: (message) => {
+          if (!isReport(message)) return;
+          if (message.event === "ready") resolve(message);
+          else this.#hear(cluster, message);
+        },
+      }),
+    };
+    const { pid } = cluster.process;
+    void cluster.process.ended.then(() => this.authority.end(`${side} ${pid}`, Date.now()));
+    this.clusters.set(side, cluster);
+    const late = setTimeout(() => cluster.process.child.kill("SIGKILL"), startTimeoutMs);
+    const ended = cluster.process.ended.then((how) => Promise.reject(new Error(`${side} ended (${how}) at its start`)));
+    ended.catch(() => undefined);
+    const { clusterId, port } = await Promise.race([promise, ended]);
+    clearTimeout(late);
+    cluster.clusterId = clusterId;
+    proxies.players.targetPort = port;
+    proxies.peers.targetPort = peerPort;
+    return cluster;
+  }
+
+  cluster(side: Side): WorldCluster {
+    const cluster = this.clusters.get(side);
+    if (cluster === undefined) throw new Error(`${side} has not been started`);
+    return cluster;
+  }
+
+  /** Ends every connection of players with a cluster. */
+  cutPlayers(side: Side): void {
+    this.#proxies.get(side)?.players.cut();
+  }
+
+  /** Where the links to a cluster can be broken. */
+  cutPeers(): void {
+    for (const { peers } of this.#proxies.values()) peers.cut();
+  }
+
+  async until(what: string, probe: () => boolean, timeoutMs = 60_000): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    while (!probe()) {
+      if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs} ms`);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.clusters.values()].map(({ process }) => process.stop(5_000)));
+    for (const { players, peers } of this.#proxies.values()) {
+      players.close();
+      peers.close();
+    }
+    await this.#master?.stop();
+    rmSync(this.#stateDir, { recursive: true, force: true });
+  }
+
+  #hear(cluster: WorldCluster, report: Exclude<Report, { event: "ready" }>): void {
+    const holder = `${cluster.side} ${cluster.process.pid}`;
+    switch (report.event) {
+      case "plays":
+        return this.authority.plays(holder, report);
+      case "rests":
+        return this.authority.rests(holder, report);
+      case "fault":
+        this.faults.push(`${cluster.side}: ${report.text}`);
+        return;
+      case "step":
+        cluster.steps.push(report.step);
+        return this.onStep(cluster.side, report.step);
+      case "linked":
+        cluster.links += 1;
+        return;
+      case "counts":
+        cluster.counts = report.counts;
+    }
+  }
+
+  #config(side: Side, peerPort: number, { players, peers }: { players: DelayProxy; peers: DelayProxy }): string {
+    const x = side === "west" ? -3 : 3;
+    return [
+      "[all]",
+      `server_name = "${side}"`,
+      "max_connections = 0",
+      'port = "free"',
+      "",
+      "[cluster]",
+      'key_name = "cluster_key"',
+      `master_url = "${this.master.url}"`,
+      `instance = "${side}"`,
+      'world = "audit"',
+      'host = "127.0.0.1"',
+      'advertised_host = "127.0.0.1"',
+      `advertised_port = ${players.port}`,
+      `peer_port = ${peerPort}`,
+      `peer_advertised_port = ${peers.port}`,
+      `spawn = [${x}, 0, 0]`,
+      "max_unauthenticated = 1000",
+      "max_unauthenticated_per_ip = 1000",
+      "drain_seconds = 0",
+      fragments.replace("SIDE", side),
+    ].join("\n");
+  }
+}
+
+function isReport(value: unknown): value is Report {
+  return typeof value === "object" && value !== null && "event" in value;
+}
