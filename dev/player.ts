@@ -48,13 +48,18 @@ export class Player {
     session.world.on("update", () => (this.#tally.entityUpdates += 1));
     session.on("message", ({ command, payload }) => this.#receive(command, payload));
     session.on("position", () => (this.#tally.movesRefused += 1));
+    session.on("moved", ({ gapMs }) => {
+      this.#tally.handovers += 1;
+      addSample(this.#tally.handoverGapMs, gapMs);
+    });
     session.on("rejoined", () => (this.#tally.rejoined += 1));
     return session.welcome.cluster;
   }
 
-  /** Whether it is in the game at this moment. */
+  /** Whether it is in the game at this moment, or on its way to the cluster that goes on with it. */
   get isConnected(): boolean {
-    return this.#session?.state === "joined";
+    const state = this.#session?.state;
+    return state === "joined" || state === "moving";
   }
 
   /** Starts to move and to send. */

@@ -1,7 +1,15 @@
 import { expect, it } from "vitest";
 import { createTally, isFlawless, summarize } from "./tally.ts";
 
-const flawless = { ...createTally(), joined: 2, connected: 2, sent: 10, received: 10 };
+const flawless = {
+  ...createTally(),
+  joined: 2,
+  connected: 2,
+  sent: 10,
+  received: 10,
+  handovers: 3,
+  handoverGapMs: { 0: 3 },
+};
 
 it("adds up what the processes counted", () => {
   const summary = summarize(4, [flawless, flawless]);
@@ -13,6 +21,8 @@ it("adds up what the processes counted", () => {
     received: 20,
     lost: 0,
     duplicated: 0,
+    handovers: 6,
+    handoverGapMs: { p50: 0.01, p99: 0.01 },
   });
   expect(isFlawless(summary)).toBe(true);
 });

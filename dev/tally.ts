@@ -15,6 +15,9 @@ export interface Tally {
   movesRefused: number;
   /** Times that a player came from one fragment into another. */
   fragmentCrossings: number;
+  /** Times that a player was handed over from one cluster to another, and how long nothing of the game came to it meanwhile. */
+  handovers: number;
+  handoverGapMs: Histogram;
   /** Entities that came into a player's view, and changes of them that it was told. */
   entitiesSeen: number;
   entityUpdates: number;
@@ -37,8 +40,10 @@ export interface Summary {
   readonly moves: number;
   readonly movesRefused: number;
   readonly fragmentCrossings: number;
-  /** Players handed over from one cluster to another. */
+  /** Players handed over from one cluster to another, as their clients saw it. */
   readonly handovers: number;
+  /** How long nothing of the game came to a player that was handed over. */
+  readonly handoverGapMs: { readonly p50: number | null; readonly p99: number | null };
   readonly entitiesSeen: number;
   readonly entityUpdates: number;
   readonly rejoined: number;
@@ -55,6 +60,8 @@ export function createTally(): Tally {
     moves: 0,
     movesRefused: 0,
     fragmentCrossings: 0,
+    handovers: 0,
+    handoverGapMs: {},
     entitiesSeen: 0,
     entityUpdates: 0,
     rejoined: 0,
@@ -74,17 +81,19 @@ export function summarize(players: number, tallies: Iterable<Tally>): Summary {
     total.moves += tally.moves;
     total.movesRefused += tally.movesRefused;
     total.fragmentCrossings += tally.fragmentCrossings;
+    total.handovers += tally.handovers;
+    mergeHistogram(total.handoverGapMs, tally.handoverGapMs);
     total.entitiesSeen += tally.entitiesSeen;
     total.entityUpdates += tally.entityUpdates;
     total.rejoined += tally.rejoined;
     mergeHistogram(total.rttMs, tally.rttMs);
   }
-  const { rttMs, ...counts } = total;
+  const { rttMs, handoverGapMs, ...counts } = total;
   return {
     players,
     ...counts,
     lost: counts.sent - counts.received,
-    handovers: 0,
+    handoverGapMs: { p50: percentile(handoverGapMs, 50), p99: percentile(handoverGapMs, 99) },
     rttMs: { p50: percentile(rttMs, 50), p99: percentile(rttMs, 99) },
   };
 }

@@ -14,11 +14,17 @@ const { values } = parseArgs({
 });
 
 let crossings = 0;
+/** Bots that went on at another cluster, and how long the longest of them heard nothing meanwhile. */
+let handovers = 0;
+let longestGapMs = 0;
+/** Bots that could not go on where they were, and had to join anew. */
+let rejoined = 0;
 const sessions = await Promise.all(Array.from({ length: Number(values.count) }, () => join()));
 const endMs = performance.now() + Number(values.seconds) * 1_000;
 const report = setInterval(() => {
   const seen = sessions.map(({ world }) => world.size);
-  console.log(`${crossings} crossings; a bot sees ${Math.min(...seen)} to ${Math.max(...seen)} entities`);
+  const moved = `${handovers} handovers (longest gap ${Math.round(longestGapMs)} ms), ${rejoined} rejoined`;
+  console.log(`${crossings} crossings, ${moved}; a bot sees ${Math.min(...seen)} to ${Math.max(...seen)} entities`);
 }, 1_000);
 while (performance.now() < endMs) await new Promise((resolve) => setTimeout(resolve, 100));
 clearInterval(report);
@@ -35,6 +41,11 @@ async function join(): Promise<GameSession> {
     if (fragment !== undefined && name !== fragment) crossings += 1;
     fragment = name;
   });
+  session.on("moved", ({ gapMs }) => {
+    handovers += 1;
+    longestGapMs = Math.max(longestGapMs, gapMs);
+  });
+  session.on("rejoined", () => (rejoined += 1));
   const timer = setInterval(
     () => session.move(wanderer.step(session.position, 1 / stepsPerSecond)),
     1_000 / stepsPerSecond,
