@@ -33,6 +33,7 @@ import type { Credentials, Listener } from "./net/tls-server.ts";
 import { TickEnd } from "./net/tick-end.ts";
 import { TurnEnd } from "./net/turn-end.ts";
 import { createWebSocketListener } from "./net/websocket-listener.ts";
+import { GhostExchange } from "./peers/ghost-exchange.ts";
 import type { Peers } from "./peers/peers.ts";
 import { WorldPeers } from "./peers/world-peers.ts";
 import { writeMetrics } from "./ops/cluster-metrics.ts";
@@ -150,6 +151,7 @@ class Server implements ClusterServer {
   #layout: Layout | undefined;
   arrivals: Arrivals | undefined;
   #peers: WorldPeers | undefined;
+  #ghosts: GhostExchange | undefined;
   #context: SessionContext | undefined;
   #handovers: ClusterHandovers | undefined;
   readonly #desk: TicketDesk;
@@ -227,6 +229,7 @@ class Server implements ClusterServer {
         const startedAtMs = monotonicMs();
         this.#host.tick(tick, dtSeconds);
         this.#world?.tick(tick);
+        this.#ghosts?.tick(tick);
         this.#tickEnd.run();
         this.#handovers?.endTick();
         const tookSeconds = (monotonicMs() - startedAtMs) / 1_000;
@@ -374,6 +377,7 @@ class Server implements ClusterServer {
     this.#layout = layout;
     this.#peers?.changeLayout(layout);
     this.#world?.changeLayout(this.#peers?.carried ?? layout);
+    this.#ghosts?.layBorders();
     this.#link?.registerAgain();
   }
 
@@ -472,6 +476,11 @@ class Server implements ClusterServer {
       onCarried: (layout) => this.#world?.changeLayout(layout),
     });
     await peers.open();
+    if (this.#world !== undefined) {
+      const onRefused = (): void => void (this.#counters.ghostsRefused += 1);
+      const { monotonicMs: nowMs } = this.#clock;
+      this.#ghosts = new GhostExchange({ peers, world: this.#world, nowMs, onRefused });
+    }
     return peers;
   }
 
@@ -541,6 +550,7 @@ class Server implements ClusterServer {
           loopLag: this.#loopLag.read(),
           registered: this.#everRegistered,
           linkUp: this.#link?.up ?? false,
+          peerLinks: this.#peers?.linked.length ?? 0,
           draining: this.#stopping !== undefined,
         }),
     });

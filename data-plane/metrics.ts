@@ -39,6 +39,8 @@ export interface MetricsSnapshot {
   readonly lateLoads: number;
   /** Players in the game whose authority was found to be elsewhere. */
   readonly overlaps: number;
+  /** Links that ended over what another cluster told of its entities. */
+  readonly ghostsRefused: number;
   /** Ticks that were left out because the process was too late for them. */
   readonly ticksSkipped: number;
   readonly ticks: number;
@@ -79,6 +81,7 @@ export class Metrics {
   budgetWarnings = 0;
   lateLoads = 0;
   overlaps = 0;
+  ghostsRefused = 0;
   ticksSkipped = 0;
   ticksOverrun = 0;
   readonly handovers = new HandoverCounts();
@@ -137,6 +140,7 @@ export class Metrics {
       budgetWarnings: this.budgetWarnings,
       lateLoads: this.lateLoads,
       overlaps: this.overlaps,
+      ghostsRefused: this.ghostsRefused,
       ticksSkipped: this.ticksSkipped,
       ticks: this.tickTime.count,
       ticksOverrun: this.ticksOverrun,

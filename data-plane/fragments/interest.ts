@@ -1,3 +1,4 @@
+import type { Choice } from "./choice.ts";
 import type { EntityStore } from "./entity-store.ts";
 import { MaxHeap } from "./max-heap.ts";
 import type { Reach, SpatialGrid } from "./spatial-grid.ts";
@@ -17,14 +18,11 @@ export interface Viewpoint extends Reach {
  *
  * It decides only; the results stand in its fields until the next call, for the frame's writer to carry out.
  */
-export class Interest {
-  /** 1 for each entry of the viewer's row that leaves. */
+export class Interest implements Choice {
   readonly leaves: Uint8Array;
   leaveCount = 0;
-  /** Slots of entities that enter, nearest first. */
   readonly enters: Int32Array;
   enterCount = 0;
-  /** Squared distance of each entry of the viewer's row. */
   readonly distances: Float64Array;
   readonly #store: EntityStore;
   readonly #grid: SpatialGrid;

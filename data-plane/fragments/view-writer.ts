@@ -1,6 +1,6 @@
+import type { Choice } from "./choice.ts";
 import type { EntityEncoder } from "./entity-encoder.ts";
 import type { EntityStore } from "./entity-store.ts";
-import type { Interest } from "./interest.ts";
 import type { KindTable } from "../../protocol/entities/kind-table.ts";
 import { MaxHeap } from "./max-heap.ts";
 import type { ViewRules } from "./view-rules.ts";
@@ -37,12 +37,12 @@ export function leastFrameBytes(kinds: KindTable, mostVisible: number): number {
   return 4 + 2 * maxVarintBytes + mostVisible * handleBytes + 2 * record;
 }
 
-/** Writes the ENTITIES frames: what {@link Interest} decided, and the updates that are due. Spec: docs/PROTOCOL.md, section 5.11. */
+/** Writes the ENTITIES frames: what a {@link Choice} has decided, and the updates that are due. Spec: docs/PROTOCOL.md, section 5.11. */
 export class ViewWriter {
   readonly #store: EntityStore;
   readonly #work: Work;
   readonly #encoder: EntityEncoder;
-  readonly #interest: Interest;
+  readonly #interest: Choice;
   readonly #sets: VisibleSets;
   /** Entries that are due: index in the row, result of the encoder. */
   readonly #due: Int32Array;
@@ -51,7 +51,7 @@ export class ViewWriter {
   #dueBytes = 0;
   readonly #order: MaxHeap;
 
-  constructor(store: EntityStore, encoder: EntityEncoder, interest: Interest, sets: VisibleSets, work: Work) {
+  constructor(store: EntityStore, encoder: EntityEncoder, interest: Choice, sets: VisibleSets, work: Work) {
     this.#work = work;
     this.#store = store;
     this.#encoder = encoder;

@@ -1,7 +1,9 @@
+import { Border } from "./border.ts";
+import type { BorderSides } from "./border-sides.ts";
 import { EntityEncoder } from "./entity-encoder.ts";
 import type { EntityStore } from "./entity-store.ts";
 import { Interest, type Viewpoint } from "./interest.ts";
-import type { Layout } from "./layout.ts";
+import type { Layout, WorldRules } from "./layout.ts";
 import { SpatialGrid } from "./spatial-grid.ts";
 import { createViewRules, type ViewRules } from "./view-rules.ts";
 import { type FrameTarget, leastFrameBytes, ViewWriter } from "./view-writer.ts";
@@ -11,6 +13,8 @@ import { createWork, type Work } from "./work.ts";
 /** What all viewers are shown, put together: search, choice, encoding and frames. Viewers are indices below a capacity. */
 export class Views {
   readonly work: Work = createWork();
+  /** The same for what neighbours are told. */
+  readonly borderWork: Work = createWork();
   readonly #entities: EntityStore;
   readonly #tickHz: number;
   readonly #encoder: EntityEncoder;
@@ -73,6 +77,18 @@ export class Views {
     from.self = self ? -1 : body;
     this.#interest.refresh(viewer, from, rules);
     return this.#writer.write(viewer, this.#tick, rules, target, offset);
+  }
+
+  /** A border, for a neighbour that is told what is near it. @param origins by slot: of `entityOrigins` */
+  createBorder(origins: Uint8Array, rules: WorldRules, sides: BorderSides): Border {
+    const parts = {
+      store: this.#entities,
+      encoder: this.#encoder,
+      origins,
+      tickHz: this.#tickHz,
+      work: this.borderWork,
+    };
+    return new Border(parts, rules, sides);
   }
 
   /** Forgets what a viewer has been told. */

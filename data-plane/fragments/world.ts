@@ -1,3 +1,6 @@
+import type { Border } from "./border.ts";
+import { entityOrigins } from "./border-interest.ts";
+import type { BorderSides } from "./border-sides.ts";
 import { EntityStore } from "./entity-store.ts";
 import type { KindTable } from "../../protocol/entities/kind-table.ts";
 import type { Fragment, FragmentSettings, Layout } from "./layout.ts";
@@ -16,6 +19,8 @@ export interface WorldOptions {
   readonly maxPlayers: number;
   /** Players' bodies included. */
   readonly maxEntities: number;
+  /** Most ghosts beside them; none unless given. */
+  readonly maxGhosts?: number;
   /** Whether players see their own entity among the others; it takes one of their `max_visible`. */
   readonly showSelf?: boolean;
 }
@@ -60,20 +65,29 @@ export class World {
   /** By slot: fragment of an entity that is no body. */
   readonly #fragmentOf: Int32Array;
   readonly #freePlayers: number[];
+  readonly #maxEntities: number;
+  /** By slot: whose entity it is, of {@link entityOrigins}. */
+  readonly #origins: Uint8Array;
+  readonly #maxGhosts: number;
+  #ghostCount = 0;
   #layout: Layout;
   #levels: Uint8Array;
   #tick = 0;
 
   constructor(options: WorldOptions) {
-    const { layout, kinds, maxEntities, maxPlayers, tickHz } = options;
-    this.entities = new EntityStore(maxEntities, kinds);
+    const { layout, kinds, maxEntities, maxPlayers, tickHz, maxGhosts = 0 } = options;
+    const capacity = maxEntities + maxGhosts;
+    this.entities = new EntityStore(capacity, kinds);
     this.#tickHz = tickHz;
     this.#membership = new Membership(layout, maxPlayers);
     this.#views = new Views(this.entities, layout, tickHz, maxPlayers);
     this.#showSelf = options.showSelf ?? false;
     this.#bodies = new Int32Array(maxPlayers).fill(nobody);
-    this.#owners = new Int32Array(maxEntities).fill(nobody);
-    this.#fragmentOf = new Int32Array(maxEntities);
+    this.#owners = new Int32Array(capacity).fill(nobody);
+    this.#fragmentOf = new Int32Array(capacity);
+    this.#maxEntities = maxEntities;
+    this.#maxGhosts = maxGhosts;
+    this.#origins = new Uint8Array(capacity);
     this.#freePlayers = Array.from({ length: maxPlayers }, (_, index) => maxPlayers - 1 - index);
     this.#layout = layout;
     this.#levels = new Uint8Array(layout.fragments.length);
@@ -81,6 +95,11 @@ export class World {
 
   get layout(): Layout {
     return this.#layout;
+  }
+
+  /** Work done since the start for what neighbours are told. */
+  get borderWork(): Readonly<Work> {
+    return this.#views.borderWork;
   }
 
   /** Work done since the start. */
@@ -92,14 +111,20 @@ export class World {
    * Adds a player with its body. Returns its index, or -1 when the world or the fragment there is full.
    *
    * @param mustFit also where the fragment is full, or not carried
+   * @param ghost slot of its ghost, if there is one: that becomes its body, and stays the entity that it is [GHOST-8]
    */
-  addPlayer(kind: number, x: number, y: number, z: number, mustFit = false): number {
+  addPlayer(kind: number, x: number, y: number, z: number, mustFit = false, ghost = nobody): number {
     const player = this.#freePlayers.at(-1);
-    if (player === undefined || this.entities.liveCount === this.entities.capacity) return nobody;
+    if (player === undefined || !this.#hasSlot) return nobody;
     const fragment = this.#membership.place(player, x, y, z, mustFit);
     if (fragment === nobody) return nobody;
     this.#freePlayers.pop();
-    const body = this.entities.spawn(kind, x, y, z, this.#settings(fragment).precision);
+    const isKnown = ghost !== nobody && this.isGhost(ghost) && this.entities.kindId[ghost] === kind;
+    const body = isKnown ? ghost : this.entities.spawn(kind, x, y, z, this.#settings(fragment).precision);
+    if (isKnown) {
+      this.#setOrigin(body, entityOrigins.own);
+      this.entities.move(body, x, y, z);
+    }
     this.#bodies[player] = body;
     this.#owners[body] = player;
     this.#views.clear(player);
@@ -117,6 +142,71 @@ export class World {
     this.#freePlayers.push(player);
   }
 
+  /**
+   * Takes a player out and leaves its body where it is, as a ghost: the player goes on elsewhere.
+   *
+   * @returns slot of the ghost; -1 when there was no room for one more: then it is gone
+   */
+  departPlayer(player: number): number {
+    const body = this.bodyOf(player);
+    if (body === nobody || this.#ghostCount === this.#maxGhosts) {
+      this.removePlayer(player);
+      return nobody;
+    }
+    this.#membership.remove(player);
+    this.#owners[body] = nobody;
+    this.#fragmentOf[body] = nobody;
+    this.#setOrigin(body, entityOrigins.departed);
+    this.#bodies[player] = nobody;
+    this.#views.clear(player);
+    this.#freePlayers.push(player);
+    return body;
+  }
+
+  /** Adds a copy of another cluster's entity. Returns its slot, or -1 when there are as many as may be. */
+  spawnGhost(kind: number, x: number, y: number, z: number): number {
+    if (this.#ghostCount === this.#maxGhosts) return nobody;
+    const fragment = this.#layout.locator.locate(x, y, z);
+    const slot = this.entities.spawn(kind, x, y, z, this.#settings(fragment).precision);
+    this.#fragmentOf[slot] = fragment;
+    this.#setOrigin(slot, entityOrigins.ghost);
+    return slot;
+  }
+
+  removeGhost(slot: number): void {
+    if (!this.isGhost(slot)) return;
+    this.#setOrigin(slot, entityOrigins.own);
+    this.entities.remove(slot);
+  }
+
+  /** A body that was left behind is told of by another cluster from now on. */
+  adoptGhost(slot: number): void {
+    if (this.isGhost(slot)) this.#setOrigin(slot, entityOrigins.ghost);
+  }
+
+  isGhost(slot: number): boolean {
+    return this.#origins[slot] !== entityOrigins.own;
+  }
+
+  /** Whether one more ghost may be shown. */
+  get hasGhostRoom(): boolean {
+    return this.#ghostCount < this.#maxGhosts;
+  }
+
+  get ghostCount(): number {
+    return this.#ghostCount;
+  }
+
+  /** The player whose body an entity is; -1 for none. */
+  ownerOf(slot: number): number {
+    return this.#owners[slot] ?? nobody;
+  }
+
+  /** What a neighbour is told, from now on; see {@link Border}. */
+  createBorder(sides: BorderSides): Border {
+    return this.#views.createBorder(this.#origins, this.#layout.rules, sides);
+  }
+
   /** Slot of a player's entity; -1 for a player who is not there. */
   bodyOf(player: number): number {
     return this.#bodies[player] ?? nobody;
@@ -124,6 +214,7 @@ export class World {
 
   /** Adds an entity that is no player's. Returns its slot, or -1 when the world is full. */
   spawn(kind: number, x: number, y: number, z: number): number {
+    if (!this.#hasSlot) return nobody;
     const fragment = this.#layout.locator.locate(x, y, z);
     const slot = this.entities.spawn(kind, x, y, z, this.#settings(fragment).precision);
     if (slot !== nobody) this.#fragmentOf[slot] = fragment;
@@ -205,12 +296,12 @@ export class World {
 
   /** How many players more fit into the world, wherever. */
   get freePlaces(): number {
-    return Math.min(this.#freePlayers.length, this.entities.capacity - this.entities.liveCount);
+    return Math.min(this.#freePlayers.length, this.#maxEntities - this.#ownCount);
   }
 
   /** Whether one more player fits into the world, wherever. */
   get hasRoom(): boolean {
-    return this.#freePlayers.length > 0 && this.entities.liveCount < this.entities.capacity;
+    return this.#freePlayers.length > 0 && this.#hasSlot;
   }
 
   /** Whether one more player may be in the fragment of a position. */
@@ -290,6 +381,20 @@ export class World {
     );
     this.#fragmentOf.fill(nobody);
     this.#views.changeLayout(layout);
+  }
+
+  /** Whether there is room for one more entity of this cluster; ghosts have room of their own. */
+  get #hasSlot(): boolean {
+    return this.#ownCount < this.#maxEntities;
+  }
+
+  get #ownCount(): number {
+    return this.entities.liveCount - this.#ghostCount;
+  }
+
+  #setOrigin(slot: number, origin: number): void {
+    this.#ghostCount += Number(origin !== entityOrigins.own) - Number(this.isGhost(slot));
+    this.#origins[slot] = origin;
   }
 
   /** Keeps the fragment of an entity that is no body. */

@@ -16,6 +16,8 @@ export interface MetricsSource {
   readonly loopLag: { readonly p50: number; readonly p99: number; readonly max: number };
   readonly registered: boolean;
   readonly linkUp: boolean;
+  /** Links to other clusters of the world. */
+  readonly peerLinks: number;
   readonly draining: boolean;
 }
 
@@ -74,6 +76,8 @@ export function writeMetrics(source: MetricsSource): string {
   writeHooks(text, hooks);
   text.gauge("sustenet_registered", "1 once the master has taken the registration.", Number(source.registered));
   text.gauge("sustenet_link_up", "1 while the link to the master is up.", Number(source.linkUp));
+  text.gauge("sustenet_peer_links", "Links to other clusters of the world.", source.peerLinks);
+  text.counter("sustenet_ghosts_refused_total", "Links that ended over what they told of entities.", now.ghostsRefused);
   text.gauge("sustenet_draining", "1 from the moment the cluster is told to stop.", Number(source.draining));
   const { user, system } = process.cpuUsage();
   text.counter("process_cpu_seconds_total", "CPU time of the process.", (user + system) / 1e6);

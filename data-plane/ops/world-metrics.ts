@@ -18,6 +18,12 @@ export function writeWorldMetrics(text: Exposition, world: ClusterWorld | undefi
   const total = (name: string, help: string, value = 0): void => void text.counter(name, help, value);
   total("sustenet_fragment_crossings_total", "Swaps of players between fragments.", counts?.crossings);
   text.gauge("sustenet_entities", "Entities in the world, players included.", counts?.entities ?? 0);
+  text.gauge("sustenet_ghosts", "Copies of other clusters' entities near the border.", counts?.ghosts ?? 0);
+  total(
+    "sustenet_told_bytes_total",
+    "Bytes that other clusters were told of entities near the border.",
+    counts?.told.bytes,
+  );
   total("sustenet_view_frames_total", "Frames of what players see.", counts?.frames);
   total("sustenet_view_bytes_total", "Bytes of the same.", counts?.bytes);
   total("sustenet_view_enters_total", "Entities that came into a view.", counts?.enters);

@@ -59,6 +59,11 @@ export class PeerConnection {
     return !this.#ended;
   }
 
+  /** Bytes that wait to be sent. */
+  get queuedBytes(): number {
+    return this.#socket.writableLength;
+  }
+
   /** @returns whether it is on its way; it may still be lost with the link */
   send(kind: PeerFrameKind, body: Uint8Array = new Uint8Array(0)): boolean {
     if (this.#ended) return false;

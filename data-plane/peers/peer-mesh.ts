@@ -141,6 +141,11 @@ export class PeerMesh {
     return this.#peers.get(clusterId)?.boot;
   }
 
+  /** Bytes that wait for the link to a cluster. */
+  queuedBytes(clusterId: string): number {
+    return this.#peers.get(clusterId)?.connection.queuedBytes ?? 0;
+  }
+
   /** @returns whether it is on its way; it may still be lost with the link */
   send(clusterId: string, kind: PeerFrameKind, body: Uint8Array): boolean {
     return this.#peers.get(clusterId)?.connection.send(kind, body) ?? false;

@@ -16,7 +16,11 @@ export interface Carrier extends ClusterRef {
 export interface PeerEvents {
   readonly onUp: (peer: ClusterRef) => void;
   readonly onDown: (peer: ClusterRef) => void;
-  readonly onMessage: (from: ClusterRef, message: PeerMessage) => void;
+  readonly onMessage?: (from: ClusterRef, message: PeerMessage) => void;
+  /** The body of a ghosts frame, good until this returns. */
+  readonly onGhosts?: (from: ClusterRef, body: Uint8Array) => void;
+  /** Who carries what has changed. */
+  readonly onMap?: () => void;
 }
 
 /** The other clusters of the world, for what has to be said to them. Spec: docs/HANDOVER.md, section 15. */
@@ -31,6 +35,12 @@ export interface Peers {
   addressOf(clusterId: string): PeerAddress | undefined;
   /** @returns whether it is on its way; it may still be lost with the link */
   send(clusterId: string, message: PeerMessage): boolean;
+  /** The same for the body of a ghosts frame. */
+  sendGhosts(clusterId: string, body: Uint8Array): boolean;
+  /** Bytes that wait for the link to a cluster. */
+  queuedBytes(clusterId: string): number;
+  /** Whether another cluster carries the fragment of a name. */
+  isCarriedBy(clusterId: string, fragment: string): boolean;
   /** Who carries a place; `undefined` where this cluster does, or nobody that is known of. */
   carrierOf(x: number, y: number, z: number): Carrier | undefined;
   /** From now on. Listeners are told in the order in which they came. */

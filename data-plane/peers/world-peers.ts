@@ -159,6 +159,18 @@ export class WorldPeers implements Peers {
     return false;
   }
 
+  sendGhosts(clusterId: string, body: Uint8Array): boolean {
+    return this.#links.has(clusterId) && this.#mesh.send(clusterId, peerFrameKinds.ghosts, body);
+  }
+
+  queuedBytes(clusterId: string): number {
+    return this.#mesh.queuedBytes(clusterId);
+  }
+
+  isCarriedBy(clusterId: string, fragment: string): boolean {
+    return this.#carriers.get(fragment)?.clusterId === clusterId;
+  }
+
   carrierOf(x: number, y: number, z: number): Carrier | undefined {
     const { fragments, locator } = this.#announced;
     const name = fragments[locator.locate(x, y, z)]?.name ?? "";
@@ -201,6 +213,7 @@ export class WorldPeers implements Peers {
       log.info(fields, `of the world ${world} this cluster carries ${text}`);
     }
     this.#mesh.update(map);
+    for (const { onMap } of this.#listeners) onMap?.();
   }
 
   /** A link stands: it is up when both know where players reach the other. [PEER-7] */
@@ -220,10 +233,13 @@ export class WorldPeers implements Peers {
     if (kind === peerFrameKinds.address) return this.#learnAddress(clusterId, decodePeerAddress(body, clusterId));
     const link = this.#links.get(clusterId);
     if (link === undefined) throw new Error("no address before a message");
-    if (kind !== peerFrameKinds.handover) return;
-    const message = decodePeerMessage(body);
     const from = { clusterId, boot: link.boot };
-    for (const { onMessage } of this.#listeners) onMessage(from, message);
+    if (kind === peerFrameKinds.ghosts) {
+      for (const { onGhosts } of this.#listeners) onGhosts?.(from, body);
+    } else if (kind === peerFrameKinds.handover) {
+      const message = decodePeerMessage(body);
+      for (const { onMessage } of this.#listeners) onMessage?.(from, message);
+    }
   }
 
   #learnAddress(clusterId: string, address: PeerAddress): void {

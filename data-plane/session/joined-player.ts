@@ -412,7 +412,7 @@ export class JoinedPlayer implements Player, LaneOwner {
     const { players, seats, world, saves } = this.#context;
     this.#saved = saves.moved(this);
     this.#values = world?.snapshot(this)?.values ?? {};
-    world?.leave(this);
+    world?.depart(this);
     players.depart(this);
     seats.left(this.#seat);
   }

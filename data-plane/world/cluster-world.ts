@@ -1,4 +1,13 @@
-import { encodeFragment, encodeKinds, features, frameHeaderBytes, messageTypes } from "../../protocol/index.ts";
+import {
+  encodeFragment,
+  encodeKinds,
+  features,
+  frameHeaderBytes,
+  type KindTable,
+  messageTypes,
+} from "../../protocol/index.ts";
+import type { Border } from "../fragments/border.ts";
+import type { BorderSides } from "../fragments/border-sides.ts";
 import type { FragmentSettings, Layout } from "../fragments/layout.ts";
 import type { MembershipEvent } from "../fragments/membership.ts";
 import { defaultLayout } from "../fragments/layout-parser.ts";
@@ -11,11 +20,15 @@ import type { ClusterSettings } from "../config/settings.ts";
 import type { JoinedPlayer } from "../session/joined-player.ts";
 import { assertFinite, EntityHandle } from "./entity-handle.ts";
 import { createKinds, type NamedKinds, playerFields, playerKind } from "./entity-kinds.ts";
+import type { EntityIdentity } from "./ghost-frame.ts";
+import { ghostIdentity } from "./ghost-identity.ts";
+import { Ghosts } from "./ghosts.ts";
 import { FrameSlab } from "./frame-slab.ts";
 import { findSpawnPlace } from "./spawn-place.ts";
 
 /** What the world needs of a player. */
 export interface WorldPlayer {
+  readonly id: string;
   readonly number: number;
   readonly position: Placement;
   readonly moveBudget: { maxSpeed: number };
@@ -45,6 +58,8 @@ export interface ClusterWorldOptions<P> {
   /** World units a second, where the fragment has no limit of its own; 0 means unchecked. */
   readonly maxSpeed: number;
   readonly spawn: Point;
+  /** Most ghosts of other clusters' entities; 0 where the world is not shared. */
+  readonly maxGhosts?: number;
   readonly events: WorldEvents<P>;
 }
 
@@ -59,6 +74,10 @@ export interface WorldSnapshot {
 /** What the world has done since the start. */
 export interface WorldCounts extends Readonly<Work> {
   readonly entities: number;
+  /** Copies of other clusters' entities, beside them. */
+  readonly ghosts: number;
+  /** Entities that neighbours were told of: how many entered, and bytes of all that they were told. */
+  readonly told: Pick<Work, "enters" | "updates" | "bytes" | "deferred">;
   /** Swaps of players between fragments. */
   readonly crossings: number;
   /** Frames that were due and not made, as the one before had not gone out. */
@@ -70,6 +89,8 @@ interface Member<P> {
   readonly player: P;
   readonly index: number;
   readonly entity: EntityHandle;
+  /** What other clusters call it; empty where there are none. */
+  readonly identity: string;
   /** Whether its client is shown the world. */
   readonly isShown: boolean;
   /** The fragment that its plugin hooks have been told of. */
@@ -78,6 +99,11 @@ interface Member<P> {
   told: FragmentSettings | undefined;
   toldFragment: string | undefined;
 }
+
+/** Most ghosts in a world that is shared. They take memory and time beside `max_entities`. */
+export const maxGhosts = 2_000;
+/** For how long what nobody tells of any more stays, in seconds. [GHOST-7] */
+const lingerSeconds = 1;
 
 /** The world that the settings lay out, and the plugins have kinds for; `undefined` where there is neither. @throws RangeError */
 export function createWorld(settings: ClusterSettings, host: PluginHost): ClusterWorld | undefined {
@@ -91,6 +117,7 @@ export function createWorld(settings: ClusterSettings, host: PluginHost): Cluste
     maxPlayers: maxConnections,
     maxSpeed,
     spawn,
+    maxGhosts: settings.worldName === undefined ? 0 : maxGhosts,
     events: host,
   });
 }
@@ -107,6 +134,8 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
   readonly #members = new Map<P, Member<P>>();
   readonly #byIndex: (Member<P> | undefined)[] = [];
   readonly #kindsFrame: Uint8Array;
+  /** What other clusters tell of their entities; `undefined` where the world is not shared. */
+  readonly ghosts: Ghosts | undefined;
   /** Lets players walk on into another cluster's area while they are handed over. */
   border: { admits(player: P, point: Point): boolean } | undefined;
   #events: MembershipEvent[] = [];
@@ -116,12 +145,20 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
   #held = 0;
 
   constructor(options: ClusterWorldOptions<P>) {
-    const { layout, kinds, tickHz, maxPlayers } = options;
+    const { layout, kinds, tickHz, maxPlayers, maxGhosts: mostGhosts = 0 } = options;
     const { maxEntities } = layout.rules;
     const mostPlayers = maxPlayers === 0 ? maxEntities : Math.min(maxPlayers, maxEntities);
     this.#options = options;
     this.#kinds = kinds;
-    this.#world = new World({ layout, kinds: kinds.table, tickHz, maxPlayers: mostPlayers, maxEntities });
+    this.#world = new World({
+      layout,
+      kinds: kinds.table,
+      tickHz,
+      maxPlayers: mostPlayers,
+      maxEntities,
+      maxGhosts: mostGhosts,
+    });
+    if (mostGhosts > 0) this.ghosts = new Ghosts(this.#world, kinds, Math.max(1, Math.round(lingerSeconds * tickHz)));
     this.#kindsFrame = encodeKinds(kinds.table);
   }
 
@@ -130,8 +167,15 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
   }
 
   get counts(): WorldCounts {
-    const { work, entities } = this.#world;
-    return { ...work, entities: entities.liveCount, crossings: this.#crossings, held: this.#held };
+    const { work, borderWork, entities, ghostCount } = this.#world;
+    return {
+      ...work,
+      entities: entities.liveCount - ghostCount,
+      ghosts: ghostCount,
+      told: borderWork,
+      crossings: this.#crossings,
+      held: this.#held,
+    };
   }
 
   /**
@@ -168,9 +212,14 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
   enter(player: P, values: FieldValues = {}, mustFit = false): boolean {
     const { entities } = this.#world;
     const { x, y, z, heading } = player.position;
-    const index = this.#world.addPlayer(playerKind, x, y, z, mustFit);
+    const identity = this.ghosts === undefined ? "" : ghostIdentity(player.id);
+    const ghost = this.ghosts?.claim(identity) ?? -1;
+    const index = this.#world.addPlayer(playerKind, x, y, z, mustFit, ghost);
     const kind = this.#kinds.byId(playerKind);
-    if (index === -1 || kind === undefined) return false;
+    if (index === -1 || kind === undefined) {
+      this.ghosts?.left(identity, ghost);
+      return false;
+    }
     const body = this.#world.bodyOf(index);
     entities.set(body, playerFields.number, player.number);
     entities.set(body, playerFields.heading, heading);
@@ -181,6 +230,7 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
       player,
       index,
       entity,
+      identity,
       isShown,
       fragment: undefined,
       told: undefined,
@@ -197,10 +247,14 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
   leave(player: P): void {
     const member = this.#members.get(player);
     if (member === undefined) return;
-    this.#members.delete(player);
-    this.#world.removePlayer(member.index);
-    this.#dispatch();
-    this.#byIndex[member.index] = undefined;
+    const isTold = this.ghosts?.isTold(member.identity) === true;
+    this.#takeOut(member, isTold);
+  }
+
+  /** Takes a player out that goes on at another cluster. What is seen of it stays until that one tells of it, for a while. [GHOST-8] */
+  depart(player: P): void {
+    const member = this.#members.get(player);
+    if (member !== undefined) this.#takeOut(member, this.ghosts !== undefined);
   }
 
   /** A player's client is back on another connection: its view is empty. [ENTITIES-6] */
@@ -248,6 +302,26 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
     const body = this.#world.bodyOf(member.index);
     this.#world.entities.move(body, x, y, z);
     this.#world.entities.set(body, playerFields.heading, heading);
+  }
+
+  /** What a neighbour is to be told of, from now on. */
+  createBorder(sides: BorderSides): Border {
+    return this.#world.createBorder(sides);
+  }
+
+  /** What other clusters call the players among these entities. */
+  identitiesOf(slots: Int32Array): EntityIdentity[] {
+    const found: EntityIdentity[] = [];
+    for (const slot of slots) {
+      const identity = this.#byIndex[this.#world.ownerOf(slot)]?.identity;
+      if (identity !== undefined) found.push({ number: this.#world.entities.number[slot] ?? 0, identity });
+    }
+    return found;
+  }
+
+  /** The kinds of entity, as other clusters are told of them. */
+  get kindTable(): KindTable {
+    return this.#kinds.table;
   }
 
   /** Puts a player elsewhere at once; coordinates are finite. Returns false when there is no room; then it has not moved. */
@@ -319,11 +393,12 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
     return entity;
   }
 
-  /** The entity with this number, a player's or a plugin's. */
+  /** The entity with this number, a player's or a plugin's; none for a ghost, which only its own cluster can change. */
   entity(number: number): Entity | undefined {
     const { entities } = this.#world;
     const slot = entities.find(number);
     const kind = slot === undefined ? undefined : this.#kinds.byId(entities.kindId[slot] ?? 0);
+    if (slot !== undefined && this.#world.isGhost(slot)) return undefined;
     return slot === undefined || kind === undefined ? undefined : new EntityHandle(entities, slot, kind);
   }
 
@@ -335,6 +410,7 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
 
   /** Ends a tick: swaps players, shows them the world as it is now, then tells plugins what happened. */
   tick(tick: number): void {
+    this.ghosts?.tick(tick);
     const { levels, moves } = this.#world.step(tick);
     // Before any hook runs: what is shown is one moment of the world, and what a hook changes belongs to the next.
     for (const member of this.#members.values()) this.#show(member, tick);
@@ -345,6 +421,18 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
       const players = this.#world.playersIn(fragment).length;
       this.#options.events.threshold({ fragment, from, to, players });
     }
+  }
+
+  #takeOut(member: Member<P>, staysSeen: boolean): void {
+    const { player, index, identity } = member;
+    this.#members.delete(player);
+    if (staysSeen) this.ghosts?.leaveBehind(identity, this.#world.departPlayer(index));
+    else {
+      this.#world.removePlayer(index);
+      this.ghosts?.left(identity, -1);
+    }
+    this.#dispatch();
+    this.#byIndex[index] = undefined;
   }
 
   #show(member: Member<P>, tick: number): void {

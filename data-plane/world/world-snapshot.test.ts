@@ -16,6 +16,7 @@ const kinds = createKinds([{ player: { health: "u8", name: { bytes: 9 } } }]);
 /** A client without a wire. */
 class Fake implements WorldPlayer {
   readonly number: number;
+  readonly id: string;
   position = { x: 1, y: 2, z: 3, heading: 4 };
   readonly moveBudget = { maxSpeed: 0 };
   dropped = false;
@@ -25,6 +26,7 @@ class Fake implements WorldPlayer {
 
   constructor(number: number) {
     this.number = number;
+    this.id = `player-${number}`;
   }
 
   has(feature: number): boolean {

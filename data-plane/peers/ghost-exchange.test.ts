@@ -1,0 +1,423 @@
+/** What clusters show of each other's entities: whole worlds and the exchange between them, without sockets. */
+import { describe, expect, it } from "vitest";
+import { encodeKinds, frameHeaderBytes, KindTable, ProtocolError } from "../../protocol/index.ts";
+import { createRandom, randomBelow } from "../../protocol/testing/seeded-random.ts";
+import { assertLayout } from "../fragments/testing/random-world.ts";
+import { createKinds } from "../world/entity-kinds.ts";
+import { encodeGhostKinds, encodeGhostView } from "../world/ghost-frame.ts";
+import { enter, type GhostCluster, GhostNet, walk, type Watcher } from "./testing/ghost-net.ts";
+
+const tickHz = 20;
+const viewRange = 20;
+const overrun = 4;
+const hysteresis = 0.1;
+const strips = ["a", "b", "c"].map((name, at) => ({
+  name,
+  min: [at * 50, 0],
+  max: [at * 50 + 50, 100],
+  view_range: viewRange,
+  update_hz: tickHz,
+}));
+const rules = { handover_overrun: overrun, view_hysteresis: hysteresis, tier: [{ within: 1, every: 1 }] };
+
+function createNet(...ids: readonly string[]): { net: GhostNet; clusters: readonly GhostCluster[] } {
+  const net = new GhostNet(
+    (id) => assertLayout({ world: { ...rules, carries: [id.slice(0, 1)] }, fragment: strips }),
+    tickHz,
+  );
+  const clusters = ids.map((id) => net.add(id));
+  for (const [index, one] of clusters.entries()) for (const other of clusters.slice(index + 1)) net.link(one, other);
+  return { net, clusters };
+}
+
+function two(): { net: GhostNet; a: GhostCluster; b: GhostCluster } {
+  const { net, clusters } = createNet("a", "b");
+  const [a, b] = clusters;
+  if (a === undefined || b === undefined) throw new Error("two were asked for");
+  return { net, a, b };
+}
+
+const numbers = (player: Watcher, kind = "player"): number[] => player.all(kind).map(({ number }) => number);
+/** A frame of nothing but what is given as leaves, enters and updates. */
+const view = (...changes: readonly number[]): Uint8Array => longView(changes);
+const longView = (changes: readonly number[]): Uint8Array =>
+  encodeGhostView([], Uint8Array.from([1, 0, 0, 0].concat(changes)));
+/** Positions come in steps of a hundredth. */
+const round = (value: number): number => Math.round(value * 50) / 50;
+
+describe("ghosts", () => {
+  it("[GHOST-1] are seen from the other side as they are, from coming into range to leaving it", () => {
+    const { net, a, b } = two();
+    const ann = enter(a, "ann", 1, 48, 50);
+    const bob = enter(b, "bob", 1, 75, 50);
+    const tree = b.world.spawn("tree", { x: 60, y: 2, z: 50 }, { height: 3 });
+    net.step(3);
+    expect(ann.all("tree").map(({ x, y, z, values }) => [round(x), round(y), round(z), values])).toEqual([
+      [60, 2, 50, [3]],
+    ]);
+    expect([numbers(ann), numbers(bob)]).toEqual([[], []]);
+    walk(b, bob, 60, 50);
+    tree?.moveTo({ x: 62, y: 2, z: 50 });
+    tree?.set({ height: 4.5 });
+    net.step(3);
+    expect(ann.all("player").map(({ x, z }) => [round(x), round(z)])).toEqual([[60, 50]]);
+    expect(ann.all("tree").map(({ x, values }) => [round(x), values])).toEqual([[62, [4.5]]]);
+    expect(bob.all("player").map(({ x }) => round(x))).toEqual([48]);
+    walk(b, bob, 69, 50);
+    net.step(3);
+    // Within the hysteresis of 22, it stays.
+    expect(numbers(ann)).toHaveLength(1);
+    walk(b, bob, 75, 50);
+    tree?.despawn();
+    net.step(3);
+    expect([numbers(ann), ann.all("tree")]).toEqual([[], []]);
+    expect(ann.seen).toHaveLength(4);
+  });
+
+  it.each([1, 2, 3, 4])(
+    "[GHOST-1] show over a border what one cluster would show, up to the hysteresis and the way of a tick (seed %i)",
+    (seed) => {
+      const random = createRandom(seed);
+      const { net, a, b } = two();
+      const population = [a, b].flatMap((cluster, side) =>
+        Array.from({ length: 12 }, (_, index) => {
+          const x = side * 50 + randomBelow(random, 50);
+          return { cluster, side, player: enter(cluster, `p${side}-${index}`, index + 1, x, randomBelow(random, 100)) };
+        }),
+      );
+      const speed = 1;
+      // Told at one tick, shown at the next; and what it is told of has moved since.
+      const lag = 3 * speed + 0.1;
+      let seen = 0;
+      const missed: unknown[] = [];
+      for (let round = 0; round < 300; round++) {
+        for (const { cluster, side, player } of population) {
+          const { x, z } = player.position;
+          const [least, most] = [side * 50 - side * overrun, side * 50 + 50 + (1 - side) * overrun];
+          const next = (value: number): number => value + (randomBelow(random, 2) - 1) * speed;
+          walk(cluster, player, Math.min(most - 0.1, Math.max(least, next(x))), Math.min(99, Math.max(0, next(z))));
+        }
+        net.step();
+        if (round < 3) continue;
+        for (const { player, side } of population) {
+          for (const other of population) {
+            if (other.side === side) continue;
+            const [dx, dz] = [other.player.position.x - player.position.x, other.player.position.z - player.position.z];
+            const distance = Math.hypot(dx, dz);
+            const ghost = player
+              .all("player")
+              .find(
+                ({ x, z, values }) =>
+                  values[0] === 0 && Math.hypot(x - other.player.position.x, z - other.player.position.z) < lag,
+              );
+            if (distance < viewRange - lag && ghost === undefined) missed.push([player.id, other.player.id, distance]);
+            if (ghost !== undefined) seen += 1;
+          }
+          for (const { x, z } of player.all("player")) {
+            const distance = Math.hypot(x - player.position.x, z - player.position.z);
+            expect(distance).toBeLessThan(viewRange * (1 + hysteresis) + lag);
+          }
+        }
+      }
+      expect(missed).toEqual([]);
+      expect(seen).toBeGreaterThan(1_000);
+    },
+  );
+
+  it("[GHOST-2] are told by none but their own cluster, and the nearest of too many", () => {
+    const { net, clusters } = createNet("a", "b", "c");
+    const [a, b, c] = clusters;
+    if (a === undefined || b === undefined || c === undefined) throw new Error("three were asked for");
+    // Seen at b from a, but never told on: a strip lies between a and c.
+    const watcher = enter(c, "cat", 1, 110, 50);
+    a.world.spawn("tree", { x: 49, y: 0, z: 50 });
+    net.step(5);
+    expect([b.world.counts.ghosts, c.world.counts.ghosts, watcher.view?.size]).toEqual([2, 0, 0]);
+    for (let index = 0; index < 1_200; index++) a.world.spawn("tree", { x: 49 - index / 100, y: 0, z: 50 });
+    net.step(100);
+    // And the one of the third.
+    expect(b.world.counts.ghosts).toBe(1_001);
+    a.world.spawn("tree", { x: 49.9, y: 0, z: 50 });
+    const near = enter(b, "bea", 1, 50, 50);
+    net.step(10);
+    expect(near.all("tree").map(({ x }) => round(x))).toContain(49.9);
+    expect(b.world.counts.ghosts).toBe(1_001);
+  });
+
+  it("[GHOST-3] are told within a bound of bytes a tick, and not while too much waits for the link", () => {
+    const { net, a, b } = two();
+    for (let index = 0; index < 900; index++)
+      a.world.spawn("tree", { x: 49, y: 0, z: 50 + index / 100 }, { height: index });
+    a.queuedBytes = 2_000_000;
+    net.step(5);
+    expect(net.waitingBytes).toBe(0);
+    a.queuedBytes = 0;
+    for (let tick = 0; tick < 20; tick++) {
+      net.step();
+      expect(net.waitingBytes).toBeLessThan(36_000);
+    }
+    expect(b.world.counts.ghosts).toBe(900);
+  });
+
+  it("[GHOST-5] are of the kinds and fields that both games have", () => {
+    const { net, a } = two();
+    const other = net.add("b2", createKinds([{ rock: { weight: "u8" }, tree: { age: "u8", height: "u16" } }]));
+    const watcher = enter(a, "ann", 1, 45, 50);
+    for (const { onUp } of other.events) onUp(a.ref);
+    for (const { onUp } of a.events) onUp(other.ref);
+    other.world.spawn("rock", { x: 55, y: 0, z: 50 }, { weight: 3 });
+    other.world.spawn("tree", { x: 56, y: 0, z: 50 }, { age: 7, height: 9 });
+    net.step(3);
+    expect(watcher.all("tree").map(({ values }) => values)).toEqual([[0]]);
+    expect(watcher.view?.size).toBe(1);
+  });
+
+  it("can be seen and nothing else: no hook, no count, no handle for the game", () => {
+    const { net, a, b } = two();
+    const ann = enter(a, "ann", 1, 45, 50);
+    b.world.spawn("tree", { x: 55, y: 0, z: 50 });
+    enter(b, "bob", 7, 55, 50);
+    net.step(3);
+    expect(ann.view?.size).toBe(2);
+    expect(a.world.counts).toMatchObject({ entities: 1, ghosts: 2 });
+    for (const number of [...numbers(ann), ...numbers(ann, "tree")]) expect(a.world.entity(number)).toBeUndefined();
+    expect([a.world.playersIn("a"), a.world.playersIn("b")]).toEqual([[ann], []]);
+    // It is no player of this cluster.
+    expect(ann.all("player")[0]?.values[0]).toBe(0);
+  });
+
+  it("have room of their own: they take no player's place", () => {
+    const net = new GhostNet(
+      (id) => assertLayout({ world: { ...rules, carries: [id], max_entities: 2 }, fragment: strips }),
+      tickHz,
+    );
+    const [a, b] = [net.add("a", undefined, 1), net.add("b", undefined, 1)];
+    net.link(a, b);
+    const bea = enter(b, "bea", 1, 52, 50);
+    enter(b, "bob", 1, 52, 50);
+    net.step(3);
+    expect(a.world.counts.ghosts).toBe(1);
+    b.world.leave(bea);
+    net.step(3);
+    // The other one has waited for its place.
+    expect(a.world.counts.ghosts).toBe(1);
+    enter(b, "bea", 1, 52, 50);
+    for (const id of ["ann", "amy"]) enter(a, id, 1, 48, 50);
+    expect(() => enter(a, "art", 1, 48, 50)).toThrow("room");
+    net.step(3);
+    expect(a.world.counts).toMatchObject({ entities: 2, ghosts: 1 });
+  });
+});
+
+describe("the ghosts of a link that breaks", () => {
+  it("[GHOST-7] stay as they were for a second, then go", () => {
+    const { net, a, b } = two();
+    const ann = enter(a, "ann", 1, 45, 50);
+    enter(b, "bob", 1, 55, 50);
+    net.step(3);
+    net.cut(a, b);
+    net.step(tickHz - 1);
+    expect(numbers(ann)).toHaveLength(1);
+    net.step(2);
+    expect([numbers(ann), a.world.counts.ghosts, b.world.counts.ghosts]).toEqual([[], 0, 0]);
+  });
+
+  it("[GHOST-7] are taken over by a link that comes in time, without leaving", () => {
+    const { net, a, b } = two();
+    const ann = enter(a, "ann", 1, 45, 50);
+    enter(b, "bob", 1, 55, 50);
+    const tree = b.world.spawn("tree", { x: 56, y: 0, z: 50 });
+    b.world.spawn("tree", { x: 57, y: 0, z: 50 });
+    net.step(3);
+    net.cut(a, b);
+    tree?.despawn();
+    net.step(5);
+    net.link(a, b);
+    net.step(3 * tickHz);
+    expect([numbers(ann).length, numbers(ann, "tree").length]).toEqual([1, 1]);
+    // Three came, and one went: with the link that had told of it.
+    expect(ann.seen.map((what) => what[0]).join("")).toBe("+++-");
+    expect(a.world.counts.ghosts).toBe(2);
+  });
+});
+
+describe("a player that is handed over", () => {
+  it("[GHOST-8] goes on for everybody as the entity that it was, there and back", () => {
+    const { net, a, b } = two();
+    const [ann, bea] = [enter(a, "ann", 1, 45, 50), enter(b, "bea", 1, 55, 50)];
+    let player = enter(a, "pat", 2, 49, 50);
+    net.step(3);
+    const before = [numbers(ann), numbers(bea)];
+    expect(numbers(bea)).toHaveLength(2);
+    for (const [from, to] of [
+      [a, b],
+      [b, a],
+      [a, b],
+    ] as const) {
+      // It is activated there before its old cluster lets go of it, or after; here once so and once the other way.
+      if (from === b) from.world.depart(player);
+      const next = enter(to, "pat", from === a ? 9 : 2, player.position.x + 0.5, 50);
+      if (from === b) net.step(2);
+      if (from === a) from.world.depart(player);
+      player = next;
+      walk(to, player, player.position.x, 51);
+      net.step(3);
+      const shown = (watcher: Watcher) => watcher.all("player").map(({ z, values }) => [Math.round(z), values[0]]);
+      expect(shown(to === a ? ann : bea)).toContainEqual([51, player.number]);
+      expect(shown(to === a ? bea : ann)).toContainEqual([51, 0]);
+      net.step(2 * tickHz);
+    }
+    expect([numbers(ann), numbers(bea)]).toEqual(before);
+    expect([ann.seen.length, bea.seen.length]).toEqual([before[0]?.length, before[1]?.length]);
+  });
+
+  it("[GHOST-8] is taken over from one neighbour's word to the next at a third cluster", () => {
+    const corners = ["a", "b", "c"].map((name, at) => ({
+      name,
+      min: at === 2 ? [0, 50] : [at * 50, 0],
+      max: at === 2 ? [100, 100] : [at * 50 + 50, 50],
+      view_range: viewRange,
+      update_hz: tickHz,
+    }));
+    const net = new GhostNet((id) => assertLayout({ world: { ...rules, carries: [id] }, fragment: corners }), tickHz);
+    const [a, b, c] = [net.add("a"), net.add("b"), net.add("c")];
+    for (const [one, other] of [
+      [a, b],
+      [a, c],
+      [b, c],
+    ] as const)
+      net.link(one, other);
+    const cat = enter(c, "cat", 1, 50, 55);
+    const player = enter(a, "pat", 2, 49, 45);
+    net.step(3);
+    const known = numbers(cat);
+    const next = enter(b, "pat", 3, 50, 45);
+    a.world.depart(player);
+    for (let tick = 0; tick < 3 * tickHz; tick++) {
+      walk(b, next, 50 + tick / 20, 45);
+      net.step();
+      expect(numbers(cat)).toEqual(known);
+    }
+    expect(cat.all("player")[0]?.x).toBeGreaterThan(52);
+    expect(cat.seen).toEqual([`+${known[0]}`]);
+  });
+
+  it("[GHOST-8] is seen again from where it is in the game, when the other has given it up or died", () => {
+    const { net, a, b } = two();
+    const bea = enter(b, "bea", 1, 55, 50);
+    const player = enter(a, "pat", 2, 49, 50);
+    net.step(3);
+    const known = numbers(bea);
+    // In the game at both for a while: here it is shown as itself.
+    const copy = enter(b, "pat", 9, 51, 50);
+    net.step(3);
+    expect(bea.all("player").map(({ x, values }) => [round(x), values[0]])).toEqual([[51, 9]]);
+    b.world.leave(copy);
+    walk(a, player, 48, 50);
+    net.step(3);
+    expect(bea.all("player").map(({ number, x, values }) => [number, round(x), values[0]])).toEqual([
+      [known[0], 48, 0],
+    ]);
+    expect(bea.seen).toHaveLength(1);
+  });
+
+  it("[GHOST-8] is gone after a second when nobody tells of it", () => {
+    const { net, a } = two();
+    const ann = enter(a, "ann", 1, 45, 50);
+    const player = enter(a, "pat", 2, 49, 50);
+    net.step(3);
+    a.world.depart(player);
+    net.step(tickHz - 2);
+    expect(numbers(ann)).toHaveLength(1);
+    net.step(4);
+    expect([numbers(ann), a.world.counts.ghosts]).toEqual([[], 0]);
+    expect(a.world.playersIn("a")).toEqual([ann]);
+  });
+});
+
+describe("a neighbour that breaks the form", () => {
+  const kinds = new KindTable([
+    { id: 0, name: "player", fields: [{ name: "number", type: "u32" }] },
+    { id: 1, name: "tree", fields: [] },
+  ]);
+  const identity = (number: number, text = number.toString(16).padStart(16, "0")) => ({ number, identity: text });
+  /** A tree of this handle and number, at 1, 2, 3. */
+  const tree = (handle: number, number: number): number[] => [handle, number, 1, 0, 0, 128, 63, 2, 4, 6];
+  const pat = (handle: number, number: number): number[] => [handle, number, 0, 0, 0, 128, 63, 2, 4, 6, 0, 0, 0, 0];
+
+  function hear(...bodies: readonly Uint8Array[]): GhostCluster {
+    const { a, b } = two();
+    for (const body of bodies) for (const { onGhosts } of a.events) onGhosts?.(b.ref, body);
+    return a;
+  }
+
+  it("is heard as long as it keeps it", () => {
+    const a = hear(encodeGhostKinds(kinds), view(0, 2, ...tree(0, 5), ...tree(1, 6)), view(1, 0, 0));
+    expect([a.world.counts.ghosts, a.refused]).toEqual([1, 0]);
+  });
+
+  it.each([
+    ["says nothing", [new Uint8Array(0)]],
+    ["says what there is not", [Uint8Array.of(2)]],
+    ["speaks before it has told its kinds", [view(0, 0)]],
+    ["tells its kinds twice", [encodeGhostKinds(kinds), encodeGhostKinds(kinds)]],
+    ["tells kinds that are none", [Uint8Array.of(0, 1, 0, 0, 0)]],
+    ["tells the same kind twice", [Uint8Array.of(0, ...encodeKinds({ kinds: [] }).subarray(frameHeaderBytes + 1), 9)]],
+    ["uses a kind that it has not told", [encodeGhostKinds(kinds), view(0, 1, 0, 5, 9)]],
+    ["uses a handle twice", [encodeGhostKinds(kinds), view(0, 2, ...tree(0, 5), ...tree(0, 6))]],
+    ["uses a number twice", [encodeGhostKinds(kinds), view(0, 2, ...tree(0, 5), ...tree(1, 5))]],
+    ["uses more than 1,000 handles", [encodeGhostKinds(kinds), view(0, 1, 0xe8, 0x07, ...tree(0, 5).slice(1))]],
+    ["takes away what it has not told", [encodeGhostKinds(kinds), view(1, 0, 0)]],
+    ["stops in the middle", [encodeGhostKinds(kinds), view(0, 2, ...tree(0, 5)).subarray(0, -1)]],
+    ["names more identities than may be", [encodeGhostKinds(kinds), Uint8Array.of(1, 0xe9, 0x07)]],
+    [
+      "tells of one player twice",
+      [
+        encodeGhostKinds(kinds),
+        encodeGhostView(
+          [identity(5, "00000000000000aa"), identity(6, "00000000000000aa")],
+          Uint8Array.of(1, 0, 0, 0, 0, 2, ...pat(0, 5), ...pat(1, 6)),
+        ),
+      ],
+    ],
+  ])("[GHOST-6] loses the link and is counted when it %s", (_what, bodies) => {
+    const { a, b } = two();
+    const say = (body: Uint8Array): void => a.events.forEach(({ onGhosts }) => onGhosts?.(b.ref, body));
+    for (const body of bodies.slice(0, -1)) say(body);
+    expect(() => say(bodies.at(-1) ?? new Uint8Array(0))).toThrow(ProtocolError);
+    expect(a.refused).toBe(1);
+  });
+
+  it("[GHOST-6] loses the link for more bytes than 2 MiB a second, in bursts of 8", () => {
+    const { net, a, b } = two();
+    const say = (body: Uint8Array): void => a.events.forEach(({ onGhosts }) => onGhosts?.(b.ref, body));
+    const kindsBody = encodeGhostKinds(kinds);
+    say(kindsBody);
+    const enters = view(0, 1, ...tree(0, 5));
+    say(enters);
+    // A long frame of updates that change nothing but the place.
+    const update = [0, 4, 0, 0, 128, 63, 2, 4, 6];
+    const long = longView([0, 0].concat(Array.from({ length: 7_000 }, () => update).flat()));
+    const fit = Math.floor((8 * 1_048_576 - kindsBody.length - enters.length) / long.length);
+    for (let count = 0; count < fit; count++) say(long);
+    net.nowMs += 1_000;
+    for (let count = 0; count < Math.floor((2 * 1_048_576) / long.length); count++) say(long);
+    expect(a.refused).toBe(0);
+    expect(() => {
+      say(long);
+      say(long);
+    }).toThrow("too many ghosts");
+  });
+
+  it("[GHOST-6] cannot have a player here shown as its own", () => {
+    const { net, a, b } = two();
+    const ann = enter(a, "ann", 1, 45, 50);
+    enter(b, "bob", 1, 55, 50);
+    net.step(3);
+    // The same identity as a player who is in the game here.
+    enter(b, "ann", 3, 56, 50);
+    net.step(3);
+    expect(ann.all("player")).toHaveLength(1);
+    expect(a.world.entityOf(ann)?.position.x).toBe(45);
+  });
+});
