@@ -52,6 +52,7 @@ import { TickLoop } from "./plugin/tick-loop.ts";
 import type { Layout } from "./fragments/layout.ts";
 import { ClusterHandovers } from "./handover/cluster-handovers.ts";
 import { type ClusterWorld, createWorld, type WorldCounts } from "./world/cluster-world.ts";
+import { ClusterStorage } from "./storage/cluster-storage.ts";
 import { announceWorld } from "./world/world-announcement.ts";
 import type { JoinedPlayer } from "./session/joined-player.ts";
 import { PlayerTable } from "./session/player-table.ts";
@@ -83,7 +84,7 @@ export interface ClusterServer {
    * Loads keys, listens, starts the plugin, and begins to register. Resolves when players can connect; they can join once
    * the master has taken the registration, for which this does not wait.
    *
-   * @throws KeyError, ListenError, or what the plugin's `onStart` threw
+   * @throws KeyError, StorageError, ListenError, or what the plugin's `onStart` threw
    */
   start(): Promise<void>;
   /**
@@ -158,6 +159,7 @@ class Server implements ClusterServer {
   readonly #client: MasterClient;
   readonly #sessionDesk: SessionDesk;
   readonly #saves: PlayerSaves<JoinedPlayer>;
+  #storage: ClusterStorage | undefined;
   #registration: Registration | undefined;
   readonly #registered = Promise.withResolvers<Registration>();
   readonly #superseded = Promise.withResolvers<void>();
@@ -296,7 +298,9 @@ class Server implements ClusterServer {
   }
 
   async start(): Promise<void> {
-    const { keysDir, keyName, advertisedHost } = this.#settings;
+    const { keysDir, keyName, advertisedHost, stateDir, instance } = this.#settings;
+    const storage = await ClusterStorage.open(join(stateDir, `${keyName}.${instance}.storage`), this.#log);
+    this.#storage = storage;
     const key = await loadClusterKey(keysDir, keyName);
     const privateKeyFile = shown(join(keysDir, `${keyName}.pem`));
     if (key.exposed) {
@@ -313,7 +317,7 @@ class Server implements ClusterServer {
       this.arrivals ??= this.#handovers?.arrivals;
       await this.#openOps();
       await this.#host.start(
-        (log, timers) =>
+        (log, timers, plugin) =>
           new ClusterView(
             this.#settings.serverName,
             {
@@ -321,6 +325,7 @@ class Server implements ClusterServer {
               counters: this.#gameCounters,
               world: this.#world,
               tell: (playerId, command, payload) => this.#tell(playerId, command, payload),
+              storage: storage.of(plugin),
             },
             log,
             timers,
@@ -411,7 +416,7 @@ class Server implements ClusterServer {
     this.#closeListeners();
     await Promise.all([...this.#sessions].map((session) => session.ended));
     await this.#host.stop();
-    await this.#saves.settled();
+    await Promise.all([this.#saves.settled(), this.#storage?.settled()]);
   }
 
   #createSaves(): PlayerSaves<JoinedPlayer> {

@@ -1,6 +1,7 @@
 /** Runs a cluster: a game server with your plugin in it. */
 export { type ClusterAddress, type ClusterOptions, type ClusterServer, createCluster } from "./cluster.ts";
 export { exitCodes } from "./exit-codes.ts";
+export type { SaveOutcome } from "./authority/save-line.ts";
 export { ConfigError } from "./config/config-error.ts";
 export { type ClusterSettings, loadSettings, type SettingSources } from "./config/settings.ts";
 export { createClusterKey, type CreatedClusterKey } from "./keys/cluster-key.ts";
@@ -25,5 +26,7 @@ export { Memory } from "./plugin/memory.ts";
 export type { PluginTimer } from "./plugin/plugin-timers.ts";
 export type { Cluster, LogEntry, Newcomer, ServerPlugin } from "./plugin/server-plugin.ts";
 export { defineMessage, MessageTable, type TypedMessage } from "./plugin/typed-message.ts";
+export type { PluginStorage } from "./storage/cluster-storage.ts";
+export { StorageError } from "./storage/storage-file.ts";
 export { start, type StartOptions } from "./start.ts";
 export { ByteReader, ByteWriter, type CloseCode, type MailOutcome, ProtocolError } from "../protocol/index.ts";

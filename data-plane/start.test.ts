@@ -1,3 +1,4 @@
+import { mkdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -120,6 +121,16 @@ it("ends with 2 when there is no key, and says how to make one", async () => {
   expect(made.err).toBe(
     'There is no cluster key at keys/cluster_key.pem: make one with "npx sustenet keygen", and enrol it at the master.\n',
   );
+});
+
+it("ends with 2 when what plugins keep is damaged, and says which file it is", async () => {
+  await runner.enrol();
+  const state = join(runner.folder, "state");
+  await mkdir(state);
+  await writeFile(join(state, "cluster_key.main.storage"), "half of i");
+  const made = await runner.run(runner.config());
+  expect(await runner.ended(made)).toBe(2);
+  expect(made.err).toMatch(/cluster_key\.main\.storage, which plugins keep their data in, is damaged: put a copy/);
 });
 
 it("ends with 2 when the port is taken, and says which", async () => {

@@ -6,6 +6,7 @@ import { type ClusterSettings, type LoadedSettings, loadSettings } from "./confi
 import { type ClusterOptions, type ClusterServer, createCluster } from "./cluster.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { KeyError } from "./keys/key-error.ts";
+import { StorageError } from "./storage/storage-file.ts";
 import { defaultLimits } from "./limits.ts";
 import { createLogger, type ProcessLogger } from "./log.ts";
 import { ListenError } from "./net/gate.ts";
@@ -90,7 +91,7 @@ export async function start(plugin: ServerPlugin | readonly ServerPlugin[], opti
   try {
     await cluster.start();
   } catch (error) {
-    if (error instanceof KeyError || error instanceof ListenError)
+    if (error instanceof KeyError || error instanceof StorageError || error instanceof ListenError)
       fail(log, error.message, exitCodes.UNUSABLE_SETTINGS);
     log.error({ event: "start-failed", err: error }, "the cluster could not start");
     exit(log, exitCodes.FAILED);

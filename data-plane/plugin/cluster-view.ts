@@ -3,6 +3,7 @@ import type { Logger } from "../log.ts";
 import { encodeGameMessage, type JoinedPlayer, StateFrames } from "../session/joined-player.ts";
 import type { PlayerTable } from "../session/player-table.ts";
 import type { ClusterWorld } from "../world/cluster-world.ts";
+import type { PluginStorage } from "../storage/cluster-storage.ts";
 import type { Counters } from "./counters.ts";
 import type { Entity, FieldValues, FragmentView, Point } from "./entities.ts";
 import { assertMail, type MailSender } from "./mail.ts";
@@ -16,12 +17,15 @@ export interface ViewedParts {
   readonly counters: Counters;
   readonly world?: ClusterWorld | undefined;
   readonly tell: MailSender;
+  /** What this plugin keeps. */
+  readonly storage: PluginStorage;
 }
 
 /** What a plugin is given of the running cluster. */
 export class ClusterView implements Cluster {
   readonly name: string;
   readonly log: Logger;
+  readonly storage: PluginStorage;
   readonly #players: PlayerTable;
   readonly #timers: PluginTimers;
   readonly #counters: Counters;
@@ -36,6 +40,7 @@ export class ClusterView implements Cluster {
     this.#timers = timers;
     this.#world = parts.world;
     this.#tell = parts.tell;
+    this.storage = parts.storage;
   }
 
   get players(): Iterable<JoinedPlayer> {

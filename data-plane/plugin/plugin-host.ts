@@ -83,12 +83,13 @@ export class PluginHost {
    *
    * @param createView makes what a plugin sees of the cluster
    */
-  async start(createView: (log: Logger, timers: PluginTimers) => Cluster): Promise<void> {
+  async start(createView: (log: Logger, timers: PluginTimers, plugin: string) => Cluster): Promise<void> {
     const { watch } = this.#options;
     for (const [index, slot] of this.slots.entries()) {
       const view = createView(
         pluginLogger(slot.log, slot.name),
         this.#timers[index] ?? new PluginTimers(() => undefined),
+        slot.name,
       );
       const before = watch.enter(hookMark(index, "onStart"));
       let started: unknown;

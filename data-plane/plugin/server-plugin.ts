@@ -1,5 +1,6 @@
 import type { ByteReader, CloseCode, MailOutcome } from "../../protocol/index.ts";
 import type { Logger } from "../log.ts";
+import type { PluginStorage } from "../storage/cluster-storage.ts";
 import type { Entity, EntityFields, FieldValues, FragmentView, Point, ThresholdChange } from "./entities.ts";
 import type { Mail } from "./mail.ts";
 import type { LeaveReason, Placement, Player } from "./player.ts";
@@ -71,6 +72,11 @@ export interface Cluster {
    *   for a seventeenth counter
    */
   setCounter(name: string, value: number | undefined): void;
+  /**
+   * What this plugin keeps on the disk of this cluster (`state_dir`), for the same instance when it starts again: a round's number, a
+   * map's seed. It is small, of this cluster alone, and as safe as its disk; what belongs to a player goes with {@link Player.save}.
+   */
+  readonly storage: PluginStorage;
   /** Writes to the cluster's log, each line with the plugin's name. */
   readonly log: Logger;
 }

@@ -1,0 +1,152 @@
+import type { Logger } from "../log.ts";
+import { readStorageFile, reasonOf, type StoredValues, writeStorageFile } from "./storage-file.ts";
+
+/** What a plugin keeps on this cluster's disk: bytes by key. Others' keys are not seen. */
+export interface PluginStorage {
+  /** A copy of the value; `undefined` when there is none. */
+  get(key: string): Uint8Array | undefined;
+  /**
+   * Sets a value, which `get` gives from now on. Resolves with true when it would survive the machine's end, or with false when the
+   * disk does not take it: then it stays in memory, and is tried again with the next change. Never rejects.
+   *
+   * @param key 1 to 128 characters
+   * @param value up to 65,536 bytes; it is copied
+   * @throws RangeError when key or value does not fit, or when 4,096 keys or 1 MiB would be passed by all plugins together
+   */
+  set(key: string, value: Uint8Array): Promise<boolean>;
+  /** Takes a value away; resolves as {@link set}. */
+  delete(key: string): Promise<boolean>;
+  /** The plugin's keys, in no order. */
+  keys(): readonly string[];
+}
+
+export interface StorageLimits {
+  readonly maxKeys: number;
+  readonly maxKeyLength: number;
+  readonly maxValueBytes: number;
+  /** Of keys and values together. */
+  readonly maxBytes: number;
+}
+
+export const storageLimits: StorageLimits = {
+  maxKeys: 4_096,
+  maxKeyLength: 128,
+  maxValueBytes: 65_536,
+  maxBytes: 1_048_576,
+};
+
+interface Change {
+  readonly resolve: (kept: boolean) => void;
+}
+
+/**
+ * The storage of a cluster's plugins: all of it in memory, and in one file, which is written anew after a change. Changes that come while
+ * it is written wait for the next time, together. Only one process may use a file.
+ */
+export class ClusterStorage {
+  readonly #file: string;
+  readonly #log: Logger;
+  readonly #limits: StorageLimits;
+  readonly #values: StoredValues;
+  #keys = 0;
+  #bytes = 0;
+  #waiting: Change[] = [];
+  #writing: Promise<void> | undefined;
+
+  private constructor(file: string, log: Logger, limits: StorageLimits, values: StoredValues) {
+    this.#file = file;
+    this.#log = log;
+    this.#limits = limits;
+    this.#values = values;
+    for (const ofPlugin of values.values()) {
+      for (const [key, value] of ofPlugin) this.#count(key, value, 1);
+    }
+  }
+
+  /** @throws StorageError when the file is there and cannot be used */
+  static async open(file: string, log: Logger, limits: StorageLimits = storageLimits): Promise<ClusterStorage> {
+    return new ClusterStorage(file, log, limits, await readStorageFile(file));
+  }
+
+  /** A plugin's own part. */
+  of(plugin: string): PluginStorage {
+    return {
+      get: (key) => {
+        const value = this.#values.get(plugin)?.get(key);
+        return value === undefined ? undefined : Uint8Array.from(value);
+      },
+      set: (key, value) => this.#set(plugin, key, value),
+      delete: (key) => this.#delete(plugin, key),
+      keys: () => [...(this.#values.get(plugin)?.keys() ?? [])],
+    };
+  }
+
+  /** Resolves when everything is on the disk, or could not be put there. */
+  async settled(): Promise<void> {
+    while (this.#writing !== undefined) await this.#writing;
+  }
+
+  #set(plugin: string, key: string, value: Uint8Array): Promise<boolean> {
+    const { maxKeys, maxKeyLength, maxValueBytes, maxBytes } = this.#limits;
+    if (typeof key !== "string" || key.length === 0 || key.length > maxKeyLength || key === "__proto__") {
+      throw new RangeError(`a key is 1 to ${maxKeyLength} characters`);
+    }
+    if (!(value instanceof Uint8Array) || value.length > maxValueBytes) {
+      throw new RangeError(`a value is at most ${maxValueBytes} bytes`);
+    }
+    const ofPlugin = this.#values.get(plugin) ?? new Map<string, Uint8Array>();
+    const before = ofPlugin.get(key);
+    const more = sizeOf(key, value) - (before === undefined ? 0 : sizeOf(key, before));
+    if (before === undefined && this.#keys >= maxKeys) throw new RangeError(`a storage has at most ${maxKeys} keys`);
+    if (this.#bytes + more > maxBytes) throw new RangeError(`a storage has at most ${maxBytes} bytes`);
+    if (before !== undefined) this.#count(key, before, -1);
+    ofPlugin.set(key, Uint8Array.from(value));
+    this.#values.set(plugin, ofPlugin);
+    this.#count(key, value, 1);
+    return this.#changed();
+  }
+
+  #delete(plugin: string, key: string): Promise<boolean> {
+    const ofPlugin = this.#values.get(plugin);
+    const before = ofPlugin?.get(key);
+    if (before !== undefined) {
+      ofPlugin?.delete(key);
+      this.#count(key, before, -1);
+    }
+    return this.#changed();
+  }
+
+  #count(key: string, value: Uint8Array, sign: 1 | -1): void {
+    this.#keys += sign;
+    this.#bytes += sign * sizeOf(key, value);
+  }
+
+  #changed(): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#waiting.push({ resolve });
+    this.#writing ??= this.#write();
+    return promise;
+  }
+
+  async #write(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      // What else changes in this turn goes along.
+      await Promise.resolve();
+      const changes = this.#waiting.splice(0);
+      let kept = true;
+      try {
+        await writeStorageFile(this.#file, this.#values);
+      } catch (error) {
+        kept = false;
+        const text = `what plugins keep cannot be written to ${this.#file}: ${reasonOf(error)}`;
+        this.#log.error({ event: "storage-failed", err: error }, text);
+      }
+      for (const { resolve } of changes) resolve(kept);
+    }
+    this.#writing = undefined;
+  }
+}
+
+function sizeOf(key: string, value: Uint8Array): number {
+  return Buffer.byteLength(key) + value.length;
+}
