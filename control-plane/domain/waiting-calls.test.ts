@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { randomSource } from "./testing/random-source.ts";
-import { callPlaces, type CapacityNote, overtakingMs } from "./waiting-calls.ts";
+import { callPlaces, type CapacityNote, overtakingMs, sumNotes } from "./waiting-calls.ts";
 import type { Place } from "./waiting-line.ts";
 
 const nowMs = 1_000_000;
@@ -112,3 +112,25 @@ it.each(Array.from({ length: 30 }, (_, seed) => seed))(
     expect(isServed).toBe(true);
   },
 );
+
+describe("what the shards say together", () => {
+  const open: CapacityNote = { rooms: [{ clusterId: "c", places: 1 }], largest: 4 };
+  const gone: CapacityNote = { rooms: [], largest: 1, closed: { code: "CLUSTER_NOT_FOUND", detail: "gone" } };
+  const locked: CapacityNote = { rooms: [], largest: 1, closed: { code: "NO_CLUSTER_AVAILABLE", detail: "locked" } };
+
+  it("is the sum of their rooms", () => {
+    expect(sumNotes([open, undefined, { rooms: [], largest: 9 }])).toEqual({
+      rooms: open.rooms,
+      largest: 9,
+      closed: undefined,
+    });
+    expect(sumNotes([])).toEqual({ rooms: [], largest: 1, closed: undefined });
+  });
+
+  it("[WAIT-11] is that a cluster is closed when all say so: one that has moved is at one of them", () => {
+    expect(sumNotes([gone, open]).closed).toBeUndefined();
+    expect(sumNotes([gone, undefined]).closed).toBeUndefined();
+    expect(sumNotes([gone, locked]).closed).toEqual(locked.closed);
+    expect(sumNotes([gone]).closed).toEqual(gone.closed);
+  });
+});

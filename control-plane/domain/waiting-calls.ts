@@ -12,6 +12,29 @@ export interface CapacityNote {
   readonly rooms: readonly ClusterRoom[];
   /** The most that any of the queue's clusters could ever take at a time, with nobody in it. */
   readonly largest: number;
+  /** Why the one cluster that the queue is for gives seats to nobody. Never with a queue for any of several. */
+  readonly closed?: ClosedCluster | undefined;
+}
+
+/** That waiting leads to nothing as things stand. */
+export interface ClosedCluster {
+  readonly code: "CLUSTER_NOT_FOUND" | "NO_CLUSTER_AVAILABLE";
+  readonly detail: string;
+}
+
+/**
+ * What the shards have said, as one. The cluster of a queue may be at any of them: it is closed when none of them has it open, and all
+ * have answered (`undefined` stands for one that has not).
+ */
+export function sumNotes(notes: readonly (CapacityNote | undefined)[]): CapacityNote {
+  const answers = notes.filter((note) => note !== undefined);
+  const closed = answers.flatMap((note) => note.closed ?? []);
+  const isClosed = closed.length > 0 && closed.length === notes.length;
+  return {
+    rooms: answers.flatMap(({ rooms }) => rooms),
+    largest: Math.max(1, ...answers.map(({ largest }) => largest)),
+    closed: isClosed ? (closed.find(({ code }) => code !== "CLUSTER_NOT_FOUND") ?? closed[0]) : undefined,
+  };
 }
 
 /** Whose turn it is. */

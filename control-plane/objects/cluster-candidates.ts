@@ -132,6 +132,16 @@ export class ClusterCandidates {
   refusalOf(row: ClusterRow, wish: AllocateRequest, nowMs: number): string | undefined {
     const why = exclusionOf(candidateOf(row, this.#leases.isLive(row, nowMs), wish));
     if (why !== undefined && why !== "full") return `is ${why} now`;
+    return this.#unmetBy(row, wish);
+  }
+
+  /** The same for those who wait for it, as far as it is not over by itself: one that is silent or starting is back, or gone, soon. */
+  closedTo(row: ClusterRow, wish: QueueWish): string | undefined {
+    if (row.locked === 1) return "is locked now";
+    return row.draining === 1 ? "is draining now" : this.#unmetBy(row, wish);
+  }
+
+  #unmetBy(row: ClusterRow, wish: QueueWish): string | undefined {
     const unmet = unmetBy(wantsOf(wish), this.factsOf(row));
     return unmet === undefined ? undefined : `does not have the ${unmet.replace("-", " ")} that is asked for`;
   }

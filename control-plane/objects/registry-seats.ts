@@ -14,8 +14,9 @@ import { takesBack } from "../domain/seat-return.ts";
 import { Tally } from "../domain/tally.ts";
 import { nextJoinAtMs } from "../domain/join-rate.ts";
 import { unmetBy, wantsOf } from "../domain/selector.ts";
-import type { CapacityNote } from "../domain/waiting-calls.ts";
+import type { CapacityNote, ClosedCluster } from "../domain/waiting-calls.ts";
 import type { QueueGate } from "../domain/waiting-gate.ts";
+import type { QueueWish } from "../domain/waiting-queue.ts";
 import { failpoint } from "../failpoint.ts";
 import { logEvent } from "../log.ts";
 import { ClusterCandidates } from "./cluster-candidates.ts";
@@ -79,12 +80,7 @@ export class RegistrySeats {
 
   #reserveAt(clusterId: string, request: SeatRequest, nowMs: number): SeatAnswer {
     const row = this.#parts.tables.cluster(clusterId);
-    if (row === undefined || row.state === "gone") {
-      return refuse(
-        "CLUSTER_NOT_FOUND",
-        `There is no cluster ${clusterId}. GET /v1/clusters lists those that there are.`,
-      );
-    }
+    if (row === undefined || row.state === "gone") return refuse("CLUSTER_NOT_FOUND", noSuchCluster(clusterId));
     const why = this.#candidates.refusalOf(row, request.wish, nowMs);
     const withheld = why === undefined ? this.#withheldFrom(row, request, nowMs) : undefined;
     if (why === undefined && withheld === undefined) return this.#seatAt(row, [clusterId], request, nowMs);
@@ -135,9 +131,10 @@ export class RegistrySeats {
   attend(gate: QueueGate, withLargest: boolean, nowMs: number): CapacityNote {
     this.#queues.note(gate, nowMs);
     const { clusterId } = gate.wish;
+    const closed = clusterId === undefined ? undefined : this.#closed(clusterId, gate.wish);
     const rows = this.#candidates.roomy(gate.wish, nowMs);
     const rooms = this.#queues.capacity(gate, rows, (row) => this.#candidates.factsOf(row), nowMs);
-    if (!withLargest) return { rooms, largest: 1 };
+    if (!withLargest) return { rooms, largest: 1, closed };
     const named = clusterId === undefined ? undefined : this.#parts.tables.cluster(clusterId);
     const largest =
       clusterId === undefined
@@ -145,7 +142,19 @@ export class RegistrySeats {
         : named?.capacity === 0
           ? Number.POSITIVE_INFINITY
           : (named?.capacity ?? 0);
-    return { rooms, largest };
+    return { rooms, largest, closed };
+  }
+
+  /** Why it is no use to wait for a cluster. [WAIT-11] */
+  #closed(clusterId: string, wish: QueueWish): ClosedCluster | undefined {
+    const row = this.#parts.tables.cluster(clusterId);
+    if (row === undefined || row.state === "gone") {
+      return { code: "CLUSTER_NOT_FOUND", detail: noSuchCluster(clusterId) };
+    }
+    const why = this.#candidates.closedTo(row, wish);
+    if (why === undefined) return undefined;
+    const detail = `The cluster ${clusterId} ${why}. Choose another one, or repeat the request to keep the place in case that it is back.`;
+    return { code: "NO_CLUSTER_AVAILABLE", detail };
   }
 
   #seatAt(row: ClusterRow, drawn: readonly string[], request: SeatRequest, nowMs: number): SeatAnswer {

@@ -1,6 +1,13 @@
 import { DurableObject } from "cloudflare:workers";
 import { shardsForCluster } from "../domain/sharding.ts";
-import { callPlaces, type Calls, type CapacityNote, isAbsent } from "../domain/waiting-calls.ts";
+import {
+  callPlaces,
+  type Calls,
+  type CapacityNote,
+  type ClosedCluster,
+  isAbsent,
+  sumNotes,
+} from "../domain/waiting-calls.ts";
 import type { QueueGate, QueuePass } from "../domain/waiting-gate.ts";
 import { type Place, type Visit, WaitingLine } from "../domain/waiting-line.ts";
 import {
@@ -36,6 +43,8 @@ export type VisitAnswer =
       /** It is this visitor's turn: with it the shards give a seat, if there still is one. */
       readonly pass: QueuePass | undefined;
     }
+  /** The cluster gives seats to nobody now. Whoever comes again has the place that there was. */
+  | ({ readonly kind: "closed"; readonly retryAfterSeconds: number } & ClosedCluster)
   | { readonly kind: "full"; readonly retryAfterSeconds: number };
 
 /** That a place is not needed any more. */
@@ -119,6 +128,8 @@ export class WaitingRoom extends DurableObject<Env> {
     const seconds = retryAfterSeconds({ ahead, length: this.#line.length, estimate }, Math.random);
     const expiresAtMs = Math.ceil(nowMs + patienceMs(seconds));
     this.#tables.put(this.#line.keep(place, { dueAtMs: Math.ceil(nowMs + callMs(seconds)), expiresAtMs }));
+    const { closed } = this.#note;
+    if (closed !== undefined) return { kind: "closed", retryAfterSeconds: seconds, ...closed };
     const isCalled = this.#calls.called.has(sequence);
     const clusterId = this.#calls.called.get(sequence);
     const pass: QueuePass = {
@@ -157,11 +168,11 @@ export class WaitingRoom extends DurableObject<Env> {
 
   /** What was given since the shards were asked is not there any more. */
   #take(clusterId: string, places: number): void {
-    const { rooms, largest } = this.#note;
+    const { rooms } = this.#note;
     const left = rooms.map((room) =>
       room.clusterId === clusterId ? { clusterId, places: Math.max(0, room.places - places) } : room,
     );
-    this.#note = { rooms: left, largest };
+    this.#note = { ...this.#note, rooms: left };
   }
 
   #open(queue: WaitingQueue, nowMs: number): void {
@@ -204,20 +215,17 @@ export class WaitingRoom extends DurableObject<Env> {
     };
     const withParties = this.#line.places.some(({ size }) => size > 1);
     const notes = await Promise.all(
-      (await this.#shards(queue)).map(async (shard): Promise<CapacityNote> => {
+      (await this.#shards(queue)).map(async (shard): Promise<CapacityNote | undefined> => {
         try {
           const answer = registryShard(this.env, shard).attend(gate, withParties);
           return await withDeadline(answer, lookTimeoutMs, "a registry shard");
         } catch (error) {
           logEvent("warn", "waiting.look_failed", { queue: queue.name, shard, error });
-          return { rooms: [], largest: 1 };
+          return undefined;
         }
       }),
     );
-    this.#note = {
-      rooms: notes.flatMap(({ rooms }) => rooms),
-      largest: Math.max(1, ...notes.map(({ largest }) => largest)),
-    };
+    this.#note = sumNotes(notes);
     // The next who comes after everybody has left has to be told of at once.
     this.#lookedAtMs = gate.untilMs === 0 ? 0 : Date.now();
   }

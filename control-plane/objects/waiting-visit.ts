@@ -23,6 +23,10 @@ export async function visitQueue(
   if (answer.kind === "full") {
     return refuse("WAITING_ROOM_FULL", "Too many wait already. Try again later.", answer.retryAfterSeconds);
   }
+  if (answer.kind === "closed") {
+    const { code, detail, retryAfterSeconds } = answer;
+    return refuse(code, detail, retryAfterSeconds);
+  }
   const { sequence, position, estimateSeconds, retryAfterSeconds, pass } = answer;
   const place = await signPlace(env, { playerId: visit.visitor, queue: queue.name, idempotencyKey }, sequence);
   const { reservationId } = visit;

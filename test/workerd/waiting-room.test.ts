@@ -14,6 +14,8 @@ import {
   testShards,
 } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
+import { logInOperator } from "./support/operators.ts";
+import { startParty } from "./support/parties.ts";
 import { allocate, logIn, logInMany, requestAllocation } from "./support/players.ts";
 import { fill, type Guest, join, leave, newWaiter, Waiter } from "./support/waiting.ts";
 
@@ -293,4 +295,61 @@ describe("a flood", () => {
     if (refused === undefined) throw new Error("nothing was refused");
     expect((await expectProblem(refused, "RATE_LIMITED")).detail).toContain("waiting room");
   }, 60_000);
+});
+
+describe("[WAIT-11] a cluster that is waited for by its id", () => {
+  it("and is locked, or drains, is an error with what to do; who repeats keeps the place until it is back", async () => {
+    const { accessToken: token } = await logInOperator();
+    const cluster = await startCluster({ capacity: 1 });
+    const clusterId = cluster.id;
+    const guests = await fill(cluster);
+    const waiters = [await newWaiter({ clusterId }), await newWaiter({ clusterId })];
+    const [first, second] = waiters;
+    const ask = async (waiter: Waiter | undefined) => {
+      const { player, request, key } = waiter ?? new Waiter(await logIn(), { clusterId });
+      return requestAllocation(player, request, key);
+    };
+    for (const [order, word] of [
+      ["lock", "locked"],
+      ["drain", "draining"],
+    ] as const) {
+      const path = `/v1/admin/clusters/${clusterId}/${order}`;
+      const body = order === "drain" ? { deadlineSeconds: 600 } : {};
+      await expectJson(await call("PUT", path, { token, body }), 200);
+      for (const waiter of waiters) {
+        await vi.waitFor(async () => {
+          const answer = await ask(waiter);
+          expect(Number(answer.headers.get("retry-after"))).toBeGreaterThan(0);
+          const { detail } = await expectProblem(answer, "NO_CLUSTER_AVAILABLE");
+          expect(detail).toMatch(new RegExp(`is ${word} now\\. Choose another one, or repeat`));
+        }, 5_000);
+      }
+      // A newcomer is not let in to wait at all.
+      await expectProblem(await ask(undefined), "NO_CLUSTER_AVAILABLE");
+      await expectJson(await call("DELETE", path, { token }), 200);
+    }
+    await vi.waitFor(async () => expect(await second?.ask()).toBeUndefined(), 5_000);
+    expect(second?.waiting?.position).toBe(2);
+    await leave(cluster, guests);
+    expect((await first?.served())?.cluster.id).toBe(clusterId);
+  });
+
+  it("and has gone is CLUSTER_NOT_FOUND, for parties too; a process that takes its place finds the line as it was", async () => {
+    const cluster = await startCluster({ capacity: 2 });
+    const clusterId = cluster.id;
+    await fill(cluster);
+    const single = await newWaiter({ clusterId });
+    const party = await startParty(2);
+    const partyKey = crypto.randomUUID();
+    const askAsParty = async () => party.requestHold({ clusterId, wait: true }, partyKey);
+    await expectJson(await askAsParty(), 202);
+    expect((await call("DELETE", `/v1/clusters/${clusterId}`, { token: cluster.token })).status).toBe(204);
+    await vi.waitFor(async () => {
+      await expectProblem(await requestAllocation(single.player, single.request, single.key), "CLUSTER_NOT_FOUND");
+      await expectProblem(await askAsParty(), "CLUSTER_NOT_FOUND");
+    }, 5_000);
+    // It comes back as another process: whoever has not given up is first.
+    await startCluster(cluster.details, cluster.key);
+    await vi.waitFor(async () => expect((await single.ask())?.cluster.id).toBe(clusterId), 10_000);
+  });
 });
