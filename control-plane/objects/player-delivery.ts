@@ -18,8 +18,11 @@ export async function deliverPlayerMessage(env: Env, { target, payload }: Outbox
   switch (payload.kind) {
     case undefined: {
       const { clusterId, generation, playerId } = payload;
+      failpoint("fence.ordering");
       const told = registryShard(env, target).fence({ clusterId, generation, playerId });
-      return withDeadline(told, objectCallTimeoutMs, "a registry shard");
+      await withDeadline(told, objectCallTimeoutMs, "a registry shard");
+      failpoint("fence.ordered");
+      return;
     }
     case "leave": {
       const { kind: _, ...departure } = payload;
@@ -49,12 +52,16 @@ export async function deliverPlayerMessage(env: Env, { target, payload }: Outbox
       return deliverHandoverMessage(env, target, payload);
     case "ban": {
       const { kind: _, ...record } = payload;
-      return saveBan(readStoreSettings(env), record);
+      await saveBan(readStoreSettings(env), record);
+      if (record.liftedAtMs === undefined) failpoint("ban.recorded");
+      else failpoint("unban.recorded");
+      return;
     }
     case "sign-out": {
       const { secretKey, ...project } = readIdentitySettings(env);
       // Without the key nothing can be asked of the identity service; that its logins of before do not count is held here.
       if (secretKey !== undefined) await signOutEverywhere({ ...project, secretKey }, payload.playerId);
+      failpoint("sign-out.told");
       return;
     }
   }

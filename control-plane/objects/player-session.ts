@@ -501,6 +501,7 @@ export class PlayerSession extends DurableObject<Env> {
       this.#tables.setOperationState(operation.key, "consumed");
       this.#consult.enter({ clusterId, shard }, playerId, generation);
     });
+    failpoint("use.counted");
     await this.#settle();
     return true;
   }
@@ -563,7 +564,9 @@ export class PlayerSession extends DurableObject<Env> {
   async unban(by: { readonly playerId: string; readonly operatorId: string }): Promise<boolean> {
     if (!this.#isKnown) return false;
     const lifted = this.#revocation.unban(by, Date.now());
-    await this.#wakeup.set(Date.now() + firstDeliveryMs);
+    const armed = this.#wakeup.set(Date.now() + firstDeliveryMs);
+    failpoint("unban.lifted");
+    await armed;
     this.ctx.waitUntil(this.#outbox.deliverDue());
     return lifted;
   }

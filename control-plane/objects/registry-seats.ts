@@ -382,8 +382,13 @@ export class RegistrySeats {
     const seat = tables.seat(clusterId, playerId);
     if (seat?.joined === undefined || seat.joined.generation >= generation) return;
     tables.putSeat(clusterId, { ...seat, fence: Math.max(seat.fence ?? 0, generation) });
+    failpoint("fence.noted");
     links.send(clusterId, [{ type: "fence", playerId, generation }]);
   }
+}
+
+function noSuchCluster(clusterId: string): string {
+  return `There is no cluster ${clusterId}. GET /v1/clusters lists those that there are.`;
 }
 
 /** What the cluster has said of tickets that start in this fragment, in seconds. */

@@ -618,8 +618,10 @@ export class RegistryShard extends DurableObject<Env> {
     switch (payload.kind) {
       case "used": {
         const { kind: _, ...use } = payload;
+        failpoint("use.telling");
         const told = playerSession(this.env, target).ticketUsed({ playerId: target, ...use });
         const known = await withDeadline(told, objectCallTimeoutMs, "a player's session");
+        failpoint("use.told");
         if (known && use.moved !== true) this.#recordUse({ playerId: target, ...use });
         if (!known) this.#seats.forgetJoin({ playerId: target, ...use }, Date.now());
         return;

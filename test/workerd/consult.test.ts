@@ -5,7 +5,7 @@ import { describe, expect, it, vi } from "vitest";
 import { verifyHandoverToken } from "../../auth/handover-token.ts";
 import { readStoreSettings } from "../../control-plane/settings.ts";
 import { findSave } from "../../control-plane/store/saves.ts";
-import type { FromSession, ToSession } from "../../protocol/handover/messages.ts";
+import type { ToSession } from "../../protocol/handover/messages.ts";
 import { generationAfterAbort, generationAfterCommit } from "../../protocol/handover/generation.ts";
 import { openStreams } from "../../protocol/handover/streams.ts";
 import type { Allocation, PlayerSessionTokens } from "../../protocol/index.ts";
@@ -14,6 +14,7 @@ import { call, expectJson, expectProblem, masterUrl } from "./support/master.ts"
 import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn } from "./support/players.ts";
 import { writeRecordsNow } from "./support/records.ts";
+import { askSession } from "./support/sessions.ts";
 
 /** A player with a ticket for a cluster, not used yet. */
 interface Ticketed {
@@ -30,18 +31,6 @@ async function ticketFor(cluster: TestCluster, tokens?: PlayerSessionTokens): Pr
   return { tokens: player, playerId: player.player.id, generation: gen ?? 0, allocation };
 }
 
-/** What a cluster is answered about a player. */
-async function ask(
-  cluster: TestCluster,
-  playerId: string,
-  message: ToSession<string>,
-): Promise<readonly FromSession<string>[]> {
-  const body = { requests: [{ playerId, message }] };
-  const response = await call("POST", `/v1/clusters/${cluster.id}/sessions`, { token: cluster.token, body });
-  const { answers } = await expectJson<{ answers: { messages: FromSession<string>[] }[] }>(response, 200);
-  return answers[0]?.messages ?? [];
-}
-
 const state = (text: string): string => btoa(text);
 const snapshot = (text: string, tenure: number) => ({ state: state(text), streams: openStreams<string>(tenure) });
 const newId = (): string => crypto.randomUUID().replaceAll("-", "");
@@ -49,7 +38,7 @@ const newId = (): string => crypto.randomUUID().replaceAll("-", "");
 /** In the game on `cluster`. */
 async function enter(cluster: TestCluster): Promise<Ticketed> {
   const player = await ticketFor(cluster);
-  const [answer] = await ask(cluster, player.playerId, { type: "enter", generation: player.generation });
+  const [answer] = await askSession(cluster, player.playerId, { type: "enter", generation: player.generation });
   expect(answer).toMatchObject({ type: "entered", generation: player.generation });
   return player;
 }
@@ -60,15 +49,15 @@ describe("entering", () => {
     const first = await ticketFor(a);
     const { playerId, generation } = first;
     const entered = { type: "entered", playerId, generation, previousGeneration: 0 };
-    expect(await ask(a, playerId, { type: "enter", generation })).toEqual([entered]);
-    expect(await ask(a, playerId, { type: "enter", generation })).toEqual([entered]);
-    expect(await ask(a, playerId, { type: "save", generation, version: 1, state: state("gold") })).toEqual([
+    expect(await askSession(a, playerId, { type: "enter", generation })).toEqual([entered]);
+    expect(await askSession(a, playerId, { type: "enter", generation })).toEqual([entered]);
+    expect(await askSession(a, playerId, { type: "save", generation, version: 1, state: state("gold") })).toEqual([
       { type: "saved", playerId, generation, version: 1 },
     ]);
     const link = await a.openLink();
     await a.report({ full: true, players: 1, joined: [seatOf(first.tokens.player, first.allocation.ticket)] });
     const second = await ticketFor(b, first.tokens);
-    expect(await ask(b, playerId, { type: "enter", generation: second.generation })).toEqual([
+    expect(await askSession(b, playerId, { type: "enter", generation: second.generation })).toEqual([
       {
         type: "entered",
         playerId,
@@ -88,10 +77,10 @@ describe("entering", () => {
     const [a, b] = [await startCluster(), await startCluster()];
     const { playerId, generation } = await ticketFor(a);
     const superseded = (of: number) => [{ type: "superseded", playerId, generation: of }];
-    expect(await ask(b, playerId, { type: "enter", generation })).toEqual(superseded(generation));
+    expect(await askSession(b, playerId, { type: "enter", generation })).toEqual(superseded(generation));
     const forged = generation + 2 ** 20;
-    expect(await ask(a, playerId, { type: "enter", generation: forged })).toEqual(superseded(forged));
-    expect(await ask(a, crypto.randomUUID(), { type: "enter", generation: 1 })).toEqual([]);
+    expect(await askSession(a, playerId, { type: "enter", generation: forged })).toEqual(superseded(forged));
+    expect(await askSession(a, crypto.randomUUID(), { type: "enter", generation: 1 })).toEqual([]);
   });
 
   it("is the same whether the cluster asks, or its report says that the ticket was used", async () => {
@@ -99,7 +88,10 @@ describe("entering", () => {
     const { tokens, allocation, playerId, generation } = await ticketFor(a);
     await a.report({ full: true, players: 1, joined: [seatOf(tokens.player, allocation.ticket)] });
     const save = { type: "save", generation, version: 1, state: state("x") } as const;
-    await vi.waitFor(async () => expect(await ask(a, playerId, save)).toMatchObject([{ type: "saved" }]), 10_000);
+    await vi.waitFor(
+      async () => expect(await askSession(a, playerId, save)).toMatchObject([{ type: "saved" }]),
+      10_000,
+    );
   });
 });
 
@@ -108,13 +100,13 @@ describe("saving", () => {
     const [a, b] = [await startCluster(), await startCluster()];
     const { tokens, playerId, generation } = await enter(a);
     const save = (cluster: TestCluster, of: number, version: number, text: string) =>
-      ask(cluster, playerId, { type: "save", generation: of, version, state: state(text) });
+      askSession(cluster, playerId, { type: "save", generation: of, version, state: state(text) });
     expect(await save(a, generation, 2, "two")).toMatchObject([{ type: "saved", version: 2 }]);
     // Late, and again: neither changes anything.
     expect(await save(a, generation, 1, "one")).toMatchObject([{ type: "saved", version: 1 }]);
     expect(await save(b, generation, 3, "stolen")).toEqual([{ type: "fence", playerId, generation }]);
     const second = await ticketFor(b, tokens);
-    const [entered] = await ask(b, playerId, { type: "enter", generation: second.generation });
+    const [entered] = await askSession(b, playerId, { type: "enter", generation: second.generation });
     expect(entered).toMatchObject({ save: { generation, version: 2, state: state("two") } });
     expect(await save(a, generation, 3, "late")).toEqual([{ type: "fence", playerId, generation: second.generation }]);
   });
@@ -123,7 +115,7 @@ describe("saving", () => {
     const a = await startCluster();
     const { tokens, playerId, generation } = await enter(a);
     for (const version of [1, 2, 3]) {
-      await ask(a, playerId, { type: "save", generation, version, state: state(`v${version}`) });
+      await askSession(a, playerId, { type: "save", generation, version, state: state(`v${version}`) });
     }
     await vi.waitFor(async () => {
       await writeRecordsNow();
@@ -143,10 +135,10 @@ describe("saving", () => {
   it("is durable before it is acknowledged", async () => {
     const [a, b] = [await startCluster(), await startCluster()];
     const { tokens, playerId, generation } = await enter(a);
-    await ask(a, playerId, { type: "save", generation, version: 1, state: state("kept") });
+    await askSession(a, playerId, { type: "save", generation, version: 1, state: state("kept") });
     await abortAllDurableObjects();
     const second = await ticketFor(b, tokens);
-    const [entered] = await ask(b, playerId, { type: "enter", generation: second.generation });
+    const [entered] = await askSession(b, playerId, { type: "enter", generation: second.generation });
     expect(entered).toMatchObject({ save: { state: state("kept") } });
   });
 });
@@ -163,9 +155,9 @@ describe("a handover", () => {
       destination,
       members: [{ playerId, generation, snapshot: snapshot("moving", generation) }],
     };
-    const [committed] = await ask(a, playerId, commit);
+    const [committed] = await askSession(a, playerId, commit);
     if (committed?.type !== "committed") throw new Error("it is committed");
-    expect(await ask(a, playerId, commit)).toEqual([committed]);
+    expect(await askSession(a, playerId, commit)).toEqual([committed]);
     const keys = createLocalJWKSet(await expectJson(await call("GET", "/.well-known/jwks.json"), 200));
     const verdict = await verifyHandoverToken(committed.token, async (kid) => keys({ alg: "ES256", kid }), {
       issuer: masterUrl,
@@ -180,18 +172,18 @@ describe("a handover", () => {
     const { accessToken: token } = await logInOperator();
     const seen = await call("GET", `/v1/admin/players/${playerId}`, { token });
     expect(await expectJson(seen, 200)).toMatchObject({ playing: { clusterId: b.id, generation: moved } });
-    expect(await ask(b, playerId, { type: "joined", generation: moved })).toEqual([
+    expect(await askSession(b, playerId, { type: "joined", generation: moved })).toEqual([
       { type: "settled", playerId, generation: moved },
     ]);
     // The source is too late now, for saving and for taking it back.
-    expect(await ask(a, playerId, { type: "abort", generation })).toEqual([
+    expect(await askSession(a, playerId, { type: "abort", generation })).toEqual([
       { type: "superseded", playerId, generation },
     ]);
-    expect(await ask(a, playerId, { type: "save", generation, version: 1, state: state("late") })).toEqual([
+    expect(await askSession(a, playerId, { type: "save", generation, version: 1, state: state("late") })).toEqual([
       { type: "fence", playerId, generation: moved },
     ]);
     expect(
-      await ask(b, playerId, { type: "save", generation: moved, version: 1, state: state("there") }),
+      await askSession(b, playerId, { type: "save", generation: moved, version: 1, state: state("there") }),
     ).toMatchObject([{ type: "saved" }]);
   });
 
@@ -204,16 +196,16 @@ describe("a handover", () => {
       destination: { clusterId: b.id, boot: b.registered.boot },
       members: [{ playerId, generation, snapshot: snapshot("moving", generation) }],
     };
-    expect(await ask(a, playerId, commit)).toMatchObject([{ type: "committed" }]);
+    expect(await askSession(a, playerId, commit)).toMatchObject([{ type: "committed" }]);
     await abortAllDurableObjects();
     const newGeneration = generationAfterAbort(generation);
     const aborted = [{ type: "aborted", playerId, generation, newGeneration }];
-    expect(await ask(a, playerId, { type: "abort", generation })).toEqual(aborted);
-    expect(await ask(a, playerId, { type: "abort", generation })).toEqual(aborted);
-    expect(await ask(a, playerId, commit)).toMatchObject([{ type: "commitRefused" }]);
-    expect(await ask(b, playerId, { type: "joined", generation: generationAfterCommit(generation) })).toMatchObject([
-      { type: "fence", generation: newGeneration },
-    ]);
+    expect(await askSession(a, playerId, { type: "abort", generation })).toEqual(aborted);
+    expect(await askSession(a, playerId, { type: "abort", generation })).toEqual(aborted);
+    expect(await askSession(a, playerId, commit)).toMatchObject([{ type: "commitRefused" }]);
+    expect(
+      await askSession(b, playerId, { type: "joined", generation: generationAfterCommit(generation) }),
+    ).toMatchObject([{ type: "fence", generation: newGeneration }]);
   });
 
   it("[HAND-11] of a group is one decision: each member's save is the snapshot of the one commit", async () => {
@@ -222,9 +214,9 @@ describe("a handover", () => {
     const id = newId();
     const leaderRef = { playerId: leader.playerId, generation: leader.generation };
     const enlist = { type: "enlist", id, generation: follower.generation, leader: leaderRef } as const;
-    expect(await ask(a, follower.playerId, enlist)).toMatchObject([{ type: "enlisted" }]);
+    expect(await askSession(a, follower.playerId, enlist)).toMatchObject([{ type: "enlisted" }]);
     const save = { type: "save", generation: follower.generation, version: 1, state: state("x") } as const;
-    expect(await ask(a, follower.playerId, save)).toMatchObject([{ type: "saveLater" }]);
+    expect(await askSession(a, follower.playerId, save)).toMatchObject([{ type: "saveLater" }]);
     const commit: ToSession<string> = {
       type: "commit",
       id,
@@ -235,10 +227,10 @@ describe("a handover", () => {
         snapshot: snapshot(playerId, generation),
       })),
     };
-    expect(await ask(a, leader.playerId, commit)).toMatchObject([{ type: "committed" }]);
+    expect(await askSession(a, leader.playerId, commit)).toMatchObject([{ type: "committed" }]);
     const moved = generationAfterCommit(follower.generation);
     await vi.waitFor(async () => {
-      expect(await ask(b, follower.playerId, { type: "joined", generation: moved })).toEqual([
+      expect(await askSession(b, follower.playerId, { type: "joined", generation: moved })).toEqual([
         { type: "settled", playerId: follower.playerId, generation: moved },
       ]);
     }, 10_000);
@@ -253,8 +245,8 @@ describe("a handover", () => {
       destination: { clusterId: b.id, boot: b.registered.boot },
       members: [{ playerId, generation, snapshot: snapshot("stolen", generation) }],
     };
-    expect(await ask(b, playerId, commit)).toMatchObject([{ type: "commitRefused" }]);
-    expect(await ask(b, playerId, { type: "abort", generation })).toMatchObject([{ type: "superseded" }]);
+    expect(await askSession(b, playerId, commit)).toMatchObject([{ type: "commitRefused" }]);
+    expect(await askSession(b, playerId, { type: "abort", generation })).toMatchObject([{ type: "superseded" }]);
   });
 });
 

@@ -4,6 +4,8 @@ import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type FailpointName, watchFailpoints } from "../../control-plane/failpoint.ts";
 import { forgetEarlierAudit } from "./support/audit.ts";
 import { type CrashScenario, isCrashScenario } from "./support/crash-scenario.ts";
+import { setProbing } from "./support/shard-settings.ts";
+import { Witness } from "./support/witness.ts";
 
 /*
  * The master may stop anywhere. Every place between two durable steps that the sources mark with `failpoint` is crashed at here:
@@ -20,17 +22,27 @@ const modules = import.meta.glob<Readonly<Record<string, unknown>>>("./crashes/*
 const scenarios = Object.values(modules).flatMap((module) => Object.values(module).filter(isCrashScenario));
 const calls = Object.entries(sources)
   .filter(([path]) => !path.endsWith("/failpoint.ts") && !path.endsWith(".test.ts"))
-  .flatMap(([, source]) => [...source.matchAll(/\bfailpoint\(([^)]*)\)/g)].map(([, argument = ""]) => argument));
-const names = calls.flatMap((argument) => /^"([a-z-]+\.[a-z-]+)"$/.exec(argument)?.[1] ?? []);
+  .flatMap(([path, source]) =>
+    [...source.matchAll(/\bfailpoint\(([^)]*)\)/g)].map(([, argument = ""]) => ({
+      argument,
+      path,
+      isObject: source.includes("extends DurableObject"),
+    })),
+  );
+const names = calls.flatMap(({ argument }) => /^"([a-z-]+\.[a-z-]+)"$/.exec(argument)?.[1] ?? []);
 
 function isName(name: string): name is FailpointName {
   return name.includes(".");
 }
 
-function scenarioFor(name: string): CrashScenario | undefined {
+/** The one that a failpoint has, and those beside it. */
+function scenariosFor(name: string): readonly CrashScenario[] {
   const [flow, step = ""] = name.split(".");
   const candidates = scenarios.filter((scenario) => scenario.flow === flow);
-  return candidates.find(({ steps }) => steps?.includes(step)) ?? candidates.find(({ steps }) => steps === undefined);
+  const own = candidates.filter(({ beside }) => beside === undefined);
+  const one = own.find(({ steps }) => steps?.includes(step)) ?? own.find(({ steps }) => steps === undefined);
+  const others = candidates.filter(({ beside, steps }) => beside !== undefined && steps?.includes(step) !== false);
+  return one === undefined ? [] : [one, ...others];
 }
 
 /** Everything stops at `name`, and stays so until `revive`. */
@@ -43,10 +55,22 @@ function stopAt(name: FailpointName): { readonly reached: () => boolean; readonl
   return { reached: () => reached, revive: () => watchFailpoints(undefined) };
 }
 
+/** One serves for some crashes: what one player may ask for in a minute is limited. */
+const witnesses = {
+  current: undefined as Witness | undefined,
+  async next(): Promise<Witness> {
+    if (this.current === undefined || this.current.rounds >= 20) this.current = await Witness.start();
+    return this.current;
+  },
+};
+
 const losses = { evicted: evictAllDurableObjects, aborted: abortAllDurableObjects };
 
 beforeAll(forgetEarlierAudit);
-afterEach(() => watchFailpoints(undefined));
+afterEach(async () => {
+  watchFailpoints(undefined);
+  await setProbing(false);
+});
 
 describe("the failpoints of the master", () => {
   it("have literal names, each at one place", () => {
@@ -56,8 +80,8 @@ describe("the failpoints of the master", () => {
   });
 
   it("each have a scenario, and each scenario has failpoints", () => {
-    expect(names.filter((name) => scenarioFor(name) === undefined)).toEqual([]);
-    const used = new Set(names.map(scenarioFor));
+    expect(names.filter((name) => scenariosFor(name).length === 0)).toEqual([]);
+    const used = new Set(names.flatMap(scenariosFor));
     expect(scenarios.filter((scenario) => !used.has(scenario)).map(({ flow, steps }) => ({ flow, steps }))).toEqual([]);
   });
 });
@@ -75,29 +99,46 @@ describe.each(scenarios.map((scenario) => ({ scenario, flow: scenario.flow, step
   },
 );
 
-/** Everywhere all objects are aborted; evicting them, which is gentler and takes seconds, is tried once a flow. */
-const flows = new Set<string>();
+/** Everywhere all objects are aborted; evicting them, which is gentler and takes seconds, is tried once a class of objects. */
+const evictedAt = new Set(
+  [
+    ...Map.groupBy(
+      calls.filter(({ isObject }) => isObject),
+      ({ path }) => path,
+    ).values(),
+  ].map(([first]) => first?.argument.slice(1, -1)),
+);
 const cases = names.filter(isName).flatMap((name) => {
-  const flow = name.slice(0, name.indexOf("."));
-  const isFirst = !flows.has(flow);
-  flows.add(flow);
-  return (isFirst ? (["aborted", "evicted"] as const) : (["aborted"] as const)).map((loss) => ({ name, loss }));
+  const ways = evictedAt.has(name) ? (["aborted", "evicted"] as const) : (["aborted"] as const);
+  return scenariosFor(name).flatMap((scenario) =>
+    (scenario.beside === undefined ? ways : (["aborted"] as const)).map((loss) => ({ name, loss, scenario })),
+  );
 });
 
 describe("a crash", () => {
-  it.each(cases)("at $name, with all objects $loss, breaks no rule", { timeout: 90_000 }, async ({ name, loss }) => {
-    const lose = losses[loss];
-    const run = await scenarioFor(name)?.prepare();
-    if (run === undefined) throw new Error(`no scenario for ${name}`);
-    const crash = stopAt(name);
-    await run.begin().catch(() => undefined);
-    await vi.waitFor(() => expect(crash.reached(), `${name} was not reached`).toBe(true), 5_000);
-    await lose();
-    crash.revive();
-    await run.carryOn();
-    await run.check();
-    await lose();
-    await run.check();
-    await run.finish?.();
-  });
+  it.each(cases)(
+    "at $name, with all objects $loss, breaks no rule",
+    { timeout: 90_000 },
+    async ({ name, loss, scenario }) => {
+      const lose = losses[loss];
+      const witness = await witnesses.next();
+      const before = await witness.watch();
+      const run = await scenario.prepare();
+      const crash = stopAt(name);
+      await run.begin().catch(() => undefined);
+      await vi.waitFor(() => expect(crash.reached(), `${name} was not reached`).toBe(true), 5_000);
+      await before.joinsOffline();
+      await lose();
+      crash.revive();
+      await witness.stayAway();
+      await witness.expectOffered();
+      await run.carryOn();
+      await run.check();
+      await witness.check(before);
+      await lose();
+      await run.check();
+      await witness.check(before);
+      await run.finish?.();
+    },
+  );
 });

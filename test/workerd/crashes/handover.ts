@@ -4,9 +4,9 @@ import { generationAfterCommit } from "../../../protocol/handover/generation.ts"
 import type { FromSession, ToSession } from "../../../protocol/handover/messages.ts";
 import { openStreams } from "../../../protocol/handover/streams.ts";
 import { startCluster, type TestCluster } from "../support/clusters.ts";
-import { call, expectJson } from "../support/master.ts";
 import { allocate, logIn } from "../support/players.ts";
 import type { CrashScenario } from "../support/crash-scenario.ts";
+import { askSession } from "../support/sessions.ts";
 
 /** A group's commit is one decision for all its members, told to each, and answered with the same token to every retry. */
 export const scenario: CrashScenario = {
@@ -17,7 +17,7 @@ export const scenario: CrashScenario = {
     const [leader, follower] = members;
     if (leader === undefined || follower === undefined) throw new Error("a group has two");
     const id = crypto.randomUUID();
-    await ask(source, follower.playerId, { type: "enlist", id, generation: follower.generation, leader });
+    await askSession(source, follower.playerId, { type: "enlist", id, generation: follower.generation, leader });
     const commit: ToSession<string> = {
       type: "commit",
       id,
@@ -30,19 +30,19 @@ export const scenario: CrashScenario = {
     };
     let answer: readonly FromSession<string>[] = [];
     return {
-      begin: async () => ask(source, leader.playerId, commit),
+      begin: async () => askSession(source, leader.playerId, commit),
       carryOn: async () => {
         await vi.waitFor(async () => {
-          answer = await ask(source, leader.playerId, commit);
+          answer = await askSession(source, leader.playerId, commit);
           expect(answer).toMatchObject([{ type: "committed" }]);
         }, 15_000);
       },
       check: async () => {
-        expect(await ask(source, leader.playerId, commit)).toEqual(answer);
+        expect(await askSession(source, leader.playerId, commit)).toEqual(answer);
         for (const { playerId, generation } of members) {
           const moved = generationAfterCommit(generation);
           await vi.waitFor(async () => {
-            const settled = await ask(destination, playerId, { type: "joined", generation: moved });
+            const settled = await askSession(destination, playerId, { type: "joined", generation: moved });
             expect(settled).toEqual([{ type: "settled", playerId, generation: moved }]);
           }, 15_000);
         }
@@ -56,17 +56,6 @@ async function enter(cluster: TestCluster): Promise<{ readonly playerId: string;
   const { ticket } = await allocate(player, { clusterId: cluster.id });
   const { gen: generation } = decodeJwt<{ gen: number }>(ticket);
   const { id: playerId } = player.player;
-  await ask(cluster, playerId, { type: "enter", generation });
+  await askSession(cluster, playerId, { type: "enter", generation });
   return { playerId, generation };
-}
-
-async function ask(
-  cluster: TestCluster,
-  playerId: string,
-  message: ToSession<string>,
-): Promise<readonly FromSession<string>[]> {
-  const body = { requests: [{ playerId, message }] };
-  const response = await call("POST", `/v1/clusters/${cluster.id}/sessions`, { token: cluster.token, body });
-  const { answers } = await expectJson<{ answers: { messages: FromSession<string>[] }[] }>(response, 200);
-  return answers[0]?.messages ?? [];
 }

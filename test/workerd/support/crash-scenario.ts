@@ -10,12 +10,17 @@
  *     carryOn()   the ordinary retry, as a real caller does it, until the flow is at its end
  *     check()     the rules that hold whatever happened; called a second time after memory was lost once more
  *     finish()    what comes after it, if anything: most often that nothing has leaked
+ *
+ * Beside each run stand witnesses who have nothing to do with its flow (`witness.ts`): for them rules 1 to 5 and 9 of the architecture
+ * are looked at after every crash, and a master that was away for minutes.
  */
 export interface CrashScenario {
   /** The first half of the names of its failpoints. */
   readonly flow: string;
   /** The steps that this scenario is for. Without it: those of its flow that no other scenario names. */
   readonly steps?: readonly string[];
+  /** Run at its steps as well as the scenario that they have anyway: another call takes the same way. */
+  readonly beside?: true;
   readonly prepare: () => Promise<CrashRun>;
 }
 
