@@ -5,7 +5,15 @@ import { type FailpointName, watchFailpoints } from "../../control-plane/failpoi
 import { forgetEarlierAudit } from "./support/audit.ts";
 import { type CrashScenario, isCrashScenario } from "./support/crash-scenario.ts";
 import { setProbing } from "./support/shard-settings.ts";
-import { Witness } from "./support/witness.ts";
+import {
+  expectOffered,
+  expectRules,
+  expectToJoinOffline,
+  startWitness,
+  stayAway,
+  watch,
+  type Witness,
+} from "./support/witness.ts";
 
 /*
  * The master may stop anywhere. Every place between two durable steps that the sources mark with `failpoint` is crashed at here:
@@ -55,14 +63,13 @@ function stopAt(name: FailpointName): { readonly reached: () => boolean; readonl
   return { reached: () => reached, revive: () => watchFailpoints(undefined) };
 }
 
+let current: Witness | undefined;
+
 /** One serves for some crashes: what one player may ask for in a minute is limited. */
-const witnesses = {
-  current: undefined as Witness | undefined,
-  async next(): Promise<Witness> {
-    if (this.current === undefined || this.current.rounds >= 20) this.current = await Witness.start();
-    return this.current;
-  },
-};
+async function nextWitness(): Promise<Witness> {
+  if (current === undefined || current.looks >= 40) current = await startWitness();
+  return current;
+}
 
 const losses = { evicted: evictAllDurableObjects, aborted: abortAllDurableObjects };
 
@@ -121,23 +128,23 @@ describe("a crash", () => {
     { timeout: 90_000 },
     async ({ name, loss, scenario }) => {
       const lose = losses[loss];
-      const witness = await witnesses.next();
-      const before = await witness.watch();
+      const witness = await nextWitness();
+      const before = await watch(witness);
       const run = await scenario.prepare();
       const crash = stopAt(name);
       await run.begin().catch(() => undefined);
       await vi.waitFor(() => expect(crash.reached(), `${name} was not reached`).toBe(true), 5_000);
-      await before.joinsOffline();
+      await expectToJoinOffline(witness, before);
       await lose();
       crash.revive();
-      await witness.stayAway();
-      await witness.expectOffered();
+      await stayAway();
+      await expectOffered(witness);
       await run.carryOn();
       await run.check();
-      await witness.check(before);
+      await expectRules(witness, before);
       await lose();
       await run.check();
-      await witness.check(before);
+      await expectRules(witness, before);
       await run.finish?.();
     },
   );

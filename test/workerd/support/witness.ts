@@ -20,154 +20,16 @@ const awayMs = 9 * 60_000;
  * and a player with a ticket for the last seat of `home`. The rules of the architecture hold for them whatever stops, and whatever
  * memory is lost. The numbers are those of "Rules that must never break".
  */
-export class Witness {
-  readonly #operator: PlayerSessionTokens;
-  readonly #home: TestCluster;
-  readonly #left: TestCluster;
-  readonly #playerId: string;
-  readonly #older: SeatRef;
-  readonly #newer: SeatRef;
-  readonly #holder: PlayerSessionTokens;
-  readonly #passerBy: PlayerSessionTokens;
-  #saves = 0;
-  /** How many crashes it has seen. */
-  rounds = 0;
-
-  private constructor(parts: {
-    readonly operator: PlayerSessionTokens;
-    readonly clusters: readonly [home: TestCluster, left: TestCluster];
-    readonly seats: readonly [older: SeatRef, newer: SeatRef];
-    readonly others: readonly [holder: PlayerSessionTokens, passerBy: PlayerSessionTokens];
-  }) {
-    this.#operator = parts.operator;
-    [this.#home, this.#left] = parts.clusters;
-    [this.#older, this.#newer] = parts.seats;
-    this.#playerId = this.#newer.playerId;
-    [this.#holder, this.#passerBy] = parts.others;
-  }
-
-  static async start(): Promise<Witness> {
-    const operator = await logInOperator();
-    const home = await startCluster({ capacity: 2, ticketLifetimeSeconds: 300 });
-    const left = await startCluster({ region: "eu" });
-    const player = await logIn();
-    const older = seatOf(player.player, (await allocate(player, { clusterId: left.id })).ticket);
-    await left.report({ full: true, players: 1, joined: [older] });
-    const newer = seatOf(player.player, (await allocate(player, { clusterId: home.id })).ticket);
-    await home.report({ full: true, players: 1, joined: [newer] });
-    const others = [await logIn(), await logIn()] as const;
-    return new Witness({ operator, clusters: [home, left], seats: [older, newer], others });
-  }
-
-  /** What is true before anything stops, to be held against what is true after it. */
-  async watch(): Promise<WitnessedCrash> {
-    this.rounds += 1;
-    const key = crypto.randomUUID();
-    const allocation = await allocate(this.#holder, { clusterId: this.#home.id }, key);
-    const keys = await expectJson<JsonWebKeySet>(await call("GET", "/.well-known/jwks.json"), 200);
-    return { key, allocation, joinsOffline: async () => this.#joinsOffline(allocation, keys) };
-  }
-
-  /** Rules 1, 2, 3 and 9, and 5 for a master that comes back after minutes in which nobody could give it a sign of life. */
-  async check(before: WitnessedCrash): Promise<void> {
-    await this.#countsAddUp();
-    await this.#retryIsIdentical(before);
-    await this.#onlyTheNewestHasAuthority();
-    await before.joinsOffline();
-  }
-
-  /** Rule 5: to be called with all objects without memory. */
-  async stayAway(): Promise<void> {
-    for (const name of testShards) {
-      await runInDurableObject(env.REGISTRY_SHARD.getByName(name), (_: RegistryShard, { storage }) => {
-        storage.sql.exec("UPDATE clusters SET renewed_at = renewed_at - ? WHERE renewed_at > 0", awayMs);
-        storage.sql.exec("UPDATE sweep SET next_at = next_at - ? WHERE next_at > 0", awayMs);
-      });
-    }
-    await abortAllDurableObjects();
-  }
-
-  /** Rule 5: nobody was evicted for the silence of a time in which the master was not there. */
-  async expectOffered(): Promise<void> {
-    const { accessToken: token } = this.#operator;
-    for (const { id } of [this.#home, this.#left]) {
-      const seen = await expectJson<object>(await call("GET", `/v1/admin/clusters/${id}`, { token }), 200);
-      expect(seen).toMatchObject({ id, state: "ready", reason: id === this.#home.id ? "it is full" : null });
-    }
-  }
-
-  /** Rule 1. */
-  async #countsAddUp(): Promise<void> {
-    for (const name of testShards) {
-      const wrong = await runInDurableObject(env.REGISTRY_SHARD.getByName(name), (_: RegistryShard, { storage }) =>
-        storage.sql
-          .exec(
-            `SELECT * FROM (
-               SELECT cluster_id, capacity, seats, joined,
-                 (SELECT count(*) FROM seats AS s WHERE s.cluster_id = c.cluster_id) AS given,
-                 (SELECT count(joined_generation) FROM seats AS s WHERE s.cluster_id = c.cluster_id) AS taken
-               FROM clusters AS c)
-             WHERE seats <> given OR joined <> taken OR (capacity > 0 AND given > capacity)`,
-          )
-          .toArray(),
-      );
-      expect(wrong, `seats of ${name}`).toEqual([]);
-    }
-    await expectProblem(await requestAllocation(this.#passerBy, { clusterId: this.#home.id }), "CLUSTER_FULL");
-  }
-
-  /** Rule 2. What was signed by a key that has leaked meanwhile is given to nobody. */
-  async #retryIsIdentical({ key, allocation }: WitnessedCrash): Promise<void> {
-    const retried = await requestAllocation(this.#holder, { clusterId: this.#home.id }, key);
-    const { accessToken: token } = this.#operator;
-    const { revoked } = await expectJson<KeySet>(await call("GET", "/v1/admin/signing-keys", { token }), 200);
-    const { kid = "" } = decodeProtectedHeader(allocation.ticket);
-    if (revoked.includes(kid)) return void (await expectProblem(retried, "TICKET_REVOKED"));
-    expect(await expectJson(retried, 200)).toEqual(allocation);
-  }
-
-  /** Rules 3 and 9: the cluster that holds the player saves; the one of before does not, whichever generation it names. */
-  async #onlyTheNewestHasAuthority(): Promise<void> {
-    this.#saves += 1;
-    const save = (generation: number) =>
-      ({ type: "save", generation, version: this.#saves, state: btoa(`save ${this.#saves}`) }) as const;
-    const [playerId, { generation }] = [this.#playerId, this.#newer];
-    const fence = { type: "fence", playerId, generation };
-    expect(await askSession(this.#left, playerId, save(this.#older.generation))).toEqual([fence]);
-    expect(await askSession(this.#left, playerId, save(generation))).toEqual([fence]);
-    expect(await askSession(this.#home, playerId, save(generation))).toMatchObject([
-      { type: "saved", version: this.#saves },
-    ]);
-    // A join that nobody was given a ticket for moves nothing, and a cluster hears of no players but its own.
-    const forged = { playerId, reservationId: "forged", generation: generation + 2 ** 20 };
-    const told = await this.#left.report({ players: 1, joined: [forged] });
-    expect(JSON.stringify(told)).not.toContain(this.#holder.player.id);
-    const { accessToken: token } = this.#operator;
-    const seen = await expectJson<object>(await call("GET", `/v1/admin/players/${playerId}`, { token }), 200);
-    expect(seen).toMatchObject({ playing: { clusterId: this.#home.id } });
-  }
-
-  /** Rule 4: a cluster lets the ticket in by what it knows, and one that was started again meanwhile does not. */
-  async #joinsOffline({ ticket }: Allocation, keys: JsonWebKeySet): Promise<void> {
-    const resolve = createLocalJWKSet({ keys: [...keys.keys] });
-    const expected = {
-      issuer: masterUrl,
-      clusterId: this.#home.id,
-      game: "default",
-      boot: this.#home.registered.boot,
-      versions: { min: 1, max: 1 },
-      maxLifetimeSeconds: 300,
-      now: Math.floor(Date.now() / 1_000),
-    };
-    const keyOf = async (kid: string) => {
-      const key = await resolve({ alg: "ES256", kid });
-      if (key instanceof Uint8Array) throw new Error("not an asymmetric key");
-      return key;
-    };
-    expect(await verifyTicket(ticket, keyOf, expected)).toMatchObject({ ok: true });
-    const restarted = { ...expected, boot: expected.boot + 1 };
-    expect(await verifyTicket(ticket, keyOf, restarted)).toMatchObject({ ok: false, fault: "STALE_BOOT" });
-  }
+export interface Witness {
+  readonly operator: PlayerSessionTokens;
+  readonly home: TestCluster;
+  readonly left: TestCluster;
+  readonly older: SeatRef;
+  readonly newer: SeatRef;
+  readonly holder: PlayerSessionTokens;
+  readonly passerBy: PlayerSessionTokens;
+  /** How many looks at the rules it has been through. */
+  looks: number;
 }
 
 /** What was there before a crash. */
@@ -175,6 +37,130 @@ export interface WitnessedCrash {
   /** Of the ticket for the last seat. */
   readonly key: string;
   readonly allocation: Allocation;
-  /** Rule 4: to be called with the master stopped. */
-  readonly joinsOffline: () => Promise<void>;
+  /** As a cluster has fetched it. */
+  readonly keys: JsonWebKeySet;
+}
+
+export async function startWitness(): Promise<Witness> {
+  const operator = await logInOperator();
+  const home = await startCluster({ capacity: 2, ticketLifetimeSeconds: 300 });
+  const left = await startCluster({ region: "eu" });
+  const player = await logIn();
+  const older = seatOf(player.player, (await allocate(player, { clusterId: left.id })).ticket);
+  await left.report({ full: true, players: 1, joined: [older] });
+  const newer = seatOf(player.player, (await allocate(player, { clusterId: home.id })).ticket);
+  await home.report({ full: true, players: 1, joined: [newer] });
+  return { operator, home, left, older, newer, holder: await logIn(), passerBy: await logIn(), looks: 0 };
+}
+
+/** What is true before anything stops, to be held against what is true after it. */
+export async function watch({ holder, home }: Witness): Promise<WitnessedCrash> {
+  const key = crypto.randomUUID();
+  const allocation = await allocate(holder, { clusterId: home.id }, key);
+  const keys = await expectJson<JsonWebKeySet>(await call("GET", "/.well-known/jwks.json"), 200);
+  return { key, allocation, keys };
+}
+
+/** Rules 1, 2, 3, 4 and 9. */
+export async function expectRules(witness: Witness, before: WitnessedCrash): Promise<void> {
+  witness.looks += 1;
+  await expectCountsToAddUp(witness);
+  await expectIdenticalRetry(witness, before);
+  await expectOneAuthority(witness);
+  await expectToJoinOffline(witness, before);
+}
+
+/** Rule 4: a cluster lets the ticket in by what it knows, and one that was started again meanwhile does not. */
+export async function expectToJoinOffline({ home }: Witness, { allocation, keys }: WitnessedCrash): Promise<void> {
+  const resolve = createLocalJWKSet({ keys: [...keys.keys] });
+  const expected = {
+    issuer: masterUrl,
+    clusterId: home.id,
+    game: "default",
+    boot: home.registered.boot,
+    versions: { min: 1, max: 1 },
+    maxLifetimeSeconds: 300,
+    now: Math.floor(Date.now() / 1_000),
+  };
+  const keyOf = async (kid: string) => {
+    const key = await resolve({ alg: "ES256", kid });
+    if (key instanceof Uint8Array) throw new Error("not an asymmetric key");
+    return key;
+  };
+  const { ticket } = allocation;
+  expect(await verifyTicket(ticket, keyOf, expected)).toMatchObject({ ok: true });
+  const restarted = { ...expected, boot: expected.boot + 1 };
+  expect(await verifyTicket(ticket, keyOf, restarted)).toMatchObject({ ok: false, fault: "STALE_BOOT" });
+}
+
+/** Makes the time in which nothing ran a long one, for rule 5. To be called with all objects without memory. */
+export async function stayAway(): Promise<void> {
+  for (const name of testShards) {
+    await runInDurableObject(env.REGISTRY_SHARD.getByName(name), (_: RegistryShard, { storage }) => {
+      storage.sql.exec("UPDATE clusters SET renewed_at = renewed_at - ? WHERE renewed_at > 0", awayMs);
+      storage.sql.exec("UPDATE sweep SET next_at = next_at - ? WHERE next_at > 0", awayMs);
+    });
+  }
+  await abortAllDurableObjects();
+}
+
+/** Rule 5: nobody was evicted for the silence of a time in which the master was not there. */
+export async function expectOffered({ operator, home, left }: Witness): Promise<void> {
+  const { accessToken: token } = operator;
+  for (const [{ id }, reason] of [
+    [home, "it is full"],
+    [left, null],
+  ] as const) {
+    const seen = await expectJson<object>(await call("GET", `/v1/admin/clusters/${id}`, { token }), 200);
+    expect(seen).toMatchObject({ id, state: "ready", reason });
+  }
+}
+
+/** Rule 1. */
+async function expectCountsToAddUp({ passerBy, home }: Witness): Promise<void> {
+  for (const name of testShards) {
+    const wrong = await runInDurableObject(env.REGISTRY_SHARD.getByName(name), (_: RegistryShard, { storage }) =>
+      storage.sql
+        .exec(
+          `SELECT * FROM (
+             SELECT cluster_id, capacity, seats, joined,
+               (SELECT count(*) FROM seats AS s WHERE s.cluster_id = c.cluster_id) AS given,
+               (SELECT count(joined_generation) FROM seats AS s WHERE s.cluster_id = c.cluster_id) AS taken
+             FROM clusters AS c)
+           WHERE seats <> given OR joined <> taken OR (capacity > 0 AND given > capacity)`,
+        )
+        .toArray(),
+    );
+    expect(wrong, `seats of ${name}`).toEqual([]);
+  }
+  await expectProblem(await requestAllocation(passerBy, { clusterId: home.id }), "CLUSTER_FULL");
+}
+
+/** Rule 2. What was signed by a key that has leaked meanwhile is given to nobody. */
+async function expectIdenticalRetry({ holder, home, operator }: Witness, before: WitnessedCrash): Promise<void> {
+  const { key, allocation } = before;
+  const retried = await requestAllocation(holder, { clusterId: home.id }, key);
+  const { accessToken: token } = operator;
+  const { revoked } = await expectJson<KeySet>(await call("GET", "/v1/admin/signing-keys", { token }), 200);
+  const { kid = "" } = decodeProtectedHeader(allocation.ticket);
+  if (revoked.includes(kid)) return void (await expectProblem(retried, "TICKET_REVOKED"));
+  expect(await expectJson(retried, 200)).toEqual(allocation);
+}
+
+/** Rules 3 and 9: the cluster that holds the player saves; the one of before does not, whichever generation it names. */
+async function expectOneAuthority({ home, left, older, newer, holder, operator, looks }: Witness): Promise<void> {
+  const save = (generation: number) =>
+    ({ type: "save", generation, version: looks, state: btoa(`save ${looks}`) }) as const;
+  const { playerId, generation } = newer;
+  const fence = { type: "fence", playerId, generation };
+  expect(await askSession(left, playerId, save(older.generation))).toEqual([fence]);
+  expect(await askSession(left, playerId, save(generation))).toEqual([fence]);
+  expect(await askSession(home, playerId, save(generation))).toMatchObject([{ type: "saved", version: looks }]);
+  // A join that nobody was given a ticket for moves nothing, and a cluster hears of no players but its own.
+  const forged = { playerId, reservationId: "forged", generation: generation + 2 ** 20 };
+  const told = await left.report({ players: 1, joined: [forged] });
+  expect(JSON.stringify(told)).not.toContain(holder.player.id);
+  const { accessToken: token } = operator;
+  const seen = await expectJson<object>(await call("GET", `/v1/admin/players/${playerId}`, { token }), 200);
+  expect(seen).toMatchObject({ playing: { clusterId: home.id } });
 }
