@@ -278,13 +278,13 @@ describe("what is asked", () => {
     const other = await ticketFor(a);
     expect((await call("DELETE", `/v1/clusters/${a.id}`, { token: a.token })).status).toBe(204);
     const last = { type: "save", generation, version: 1, state: state("last") } as const;
-    expect(await ask(a, playerId, last)).toEqual([{ type: "saved", playerId, generation, version: 1 }]);
-    expect(await ask(a, other.playerId, { type: "enter", generation: other.generation })).toEqual([]);
+    expect(await askSession(a, playerId, last)).toEqual([{ type: "saved", playerId, generation, version: 1 }]);
+    expect(await askSession(a, other.playerId, { type: "enter", generation: other.generation })).toEqual([]);
     const newer = await startCluster({}, a.key);
     const body = { requests: [{ playerId, message: { ...last, version: 2 } }] };
     const late = await call("POST", `/v1/clusters/${a.id}/sessions`, { token: a.token, body });
     await expectProblem(late, "CLUSTER_FENCED");
-    expect(await ask(newer, playerId, { ...last, version: 2 })).toMatchObject([{ type: "saved" }]);
+    expect(await askSession(newer, playerId, { ...last, version: 2 })).toMatchObject([{ type: "saved" }]);
   });
 
   it("is asked by a cluster's own session alone, and may be long only then", async () => {
