@@ -54,6 +54,10 @@ it("has an entity of the other cluster come into range, move and leave; and a pl
   const west = await start(master, "a", "west", -5);
   const east = await start(master, "b", "east", 5);
   await until("the link", () => west.cluster.server.peers?.linked.length === 1);
+  expect([west.game.fragmentAt({ x: -1, y: 0, z: 0 }), west.game.fragmentAt({ x: 1, y: 0, z: 0 })]).toEqual([
+    "west",
+    undefined,
+  ]);
   const ann = await join(west, "a", "ann");
   const seen = (kind: string) => [...(ann.view?.entities() ?? [])].filter((entity) => entity.kind.name === kind);
   const tree = east.game.spawn("tree", { x: 40, y: 0, z: 0 }, { height: 3 });

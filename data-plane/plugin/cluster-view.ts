@@ -83,6 +83,10 @@ export class ClusterView implements Cluster {
     return this.#world?.fragments() ?? [];
   }
 
+  fragmentAt(place: Point): string | undefined {
+    return this.#world?.fragmentAt(place);
+  }
+
   playersIn(fragment: string): readonly JoinedPlayer[] {
     return this.#world?.playersIn(fragment) ?? [];
   }

@@ -51,6 +51,8 @@ export interface Cluster {
    * and no plugin has `entities`.
    */
   readonly fragments: readonly FragmentView[];
+  /** Name of the fragment that holds a place, if this cluster carries it: elsewhere another cluster's game says what there is. */
+  fragmentAt(place: Point): string | undefined;
   /** Who is in a fragment. */
   playersIn(fragment: string): readonly Player[];
   /**

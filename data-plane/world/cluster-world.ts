@@ -277,9 +277,15 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
   }
 
   /** Whether this cluster carries the fragment there. */
-  carries({ x, y, z }: Point): boolean {
+  carries(place: Point): boolean {
+    return this.fragmentAt(place) !== undefined;
+  }
+
+  /** Name of the fragment there, if this cluster carries it. */
+  fragmentAt({ x, y, z }: Point): string | undefined {
     const { locator, fragments } = this.#world.layout;
-    return fragments[locator.locate(x, y, z)]?.carried === true;
+    const { name, carried } = fragments[locator.locate(x, y, z)] ?? {};
+    return carried === true ? name : undefined;
   }
 
   /** Whether a player may step there: not into a fragment that is full, or another cluster's. */

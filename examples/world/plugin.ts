@@ -3,6 +3,7 @@ import {
   type Cluster,
   type Entity,
   type Player,
+  type Point,
   type ServerPlugin,
   type ThresholdChange,
 } from "../../data-plane/index.ts";
@@ -10,6 +11,7 @@ import {
 /** Commands of the game's messages. */
 export const commands = { welcome: 30, caught: 31 } as const;
 
+/** In the whole world; each cluster has those in its part of it. */
 const wispCount = 24;
 /** The wisps stay so far from the middle of the world, at most. */
 const reach = 36;
@@ -39,7 +41,10 @@ export class Wisps implements ServerPlugin {
 
   onStart(cluster: Cluster): void {
     this.#cluster = cluster;
-    for (let count = 0; count < wispCount; count++) this.#spawn(cluster);
+    for (let count = 0; count < wispCount; count++) {
+      const place = this.#somewhere();
+      if (cluster.fragmentAt(place) !== undefined) this.#spawn(cluster, place);
+    }
   }
 
   onEnterFragment(player: Player, fragment: string): void {
@@ -64,14 +69,14 @@ export class Wisps implements ServerPlugin {
       const score = (Number(player.entity?.get("score") ?? 0) + 1) & 0xffff;
       player.entity?.set({ score });
       player.send(commands.caught, new ByteWriter(2).u16(score).bytes);
-      wisp.entity.moveTo(this.#somewhere());
+      wisp.entity.moveTo(this.#somewhereHere(wisp.entity.position));
       wisp.entity.set({ glow: this.#glow() });
     }
   }
 
-  #spawn(cluster: Cluster): void {
+  #spawn(cluster: Cluster, place: Point): void {
     const heading = this.#random() * 2 * Math.PI;
-    const entity = cluster.spawn("wisp", this.#somewhere(), { glow: this.#glow() });
+    const entity = cluster.spawn("wisp", place, { glow: this.#glow() });
     if (entity !== undefined) this.#wisps.push({ entity, heading });
   }
 
@@ -79,14 +84,25 @@ export class Wisps implements ServerPlugin {
     const { x, y, z } = wisp.entity.position;
     const isOut = Math.abs(x) > reach || Math.abs(z) > reach;
     wisp.heading = isOut ? Math.atan2(-z, -x) : wisp.heading + (this.#random() - 0.5) / 4;
-    wisp.entity.moveTo({ x: x + Math.cos(wisp.heading) * distance, y, z: z + Math.sin(wisp.heading) * distance });
+    const next = { x: x + Math.cos(wisp.heading) * distance, y, z: z + Math.sin(wisp.heading) * distance };
+    if (this.#cluster?.fragmentAt(next) === undefined) wisp.heading += Math.PI;
+    else wisp.entity.moveTo(next);
     const turns = wisp.heading / (2 * Math.PI);
     wisp.entity.set({ heading: Math.floor((turns - Math.floor(turns)) * 65_536) & 0xffff });
   }
 
-  #somewhere(): { x: number; y: number; z: number } {
+  #somewhere(): Point {
     const along = (): number => (this.#random() * 2 - 1) * reach;
     return { x: along(), y: 0, z: along() };
+  }
+
+  /** Somewhere in this cluster's part of the world: another cluster has wisps of its own. */
+  #somewhereHere(otherwise: Point): Point {
+    for (let tries = 0; tries < 32; tries++) {
+      const place = this.#somewhere();
+      if (this.#cluster?.fragmentAt(place) !== undefined) return place;
+    }
+    return otherwise;
   }
 
   #glow(): number {
