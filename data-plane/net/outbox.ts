@@ -1,6 +1,7 @@
 import type { NumberedStreams } from "../../protocol/index.ts";
 import type { FrameKeeper } from "./frame-pile.ts";
-import { type SendLane, SendQueue, type StateKey } from "./send-queue.ts";
+import { type SendLane, SendQueue } from "./send-queue.ts";
+import type { StateKey } from "./state-pile.ts";
 import type { StateHolder, TickEnd } from "./tick-end.ts";
 import type { TurnEnd, TurnTask } from "./turn-end.ts";
 
@@ -111,6 +112,14 @@ export class Outbox implements TurnTask, StateHolder {
   setState(key: StateKey, frame: Uint8Array): void {
     if (this.#ending !== "no") return;
     this.#queue.setState(key, frame);
+    this.#awaitTickEnd();
+    this.#checkBounds();
+  }
+
+  /** The same for a frame of this type; command and payload have been checked, and the payload is copied. */
+  setStateMessage(key: StateKey, type: number, command: number, payload: Uint8Array): void {
+    if (this.#ending !== "no") return;
+    this.#queue.setStateMessage(key, type, command, payload);
     this.#awaitTickEnd();
     this.#checkBounds();
   }

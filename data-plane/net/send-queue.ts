@@ -1,15 +1,11 @@
 import { type FrameKeeper, FramePile } from "./frame-pile.ts";
+import { type StateKey, StatePile } from "./state-pile.ts";
 
 /**
  * Where a frame stands in line: `control` before everything, then what is sent `again` after a resume, `reliable` messages,
  * the latest `state`, and `bulk` last. Spec: docs/PROTOCOL.md, section 5.8.
  */
 export type SendLane = "control" | "again" | "reliable" | "bulk";
-
-/** What names a piece of latest-only state: a later one takes the place of an earlier. */
-export type StateKey = string | number;
-
-type States = Map<StateKey, Uint8Array>;
 
 const noBytes = new Uint8Array(0);
 
@@ -23,20 +19,21 @@ const noBytes = new Uint8Array(0);
 export class SendQueue extends FramePile {
   /** Frames that could go now and are not reliable messages: while there are none, the others are not looked at. */
   #looseFrames = 0;
-  /** Of control frames and state. */
+  /** Of control frames and the view. */
   #looseBytes = 0;
   #control: Uint8Array[] = [];
   /** These are made when they are needed: most players never have them. */
   #again: Uint8Array[] | undefined;
   #bulk: FramePile | undefined;
   /** State of this tick, and state that a tick has released. */
-  #nextStates: States | undefined;
-  #states: States | undefined;
+  #nextStates: StatePile | undefined;
+  #states: StatePile | undefined;
   #view: Uint8Array | undefined;
 
   /** Bytes that wait, without those that are sent again: these have been counted once. */
   get bytes(): number {
-    return this.piledBytes + this.#looseBytes + (this.#bulk?.piledBytes ?? 0);
+    const states = (this.#nextStates?.bytes ?? 0) + (this.#states?.bytes ?? 0);
+    return this.piledBytes + this.#looseBytes + states + (this.#bulk?.piledBytes ?? 0);
   }
 
   /** Frames that wait, without those that are sent again. */
@@ -86,24 +83,24 @@ export class SendQueue extends FramePile {
 
   /** Takes the place of what the same key had and is not on its way yet. */
   setState(key: StateKey, frame: Uint8Array): void {
-    this.#nextStates ??= new Map();
-    this.#looseBytes += frame.length - (this.#nextStates.get(key)?.length ?? 0);
-    this.#nextStates.set(key, frame);
+    this.#nextStates ??= new StatePile();
+    this.#nextStates.setFrame(key, frame);
+  }
+
+  /** The same for a frame that is not there yet: of this type, with this command and payload, which have been checked. */
+  setStateMessage(key: StateKey, type: number, command: number, payload: Uint8Array): void {
+    this.#nextStates ??= new StatePile();
+    this.#nextStates.setMessage(key, type, command, payload);
   }
 
   /** A tick is over: its state may go. Whether there is any. */
   releaseStates(): boolean {
     if (this.#nextStates === undefined) return false;
-    this.#states ??= new Map();
-    const before = this.#states.size;
-    if (before === 0) {
+    const before = this.#states?.size ?? 0;
+    if (this.#states === undefined || before === 0) {
       [this.#states, this.#nextStates] = [this.#nextStates, this.#states];
     } else {
-      for (const [key, frame] of this.#nextStates) {
-        this.#looseBytes -= this.#states.get(key)?.length ?? 0;
-        this.#states.set(key, frame);
-      }
-      this.#nextStates.clear();
+      this.#states.takeOver(this.#nextStates);
     }
     this.#looseFrames += this.#states.size - before;
     return this.#states.size > 0;
@@ -117,10 +114,13 @@ export class SendQueue extends FramePile {
    *   of the wire
    */
   take(maxBytes: number, keeper: FrameKeeper | undefined): Uint8Array {
-    // What nearly every write is: messages of the game alone, which lie ready.
-    if (this.#view !== undefined && this.#looseFrames === 1 && this.piledFrames === 0)
-      return this.#takeView(this.#view);
-    const ready = this.#looseFrames === 0 ? this.takeAtOnce(maxBytes, keeper) : undefined;
+    // What nearly every write is: messages of the game alone, or state alone, which lie ready.
+    const ready =
+      this.#looseFrames === 0
+        ? this.takeAtOnce(maxBytes, keeper)
+        : this.piledFrames === 0
+          ? this.#takeLoose(maxBytes)
+          : undefined;
     return ready ?? this.#takeMixed(maxBytes, keeper);
   }
 
@@ -136,7 +136,9 @@ export class SendQueue extends FramePile {
       this.#bulk.takeOver(older.#bulk);
     }
     for (const states of [older.#states, older.#nextStates]) {
-      for (const [key, frame] of states ?? []) this.setState(key, frame);
+      if (states === undefined) continue;
+      this.#nextStates ??= new StatePile();
+      this.#nextStates.takeOver(states);
     }
     older.clear();
   }
@@ -163,7 +165,7 @@ export class SendQueue extends FramePile {
     this.#looseFrames -= batch.parts;
     this.takeWhile(take, keeper);
     if (this.#view !== undefined && batch.take(this.#view)) this.#takeView(this.#view);
-    this.#takeStates(batch);
+    this.#takeStates(take);
     if (this.#bulk !== undefined) {
       const before = this.#bulk.piledFrames;
       this.#bulk.takeWhile(take, keeper);
@@ -179,13 +181,25 @@ export class SendQueue extends FramePile {
     return view;
   }
 
-  #takeStates(batch: Batch): void {
-    for (const [key, frame] of this.#states ?? []) {
-      if (!batch.take(frame)) return;
-      this.#looseFrames -= 1;
-      this.#looseBytes -= frame.length;
-      this.#states?.delete(key);
-    }
+  /** A view alone, or state alone. */
+  #takeLoose(maxBytes: number): Uint8Array | undefined {
+    if (this.#view !== undefined) return this.#looseFrames === 1 ? this.#takeView(this.#view) : undefined;
+    const states = this.#states;
+    const bytes = this.#looseFrames === states?.size ? states.takeAtOnce(maxBytes) : undefined;
+    if (bytes === undefined) return undefined;
+    this.#looseFrames = 0;
+    if (this.#nextStates !== undefined) return bytes;
+    // The next tick's state goes into the same one: it is at hand.
+    this.#nextStates = states;
+    this.#states = undefined;
+    return bytes;
+  }
+
+  #takeStates(take: (bytes: Uint8Array) => boolean): void {
+    if (this.#states === undefined) return;
+    const before = this.#states.size;
+    this.#states.takeWhile(take);
+    this.#looseFrames -= before - this.#states.size;
   }
 }
 

@@ -7,6 +7,7 @@ import {
   encodeState,
   features,
   IncomingRequests,
+  messageTypes,
   NumberedStreams,
   type NumberedStreamsData,
   OutgoingRequests,
@@ -16,7 +17,8 @@ import {
 import type { TenureEnd } from "../../protocol/handover/streams.ts";
 import type { SaveOutcome } from "../authority/save-line.ts";
 import type { Outbox } from "../net/outbox.ts";
-import type { SendLane, StateKey } from "../net/send-queue.ts";
+import type { SendLane } from "../net/send-queue.ts";
+import type { StateKey } from "../net/state-pile.ts";
 import type { Entity, FieldValues } from "../plugin/entities.ts";
 import type { HookLane } from "../plugin/hook-lane.ts";
 import type { LeaveReason, Placement, Player, RequestOptions } from "../plugin/player.ts";
@@ -198,7 +200,12 @@ export class JoinedPlayer implements Player, LaneOwner {
   }
 
   sendState(key: StateKey, command: number, payload: Uint8Array = noPayload): boolean {
-    return this.sendStateFrame(key, new StateFrames(command, payload));
+    checkGameMessage(command, payload, maxPayloadBytes);
+    if (!this.connected) return false;
+    // [LATEST-4]
+    const type = this.has(features.state) ? messageTypes.state : messageTypes.message;
+    this.#outbox.setStateMessage(key, type, command, payload);
+    return true;
   }
 
   async request(command: number, payload?: Uint8Array, options: RequestOptions = {}): Promise<Uint8Array> {
