@@ -1,5 +1,6 @@
-import { base64url, type CryptoKey, decodeProtectedHeader, SignJWT } from "jose";
+import { type CryptoKey, decodeProtectedHeader, SignJWT } from "jose";
 import { decodeUtf8, limits } from "../protocol/index.ts";
+import { decodeBase64url } from "./base64url.ts";
 
 /** `typ` of a join ticket. */
 export const ticketType = "sustenet-ticket+jwt";
@@ -120,29 +121,20 @@ export async function verifyTicket(
   // [TICKET-1]
   if (ticket.length > limits.maxTicketBytes) return silent("MALFORMED", "longer than 2,048 bytes");
   if (!compactForm.test(ticket)) return silent("MALFORMED", "not three segments of base64url");
-  let header: ReturnType<typeof decodeProtectedHeader>;
-  try {
-    header = decodeProtectedHeader(ticket);
-  } catch {
-    return silent("MALFORMED", "header does not parse");
-  }
-  // [TICKET-2]
-  if (header.alg !== "ES256") return silent("BAD_HEADER", "alg is not ES256");
-  if (header.typ !== ticketType) return silent("BAD_HEADER", "typ is not a ticket's");
-  if (typeof header.kid !== "string" || header.kid === "") return silent("BAD_HEADER", "kid is missing");
-  for (const name of forbiddenHeaders) {
-    if (Object.hasOwn(header, name)) return silent("BAD_HEADER", `${name} is not allowed`);
-  }
+  const headerSegment = ticket.slice(0, ticket.indexOf("."));
+  const header = headerSegment === goodHeader.segment ? goodHeader.kid : readHeader(headerSegment);
+  if (typeof header !== "string") return header;
   // [TICKET-3]
-  const key = await resolveKey(header.kid);
+  const key = await resolveKey(header);
   if (key === undefined) return silent("UNKNOWN_KEY", "kid is not in the key set");
   const payloadEnd = ticket.lastIndexOf(".");
-  const signature = decodeSegment(ticket.slice(payloadEnd + 1));
+  const signature = decodeBase64url(ticket.slice(payloadEnd + 1));
   if (signature?.length !== signatureBytes) return silent("BAD_SIGNATURE", "not of 64 bytes");
   const signed = checkSignature(key, new Uint8Array(textEncoder.encode(ticket.slice(0, payloadEnd))), signature);
   if (!(typeof signed === "boolean" ? signed : await signed)) return silent("BAD_SIGNATURE", "does not hold");
+  if (headerSegment !== goodHeader.segment) goodHeader = { segment: headerSegment, kid: header };
   // [TICKET-4]
-  const payload = decodeSegment(ticket.slice(ticket.indexOf(".") + 1, payloadEnd));
+  const payload = decodeBase64url(ticket.slice(ticket.indexOf(".") + 1, payloadEnd));
   const claims = payload === undefined ? "payload is not base64url" : parseClaims(payload);
   if (typeof claims === "string") return spoken("WRONG_TICKET", claims);
   if (claims.iss !== expected.issuer) return spoken("WRONG_TICKET", "iss is another master");
@@ -168,12 +160,25 @@ export async function verifyTicket(
   return { ok: true, claims };
 }
 
-function decodeSegment(segment: string): Uint8Array<ArrayBuffer> | undefined {
+/** The header of the last ticket whose signature held: all tickets of a key have the same, so it is not read for each. */
+let goodHeader = { segment: "", kid: "" };
+
+/** The `kid`, or why the header does not do. */
+function readHeader(segment: string): string | TicketVerdict {
+  let header: ReturnType<typeof decodeProtectedHeader>;
   try {
-    return new Uint8Array(base64url.decode(segment));
+    header = decodeProtectedHeader({ protected: segment });
   } catch {
-    return undefined;
+    return silent("MALFORMED", "header does not parse");
   }
+  // [TICKET-2]
+  if (header.alg !== "ES256") return silent("BAD_HEADER", "alg is not ES256");
+  if (header.typ !== ticketType) return silent("BAD_HEADER", "typ is not a ticket's");
+  if (typeof header.kid !== "string" || header.kid === "") return silent("BAD_HEADER", "kid is missing");
+  for (const name of forbiddenHeaders) {
+    if (Object.hasOwn(header, name)) return silent("BAD_HEADER", `${name} is not allowed`);
+  }
+  return header.kid;
 }
 
 function silent(fault: SilentTicketFault, detail: string): TicketVerdict {

@@ -81,8 +81,9 @@ export class SentFrames {
     return this.#runs.slice(this.#head).flatMap((run) => {
       if (run.frames === 1) return viewOf(run, run.start, run.end);
       const frames: Uint8Array[] = [];
-      for (let at = run.start; at < run.end; at += frameBytes(run, at)) {
-        frames.push(viewOf(run, at, at + frameBytes(run, at)));
+      const bytes = viewOf(run, run.start, run.end);
+      for (let at = 0; at < bytes.length; at += frameBytes(bytes, at)) {
+        frames.push(bytes.subarray(at, at + frameBytes(bytes, at)));
       }
       return frames;
     });
@@ -113,9 +114,12 @@ export class SentFrames {
 
 /** Where in the buffer a run goes on after its first frames. */
 function after(run: Run, frames: number): number {
-  let at = run.start;
-  for (let count = 0; count < frames; count += 1) at += frameBytes(run, at);
-  return at;
+  const { start, end } = run;
+  // One view for all of them: to make one costs more than to read a length.
+  const bytes = viewOf(run, start, end);
+  let at = 0;
+  for (let count = 0; count < frames; count += 1) at += frameBytes(bytes, at);
+  return start + at;
 }
 
 function viewOf({ first }: Run, start: number, end: number): Uint8Array {
@@ -123,7 +127,7 @@ function viewOf({ first }: Run, start: number, end: number): Uint8Array {
   return isFirst ? first : new Uint8Array(first.buffer, start, end - start);
 }
 
-function frameBytes(run: Run, at: number): number {
-  const [low = 0, high = 0] = viewOf(run, at, at + frameHeaderBytes);
-  return frameHeaderBytes + (low | (high << 8));
+/** How long the frame is that begins there, with its length. */
+function frameBytes(bytes: Uint8Array, at: number): number {
+  return frameHeaderBytes + ((bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8));
 }

@@ -13,8 +13,9 @@ const underWayMs = 10_000;
  */
 export class GivenBackTickets {
   readonly #monotonicMs: () => number;
-  /** Until when each would be good, by reservation, the earliest entry first. */
+  /** Until when each would be good, by reservation. */
   readonly #refused = new Map<string, number>();
+  /** Until when each may be under way, the earliest first. */
   readonly #underWay = new Map<string, number>();
 
   constructor(monotonicMs: () => number) {
@@ -25,7 +26,11 @@ export class GivenBackTickets {
   admit(reservationId: string): boolean {
     const now = this.#monotonicMs();
     if ((this.#refused.get(reservationId) ?? 0) > now) return false;
-    forgetPast(this.#underWay, now);
+    // All are under way for as long, so the first that is not past ends it: a join must not look at all the others.
+    for (const [key, untilMs] of this.#underWay) {
+      if (untilMs > now) break;
+      this.#underWay.delete(key);
+    }
     this.#underWay.delete(reservationId);
     this.#underWay.set(reservationId, now + underWayMs);
     return true;
