@@ -1,6 +1,6 @@
 /** Players who walk between two clusters of one world: separate processes, a real master, and a delay between all of them. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { AuditWorld } from "../support/handover/world.ts";
+import { AuditWorld, type Side } from "../support/handover/world.ts";
 import { Walker } from "../support/handover/walker.ts";
 
 /** Handovers of the first test; the long mode is `HANDOVERS=1000 npm test -- test/e2e/handover`. */
@@ -28,6 +28,30 @@ async function audit(): Promise<void> {
   for (const { playerId } of walkers) expect(world.authority.holdersOf(playerId)).toHaveLength(1);
 }
 
+/** Steps at which a cluster is killed: of all of them some in CI, all with `HANDOVER_KILLS=all`. */
+const all = process.env["HANDOVER_KILLS"] === "all";
+const kills: readonly (readonly ["source" | "destination", string])[] = all
+  ? [
+      ...["prepared", "rests", "ready", "commit-asked", "commit-answered", "activated", "forwarded"].map(
+        (step) => ["source", step] as const,
+      ),
+      ...["prepare", "transfer", "commit", "plays", "forward", "finished"].map(
+        (step) => ["destination", step] as const,
+      ),
+    ]
+  : [
+      ["source", "ready"],
+      ["source", "commit-answered"],
+      ["destination", "transfer"],
+      ["destination", "plays"],
+    ];
+const masterKills = all ? (["commit-asked", "commit-answered"] as const) : (["commit-answered"] as const);
+
+/** Handovers go both ways: either side is source and destination all the time. */
+function sideOf(party: "source" | "destination"): Side {
+  return party === "source" ? "west" : "east";
+}
+
 describe(`with ${delayMs} ms each way between all parties`, () => {
   it(
     `[HAND-1] [HAND-9] ${wanted} handovers lose nothing, double nothing, and never leave a player in two places`,
@@ -35,8 +59,41 @@ describe(`with ${delayMs} ms each way between all parties`, () => {
       await join(walkerCount);
       await world.until(`${wanted} handovers`, () => world.authority.moves >= wanted, 60_000 + wanted * 2_000);
       await audit();
+      for (const walker of walkers) walker.goOn();
       expect(walkers.map(({ fallbacks }) => fallbacks)).toEqual(walkers.map(() => 0));
     },
     120_000 + wanted * 2_000,
   );
+
+  /** All are in the game again, each in one place, and are answered. */
+  async function recovered(): Promise<void> {
+    const before = new Map(walkers.map((walker) => [walker, walker.echoed + walker.fallbacks]));
+    const isBack = (walker: Walker): boolean =>
+      walker.echoed + walker.fallbacks !== before.get(walker) &&
+      walker.session?.state === "joined" &&
+      world.authority.holdersOf(walker.playerId).length === 1;
+    await world.until("everybody is back in the game", () => walkers.every(isBack), 60_000);
+  }
+
+  for (const [side, step] of kills) {
+    it(`[HAND-13] a cluster that is killed as ${side}, at ${step}, costs what was not saved, and nothing else`, async () => {
+      await world.killAt(sideOf(side), step);
+      await recovered();
+      expect([...walkers.flatMap(({ faults }) => faults), ...world.faults]).toEqual([]);
+      expect(world.authority.overlaps()).toEqual([]);
+    }, 120_000);
+  }
+
+  for (const step of masterKills) {
+    it(`[HAND-5] a master that is killed at ${step} costs nothing at all`, async () => {
+      const fallbacks = walkers.map((walker) => walker.fallbacks);
+      await world.killMasterAt("west", step);
+      await recovered();
+      expect(walkers.map((walker) => walker.fallbacks)).toEqual(fallbacks);
+      expect([...walkers.flatMap(({ faults }) => faults), ...world.faults]).toEqual([]);
+      expect(world.authority.overlaps()).toEqual([]);
+    }, 120_000);
+  }
+
+  it("loses nothing of anybody in the end", audit, 60_000);
 });

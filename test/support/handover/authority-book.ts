@@ -1,3 +1,5 @@
+import { sessionOf } from "../../../protocol/handover/generation.ts";
+
 interface Stay {
   readonly holder: string;
   readonly generation: number;
@@ -52,14 +54,17 @@ export class AuthorityBook {
     return moves;
   }
 
-  /** Times at which two had the same player. What a killed process did to its end is given the time that it takes to notice. */
-  overlaps(noticeMs = 0): readonly string[] {
+  /**
+   * Times at which two had the same player within one session. (A newer session leaves the older one behind, which goes on, powerless, until it
+   * hears of it.) What a killed process did to its end is given the time that it takes to notice. [HAND-1]
+   */
+  overlaps(noticeMs = 500): readonly string[] {
     const faults: string[] = [];
     for (const [playerId, stays] of this.#stays) {
       const sorted = stays.toSorted((a, b) => a.fromMs - b.fromMs);
       for (const [index, next] of sorted.entries()) {
         const before = sorted[index - 1];
-        if (before === undefined) continue;
+        if (before === undefined || sessionOf(next.generation) > sessionOf(before.generation)) continue;
         const endMs = (before.toMs ?? Infinity) - (before.killed ? noticeMs : 0);
         if (endMs <= next.fromMs) continue;
         faults.push(

@@ -1,12 +1,15 @@
 /**
  * A cluster process of the handover's audit: the ledger game, its calls to the master delayed, and an eye on each step of a handover.
- * `SUSTENET_CONFIG=FILE node cluster.ts DELAY_MS [KILL_AT]`; at the step KILL_AT the process kills itself, without a word.
+ * `SUSTENET_CONFIG=FILE node cluster.ts DELAY_MS`. The parent may say `{kill: STEP}`: then the process kills itself there, without a word; or
+ * `{hold: STEP}`: then a call to the master waits there for `{go: true}`, or fails, for `{go: false}`.
  */
 import { createCluster, createLogger, loadSettings } from "../../../data-plane/index.ts";
 import { Ledger } from "./ledger.ts";
 
-const [delay = "0", killAt = ""] = process.argv.slice(2);
-const delayMs = Number(delay);
+const delayMs = Number(process.argv[2] ?? 0);
+let killAt: unknown;
+let holdAt: unknown;
+let release: (goes: boolean) => void = () => undefined;
 const { fetch } = globalThis;
 
 process.on("disconnect", () => process.kill(process.pid, "SIGTERM"));
@@ -16,10 +19,27 @@ function tell(message: object): void {
   process.send?.(message);
 }
 
-/** A step of a handover is reached here. The parent may hold it up: it goes on when that says so. */
+process.on("message", (message) => {
+  if (typeof message !== "object" || message === null) return;
+  if ("kill" in message) killAt = message.kill;
+  else if ("hold" in message) holdAt = message.hold;
+  else if ("go" in message) release(message.go === true);
+});
+
+/** A step of a handover is reached here. */
 function reach(step: string): void {
   if (step === killAt) process.kill(process.pid, "SIGKILL");
   tell({ event: "step", step });
+}
+
+/** The same, of a call to the master: the parent may hold it up, and have it fail. */
+async function reachHeld(step: string): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const isHeld = step === holdAt;
+  holdAt = isHeld ? undefined : holdAt;
+  release = isHeld ? resolve : release;
+  reach(step);
+  if (isHeld && !(await promise)) throw new Error("the master is gone");
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -27,11 +47,11 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 // Between this cluster and the master there is no proxy, as an assertion names the master's own URL.
 globalThis.fetch = async (input, init) => {
   const isCommit = typeof init?.body === "string" && init.body.includes('"type":"commit"');
-  if (isCommit) reach("commit-asked");
+  if (isCommit) await reachHeld("commit-asked");
   await pause(delayMs);
   const response = await fetch(input, init);
   await pause(delayMs);
-  if (isCommit) reach("commit-answered");
+  if (isCommit) await reachHeld("commit-answered");
   return response;
 };
 

@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, type Cluster, type Player, type ServerPlugin } from "../../../data-plane/index.ts";
+import { ByteReader, ByteWriter, type Player, type ServerPlugin } from "../../../data-plane/index.ts";
 import { JoinedPlayer } from "../../../data-plane/session/joined-player.ts";
 
 /** Commands of the game's messages. */
@@ -11,6 +11,8 @@ export const commands = {
   pulse: 3,
   /** Where the game begins for a player that joined: last input, chain, last pulse. */
   begin: 4,
+  /** All inputs up to this one are saved for good. */
+  saved: 5,
 } as const;
 
 /** What a cluster tells the test. */
@@ -45,17 +47,24 @@ export class Ledger implements ServerPlugin {
   readonly name = "ledger";
   readonly #report: (report: LedgerReport) => void;
   readonly #pages = new Map<Player, Page>();
+  /** What was saved of players who have not joined yet. */
+  readonly #saved = new WeakMap<Player, Page>();
 
   constructor(report: (report: LedgerReport) => void) {
     this.#report = report;
   }
 
-  onStart(_cluster: Cluster): void {
-    // Nothing to prepare.
+  /** What was saved may come late, when the master was away: then the game begins once more. */
+  onLoad(player: Player, data: Uint8Array | undefined): void {
+    if (data === undefined) return;
+    const page = readPage(data);
+    if (!this.#pages.has(player)) return void this.#saved.set(player, page);
+    this.#pages.set(player, page);
+    player.send(commands.begin, pageBytes(page));
   }
 
   onJoin(player: Player): void {
-    this.#open(player, { input: 0, chain: 0, pulse: 0 });
+    this.#open(player, this.#saved.get(player) ?? { input: 0, chain: 0, pulse: 0 });
     player.send(commands.begin, pageBytes(this.#page(player)));
   }
 
@@ -71,8 +80,7 @@ export class Ledger implements ServerPlugin {
 
   onMigrateIn(player: Player, bytes: Uint8Array | undefined): void {
     if (bytes === undefined) return this.#report({ event: "fault", text: "a player came without its page" });
-    const reader = new ByteReader(bytes);
-    this.#open(player, { input: reader.u32(), chain: reader.u32(), pulse: reader.u32() });
+    this.#open(player, readPage(bytes));
   }
 
   onMessage(player: Player, command: number, reader: ByteReader): void {
@@ -92,7 +100,13 @@ export class Ledger implements ServerPlugin {
     for (const [player, page] of this.#pages) {
       page.pulse += 1;
       player.send(commands.pulse, new ByteWriter(4).u32(page.pulse).bytes);
+      if (page.pulse % 10 === 0) void this.#save(player, { ...page });
     }
+  }
+
+  async #save(player: Player, page: Page): Promise<void> {
+    if ((await player.save(pageBytes(page))) !== "saved") return;
+    player.send(commands.saved, new ByteWriter(4).u32(page.input).bytes);
   }
 
   #page(player: Player): Page {
@@ -120,4 +134,9 @@ export class Ledger implements ServerPlugin {
 
 function pageBytes({ input, chain, pulse }: Page): Uint8Array {
   return new ByteWriter(12).u32(input).u32(chain).u32(pulse).bytes;
+}
+
+function readPage(bytes: Uint8Array): Page {
+  const reader = new ByteReader(bytes);
+  return { input: reader.u32(), chain: reader.u32(), pulse: reader.u32() };
 }

@@ -19,6 +19,8 @@ export class Walker {
   sent = 0;
   echoed = 0;
   pulse = 0;
+  /** The last that it was told is saved for good. */
+  saved = 0;
   /** Longest time without anything from the cluster, in ms; since the last call of {@link takeGap}. */
   #gapMs = 0;
   #heardAtMs = 0;
@@ -39,7 +41,13 @@ export class Walker {
       if (this.#timer !== undefined) this.faults.push(`${this.playerId} was closed with ${code}`);
     });
     this.#heardAtMs = performance.now();
-    this.#timer = setInterval(() => this.#step(session), stepMs);
+    this.goOn();
+  }
+
+  /** Goes on walking and talking after a rest. */
+  goOn(): void {
+    const { session } = this;
+    if (session !== undefined) this.#timer ??= setInterval(() => this.#step(session), stepMs);
   }
 
   /** Nothing more is said, so that all answers can come. */
@@ -85,6 +93,8 @@ export class Walker {
     } else if (command === commands.pulse) {
       if (count !== this.pulse + 1) this.faults.push(`${this.playerId}: pulse ${count} after ${this.pulse}`);
       this.pulse = count;
+    } else if (command === commands.saved) {
+      this.saved = count;
     }
   }
 
@@ -92,6 +102,7 @@ export class Walker {
   #begin(input: number, chain: number, pulse: number): void {
     if (this.#isIn) this.fallbacks += 1;
     this.#isIn = true;
+    if (input < this.saved) this.faults.push(`${this.playerId}: falls back to ${input}, behind ${this.saved}`);
     if (this.#chains[input] !== chain) this.faults.push(`${this.playerId}: goes on from what never was, at ${input}`);
     this.sent = input;
     this.echoed = input;

@@ -5,7 +5,7 @@ import { enrolClusterKey } from "../../../control-plane/store/cluster-keys.ts";
 import { createClusterKey } from "../../../data-plane/index.ts";
 import type { HandoverReading } from "../../../data-plane/handover/handover-counts.ts";
 import { freePort } from "../../../dev/ports.ts";
-import { startProcess, type StackProcess } from "../../../dev/process.ts";
+import { killGroup, startProcess, type StackProcess } from "../../../dev/process.ts";
 import { type MasterProcess, startMaster } from "../../../dev/stack.ts";
 import { AuthorityBook } from "./authority-book.ts";
 import { DelayProxy } from "./delay-proxy.ts";
@@ -58,6 +58,7 @@ export class AuditWorld {
   readonly #stateDir = mkdtempSync(join(tmpdir(), "sustenet-handover-"));
   readonly #delayMs: number;
   readonly #proxies = new Map<Side, { readonly players: DelayProxy; readonly peers: DelayProxy }>();
+  readonly #ended = new Set<StackProcess>();
   #master: MasterProcess | undefined;
   /** Told of each step of a handover. */
   onStep: (side: Side, step: string) => void = () => undefined;
@@ -84,8 +85,7 @@ export class AuditWorld {
     this.#master = await startMaster({ stateDir: join(this.#stateDir, "master"), port, say });
   }
 
-  /** @param killAt the step of a handover at which it kills itself */
-  async startCluster(side: Side, killAt = ""): Promise<WorldCluster> {
+  async startCluster(side: Side): Promise<WorldCluster> {
     const folder = join(this.#stateDir, side);
     const config = join(folder, "Config.toml");
     if (!this.#proxies.has(side)) {
@@ -110,7 +110,7 @@ export class AuditWorld {
       process: startProcess({
         title: side,
         file: join(import.meta.dirname, "cluster.ts"),
-        args: [String(this.#delayMs), killAt],
+        args: [String(this.#delayMs)],
         cwd: folder,
         environment: { SUSTENET_CONFIG: config },
         onLine: (line) => void this.log.push(`${side} ${line}`),
@@ -122,7 +122,10 @@ export class AuditWorld {
       }),
     };
     const { pid } = cluster.process;
-    void cluster.process.ended.then(() => this.authority.end(`${side} ${pid}`, Date.now()));
+    void cluster.process.ended.then(() => {
+      this.#ended.add(cluster.process);
+      this.authority.end(`${side} ${pid}`, Date.now());
+    });
     this.clusters.set(side, cluster);
     const late = setTimeout(() => cluster.process.child.kill("SIGKILL"), startTimeoutMs);
     const ended = cluster.process.ended.then((how) => Promise.reject(new Error(`${side} ended (${how}) at its start`)));
@@ -139,6 +142,30 @@ export class AuditWorld {
     const cluster = this.clusters.get(side);
     if (cluster === undefined) throw new Error(`${side} has not been started`);
     return cluster;
+  }
+
+  /** Has a cluster kill itself at a step of a handover, starts it again, and resolves when both are linked again. */
+  async killAt(side: Side, step: string): Promise<void> {
+    const killed = this.cluster(side);
+    const other = this.cluster(side === "west" ? "east" : "west");
+    killed.process.child.send({ kill: step });
+    await this.until(`the step ${step} in the ${side}`, () => this.#ended.has(killed.process));
+    const links = other.links;
+    const again = await this.startCluster(side);
+    await this.until("the next link", () => again.links > 0 && other.links > links);
+  }
+
+  /** Kills the master when a cluster has a commit on its way there or back, and starts it again. */
+  async killMasterAt(side: Side, step: "commit-asked" | "commit-answered"): Promise<void> {
+    const { process, steps } = this.cluster(side);
+    const before = steps.length;
+    process.child.send({ hold: step });
+    await this.until(`the step ${step} in the ${side}`, () => steps.slice(before).includes(step));
+    const { pid, ended, url } = this.master;
+    killGroup(pid);
+    await ended;
+    process.child.send({ go: false });
+    await this.startMaster(Number(new URL(url).port));
   }
 
   /** Ends every connection of players with a cluster. */
@@ -212,6 +239,7 @@ export class AuditWorld {
       "max_unauthenticated = 1000",
       "max_unauthenticated_per_ip = 1000",
       "drain_seconds = 0",
+      "resume_grace_ms = 5000",
       fragments.replace("SIDE", side),
     ].join("\n");
   }
