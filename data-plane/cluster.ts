@@ -51,6 +51,7 @@ import type { ServerPlugin } from "./plugin/server-plugin.ts";
 import { TickLoop } from "./plugin/tick-loop.ts";
 import type { Layout } from "./fragments/layout.ts";
 import { ClusterHandovers } from "./handover/cluster-handovers.ts";
+import { PlayerGroups } from "./handover/player-groups.ts";
 import { type ClusterWorld, createWorld, type WorldCounts } from "./world/cluster-world.ts";
 import { ClusterStorage } from "./storage/cluster-storage.ts";
 import { announceWorld } from "./world/world-announcement.ts";
@@ -155,6 +156,7 @@ class Server implements ClusterServer {
   #ghosts: GhostExchange | undefined;
   #context: SessionContext | undefined;
   #handovers: ClusterHandovers | undefined;
+  readonly #groups = new PlayerGroups<JoinedPlayer>();
   readonly #desk: TicketDesk;
   readonly #client: MasterClient;
   readonly #sessionDesk: SessionDesk;
@@ -325,6 +327,7 @@ class Server implements ClusterServer {
               counters: this.#gameCounters,
               world: this.#world,
               tell: (playerId, command, payload) => this.#tell(playerId, command, payload),
+              groups: this.#groups,
               storage: storage.of(plugin),
             },
             log,
@@ -576,6 +579,7 @@ class Server implements ClusterServer {
       desk: this.#sessionDesk,
       saves: this.#saves,
       verify: (token) => this.#desk.verifyHandover(token),
+      groups: this.#groups,
       random: Math.random,
       takesPlayers: () => this.#stopping === undefined && !this.#orders.draining,
     });

@@ -30,7 +30,9 @@ export interface BorderWatchOptions<P extends BorderPlayer> {
   readonly random: () => number;
   /** Whether the player's session knows that it is here: before that nobody could take it over. */
   readonly isSettled: (player: P) => boolean;
-  readonly begin: (player: P, destination: ClusterRef) => boolean;
+  /** Who goes together with a player, itself included. */
+  readonly groupOf: (player: P) => readonly P[];
+  readonly begin: (players: readonly P[], destination: ClusterRef) => boolean;
 }
 
 interface Crossing {
@@ -45,6 +47,8 @@ const longestRestMs = 30_000;
 const firstRestMs = 1_000;
 /** After so many attempts a drain waits for the player no longer. */
 const mostAttempts = 4;
+/** Least time for which a player that has come stays. */
+const leastStayMs = 1_000;
 /** So that a drain of thousands does not stop all of them at once. */
 const mostBegunATick = 16;
 /** Least time between two looks at all players. */
@@ -57,6 +61,7 @@ const sweepMs = 1_000;
 export class BorderWatch<P extends BorderPlayer> {
   readonly #options: BorderWatchOptions<P>;
   readonly #crossings = new Map<P, Crossing>();
+  readonly #arrivedAtMs = new WeakMap<P, number>();
   #sweptAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: BorderWatchOptions<P>) {
@@ -72,6 +77,11 @@ export class BorderWatch<P extends BorderPlayer> {
     if (!isOut && !(this.#canGo(player) && this.#carrierOf(point) !== undefined)) return false;
     this.#note(player);
     return true;
+  }
+
+  /** A player has come from another cluster. */
+  arrived(player: P): void {
+    this.#arrivedAtMs.set(player, this.#options.nowMs());
   }
 
   /** Whether a player that stands where another cluster has taken over can be expected to go there. */
@@ -96,15 +106,28 @@ export class BorderWatch<P extends BorderPlayer> {
   }
 
   #try(player: P, crossing: Crossing): boolean {
-    const { nowMs, random, begin, isSettled } = this.#options;
-    if (nowMs() < crossing.restUntilMs || !this.#canGo(player) || !isSettled(player)) return false;
+    const { nowMs, random, begin, groupOf } = this.#options;
+    if (nowMs() < crossing.restUntilMs) return false;
     const carrier = this.#carrierOf(player.position);
-    if (carrier === undefined) return false;
+    const group = groupOf(player);
+    if (carrier === undefined || !group.every((one) => this.#isReady(one, carrier))) return false;
     const restMs = Math.min(longestRestMs, firstRestMs * 2 ** Math.min(crossing.attempts, 8));
     crossing.attempts += 1;
     // Whatever comes of it: if the player is still here then, it is tried again.
     crossing.restUntilMs = nowMs() + restMs * (0.75 + random() / 2);
-    return begin(player, { clusterId: carrier.clusterId, boot: carrier.boot });
+    return begin(group, { clusterId: carrier.clusterId, boot: carrier.boot });
+  }
+
+  /** Whether a player can go to this carrier now. One that has just come stays for a moment: nobody swings over a border. */
+  #isReady(player: P, { clusterId }: Carrier): boolean {
+    const { isSettled, nowMs } = this.#options;
+    const stayedMs = nowMs() - (this.#arrivedAtMs.get(player) ?? Number.NEGATIVE_INFINITY);
+    return (
+      stayedMs >= leastStayMs &&
+      this.#canGo(player) &&
+      isSettled(player) &&
+      this.#carrierOf(player.position)?.clusterId === clusterId
+    );
   }
 
   /** Those who stand still where another cluster has taken over. */

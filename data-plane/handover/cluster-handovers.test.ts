@@ -15,7 +15,7 @@ import {
 } from "../../protocol/index.ts";
 import { assertLayout } from "../fragments/testing/random-world.ts";
 import type { Player } from "../plugin/player.ts";
-import type { ServerPlugin } from "../plugin/server-plugin.ts";
+import type { Cluster, ServerPlugin } from "../plugin/server-plugin.ts";
 import { FakeMaster } from "../testing/fake-master.ts";
 import { TestClient } from "../testing/test-client.ts";
 import { startTestCluster, type TestCluster } from "../testing/test-cluster.ts";
@@ -34,7 +34,12 @@ class Counting implements ServerPlugin {
   readonly hooks: string[] = [];
   readonly players = new Map<string, Player>();
   readonly #counts = new Map<string, number>();
+  cluster: Cluster | undefined;
   refusesToPack = false;
+
+  onStart(cluster: Cluster): void {
+    this.cluster = cluster;
+  }
 
   onJoin(player: Player): void {
     this.hooks.push("join");
@@ -112,13 +117,10 @@ afterEach(async () => {
 
 const message = (command: number): Uint8Array => encodeMessage({ command, payload: new Uint8Array(0) });
 
-async function join(): Promise<TestClient> {
+async function join(sub = "ann"): Promise<TestClient> {
   const client = await west.cluster.connected();
   const boot = west.cluster.server.peers?.self?.boot ?? 0;
-  client.send(
-    hello,
-    encodeJoin({ ticket: await master.ticket({ aud: "default.a", boot, gen: generation, sub: "ann" }) }),
-  );
+  client.send(hello, encodeJoin({ ticket: await master.ticket({ aud: "default.a", boot, gen: generation, sub }) }));
   await client.next("welcome");
   return client;
 }
@@ -227,6 +229,27 @@ describe("a player that walks over the border", () => {
     await until("the move", () => east.game.hooks.includes("in 0"));
     expect(east.game.players.get("ann")?.dropped).toBe(true);
     expect(east.game.players.get("ann")?.send(9)).toBe(true);
+  });
+});
+
+describe("players who are kept together", () => {
+  it("[HAND-11] wait for each other at the border, and go on together", async () => {
+    const ann = await join();
+    const bob = await join("bob");
+    const { players } = west.game;
+    west.game.cluster?.keepTogether(players.values());
+    moves += 1;
+    ann.send(encodeMove({ sequence: moves, x: 2, y: 0, z: 0, heading: 0 }));
+    await until("her step", () => players.get("ann")?.position.x === 2);
+    // Long enough for one that is alone.
+    const { ticks } = west.cluster.server.metrics;
+    await until("some ticks", () => west.cluster.server.metrics.ticks > ticks + 10);
+    expect(west.cluster.server.metrics.handovers.begun).toBe(0);
+    const [his, hers] = await Promise.all([walkOver(bob), ann.next("redirect")]);
+    expect(his.id).toBe(hers.id);
+    await until("both", () => east.game.players.size === 2);
+    expect(west.cluster.server.metrics.handovers).toMatchObject({ begun: 1 });
+    expect([...master.sessions.values()].map(({ holder }) => holder)).toEqual(["default.b", "default.b"]);
   });
 });
 

@@ -8,6 +8,7 @@ import type { SessionContext } from "../session/session-context.ts";
 import { ArrivalDesk } from "./arrival-desk.ts";
 import { BorderWatch } from "./border-watch.ts";
 import { Handovers } from "./handovers.ts";
+import type { PlayerGroups } from "./player-groups.ts";
 import { PlayerStage, type PlayerStageOptions } from "./player-stage.ts";
 import type { Body } from "./stage.ts";
 
@@ -23,6 +24,8 @@ export interface ClusterHandoversOptions {
   };
   /** What a token says, if its signature holds and it is for this cluster. */
   readonly verify: (token: string) => Promise<CommitClaims | undefined>;
+  /** Who goes together with whom. */
+  readonly groups: PlayerGroups<JoinedPlayer>;
   readonly random: () => number;
   readonly takesPlayers: () => boolean;
 }
@@ -39,7 +42,13 @@ export class ClusterHandovers {
     const { context, peers, desk, saves, verify, random, takesPlayers } = options;
     const { world, clock, players } = context;
     this.#saves = saves;
-    this.#stage = new PlayerStage({ context, handovers: () => this.handovers, peers, saves });
+    this.#stage = new PlayerStage({
+      context,
+      handovers: () => this.handovers,
+      peers,
+      saves,
+      onArrived: (player) => this.#border?.arrived(player),
+    });
     this.handovers = new Handovers({
       stage: this.#stage,
       counts: context.metrics.handovers,
@@ -67,7 +76,12 @@ export class ClusterHandovers {
       nowMs: clock.monotonicMs,
       random,
       isSettled: (player) => saves.isEntered(player),
-      begin: (player, destination) => this.handovers.begin([player.id], destination),
+      groupOf: (player) => options.groups.of(player),
+      begin: (group, destination) =>
+        this.handovers.begin(
+          group.map(({ id }) => id),
+          destination,
+        ),
     });
     world.border = this.#border;
   }

@@ -20,6 +20,8 @@ export interface PlayerStageOptions {
   readonly context: SessionContext;
   readonly handovers: () => Handovers;
   readonly peers: Pick<Peers, "addressOf">;
+  /** Told of each player that has come from another cluster. */
+  readonly onArrived: (player: JoinedPlayer) => void;
   /** What the game has saved of a player, and how that goes on where it comes. */
   readonly saves: {
     savedOf(player: JoinedPlayer): Uint8Array | undefined;
@@ -211,6 +213,7 @@ export class PlayerStage implements Stage, PlayerHolder {
     context.players.add(player);
     context.seats.joined(player.seat);
     player.awaitArrival();
+    this.#options.onArrived(player);
     this.keys.add(key, player);
     const isIn = context.world?.enter(player, state.values, true) !== false;
     saves.take(player, state.saved);

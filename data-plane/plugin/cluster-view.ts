@@ -1,4 +1,5 @@
 import type { MailOutcome } from "../../protocol/index.ts";
+import type { PlayerGroups } from "../handover/player-groups.ts";
 import type { Logger } from "../log.ts";
 import { encodeGameMessage, type JoinedPlayer, StateFrames } from "../session/joined-player.ts";
 import type { PlayerTable } from "../session/player-table.ts";
@@ -17,6 +18,7 @@ export interface ViewedParts {
   readonly counters: Counters;
   readonly world?: ClusterWorld | undefined;
   readonly tell: MailSender;
+  readonly groups: PlayerGroups<JoinedPlayer>;
   /** What this plugin keeps. */
   readonly storage: PluginStorage;
 }
@@ -31,6 +33,7 @@ export class ClusterView implements Cluster {
   readonly #counters: Counters;
   readonly #world: ClusterWorld | undefined;
   readonly #tell: MailSender;
+  readonly #groups: PlayerGroups<JoinedPlayer>;
 
   constructor(name: string, parts: ViewedParts, log: Logger, timers: PluginTimers) {
     this.name = name;
@@ -40,6 +43,7 @@ export class ClusterView implements Cluster {
     this.#timers = timers;
     this.#world = parts.world;
     this.#tell = parts.tell;
+    this.#groups = parts.groups;
     this.storage = parts.storage;
   }
 
@@ -73,6 +77,11 @@ export class ClusterView implements Cluster {
   tell(playerId: string, command: number, payload: Uint8Array = new Uint8Array(0)): Promise<MailOutcome> {
     assertMail(command, payload);
     return this.#tell(playerId, command, payload);
+  }
+
+  keepTogether(players: Iterable<Player>): void {
+    const group = [...players].map((player) => this.#players.byNumber(player.number));
+    this.#groups.keepTogether(group.filter((player) => player !== undefined));
   }
 
   setCounter(name: string, value: number | undefined): void {

@@ -67,6 +67,14 @@ export interface Cluster {
   /** The entity with this number, a player's or a plugin's, or `undefined`. */
   entity(number: number): Entity | undefined;
   /**
+   * In a shared world: from now on these players, at most 16, go to another cluster together or not at all, as those in one vehicle or one
+   * trade: when all of them stand where that cluster carries; until then all stay here. Their state is saved together, or not at
+   * all. Whoever was in another group is not any more; a group of one is none. It does not go along: group them again in `onMigrateIn`.
+   *
+   * @throws RangeError for more than 16
+   */
+  keepTogether(players: Iterable<Player>): void;
+  /**
    * Sets a number by which clients can select this cluster (`selector.counters`), or takes it back with `undefined`. The master
    * learns it with the next report. Plugins share them: at most 16 in all.
    *

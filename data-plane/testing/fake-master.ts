@@ -6,7 +6,7 @@ import { signPeerTicket } from "../../auth/peer-ticket.ts";
 import { signHandoverToken } from "../../auth/handover-token.ts";
 import { type SigningKey, signTicket, type TicketClaims } from "../../auth/ticket.ts";
 import { stepSession } from "../../protocol/handover/session.ts";
-import { claimsOf, openSession, type SessionState } from "../../protocol/handover/session-state.ts";
+import { claimsOf, openSession, type SessionEffect, type SessionState } from "../../protocol/handover/session-state.ts";
 import type { SessionAnswer, SessionRequest } from "../authority/session-wire.ts";
 import type { ClusterRef } from "../../protocol/handover/parties.ts";
 import type {
@@ -245,10 +245,26 @@ export class FakeMaster {
         : { type: "request", clusterId, message },
     );
     this.sessions.set(playerId, step.state);
+    this.#tellMembers(step.effects);
     const messages = step.effects.flatMap((effect) =>
       effect.type === "toCluster" && effect.clusterId === clusterId ? [effect.message] : [],
     );
     return { playerId, messages };
+  }
+
+  /** What sessions say to each other, and to clusters because of it. */
+  #tellMembers(effects: readonly SessionEffect<string>[]): void {
+    for (const effect of effects) {
+      if (effect.type !== "toMember") continue;
+      const { playerId, message } = effect;
+      const state = this.sessions.get(playerId) ?? openSession<string>(playerId);
+      const step = stepSession(state, { type: "member", message });
+      this.sessions.set(playerId, step.state);
+      for (const answer of step.effects) {
+        if (answer.type === "toCluster") this.command({ type: "session", playerId, message: answer.message });
+      }
+      this.#tellMembers(step.effects);
+    }
   }
 
   async #signCommit(

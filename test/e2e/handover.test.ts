@@ -41,8 +41,6 @@ const kills: readonly (readonly ["source" | "destination", string])[] = all
     ]
   : [
       ["source", "ready"],
-      ["source", "commit-answered"],
-      ["destination", "transfer"],
       ["destination", "plays"],
     ];
 const masterKills = all ? (["commit-asked", "commit-answered"] as const) : (["commit-answered"] as const);
