@@ -24,11 +24,13 @@ interface Running {
 }
 
 const noPayload = new Uint8Array(0);
+const none = new Map<number, Running>();
 
 /** The requests of the other side that this side works on. Spec: docs/PROTOCOL.md, section 5.9. */
 export class IncomingRequests {
   readonly #options: IncomingRequestsOptions;
-  readonly #open = new Map<number, Running>();
+  /** A table of its own from the first request on. */
+  #open = none;
   /** Handlers that are not done, called off or not: what really costs. */
   #running = 0;
 
@@ -55,6 +57,7 @@ export class IncomingRequests {
       abort.abort();
     });
     const running = { abort, cancelTimer };
+    if (this.#open === none) this.#open = new Map();
     this.#open.set(id, running);
     this.#running += 1;
     void this.#run(id, running, () => handler(command, payload, abort.signal));

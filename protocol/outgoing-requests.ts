@@ -23,10 +23,13 @@ const codes: ReadonlyMap<number, RequestErrorCode> = new Map([
   [responseStatuses.DEADLINE, "TIMEOUT"],
 ]);
 
+const none = new Map<number, Open>();
+
 /** The requests that this side has open. Spec: docs/PROTOCOL.md, section 5.9. */
 export class OutgoingRequests {
   readonly #options: OutgoingRequestsOptions;
-  readonly #open = new Map<number, Open>();
+  /** A table of its own from the first request on: most of the many connections never make one. */
+  #open = none;
   #lastId: number;
   #ended = false;
 
@@ -100,6 +103,7 @@ export class OutgoingRequests {
       else resolve(outcome);
     };
     signal?.addEventListener("abort", onAbort, { once: true });
+    if (this.#open === none) this.#open = new Map();
     this.#open.set(id, { settle });
     return promise;
   }

@@ -19,14 +19,16 @@ const overdraftMs = 1_000;
  * numbers in the object itself, and others somewhere else; this is touched by everything that comes.
  */
 export class Budget {
-  readonly #rates: BudgetRates;
+  readonly #bytesPerSecond: number;
+  readonly #messagesPerSecond: number;
   /** What is left; below 0 it is overdrawn. */
   #bytes: number;
   #messages: number;
   #refilledAtMs: number;
 
   constructor(rates: BudgetRates, nowMs: number) {
-    this.#rates = rates;
+    this.#bytesPerSecond = rates.bytesPerSecond;
+    this.#messagesPerSecond = rates.messagesPerSecond;
     this.#bytes = rates.bytesPerSecond * burstMs;
     this.#messages = rates.messagesPerSecond * burstMs;
     this.#refilledAtMs = Math.floor(nowMs);
@@ -36,13 +38,13 @@ export class Budget {
   drawBytes(count: number, nowMs: number): BudgetVerdict {
     this.#refill(nowMs, burstMs);
     this.#bytes -= count * 1_000;
-    return verdict(this.#bytes, this.#rates.bytesPerSecond);
+    return verdict(this.#bytes, this.#bytesPerSecond);
   }
 
   /** A message was in them. */
   drawMessage(): BudgetVerdict {
     this.#messages -= 1_000;
-    return verdict(this.#messages, this.#rates.messagesPerSecond);
+    return verdict(this.#messages, this.#messagesPerSecond);
   }
 
   /** The player comes back after so long: what it could not send then, it sends now. [BUDGET-2] */
@@ -55,9 +57,8 @@ export class Budget {
     const elapsedMs = now - this.#refilledAtMs;
     if (elapsedMs <= 0) return;
     this.#refilledAtMs = now;
-    const { bytesPerSecond, messagesPerSecond } = this.#rates;
-    this.#bytes = refilled(this.#bytes, bytesPerSecond, elapsedMs, mostMs);
-    this.#messages = refilled(this.#messages, messagesPerSecond, elapsedMs, mostMs);
+    this.#bytes = refilled(this.#bytes, this.#bytesPerSecond, elapsedMs, mostMs);
+    this.#messages = refilled(this.#messages, this.#messagesPerSecond, elapsedMs, mostMs);
   }
 }
 

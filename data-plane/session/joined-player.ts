@@ -1,4 +1,5 @@
 import {
+  type After,
   type CloseCode,
   encodeClose,
   encodeMessage,
@@ -77,6 +78,14 @@ const maxPayloadBytes = 65_533;
 const noPayload = new Uint8Array(0);
 const defaultRequestTimeoutMs = 10_000;
 
+/** The host has counted and logged it. */
+const countedElsewhere = (): void => undefined;
+
+const afterAWhile: After = (ms, run) => {
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
+};
+
 /** A player in the game, for as long as it stays: connections may come and go meanwhile. */
 export class JoinedPlayer implements Player, LaneOwner {
   readonly name: string;
@@ -150,19 +159,12 @@ export class JoinedPlayer implements Player, LaneOwner {
     this.tenure = carried?.tenure ?? options.seat.generation;
     this.past = carried?.past ?? [];
     this.moveSequence = carried?.moveSequence ?? 0;
-    const wiring = {
-      send: (frame: Uint8Array) => this.sendFrame(frame),
-      after: (ms: number, run: () => void) => {
-        const timer = setTimeout(run, ms);
-        return () => clearTimeout(timer);
-      },
-    };
+    const wiring = { send: (frame: Uint8Array) => this.sendFrame(frame), after: afterAWhile };
     this.requests = new OutgoingRequests(carried === undefined ? wiring : { ...wiring, lastId: carried.lastRequest });
     this.handling = new IncomingRequests({
       ...wiring,
       handler: () => context.host.requestHandler(this.lane, this),
-      // The host has counted and logged it.
-      onError: () => undefined,
+      onError: countedElsewhere,
     });
     this.lane = context.host.createLane(this.id, this);
   }
