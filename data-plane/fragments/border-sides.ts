@@ -24,7 +24,7 @@ export interface BorderSides {
  */
 export function bordersOf(layout: Layout, isTheirs: (name: string) => boolean): BorderSides {
   const { fragments, rules } = layout;
-  const slack = Math.max(rules.swapMargin, rules.handoverOverrun) * Math.sqrt(rules.dimensions);
+  const slack = (rules.swapMargin + rules.handoverOverrun) * Math.sqrt(rules.dimensions);
   const own = fragments.filter(({ carried }) => carried);
   const near = fragments.filter(({ name, carried, box, levels }) => {
     if (carried || !isTheirs(name)) return false;

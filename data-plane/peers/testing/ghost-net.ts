@@ -70,6 +70,8 @@ export class GhostNet {
   readonly #letters: { from: ClusterRef; to: string; body: Uint8Array }[] = [];
   nowMs = 0;
   tick = 0;
+  /** Told of what is said. */
+  onSaid: (letter: { readonly to: string; readonly body: Uint8Array }) => void = () => undefined;
 
   /** @param layout the world as a cluster carries it */
   constructor(layout: (clusterId: string) => Layout, tickHz: number) {
@@ -100,7 +102,11 @@ export class GhostNet {
       onRefused: () => (cluster.refused += 1),
       peers: {
         listen: (listener) => events.push(listener),
-        sendGhosts: (to, body) => this.#letters.push({ from: ref, to, body: Uint8Array.from(body) }) > 0,
+        sendGhosts: (to, body) => {
+          const letter = { from: ref, to, body: Uint8Array.from(body) };
+          this.onSaid(letter);
+          return this.#letters.push(letter) > 0;
+        },
         queuedBytes: () => cluster.queuedBytes,
         isCarriedBy: (id, fragment) => this.#carries(id, fragment),
       },
