@@ -416,6 +416,41 @@ describe("the game", () => {
     await expect(client.join()).rejects.toMatchObject({ code: "CERTIFICATE_MISMATCH", advice: "stop" });
     await Promise.all(cluster.peers.map((peer) => peer.closed));
     expect(cluster.peers.flatMap((peer) => peer.received)).toEqual([]);
+    // Once more, as the master may know of another by now; and then it is over.
+    expect(cluster.peers.length).toBeLessThanOrEqual(2);
+  });
+
+  it("[TLS-3] [ALLOC-12] is joined elsewhere where another has taken the cluster's port", async () => {
+    const gone = await createTestCertificate(serverName);
+    const port = await startCluster(() => undefined);
+    const next = await startCluster(async (peer) => void (await peer.welcome({ cluster: "Test 2" })));
+    const stale = { ...port.address, id: "stale", tls: { ...port.address.tls, caPem: gone.certPem } };
+    const { client, master } = await setUp(({ body }) => {
+      const isTold = JSON.stringify(body).includes("avoid");
+      return { status: 200, body: sampleAllocation(isTold ? { ...next.address, id: "cluster-2" } : stale) };
+    });
+    const session = await client.join();
+    expect(session.welcome.cluster).toBe("Test 2");
+    expect(master.of("POST /v1/allocate").map(({ body }) => body)).toEqual([{}, { avoid: ["stale"] }]);
+    expect(port.peers.flatMap((peer) => peer.received)).toEqual([]);
+    await session.leave();
+  });
+
+  it("[TLS-3] is joined anywhere where another has taken the port of the cluster that was chosen", async () => {
+    const gone = await createTestCertificate(serverName);
+    const port = await startCluster(() => undefined);
+    const next = await startCluster(async (peer) => void (await peer.welcome({ cluster: "Test 2" })));
+    const stale = { ...port.address, id: "stale", tls: { ...port.address.tls, caPem: gone.certPem } };
+    const { client, master } = await setUp(({ body }) => {
+      const isChosen = JSON.stringify(body).includes("clusterId");
+      return { status: 200, body: sampleAllocation(isChosen ? stale : { ...next.address, id: "cluster-2" }) };
+    });
+    const session = await client.join(await client.allocate({ clusterId: "stale" }));
+    expect(session.welcome.cluster).toBe("Test 2");
+    const chosen = { clusterId: "stale" };
+    expect(master.of("POST /v1/allocate").map(({ body }) => body)).toEqual([chosen, chosen, { avoid: ["stale"] }]);
+    expect(port.peers.flatMap((peer) => peer.received)).toEqual([]);
+    await session.leave();
   });
 
   it("ends with CONNECTION_LOST where the cluster closes without a word each time", async () => {

@@ -6,7 +6,7 @@ import { type CloseEvent, closeEventOfError } from "./close-event.ts";
 import type { Joined } from "./opening.ts";
 import type { SessionMemory } from "./session-memory.ts";
 import { SustenetError } from "./error.ts";
-import { isUnreachable } from "./unreachable-clusters.ts";
+import { isImpostor, isUnreachable } from "./unreachable-clusters.ts";
 
 /** How hard to try to come back after a cluster asked for it, or a connection was lost. */
 export interface RejoinPolicy {
@@ -49,7 +49,7 @@ const unavailable: ReadonlySet<string> = new Set(["CLUSTER_NOT_FOUND", "CLUSTER_
 
 /**
  * Joins with the ticket, or with one that it gets. Where the cluster says "allocate again", as after its restart
- * (`STALE_BOOT`), it does so by itself, within the policy.
+ * (`STALE_BOOT`), or another answers at its address, it does so by itself, within the policy.
  *
  * @throws SustenetError of the master at once; of the cluster when the policy is used up.
  */
@@ -63,14 +63,16 @@ export async function enter(
   try {
     return { ...(await entrance.open(first, signal)), request };
   } catch (error) {
-    if (!(error instanceof SustenetError) || !mayPass(error)) throw error;
-    return enterAgain(entrance, { request, failure: error, attempt: 1 }, signal);
+    if (!(error instanceof SustenetError)) throw error;
+    if (!isImpostor(error) && !mayPass(error)) throw error;
+    return enterAgain(entrance, { request, failure: error, failedAt: first.cluster.id, attempt: 1 }, signal);
   }
 }
 
 /**
  * Allocates and joins again after `failure`. Waits grow and are jittered. A cluster that was chosen is asked for first; when it
- * cannot be had, or not be reached, any other.
+ * cannot be had, or not be reached, any other. Where another answers at a cluster's address, that cluster is tried no more: unless
+ * the master has others, that is the end.
  *
  * @throws SustenetError the last failure.
  */
@@ -79,6 +81,8 @@ export async function enterAgain(
   start: {
     readonly request: AllocateRequest;
     readonly failure: SustenetError;
+    /** The cluster that it failed at, where that is known. */
+    readonly failedAt?: string | undefined;
     readonly attempt: number;
     readonly earlier?: SessionMemory | undefined;
   },
@@ -87,21 +91,26 @@ export async function enterAgain(
 ): Promise<Entered> {
   const { policy, clock, random } = entrance;
   const { clusterId, ...anywhere } = start.request;
-  let { request, failure } = start;
+  let { request, failure, failedAt } = start;
+  const impostors = new Set<string>();
   for (let attempt = start.attempt; ; attempt++) {
     if (policy === undefined || attempt > policy.attempts || failure.retryAfterMs > policy.maxDelayMs) throw failure;
     const growing = backoffMs(attempt, { baseMs: baseDelayMs, maxMs: policy.maxDelayMs }, random);
     const delayMs = Math.max(failure.retryAfterMs, growing);
     onAttempt?.({ attempt, delayMs, reason: closeEventOfError(failure) });
+    if (isImpostor(failure) && failedAt !== undefined) impostors.add(failedAt);
+    failedAt = undefined;
     await wait(clock, delayMs, signal);
     try {
       const allocation = await entrance.allocate(request, { signal });
+      failedAt = allocation.cluster.id;
       return { ...(await entrance.open(allocation, signal, start.earlier)), request };
     } catch (error) {
       if (!(error instanceof SustenetError)) throw error;
       const isChosen = clusterId !== undefined && request === start.request;
       const isChosenGone = isChosen && (unavailable.has(error.code) || isUnreachable(error));
-      if (!isChosenGone && !mayPass(error)) throw error;
+      const isNewImpostor = isImpostor(error) && failedAt !== undefined && !impostors.has(failedAt);
+      if (!isChosenGone && !isNewImpostor && !mayPass(error)) throw error;
       if (isChosenGone) request = anywhere;
       failure = error;
     }

@@ -6,7 +6,12 @@ import { SustenetError } from "./error.ts";
 const rememberMs = 60_000;
 
 /** Codes of this side that say that a cluster was not there. */
-const absent: ReadonlySet<string> = new Set(["NETWORK", "TIMEOUT", "CONNECTION_LOST"]);
+const absent: ReadonlySet<string> = new Set(["NETWORK", "TIMEOUT", "CONNECTION_LOST", "CERTIFICATE_MISMATCH"]);
+
+/** Whether another was at a cluster's address: one that took its port, or a stranger. It was not shown the ticket. [TLS-3] */
+export function isImpostor(error: unknown): boolean {
+  return error instanceof SustenetError && error.code === "CERTIFICATE_MISMATCH";
+}
 
 /** Whether a cluster could not be reached, going by what opening a connection to it threw. */
 export function isUnreachable(error: unknown): boolean {
