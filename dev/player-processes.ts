@@ -24,10 +24,12 @@ export interface PlayerProcesses {
 
 export function startPlayers(options: {
   readonly masterUrl: string;
+  /** The label `stack` of the clusters that they ask for. */
+  readonly stack: string;
   readonly count: number;
   readonly say: Say;
 }): PlayerProcesses {
-  const { count, masterUrl, say } = options;
+  const { count, masterUrl, stack, say } = options;
   const processCount = Math.min(count, maxProcesses);
   const tallies: Tally[] = Array.from({ length: processCount }, createTally);
   const everyoneTried = Promise.withResolvers<void>();
@@ -62,13 +64,21 @@ export function startPlayers(options: {
     return startProcess({
       title: `players-${index + 1}`,
       file: join(import.meta.dirname, "players.ts"),
-      args: [masterUrl, String(first), String(next - first)],
+      args: [masterUrl, String(first), String(next - first), stack],
       onLine: (line) => say(`players-${index + 1}`, line),
       onMessage: (message) => {
         if (isReport(message)) onReport(index, message);
       },
     });
   });
+  let isLeaving = false;
+  for (const { title, ended } of processes) {
+    void ended.then((how) => {
+      if (isLeaving) return;
+      say(title, `ended (${how}): its players are counted as they were last`);
+      everyoneTried.resolve();
+    });
+  }
   const order = (message: PlayersOrder): void => {
     for (const { child } of processes) if (child.connected) child.send(message);
   };
@@ -79,6 +89,7 @@ export function startPlayers(options: {
     joined: () => joined,
     play: () => order({ order: "play" }),
     leave: async () => {
+      isLeaving = true;
       order({ order: "leave" });
       const ended = Promise.all(processes.map((process) => process.ended));
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -86,7 +97,7 @@ export function startPlayers(options: {
       await Promise.race([ended, promise]);
       clearTimeout(timer);
     },
-    summary: () => summarize(count, tallies),
+    summary: () => ({ ...summarize(count, tallies), joined }),
   };
 }
 

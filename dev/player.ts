@@ -7,15 +7,33 @@ import type { Tally } from "./tally.ts";
 
 /** The command that the echo example answers. */
 const echoCommand = 20;
+/** Length of what is to be echoed: the message's number. */
+const echoBytes = 4;
 const messagesPerSecond = 10;
 /** How long a message waits for its answer before it counts as lost. */
 const answerTimeoutMs = 5_000;
 
+/** Who a player is, and where it plays. */
+export interface PlayerOptions {
+  readonly masterUrl: string;
+  /** The label `stack` of the clusters that it asks for. */
+  readonly stack: string;
+  /** From 0. */
+  readonly number: number;
+  /** Where it counts. */
+  readonly tally: Tally;
+  /** Told in one line what is odd. */
+  readonly say: (text: string) => void;
+}
+
 /** A player who wanders about and asks for echoes, by the public client library alone. */
 export class Player {
   readonly #client: SustenetClient;
+  readonly #stack: string;
   readonly #tally: Tally;
   readonly #number: number;
+  readonly #say: (text: string) => void;
+  #isPuzzled = false;
   #session: GameSession | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** When each unanswered message was sent, by its number. */
@@ -24,10 +42,12 @@ export class Player {
   readonly #wanderer = new Wanderer();
   #fragment: string | undefined;
 
-  constructor(masterUrl: string, number: number, tally: Tally) {
-    this.#client = createClient({ masterUrl, clientName: "sustenet-demo-player" });
-    this.#number = number;
-    this.#tally = tally;
+  constructor(options: PlayerOptions) {
+    this.#client = createClient({ masterUrl: options.masterUrl, clientName: "sustenet-demo-player" });
+    this.#stack = options.stack;
+    this.#number = options.number;
+    this.#tally = options.tally;
+    this.#say = options.say;
   }
 
   /** Signs up (every fourth player stays anonymous), logs in, is allocated and joins. Returns the cluster's name. */
@@ -40,7 +60,8 @@ export class Player {
       await this.#client.signUp({ email, password, displayName: `Player ${this.#number}` });
       await this.#client.login({ email, password });
     }
-    const session = await this.#client.join();
+    const selector = { labels: { stack: this.#stack } };
+    const session = await this.#client.join(await this.#client.allocate({ selector }));
     this.#session = session;
     this.#tally.joined += 1;
     session.world.on("fragment", ({ name }) => this.#arrived(name));
@@ -99,13 +120,14 @@ export class Player {
   #send(): void {
     const number = this.#nextNumber++;
     // Between two clusters nothing is taken: then nothing can be lost either.
-    if (this.#session?.send(echoCommand, new ByteWriter(4).u32(number).bytes) !== true) return;
+    if (this.#session?.send(echoCommand, new ByteWriter(echoBytes).u32(number).bytes) !== true) return;
     this.#unanswered.set(number, performance.now());
     this.#tally.sent += 1;
   }
 
   #receive(command: number, payload: Uint8Array): void {
     if (command !== echoCommand) return;
+    if (payload.length !== echoBytes) return this.#wonder(payload.length);
     const number = new ByteReader(payload).u32();
     const sentAt = this.#unanswered.get(number);
     if (sentAt === undefined) {
@@ -115,5 +137,12 @@ export class Player {
     this.#unanswered.delete(number);
     this.#tally.received += 1;
     addSample(this.#tally.rttMs, performance.now() - sentAt);
+  }
+  /** What answers there is another game: said once. */
+  #wonder(bytes: number): void {
+    if (this.#isPuzzled) return;
+    this.#isPuzzled = true;
+    const cluster = this.#session?.welcome.cluster ?? "the cluster";
+    this.#say(`${cluster} answers with ${bytes} bytes where the echo has ${echoBytes}: it runs another game`);
   }
 }

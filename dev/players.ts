@@ -1,5 +1,6 @@
 /**
- * A process of players, told what to do over IPC. Arguments: the master's URL, the first player's number, how many.
+ * A process of players, told what to do over IPC. Arguments: the master's URL, the first player's number, how many,
+ * the label of the clusters that they ask for.
  * It reports each join and, twice a second, its tally.
  */
 import { Player } from "./player.ts";
@@ -16,11 +17,11 @@ export type PlayersReport =
 /** Joins under way at a time in this process. */
 const parallelJoins = 4;
 
-const [masterUrl = "", first = "0", count = "0"] = process.argv.slice(2);
+const [masterUrl = "", first = "0", count = "0", stack = ""] = process.argv.slice(2);
 const tally = createTally();
 const players = Array.from(
   { length: Number(count) },
-  (_, index) => new Player(masterUrl, Number(first) + index, tally),
+  (_, index) => new Player({ masterUrl, stack, number: Number(first) + index, tally, say: console.error }),
 );
 
 process.on("disconnect", () => process.exit(1));

@@ -1,4 +1,5 @@
 /** `npm start`: a master, clusters and players on this machine, each a process of its own. Flags: `npm start -- --help`. */
+import { randomUUID } from "node:crypto";
 import { parseStartOptions, startHelp, type StartOptions } from "./options.ts";
 import { startPlayers } from "./player-processes.ts";
 import { killAll, type StackProcess } from "./process.ts";
@@ -56,11 +57,14 @@ async function run(): Promise<number> {
   say("master", `process ${master.pid}`);
   void master.ended.then((how) => say("master", isStopping ? "ended" : `ended (${how}); whoever plays plays on`));
 
+  // Players ask for clusters of this run alone: neither for one of your own beside it nor for what an earlier run left behind.
+  const stack = randomUUID();
+  const settings = [`labels = ["stack=${stack}"]`];
   const clusters = await Promise.allSettled(
     Array.from({ length: options.clusters }, async (_, index) => {
       const number = index + 1;
       const part = worldPart(number, options.clusters);
-      const cluster = await startCluster({ stateDir, number, master, part, say, signal });
+      const cluster = await startCluster({ stateDir, number, master, part, settings, say, signal });
       started.push(cluster);
       say(cluster.title, `process ${cluster.pid}`);
       void cluster.ended.then((how) => say(cluster.title, isStopping ? "ended" : `ended (${how})`));
@@ -73,7 +77,7 @@ async function run(): Promise<number> {
     return 0;
   }
 
-  const players = startPlayers({ masterUrl: master.url, count: options.players, say });
+  const players = startPlayers({ masterUrl: master.url, stack, count: options.players, say });
   started.push(...players.processes);
   const outcome = await Promise.race([players.allTried, interrupted]);
   if (outcome !== "interrupted") {

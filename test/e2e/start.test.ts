@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { killGroup } from "../../dev/process.ts";
+import { startCluster, startMaster } from "../../dev/stack.ts";
 import { type RunningCommand, startCommand } from "../support/command.ts";
 import { processesWith } from "../support/processes.ts";
 
@@ -166,6 +167,19 @@ describe("npm start", () => {
     await expect.poll(leftovers, { timeout: 30_000 }).toEqual([]);
     const third = npmStart("--players", "1", "--clusters", "1", "--seconds", "1");
     expect(await third.ended, third.stdout.join("\n")).toBe(0);
+  });
+
+  it("plays on its own clusters, whatever else is registered at its master", async () => {
+    const say = (): void => undefined;
+    const master = await startMaster({ stateDir, port: 0, say });
+    const program = join(import.meta.dirname, "../../examples/minimal/cluster.ts");
+    const foreign = await startCluster({ stateDir: join(stateDir, "foreign"), number: 1, program, master, say });
+    // It cannot deregister: to the next run it is one that lives, at the port that cluster-1 takes.
+    killGroup(foreign.pid);
+    await master.stop();
+    const start = npmStart("--players", "4", "--clusters", "1", "--seconds", "1", "--json");
+    expect(await start.ended, start.stderr.join("\n")).toBe(0);
+    expect(JSON.parse(start.stdout[0] ?? "")).toMatchObject({ joined: 4, lost: 0, duplicated: 0 });
   });
 
   it("runs beside another that starts at the same moment", async () => {
