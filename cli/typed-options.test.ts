@@ -16,6 +16,25 @@ describe("what was typed", () => {
     expect(() => parseTyped(["--key-id"], options, false)).toThrow(UsageError);
   });
 
+  it.each([["-abc"], ["--", "-abc"]])("takes a word that begins with a dash, typed as %j", (...words) => {
+    expect(parseTyped(["--json", ...words], options, true)).toMatchObject({
+      values: { json: true },
+      positionals: ["-abc"],
+    });
+  });
+
+  it.each([
+    [["--jsn"], "there is no flag --jsn; did you mean --json?"],
+    [["--zzzzzzzzzzzz"], "there is no flag --zzzzzzzzzzzz"],
+    [["--toString", "x"], "there is no flag --toString"],
+    [["--key-id"], "--key-id needs a value after it"],
+    [["--json=1"], "--json takes no value"],
+    [["-a"], '"-a" is not expected here'],
+    [["word"], '"word" is not expected here'],
+  ])("says in plain words what is wrong with %j", (args, message) => {
+    expect(() => parseTyped(args, options, false)).toThrow(new UsageError(message));
+  });
+
   it("leaves what comes after -- as it is", () => {
     expect(parseTyped(["--", "--key-id", "-a"], options, true).positionals).toEqual(["--key-id", "-a"]);
     expect(() => parseTyped(["--key-id", "--", "-a"], options, true)).toThrow(UsageError);

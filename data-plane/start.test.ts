@@ -144,7 +144,7 @@ it("ends with 2 when the port is taken, and says which", async () => {
   const made = await runner.run(runner.config(), { environment: { SUSTENET_ALL_PORT: String(port) } });
   expect(await runner.ended(made)).toBe(2);
   expect(made.err).toBe(
-    `Cannot listen at 127.0.0.1 port ${port}: another process has it: stop that one, or set another [all] port.\n`,
+    `Cannot listen at 127.0.0.1 port ${port}: another process has it: stop that one, or set another [all] port (--port free takes any that is free).\n`,
   );
   holder.close();
 });
@@ -220,7 +220,7 @@ describe("flags", () => {
     });
     expect(await runner.ended(made)).toBe(2);
     expect(made.err.split("\n")).toEqual([
-      "--max-speed: [cluster] max_speed: expected a number from 0 to 1000000000, got text",
+      "--max-speed: [cluster] max_speed: expected a number from 0 to 1000000000",
       "--tick-hzz: unknown flag; did you mean --tick-hz?",
       "",
     ]);

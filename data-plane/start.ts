@@ -1,5 +1,6 @@
 import { readArguments } from "./config/arguments.ts";
 import { ConfigError } from "./config/config-error.ts";
+import { flagHelp } from "./config/flag-help.ts";
 import { LayoutWatch } from "./config/layout-watch.ts";
 import { printSettings } from "./config/printed-settings.ts";
 import { type ClusterSettings, type LoadedSettings, loadSettings } from "./config/settings.ts";
@@ -10,6 +11,7 @@ import { StorageError } from "./storage/storage-file.ts";
 import { defaultLimits } from "./limits.ts";
 import { createLogger, type ProcessLogger } from "./log.ts";
 import { ListenError } from "./net/gate.ts";
+import { nodeFault } from "./node-version.ts";
 import { pluginName } from "./plugin/plugin-slot.ts";
 import type { ServerPlugin } from "./plugin/server-plugin.ts";
 import { Watchdog } from "./plugin/watchdog.ts";
@@ -34,12 +36,17 @@ const maxUncaughtASecond = 100;
  * Runs a cluster with this plugin, or these in their order, in this process, until SIGTERM or SIGINT: then it lets nobody
  * in, lets the plugins bring the game to its end, tells everyone to go, deregisters, and ends the process with 0. Resolves
  * when players can connect. Settings that cannot be used are said line by line on standard error, and end the process
- * with 2; `--print-config` prints the settings and ends it with 0.
+ * with 2; `--print-config` prints the settings and ends it with 0, `--help` the flags.
  *
  * With `[cluster] instances` above 0 this process becomes a supervisor instead: it runs this same program so many times,
  * and ends when all have. Then this does not return in it.
  */
 export async function start(plugin: ServerPlugin | readonly ServerPlugin[], options: StartOptions = {}): Promise<void> {
+  const tooOld = nodeFault(process.versions.node);
+  if (tooOld !== undefined) {
+    process.stderr.write(`${tooOld}\n`);
+    process.exit(exitCodes.UNUSABLE_SETTINGS);
+  }
   const index = instanceIndex(process.env);
   // Not for the processes that a plugin may start.
   delete process.env[instanceVariable];
@@ -122,6 +129,10 @@ function prepare(options: ClusterOptions, log: ProcessLogger): ClusterServer {
 /** The settings; `undefined` when the process is about to end, as they cannot be used or were only to be printed. */
 function readSettings(options: StartOptions): LoadedSettings | undefined {
   const args = readArguments(options.args ?? process.argv.slice(2));
+  if (args.help) {
+    process.stdout.write(`${flagHelp()}\n`);
+    process.exit(exitCodes.STOPPED);
+  }
   const named = args.configFile ?? options.configFile ?? process.env["SUSTENET_CONFIG"];
   try {
     const loaded = loadSettings({

@@ -293,6 +293,16 @@ describe("calls to the master", () => {
   });
 });
 
+it("says what is needed where Node or the browser is too old", () => {
+  const original: unknown = Reflect.get(Promise, "withResolvers");
+  try {
+    Reflect.set(Promise, "withResolvers", undefined);
+    expect(() => createClient({ masterUrl: "https://master.example.com" })).toThrow("Node 22.12 or newer");
+  } finally {
+    Reflect.set(Promise, "withResolvers", original);
+  }
+});
+
 describe("allocate", () => {
   it("repeats itself with the same key after a lost reply, and gets the same ticket", async () => {
     const cluster = await startCluster(() => undefined);

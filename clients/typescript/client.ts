@@ -82,6 +82,7 @@ export interface CallOptions {
 }
 
 const libraryName = "sustenet-ts/0.1.0";
+const oldRuntime = "Node 22.12 or newer, or a browser of 2024 or newer, is needed.";
 const resumeTryMs = 4_000;
 const minQueuedBytes = 64 * 1024;
 const defaultQueuedBytes = 1024 * 1024;
@@ -105,8 +106,9 @@ export class SustenetClient {
   readonly #resumption: Resumption | undefined;
   readonly #arrive: Arrive | undefined;
 
-  /** @throws SustenetError `INVALID_ARGUMENT` */
+  /** @throws SustenetError `INVALID_ARGUMENT`, or `UNSUPPORTED` where Node or the browser is too old */
   constructor(options: ClientOptions & { readonly transport: Transport }) {
+    if (typeof Promise.withResolvers !== "function") throw localError("UNSUPPORTED", oldRuntime);
     const { clock = systemClock, random = Math.random, maxQueuedBytes = defaultQueuedBytes, transport } = options;
     if (!(maxQueuedBytes >= minQueuedBytes)) {
       throw localError("INVALID_ARGUMENT", `maxQueuedBytes must be at least ${minQueuedBytes}.`);
@@ -302,6 +304,6 @@ function checkAllocation(allocation: Allocation): Allocation {
   try {
     return parseAllocation(allocation);
   } catch (cause) {
-    throw localError("INVALID_ARGUMENT", "This is not an allocation.", { cause });
+    throw localError("INVALID_ARGUMENT", "This is not an allocation: pass what allocate() gave.", { cause });
   }
 }

@@ -38,7 +38,7 @@ export const localCodes = {
   REQUEST_BUSY: { advice: "retry", text: "The cluster works on too many requests of this player." },
   /** Too many requests are open here. */
   TOO_MANY_REQUESTS: { advice: "retry", text: "Too many requests are open: wait for one of them." },
-  /** The cluster is of a version without this. */
+  /** The cluster is of a version without this, or Node or the browser is too old. */
   UNSUPPORTED: { advice: "stop", text: "The cluster is of a version that cannot do this." },
   /** The session was left, or the wait for it was called off. */
   CLOSED: { advice: "stop", text: "The session was left." },

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { readArguments } from "./arguments.ts";
+import { flagHelp } from "./flag-help.ts";
+import { settingRows } from "./setting-table.ts";
 
 /** What flags come to, by setting. */
 function values(...args: string[]): Record<string, unknown> {
@@ -34,6 +36,15 @@ describe("flags", () => {
     expect(read.flags.problems).toEqual([]);
   });
 
+  it("explain themselves", () => {
+    expect(readArguments(["--help"]).help).toBe(true);
+    expect(readArguments(["-h", "--tick-hz", "1"])).toMatchObject({ help: true, flags: { problems: [] } });
+    expect(readArguments(["--", "--help"]).help).toBe(false);
+    for (const { key, expected } of settingRows) {
+      expect(flagHelp()).toContain(`--${key.replaceAll("_", "-")}\n      ${expected}\n`);
+    }
+  });
+
   it("are asked for a value that is missing", () => {
     expect(problems("--tick-hz")).toEqual(["--tick-hz: expected a whole number from 1 to 128 after it"]);
     expect(problems("--tick-hz=")).toEqual(["--tick-hz: expected a whole number from 1 to 128 after it"]);
@@ -41,6 +52,10 @@ describe("flags", () => {
   });
 
   it("that are unknown are pointed out, and what is no flag is not quoted", () => {
+    expect(problems("--prot", "6300", "--nope", "--tls12")).toEqual([
+      "--prot: unknown flag; did you mean --port?",
+      "--nope: unknown flag",
+    ]);
     expect(problems("--tickhz=1", "hunter2", "--$(secret)")).toEqual([
       "--tickhz: unknown flag; did you mean --tick-hz?",
       "argument 2: expected a flag like --tick-hz",

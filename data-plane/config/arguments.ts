@@ -8,6 +8,8 @@ export interface Arguments {
   readonly configFile: string | undefined;
   /** From `--print-config`. */
   readonly printConfig: boolean;
+  /** From `--help` or `-h`. */
+  readonly help: boolean;
   /** From `--tick-hz 60`, `--tick-hz=60`, and the like for every setting, and what is wrong with them. */
   readonly flags: GivenValues;
 }
@@ -21,6 +23,7 @@ export function readArguments(args: readonly string[]): Arguments {
   const problems: string[] = [];
   let configFile: string | undefined;
   let printConfig = false;
+  let help = false;
   const own = args.includes("--") ? args.slice(0, args.indexOf("--")) : [...args];
   for (let index = 0; index < own.length; index += 1) {
     const [flag, inline] = splitAtEquals(own[index] ?? "");
@@ -28,9 +31,15 @@ export function readArguments(args: readonly string[]): Arguments {
       printConfig = true;
       continue;
     }
+    if ((flag === "--help" || flag === "-h") && inline === undefined) {
+      help = true;
+      continue;
+    }
     const row = settingRows.find((candidate) => flagName(candidate) === flag);
     if (row === undefined && flag !== "--config") {
       problems.push(unknown(flag, index));
+      // What was meant for its value is no flag of its own.
+      if (flag.startsWith("--") && inline === undefined && own[index + 1]?.startsWith("-") === false) index += 1;
       continue;
     }
     const following = own[index + 1];
@@ -42,7 +51,7 @@ export function readArguments(args: readonly string[]): Arguments {
     else if (row === undefined) configFile = text;
     else values.set(`${row.section}.${row.key}`, { value: row.fromText(text), place: flag, fromFile: false });
   }
-  return { configFile, printConfig, flags: { values, problems, sectionPlaces: new Map() } };
+  return { configFile, printConfig, help, flags: { values, problems, sectionPlaces: new Map() } };
 }
 
 function flagName(row: SettingRow<unknown>): string {
@@ -57,6 +66,6 @@ function splitAtEquals(argument: string): readonly [string, string?] {
 function unknown(flag: string, index: number): string {
   // Not quoted: what is no flag may be anything.
   if (!/^--[a-z0-9-]{1,40}$/.test(flag)) return `argument ${index + 1}: expected a flag like --tick-hz`;
-  const near = nearest(flag, ["--config", "--print-config", ...settingRows.map(flagName)]);
+  const near = nearest(flag, ["--config", "--print-config", "--help", ...settingRows.map(flagName)]);
   return `${flag}: unknown flag${near === undefined ? "" : `; did you mean ${near}?`}`;
 }

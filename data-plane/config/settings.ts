@@ -203,7 +203,9 @@ class SettingReader {
     if (given === undefined) return row.fallback;
     const value = row.parse(given.value);
     if (value !== undefined) return value;
-    this.complain(row, `expected ${row.expected}, got ${describe(given.value)}`);
+    // Flags and variables are all text: there it says nothing.
+    const isPlain = !given.fromFile && typeof given.value === "string";
+    this.complain(row, `expected ${row.expected}${isPlain ? "" : `, got ${describe(given.value)}`}`);
     return row.fallback;
   }
 

@@ -9,6 +9,7 @@ import {
   verifyClusterAssertion,
 } from "../../auth/cluster-assertion.ts";
 import { createClusterKey, loadClusterKey } from "./cluster-key.ts";
+import { folderUnusable } from "./key-folder.ts";
 
 let dir: string;
 beforeEach(async () => {
@@ -49,6 +50,28 @@ describe("createClusterKey", () => {
     expect(await readFile(privateKeyFile, "utf8")).not.toBe(before);
   });
 
+  it.each([
+    ["/proc/foo", /^The folder \/proc\/foo cannot be made: /],
+    ["/etc/passwd/foo", /^The folder \/etc\/passwd\/foo cannot be made: \/etc\/passwd is a file\.$/],
+  ])("says at once why there can be no key in %s", async (folder, message) => {
+    await expect(createClusterKey(folder, "k")).rejects.toMatchObject({
+      code: "FOLDER_UNUSABLE",
+      message: expect.stringMatching(message),
+    });
+  });
+
+  it.each([
+    ["EROFS", "it is read-only."],
+    ["EACCES", "this user may not write there."],
+    ["EPERM", "this user may not write there."],
+    ["ENOSPC", "there is no room."],
+    ["EIO", "the system says EIO."],
+  ])("says in plain words what %s means", (code, words) => {
+    expect(folderUnusable("k", Object.assign(new Error("no"), { code })).message).toBe(
+      `The folder k cannot be written to: ${words}`,
+    );
+  });
+
   it.each(["", "../k", "a/b", ".hidden", "k".repeat(65)])("refuses the name %j", async (name) => {
     await expect(createClusterKey(dir, name)).rejects.toMatchObject({ code: "BAD_KEY_NAME" });
   });
@@ -58,7 +81,13 @@ describe("loadClusterKey", () => {
   it("says where a missing key should be, and how to make one", async () => {
     await expect(loadClusterKey(dir, "k")).rejects.toMatchObject({
       code: "KEY_MISSING",
-      message: expect.stringContaining("npx sustenet keygen"),
+      message: expect.stringContaining(`"npx sustenet keygen --dir ${dir} --name k"`),
+    });
+    await expect(loadClusterKey("examples/nowhere/keys", "cluster_key")).rejects.toMatchObject({
+      message: expect.stringContaining('"npx sustenet keygen --dir examples/nowhere/keys"'),
+    });
+    await expect(loadClusterKey("keys", "cluster_key")).rejects.toMatchObject({
+      message: expect.stringContaining('"npx sustenet keygen"'),
     });
   });
 

@@ -1,10 +1,11 @@
 import { createPrivateKey, createPublicKey } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { readFile, stat, writeFile } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
 import { type CryptoKey, exportJWK, exportPKCS8, generateKeyPair, importPKCS8 } from "jose";
 import { clusterKeyId, type ClusterPublicKey, parseClusterPublicKey } from "../../auth/cluster-assertion.ts";
 import { KeyError } from "./key-error.ts";
+import { folderUnusable, makeFolder } from "./key-folder.ts";
 
 /** A cluster's identity, ready to sign. */
 export interface ClusterKey {
@@ -29,7 +30,7 @@ export interface CreatedClusterKey {
 /**
  * Makes an Ed25519 key pair: `<name>.pem` and `<name>.pub` in `dir`, which is made if need be.
  *
- * @throws KeyError `KEY_EXISTS` when there is one: a key is never overwritten
+ * @throws KeyError `KEY_EXISTS` when there is one: a key is never overwritten; `FOLDER_UNUSABLE` where it cannot be written
  */
 export async function createClusterKey(dir: string, name: string): Promise<CreatedClusterKey> {
   if (!/^\w[\w.-]{0,63}$/.test(name)) {
@@ -42,7 +43,7 @@ export async function createClusterKey(dir: string, name: string): Promise<Creat
   const publicKey = parseClusterPublicKey(await exportJWK(pair.publicKey));
   if (publicKey === undefined) throw new Error("the generated key is not an Ed25519 key");
   const keyId = await clusterKeyId(publicKey);
-  await mkdir(dir, { recursive: true, mode: 0o700 });
+  makeFolder(dir);
   // The private key first: whoever wins its name owns the pair, even against one who looked at the same moment.
   await writeNew(privateKeyFile, await exportPKCS8(pair.privateKey), 0o600);
   await writeNew(publicKeyFile, `${JSON.stringify({ ...publicKey, alg: "Ed25519", use: "sig", kid: keyId })}\n`, 0o644);
@@ -56,7 +57,7 @@ export async function createClusterKey(dir: string, name: string): Promise<Creat
  */
 export async function loadClusterKey(dir: string, name: string): Promise<ClusterKey> {
   const file = join(dir, `${name}.pem`);
-  const pem = await read(file);
+  const pem = await read(file, dir, name);
   try {
     const publicKey = parseClusterPublicKey(createPublicKey(createPrivateKey(pem)).export({ format: "jwk" }));
     if (publicKey === undefined) throw new Error("not an Ed25519 key");
@@ -68,14 +69,14 @@ export async function loadClusterKey(dir: string, name: string): Promise<Cluster
   }
 }
 
-async function read(file: string): Promise<string> {
+async function read(file: string, dir: string, name: string): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch (cause) {
     if (errorCode(cause) === "ENOENT") {
       throw new KeyError(
         "KEY_MISSING",
-        `There is no cluster key at ${shown(file)}: make one with "npx sustenet keygen", and enrol it at the master.`,
+        `There is no cluster key at ${shown(file)}: make one with "npx sustenet keygen${keygenFlags(dir, name)}", and enrol it at the master.`,
         { cause },
       );
     }
@@ -87,7 +88,7 @@ async function writeNew(file: string, text: string, mode: number): Promise<void>
   try {
     await writeFile(file, text, { flag: "wx", mode });
   } catch (cause) {
-    throw errorCode(cause) === "EEXIST" ? keyExists(file) : cause;
+    throw errorCode(cause) === "EEXIST" ? keyExists(file) : folderUnusable(dirname(file), cause);
   }
 }
 
@@ -97,6 +98,16 @@ function assertAbsent(file: string): void {
 
 function keyExists(file: string): KeyError {
   return new KeyError("KEY_EXISTS", `${shown(file)} exists already, and is not overwritten.`);
+}
+
+/** What `keygen` has to be told to make the key there. */
+function keygenFlags(dir: string, name: string): string {
+  const folder = shown(dir);
+  const flags = [
+    ...(folder === "keys" ? [] : [` --dir ${/^[\w./-]+$/.test(folder) ? folder : JSON.stringify(folder)}`]),
+    ...(name === "cluster_key" ? [] : [` --name ${name}`]),
+  ];
+  return flags.join("");
 }
 
 function shown(file: string): string {

@@ -150,10 +150,16 @@ async function listen(server: Server, options: GateOptions): Promise<number> {
   return bound;
 }
 
+/** `[all] port` is also the flag `--port`. */
+function freeFlag(portSetting: string): string {
+  const key = /^\[\w+\] (\w+)$/.exec(portSetting)?.[1];
+  return key === undefined ? "" : ` (--${key.replaceAll("_", "-")} free takes any that is free)`;
+}
+
 function listenError(error: NodeJS.ErrnoException, { port, host, portSetting }: GateOptions): ListenError {
   const where = host === undefined ? `port ${port}` : `${host} port ${port}`;
   const advice: Readonly<Record<string, string>> = {
-    EADDRINUSE: `another process has it: stop that one, or set another ${portSetting}`,
+    EADDRINUSE: `another process has it: stop that one, or set another ${portSetting}${freeFlag(portSetting)}`,
     EACCES: "this user may not: use a port from 1024 up, or give the process the right to it",
     EADDRNOTAVAIL: "this machine does not have that address: mend [cluster] host",
     ENOTFOUND: "there is no such host: mend [cluster] host",

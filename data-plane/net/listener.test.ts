@@ -201,7 +201,7 @@ describe("createListener", () => {
     });
     await expect(listening).rejects.toThrow(ListenError);
     await expect(listening).rejects.toThrow(
-      `Cannot listen at 127.0.0.1 port ${port}: another process has it: stop that one, or set another [all] port.`,
+      `Cannot listen at 127.0.0.1 port ${port}: another process has it: stop that one, or set another [all] port (--port free takes any that is free).`,
     );
     holder.close();
   });
