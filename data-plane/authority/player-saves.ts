@@ -77,9 +77,14 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     return record;
   }
 
-  /** Resolves when the session has answered, or after `timeoutMs`; `undefined` where there is nothing to wait for. */
-  ready(record: PlayerRecord<P>, timeoutMs: number): Promise<void> | undefined {
-    if (this.#options.load === undefined || record.phase !== "entering" || timeoutMs === 0) return undefined;
+  /**
+   * Resolves when the session has answered, or after `timeoutMs`; `undefined` where there is nothing to wait for.
+   *
+   * @param isNeeded whether somebody waits for it where no plugin loads
+   */
+  ready(record: PlayerRecord<P>, timeoutMs: number, isNeeded = false): Promise<void> | undefined {
+    if (!(isNeeded || this.#options.load !== undefined) || record.phase !== "entering" || timeoutMs === 0)
+      return undefined;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, timeoutMs);
     return Promise.race([record.answered, promise]).finally(() => clearTimeout(timer));
@@ -100,6 +105,13 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     record.player = player;
     this.#byPlayer.set(player, record);
     if (record.phase === "entered") this.#load(record, player);
+  }
+
+  /** The player goes on in the game as the handover before had left it: what it brings along stands for what would be loaded. */
+  goesOn(record: PlayerRecord<P>, player: P): void {
+    record.player = player;
+    this.#byPlayer.set(player, record);
+    this.#read(record);
   }
 
   /** Saves what the game gives, with where the player is. @throws RangeError when it is no bytes, or too many */

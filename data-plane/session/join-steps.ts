@@ -6,7 +6,7 @@ import type { Placement } from "../plugin/player.ts";
 import { JoinedPlayer } from "./joined-player.ts";
 import type { Session } from "./session.ts";
 import type { SessionContext } from "./session-context.ts";
-import { continueStreams } from "./stream-return.ts";
+import { returnOf } from "./session-return.ts";
 import { encodeWelcomeOf } from "./welcome-frame.ts";
 
 /** How soon to come back after BUSY. */
@@ -147,11 +147,13 @@ function refusalWith(code: CloseCode | undefined): JoinRefusal | undefined {
  * what was saved comes later. [HAND-10]
  */
 function askWhatWasSaved(joining: Joining): Promise<JoinRefusal | undefined> | undefined {
-  const { session, claims } = joining;
-  const { saves, settings, metrics } = session.context;
+  const { session, claims, position } = joining;
+  const { saves, settings, metrics, arrivals } = session.context;
   const record = saves.begin(claims.sub, claims.gen);
   joining.record = record;
-  return saves.ready(record, settings.loadTimeoutMs)?.then(() => {
+  // Only with the answer can the streams of an earlier session go on. [JOIN-5]
+  const isReturning = position !== undefined && arrivals() !== undefined;
+  return saves.ready(record, settings.loadTimeoutMs, isReturning)?.then(() => {
     if (record.phase === "entering") metrics.lateLoads += 1;
     return record.phase === "superseded" ? { code: "STALE_GENERATION" } : undefined;
   });
@@ -168,15 +170,20 @@ function enter({ session, claims, position: at, record }: Joining): JoinRefusal 
   const position = place(session, claims, record);
   if (position === undefined || record === undefined) return { code: "FULL", ticketStaysGood: true };
   const seat: SeatRef = { reservationId: claims.rsv, playerId: claims.sub, generation: claims.gen };
+  const inForce = {
+    version: Math.min(versions.max, claims.proto.max, session.hello?.maxVersion ?? versions.max),
+    features: featuresInForce(session.hello?.features ?? 0, context),
+  };
+  const back = returnOf(record.start, at, inForce);
   const player = new JoinedPlayer({
     context,
     seat,
     name: claims.name,
     position,
     ticketFragment: claims.frag,
-    version: Math.min(versions.max, claims.proto.max, session.hello?.maxVersion ?? versions.max),
-    features: featuresInForce(session.hello?.features ?? 0, context),
+    ...inForce,
     line: session,
+    ...(back === undefined ? {} : { carried: back.carried }),
   });
   if (world?.enter(player, record.values) === false) return { code: "FULL", ticketStaysGood: true };
   context.replays.consume(claims.jti, session);
@@ -184,8 +191,7 @@ function enter({ session, claims, position: at, record }: Joining): JoinRefusal 
   context.seats.joined(seat);
   const { rsv: reservation, req: request } = claims;
   context.log.info({ event: "joined", player: player.number, reservation, request }, `player ${player.number} joined`);
-  const again = at === undefined ? undefined : continueStreams(player, at);
-  session.welcome(player, record, () => encodeWelcomeOf(context, player), again);
+  session.welcome(player, record, () => encodeWelcomeOf(context, player), back);
   return undefined;
 }
 

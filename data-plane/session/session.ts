@@ -20,6 +20,7 @@ import { dispatch } from "./dispatch.ts";
 import type { BudgetVerdict } from "./budget.ts";
 import type { PlayerRecord } from "../authority/player-record.ts";
 import type { JoinedPlayer, PlayerLine } from "./joined-player.ts";
+import type { SessionReturn } from "./session-return.ts";
 import type { SessionContext } from "./session-context.ts";
 
 /** Spec: docs/PROTOCOL.md, section 7; `closing` is its "closed" while the last words are on their way. */
@@ -136,30 +137,36 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
   /**
    * The player is in the game; `welcome` goes out ahead of whatever it has been sent already. [WELCOME-1]
    *
-   * @param again what the client has missed of streams that go on; `undefined` where they begin [STREAMS-2]
+   * @param back of a session that goes on; without it, it begins [STREAMS-2]
    */
   welcome(
     player: JoinedPlayer,
     record: PlayerRecord<JoinedPlayer>,
     welcome: () => Uint8Array,
-    again?: readonly Uint8Array[],
+    back?: SessionReturn,
   ): void {
     this.#endAdmission();
     this.#player = player;
     this.#outbox.keeper = player.streams;
     this.#lastInput = player.streams?.lastInput ?? 0;
-    for (const frame of again ?? []) this.send("again", frame);
+    for (const frame of back?.again ?? []) this.send("again", frame);
     this.#socket.maxFrameBytes = this.context.settings.maxFrameBytes;
     this.#heardAtMs = this.context.pulse.elapsedMs;
     this.#enter("joined");
     this.context.metrics.joins += 1;
-    this.context.saves.joined(record, player);
-    this.context.host.joined(player.lane, player);
+    const { saves, host } = this.context;
+    if (back === undefined) {
+      saves.joined(record, player);
+      host.joined(player.lane, player);
+    } else {
+      saves.goesOn(record, player);
+      host.migrateIn(player.lane, player, back.parts);
+    }
     this.context.metrics.framesOut += 1;
     if (player.has(features.resume)) this.#outbox.sendAhead(player.issueToken());
     if (player.has(features.handover)) {
-      const received = again === undefined ? 0 : this.#lastInput;
-      this.#outbox.sendAhead(encodeStreams({ tenure: player.tenure, received, fresh: again === undefined }));
+      const received = back === undefined ? 0 : this.#lastInput;
+      this.#outbox.sendAhead(encodeStreams({ tenure: player.tenure, received, fresh: back === undefined }));
     }
     this.#outbox.sendAhead(welcome());
   }

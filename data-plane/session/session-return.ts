@@ -1,0 +1,42 @@
+import { resumeStreams, type StreamPosition } from "../../protocol/handover/streams.ts";
+import { features } from "../../protocol/index.ts";
+import type { RecordStart } from "../authority/player-record.ts";
+import { decodeCarriedFacts } from "../handover/carried-facts.ts";
+import type { CarriedSession, JoinedPlayer } from "./joined-player.ts";
+
+/** A session that goes on with a new ticket: its cluster is gone, and the commit of a handover has kept all of it. */
+export interface SessionReturn {
+  readonly carried: CarriedSession;
+  /** What each plugin gave along. */
+  readonly parts: ReadonlyMap<string, Uint8Array>;
+  /** What the client has missed. */
+  readonly again: readonly Uint8Array[];
+}
+
+/**
+ * Whether a client at this position can go on from what was saved, with nothing lost or doubled; otherwise its streams begin anew, and its game
+ * is loaded. [HAND-10]
+ *
+ * @param inForce version and features of the new connection: what is kept to be sent again was made for those of before
+ */
+export function returnOf(
+  start: RecordStart<JoinedPlayer> | undefined,
+  position: StreamPosition | undefined,
+  inForce: { readonly version: number; readonly features: number },
+): SessionReturn | undefined {
+  if (start?.from !== "save" || position === undefined || (inForce.features & features.handover) === 0)
+    return undefined;
+  const { state } = start;
+  const facts = decodeCarriedFacts(state.carried);
+  if (facts === undefined || facts.version !== inForce.version) return undefined;
+  if ((facts.features & ~(inForce.features | features.world)) !== 0) return undefined;
+  const back = resumeStreams(start.streams, position);
+  if (!back.continues) return undefined;
+  const { tenure, past, lastInput, lastOutput, unacknowledged } = back.streams;
+  const { lastRequest, moveSequence } = facts;
+  return {
+    carried: { streams: { lastInput, lastOutput, unacknowledged }, tenure, past, lastRequest, moveSequence },
+    parts: state.parts,
+    again: back.replay.map(({ body }) => body),
+  };
+}
