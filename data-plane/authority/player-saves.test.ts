@@ -148,7 +148,7 @@ describe("a player that joins", () => {
     expect(without.saves.ready(without.saves.begin(playerId, 1), 1_500)).toBeUndefined();
   });
 
-  it("[HAND-10] that joins while the master is away is told what was saved when it is back; nothing is overwritten unread", async () => {
+  it("[HAND-10] [HAND-16] that joins while the master is away is told what was saved when it is back; nothing is overwritten unread", async () => {
     const { master, saves, told, join, keep } = savesWith();
     master.state = { ...master.state, save: { generation: 0, version: 1, state: stateOf("old") } };
     const body = join(saves.begin(playerId, 1));

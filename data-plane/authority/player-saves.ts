@@ -297,7 +297,7 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     record.isRead = true;
     const older = start.from === "copy" ? start.record.saved : start.from === "save" ? start.state.saved : undefined;
     if (older !== undefined && this.#options.load !== undefined) {
-      // It was made without knowing of it.
+      // It was made without knowing of it. [HAND-16]
       record.line.end("unsaved");
       record.saved = older;
     }
