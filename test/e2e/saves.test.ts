@@ -71,7 +71,7 @@ it("[HAND-3] a session that a newer one has left behind is closed, and saves not
   const older = await enter(client, 0);
   expect(await ask(older, 1)).toBe("saved");
   const closed = Promise.withResolvers<string>();
-  older.on("close", ({ code }) => closed.resolve(String(code)));
+  older.on("close", ({ code }) => closed.resolve(code));
   const newer = await enter(client, 1);
   expect([await closed.promise, await ask(newer, 2)]).toEqual(["REPLACED", "1"]);
   await expect.poll(() => log.includes(`purse of ${playerId} superseded`), patience).toBe(true);
