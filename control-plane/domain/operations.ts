@@ -147,9 +147,12 @@ export async function hashAllocateRequest(request: AllocateRequest): Promise<str
   const { clusterId, region, place: _, ...more } = request;
   const rest = canonical(more);
   const text = JSON.stringify([clusterId ?? null, region ?? null, ...(rest === "{}" ? [] : [rest])]);
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", textEncoder.encode(text)));
+  return digest.reduce((hex, byte) => hex + hexOfByte[byte], "");
 }
+
+const textEncoder = new TextEncoder();
+const hexOfByte: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 /** JSON with the fields of every object in one order, and without those that are `undefined`. */
 export function canonical(value: unknown): string {

@@ -61,6 +61,8 @@ export class PlayerRevocation {
   readonly #storage: DurableObjectStorage;
   readonly #tables: PlayerTables;
   readonly #outbox: Outbox<PlayerMessage>;
+  /** As it was read last, while nothing has changed it. */
+  #known: Row | undefined;
 
   constructor(storage: DurableObjectStorage, tables: PlayerTables, outbox: Outbox<PlayerMessage>) {
     this.#storage = storage;
@@ -69,7 +71,7 @@ export class PlayerRevocation {
   }
 
   standing(): Standing {
-    const row = this.#row();
+    const row = (this.#known ??= this.#row());
     return { ban: banOf(row), signedOutAtMs: row.signed_out_at ?? undefined };
   }
 
@@ -91,6 +93,7 @@ export class PlayerRevocation {
    */
   revoke(order: RevokeOrder, nowMs: number): Revoked & { readonly seats: readonly SeatToWithdraw[] } {
     const tables = this.#tables;
+    this.#known = undefined;
     return tables.atomically(() => {
       const minGeneration = Math.max(this.#row().floor, nextSessionGeneration(tables.generation()));
       const reason = reasonOf[order.action];
@@ -116,6 +119,7 @@ export class PlayerRevocation {
   unban(by: { readonly playerId: string; readonly operatorId: string }, nowMs: number): boolean {
     const ban = banOf(this.#row());
     if (ban === undefined) return false;
+    this.#known = undefined;
     this.#tables.atomically(() => {
       this.#storage.sql.exec(
         "UPDATE revocation SET ban_id = NULL, ban_reason = NULL, ban_until = NULL, banned_at = NULL",

@@ -81,44 +81,44 @@ function writePlayers(database: Database, records: readonly PlayerSeenRecord[]):
   ];
 }
 
+/**
+ * The rows of a batch travel as one value: to build a statement with a placeholder for each of their fields took an allocation a tenth of all
+ * that it costs the master.
+ */
+function rowsOf(records: readonly StoreRecord[]): SQL {
+  return sql`json_each(${JSON.stringify(records)}) AS record WHERE true`;
+}
+
+const field = (name: string): SQL => sql.raw(`record.value ->> '${name}'`);
+
+const seatColumns = sql.raw("reservation_id, player_id, cluster_id, cluster_name, region, generation, allocated_at");
+const seatFields: SQL = sql.join(
+  ["reservationId", "playerId", "clusterId", "clusterName", "region", "generation", "atMs"].map(field),
+  sql.raw(", "),
+);
+
 function writeAllocations(database: Database, records: readonly AllocationRecord[]): Statement[] {
   if (records.length === 0) return [];
-  const values = records.map((record) => ({ ...seatOf(record), expiresAtMs: record.expiresAtMs }));
   return [
-    database
-      .insert(allocations)
-      .values(values)
-      .onConflictDoUpdate({
-        target: allocations.reservationId,
-        set: {
-          clusterName: sql`excluded.cluster_name`,
-          allocatedAtMs: sql`min(${allocations.allocatedAtMs}, excluded.allocated_at)`,
-          expiresAtMs: sql`max(coalesce(${allocations.expiresAtMs}, 0), excluded.expires_at)`,
-        },
-        setWhere: sameSeat,
-      }),
+    database.run(sql`INSERT INTO ${allocations} (${seatColumns}, expires_at)
+      SELECT ${seatFields}, ${field("expiresAtMs")} FROM ${rowsOf(records)}
+      ON CONFLICT (reservation_id) DO UPDATE SET cluster_name = excluded.cluster_name,
+        allocated_at = min(${allocations.allocatedAtMs}, excluded.allocated_at),
+        expires_at = max(coalesce(${allocations.expiresAtMs}, 0), excluded.expires_at)
+      WHERE ${sameSeat}`),
   ];
 }
 
 function writeJoins(database: Database, records: readonly JoinRecord[]): Statement[] {
   if (records.length === 0) return [];
-  const values = records.map((record) => ({ ...seatOf(record), joinedAtMs: record.atMs }));
+  const rows = records.map((record) => ({ ...record, clusterName: "" }));
   return [
-    database
-      .insert(allocations)
-      .values(values)
-      .onConflictDoUpdate({
-        target: allocations.reservationId,
-        set: { joinedAtMs: sql`min(coalesce(${allocations.joinedAtMs}, excluded.joined_at), excluded.joined_at)` },
-        setWhere: sameSeat,
-      }),
+    database.run(sql`INSERT INTO ${allocations} (${seatColumns}, joined_at)
+      SELECT ${seatFields}, ${field("atMs")} FROM ${rowsOf(rows)}
+      ON CONFLICT (reservation_id) DO UPDATE SET
+        joined_at = min(coalesce(${allocations.joinedAtMs}, excluded.joined_at), excluded.joined_at)
+      WHERE ${sameSeat}`),
   ];
-}
-
-function seatOf(record: AllocationRecord | JoinRecord) {
-  const { reservationId, playerId, clusterId, region, generation, atMs: allocatedAtMs } = record;
-  const clusterName = record.kind === "allocation" ? record.clusterName : "";
-  return { reservationId, playerId, clusterId, clusterName, region, generation, allocatedAtMs };
 }
 
 /** A reservation is made for one player and one cluster: nothing that is said of it by another changes it. */
@@ -170,15 +170,16 @@ function writeClusterEvents(database: Database, records: readonly ClusterEventRe
 function dropErased(database: Database, records: readonly StoreRecord[]): Statement[] {
   const ids = [...new Set(records.flatMap((record) => ("playerId" in record ? [record.playerId] : [])))];
   if (ids.length === 0) return [];
+  const named = sql`(SELECT value FROM json_each(${JSON.stringify(ids)}))`;
   const erasedAt = (id: Column) =>
     database.select({ at: erasedPlayers.erasedAtMs }).from(erasedPlayers).where(eq(erasedPlayers.id, id));
   return [
-    database.delete(players).where(and(inArray(players.id, ids), lte(players.lastSeenAtMs, erasedAt(players.id)))),
+    database.delete(players).where(and(inArray(players.id, named), lte(players.lastSeenAtMs, erasedAt(players.id)))),
     database
       .delete(allocations)
-      .where(and(inArray(allocations.playerId, ids), lte(allocations.allocatedAtMs, erasedAt(allocations.playerId)))),
+      .where(and(inArray(allocations.playerId, named), lte(allocations.allocatedAtMs, erasedAt(allocations.playerId)))),
     database
       .delete(playerSaves)
-      .where(and(inArray(playerSaves.playerId, ids), lte(playerSaves.savedAtMs, erasedAt(playerSaves.playerId)))),
+      .where(and(inArray(playerSaves.playerId, named), lte(playerSaves.savedAtMs, erasedAt(playerSaves.playerId)))),
   ];
 }
