@@ -89,6 +89,7 @@ function readWorld(reader: TableReader): ReadWorld {
     starveTicks: reader.number("starve_ticks", { min: 1, max: 10_000, integer: true }, 40),
     tiers: readTiers(reader),
     maxEntities: reader.number("max_entities", { min: 1, max: 100_000, integer: true }, 4_096),
+    maxGhosts: reader.number("max_ghosts", { min: 1, max: 100_000, integer: true }, 2_000),
   };
   reader.end();
   return { rules, bounds, requireCover, grids, carries };

@@ -75,6 +75,8 @@ export interface WorldRules {
   readonly tiers: readonly Tier[];
   /** Most entities of the world, players included. A running world keeps the number that it was made with. */
   readonly maxEntities: number;
+  /** Most ghosts of other clusters' entities beside them; the same holds. */
+  readonly maxGhosts: number;
 }
 
 /** The fragments of a world, and where they are. */

@@ -195,10 +195,10 @@ describe("ghosts", () => {
 
   it("have room of their own: they take no player's place", () => {
     const net = new GhostNet(
-      (id) => assertLayout({ world: { ...rules, carries: [id], max_entities: 2 }, fragment: strips }),
+      (id) => assertLayout({ world: { ...rules, carries: [id], max_entities: 2, max_ghosts: 1 }, fragment: strips }),
       tickHz,
     );
-    const [a, b] = [net.add("a", undefined, 1), net.add("b", undefined, 1)];
+    const [a, b] = [net.add("a"), net.add("b")];
     net.link(a, b);
     const bea = enter(b, "bea", 1, 52, 50);
     enter(b, "bob", 1, 52, 50);

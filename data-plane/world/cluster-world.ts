@@ -58,8 +58,8 @@ export interface ClusterWorldOptions<P> {
   /** World units a second, where the fragment has no limit of its own; 0 means unchecked. */
   readonly maxSpeed: number;
   readonly spawn: Point;
-  /** Most ghosts of other clusters' entities; 0 where the world is not shared. */
-  readonly maxGhosts?: number;
+  /** Whether other clusters tell of what stands near their side of a border. */
+  readonly isShared?: boolean;
   readonly events: WorldEvents<P>;
 }
 
@@ -100,8 +100,6 @@ interface Member<P> {
   toldFragment: string | undefined;
 }
 
-/** Most ghosts in a world that is shared. They take memory and time beside `max_entities`. */
-export const maxGhosts = 2_000;
 /** For how long what nobody tells of any more stays, in seconds. [GHOST-7] */
 const lingerSeconds = 1;
 
@@ -117,7 +115,7 @@ export function createWorld(settings: ClusterSettings, host: PluginHost): Cluste
     maxPlayers: maxConnections,
     maxSpeed,
     spawn,
-    maxGhosts: settings.worldName === undefined ? 0 : maxGhosts,
+    isShared: settings.worldName !== undefined,
     events: host,
   });
 }
@@ -145,8 +143,8 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
   #held = 0;
 
   constructor(options: ClusterWorldOptions<P>) {
-    const { layout, kinds, tickHz, maxPlayers, maxGhosts: mostGhosts = 0 } = options;
-    const { maxEntities } = layout.rules;
+    const { layout, kinds, tickHz, maxPlayers, isShared = false } = options;
+    const { maxEntities, maxGhosts } = layout.rules;
     const mostPlayers = maxPlayers === 0 ? maxEntities : Math.min(maxPlayers, maxEntities);
     this.#options = options;
     this.#kinds = kinds;
@@ -156,9 +154,9 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
       tickHz,
       maxPlayers: mostPlayers,
       maxEntities,
-      maxGhosts: mostGhosts,
+      maxGhosts: isShared ? maxGhosts : 0,
     });
-    if (mostGhosts > 0) this.ghosts = new Ghosts(this.#world, kinds, Math.max(1, Math.round(lingerSeconds * tickHz)));
+    if (isShared) this.ghosts = new Ghosts(this.#world, kinds, Math.max(1, Math.round(lingerSeconds * tickHz)));
     this.#kindsFrame = encodeKinds(kinds.table);
   }
 

@@ -79,11 +79,7 @@ export class GhostNet {
     this.#tickHz = tickHz;
   }
 
-  add(
-    clusterId: string,
-    kinds: NamedKinds = createKinds([{ tree: { height: "f32" } }]),
-    maxGhosts = 2_000,
-  ): GhostCluster {
+  add(clusterId: string, kinds: NamedKinds = createKinds([{ tree: { height: "f32" } }])): GhostCluster {
     const ref = { clusterId, boot: 1 };
     const events: PeerEvents[] = [];
     const world = new ClusterWorld<Watcher>({
@@ -93,7 +89,7 @@ export class GhostNet {
       maxPlayers: 0,
       maxSpeed: 0,
       spawn: { x: 0, y: 0, z: 0 },
-      maxGhosts,
+      isShared: true,
       events: { enterFragment: nothing, leaveFragment: nothing, threshold: nothing },
     });
     const exchange = new GhostExchange({
