@@ -342,6 +342,10 @@ describe("an answer to ARRIVE", () => {
   it.each<[string, Uint8Array[]]>([
     ["[ARRIVE-5] fresh streams", [welcome, encodeStreams({ tenure: 1, received: 0, fresh: true }), token]],
     ["[ARRIVE-5] more taken than was sent", [welcome, encodeStreams({ tenure: 1, received: 2, fresh: false }), token]],
+    [
+      "[ARRIVE-5] a count that is the same modulo 2^32",
+      [welcome, encodeStreams({ tenure: 1, received: 2 ** 32, fresh: false }), token],
+    ],
     ["[STREAMS-2] no STREAMS", [welcome, token]],
     ["[STREAMS-2] STREAMS twice", [welcome, streams, streams, token]],
     ["[ARRIVE-5] STREAMS first", [streams, welcome, token]],

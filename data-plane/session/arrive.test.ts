@@ -222,6 +222,23 @@ describe("ARRIVE", () => {
     expect(cluster.server.metrics.refusals).toEqual({ JOIN_TIMEOUT: 1 });
   });
 
+  it("[ARRIVE-6] of who has gone by the time of the answer takes nothing over", async () => {
+    await start();
+    const before = await join();
+    const { promise, resolve } = Promise.withResolvers<Arrived | undefined>();
+    answer = () => promise;
+    const client = await arrive();
+    await until("the question", () => arrivals.length === 1);
+    client.close();
+    await until("its end", () => cluster.server.metrics.connections.verifying === 0);
+    const [player] = players;
+    resolve(player === undefined ? undefined : { player });
+    await promise;
+    before.send(message(1));
+    await until("the message", () => heard.length === 1);
+    expect(player?.hasClient).toBe(true);
+  });
+
   it("[ARRIVE-6] leaves nothing to say until it is answered", async () => {
     await start();
     await join();
