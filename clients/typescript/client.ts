@@ -15,7 +15,7 @@ import type { ConnectionContext } from "./connection.ts";
 import { enter, enterAgain, type Entrance, type RejoinPolicy } from "./entrance.ts";
 import { localError, SustenetError } from "./error.ts";
 import { GameSession } from "./game-session.ts";
-import type { Arrive } from "./journey.ts";
+import type { Arrive } from "./session-context.ts";
 import { type Fetch, MasterHttp, type MasterRequest } from "./master-http.ts";
 import { arriveConnection, openConnection, resumeConnection } from "./opening.ts";
 import { Parties } from "./parties.ts";

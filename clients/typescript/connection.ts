@@ -3,10 +3,8 @@ import {
   type ClusterMessage,
   encodeAck,
   encodeClose,
-  encodePing,
   encodePong,
   type Entities,
-  features,
   type Fragment,
   isNumbered,
   type Kinds,
@@ -23,8 +21,9 @@ import {
 } from "../../protocol/index.ts";
 import { Admission, type Admittance, type Admitted } from "./admission.ts";
 import type { Clock } from "./clock.ts";
-import { ClockSync } from "./clock-sync.ts";
 import { type CloseEvent, closeEventOfFarewell, errorOfCloseEvent, leftEvent, localCloseEvent } from "./close-event.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { afterRedirect, featureOf, news } from "./message-rules.ts";
 import { SessionMemory } from "./session-memory.ts";
 import type { ClusterAddress, Transport } from "./transport.ts";
 import { Wire } from "./wire.ts";
@@ -62,10 +61,6 @@ export interface ConnectionHandlers {
   onClose(event: CloseEvent): void;
 }
 
-/** Bounds what a cluster can make us do with the intervals that it dictates. */
-const minPingIntervalMs = 10;
-const minIdleTimeoutMs = 50;
-
 type Phase = "connecting" | "joining" | "joined" | "ended";
 type Delivery = (handlers: ConnectionHandlers) => void;
 
@@ -88,13 +83,10 @@ export type Entry =
 export class ClusterConnection {
   readonly #context: ConnectionContext;
   readonly #wire: Wire;
+  readonly #heartbeat: Heartbeat;
   readonly #entered = Promise.withResolvers<Entry>();
   readonly #disconnected = Promise.withResolvers<undefined>();
   #phase: Phase = "connecting";
-  #clockSync = new ClockSync(0, 0);
-  #lastReceivedMs = 0;
-  #cancelPing: () => void = doNothing;
-  #cancelIdle: () => void = doNothing;
   #cancelAck: (() => void) | undefined;
   /** From when on an ACK that waits goes along with what is sent; infinite while none waits. */
   #ackAlongFromMs = Number.POSITIVE_INFINITY;
@@ -117,12 +109,20 @@ export class ClusterConnection {
       },
       context.maxQueuedBytes,
     );
+    this.#heartbeat = new Heartbeat({
+      clock: context.clock,
+      send: (frame) => this.#wire.send(frame),
+      onSilence: (timeoutMs) => {
+        this.#end(localCloseEvent("CONNECTION_LOST", `Nothing came from the cluster for ${timeoutMs} ms.`));
+        this.#wire.abort();
+      },
+    });
     // Nobody may be waiting for it when it fails.
     this.#entered.promise.catch(doNothing);
   }
 
   get rttMs(): number | undefined {
-    return this.#clockSync.rttMs;
+    return this.#heartbeat.rttMs;
   }
 
   /** When something of the game last came, by this side's clock. */
@@ -132,7 +132,7 @@ export class ClusterConnection {
 
   /** The cluster's clock now. */
   serverTimeMs(): number {
-    return this.#context.clock.nowMs() + this.#clockSync.offsetMs;
+    return this.#heartbeat.serverTimeMs();
   }
 
   get queuedBytes(): number {
@@ -144,7 +144,7 @@ export class ClusterConnection {
     this.#cluster = cluster;
     const handlers = {
       onData: (bytes: Uint8Array) => {
-        this.#lastReceivedMs = this.#context.clock.nowMs();
+        this.#heartbeat.heard();
         this.#wire.receive(bytes);
       },
       onClose: () => {
@@ -222,7 +222,7 @@ export class ClusterConnection {
   #receiveJoined(message: ClusterMessage, byteLength: number): void {
     const memory = this.#memoryFor(message.type);
     if (this.#isLeft && !afterRedirect.has(message.type)) return;
-    if (news.has(message.type)) this.#lastNewsMs = this.#lastReceivedMs;
+    if (news.has(message.type)) this.#lastNewsMs = this.#heartbeat.lastHeardMs;
     switch (message.type) {
       case "redirect":
         return this.#redirected(memory, message);
@@ -255,7 +255,7 @@ export class ClusterConnection {
       case "ping":
         return this.#answer(message.timeMs);
       case "pong":
-        if (this.#clockSync.ponged(message, this.#context.clock.nowMs())) {
+        if (this.#heartbeat.ponged(message)) {
           this.#deliver((handlers) => handlers.onLatency());
         }
         return;
@@ -333,13 +333,10 @@ export class ClusterConnection {
   }
 
   #begin(memory: SessionMemory, timeMs?: number): void {
-    const { welcome } = memory;
     this.#phase = "joined";
     this.#memory = memory;
     this.#lastNewsMs = this.#context.clock.nowMs();
-    if (timeMs !== undefined) this.#clockSync = new ClockSync(timeMs, this.#context.clock.nowMs());
-    this.#keepPinging(Math.max(minPingIntervalMs, welcome.pingIntervalMs));
-    this.#watchIdle(Math.max(minIdleTimeoutMs, welcome.idleTimeoutMs));
+    this.#heartbeat.begin(memory.welcome, timeMs);
   }
 
   /** Answered with ACK, which shows the cluster that it has come. [RESUME-4] */
@@ -374,25 +371,6 @@ export class ClusterConnection {
     }
   }
 
-  /** A PING at once, so that the clock is good early, and then again and again. [PING-2] */
-  #keepPinging(intervalMs: number): void {
-    const nowMs = this.#context.clock.nowMs();
-    if (this.#wire.send(encodePing({ timeMs: nowMs }))) this.#clockSync.pinged(nowMs);
-    this.#cancelPing = this.#context.clock.after(intervalMs, () => this.#keepPinging(intervalMs));
-  }
-
-  /** [PING-3] */
-  #watchIdle(timeoutMs: number): void {
-    const { clock } = this.#context;
-    const leftMs = this.#lastReceivedMs + timeoutMs - clock.nowMs();
-    if (leftMs > 0) {
-      this.#cancelIdle = clock.after(leftMs, () => this.#watchIdle(timeoutMs));
-      return;
-    }
-    this.#end(localCloseEvent("CONNECTION_LOST", `Nothing came from the cluster for ${timeoutMs} ms.`));
-    this.#wire.abort();
-  }
-
   #malformed(cause: ProtocolError): void {
     const event = localCloseEvent("BAD_FRAME", `The cluster sent something malformed (${cause.code}).`);
     this.#end(event, this.#phase === "joined" ? encodeClose("PROTOCOL_ERROR") : undefined);
@@ -407,8 +385,7 @@ export class ClusterConnection {
     if (this.#phase === "ended") return;
     const wasJoined = this.#phase === "joined";
     this.#phase = "ended";
-    this.#cancelPing();
-    this.#cancelIdle();
+    this.#heartbeat.end();
     this.#cancelAck?.();
     // Another connection may have it by now.
     if (wasJoined && this.#memory !== undefined && !this.#isLeft) this.#memory.line = undefined;
@@ -428,49 +405,5 @@ export class ClusterConnection {
     void this.#disconnected.promise.then(cancel);
   }
 }
-
-/** The feature that has to be in force for a message. */
-const featureOf: ReadonlyMap<ClusterMessage["type"], number> = new Map<ClusterMessage["type"], number>([
-  ["state", features.state],
-  ["request", features.requests],
-  ["response", features.requests],
-  ["cancel", features.requests],
-  ["ack", features.resume],
-  ["resumeToken", features.resume],
-  ["kinds", features.world],
-  ["entities", features.world],
-  ["fragment", features.world],
-  ["redirect", features.handover],
-  ["stay", features.handover],
-  ["streams", features.handover],
-]);
-
-/** What tells that the game goes on. */
-const news: ReadonlySet<ClusterMessage["type"]> = new Set<ClusterMessage["type"]>([
-  "message",
-  "state",
-  "request",
-  "response",
-  "cancel",
-  "ack",
-  "position",
-  "kinds",
-  "entities",
-  "fragment",
-]);
-
-/** What is heard after REDIRECT. */
-const afterRedirect: ReadonlySet<ClusterMessage["type"]> = new Set<ClusterMessage["type"]>([
-  "redirect",
-  "stay",
-  "ping",
-  "pong",
-  "close",
-  // Never right, and to be refused as ever.
-  "welcome",
-  "resumed",
-  "reject",
-  "streams",
-]);
 
 function doNothing(): void {}

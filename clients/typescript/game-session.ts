@@ -12,8 +12,9 @@ import type { ClusterConnection } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
 import { localError } from "./error.ts";
 import { HeldMessages } from "./held-messages.ts";
-import { Journey, type JourneyStep, type SessionContext } from "./journey.ts";
+import { Journey } from "./journey.ts";
 import type { Joined } from "./opening.ts";
+import type { JourneyStep, SessionContext } from "./session-context.ts";
 import type { SessionEvents, Placement } from "./session-events.ts";
 import { WorldView } from "./world-view.ts";
 
