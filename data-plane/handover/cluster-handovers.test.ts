@@ -11,8 +11,11 @@ import {
   encodeJoin,
   encodeMessage,
   encodeMove,
+  encodeRequest,
   type Redirect,
+  responseStatuses,
 } from "../../protocol/index.ts";
+import type { ByteReader } from "../../protocol/bytes.ts";
 import { assertLayout } from "../fragments/testing/random-world.ts";
 import type { Player } from "../plugin/player.ts";
 import type { Cluster, ServerPlugin } from "../plugin/server-plugin.ts";
@@ -36,6 +39,8 @@ class Counting implements ServerPlugin {
   readonly #counts = new Map<string, number>();
   cluster: Cluster | undefined;
   refusesToPack = false;
+  /** What handling a message waits for. */
+  slow: Promise<void> | undefined;
 
   onStart(cluster: Cluster): void {
     this.cluster = cluster;
@@ -59,10 +64,22 @@ class Counting implements ServerPlugin {
     this.hooks.push(`leave ${name}`);
   }
 
-  onMessage(player: Player, command: number): void {
+  async onMessage(player: Player, command: number): Promise<void> {
+    await this.slow;
     const count = (this.#counts.get(player.id) ?? 0) + 1;
     this.#counts.set(player.id, count);
     player.send(command, Uint8Array.of(count));
+  }
+
+  /** Takes as long as it is let. */
+  onRequest(_player: Player, _command: number, _reader: ByteReader, signal: AbortSignal): Promise<Uint8Array> {
+    this.hooks.push("asked");
+    return new Promise((resolve) => {
+      signal.addEventListener("abort", () => {
+        this.hooks.push("called off");
+        resolve(new Uint8Array(0));
+      });
+    });
   }
 
   onMigrateOut(player: Player): Uint8Array {
@@ -188,6 +205,72 @@ describe("a player that walks over the border", () => {
     await until("the answer", () => counts(back).length === 1 && west.game.hooks.at(-1) === "enter west");
     expect([...counts(over), ...counts(back)]).toEqual([2, 3]);
     expect(west.game.hooks).toEqual(["join", "enter west", "out", "leave west", "in 2", "enter west"]);
+  });
+
+  it("[HAND-9] has an input applied once that reaches its new cluster twice: by its client, and brought by the old one", async () => {
+    const client = await join();
+    const redirect = await walkOver(client);
+    await until("the move", () => east.game.hooks.includes("in 0"));
+    const arrived = await arrive(redirect, { tenure: generation, received: 0, acknowledged: 0 });
+    await arrived.next("streams");
+    arrived.send(encodeAck({ received: 0 }));
+    // Brought by the old one first; then the client, which has no acknowledgement for it, sends it again.
+    client.send(message(1));
+    await until("the first", () => counts(arrived).length === 1);
+    arrived.send(message(1), message(1));
+    await until("the second", () => counts(arrived).length === 2);
+    // The other way round.
+    const { framesIn } = west.cluster.server.metrics;
+    client.send(message(1));
+    await until("it at the old cluster", () => west.cluster.server.metrics.framesIn > framesIn);
+    client.send(message(1));
+    await until("one that is new", () => counts(arrived).length === 3);
+    arrived.send(message(1), message(1));
+    await until("the next", () => counts(arrived).length === 4);
+    expect(counts(arrived)).toEqual([1, 2, 3, 4]);
+  });
+
+  it("[HAND-6] takes along nothing that is under way: a request of its client fails, one to its client is told that it moved", async () => {
+    const client = await join();
+    await until("its fragment", () => west.game.hooks.includes("enter west"));
+    const asked = west.game.players.get("ann")?.request(7);
+    const moved = expect(asked).rejects.toMatchObject({ code: "MOVED" });
+    await client.next("request");
+    client.send(encodeRequest({ id: 5, deadlineMs: 60_000, command: 1, payload: new Uint8Array(0) }));
+    await until("the question", () => west.game.hooks.includes("asked"));
+    const redirect = await walkOver(client);
+    expect(await client.next("response")).toMatchObject({ id: 5, status: responseStatuses.FAILED });
+    await moved;
+    expect(west.game.hooks).toEqual(["join", "enter west", "asked", "called off", "out", "leave west"]);
+    const arrived = await arrive(redirect, { tenure: generation, received: 2, acknowledged: 0 });
+    expect(await arrived.next("streams")).toMatchObject({ received: 1 });
+    arrived.send(encodeAck({ received: 2 }));
+    // The id goes on where it was: the client would take the same one twice for a fault.
+    void east.game.players
+      .get("ann")
+      ?.request(7)
+      .catch(() => undefined);
+    expect((await arrived.next("request")).id).toBe(2);
+  });
+
+  it("[HAND-6] waits for hooks that are under way", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const client = await join();
+    west.game.slow = promise;
+    client.send(message(1));
+    const sent = walkOver(client);
+    await until("the attempt", () => west.cluster.server.metrics.handovers.begun === 1);
+    client.send(message(1));
+    const { ticks } = west.cluster.server.metrics;
+    await until("some ticks", () => west.cluster.server.metrics.ticks > ticks + 3);
+    expect(west.game.hooks).not.toContain("out");
+    resolve();
+    const redirect = await sent;
+    const arrived = await arrive(redirect, { tenure: generation, received: counts(client).length, acknowledged: 0 });
+    await arrived.next("streams");
+    expect(west.game.hooks).toContain("out");
+    await until("the answers", () => counts(client).length + counts(arrived).length === 2);
+    expect([...counts(client), ...counts(arrived)]).toEqual([1, 2]);
   });
 
   it("stays when its game cannot pack, and plays on", async () => {

@@ -1,0 +1,64 @@
+import { beforeEach, expect, it } from "vitest";
+import type { CommitClaims } from "../../protocol/handover/parties.ts";
+import { PeerInbox, type PeerMessage } from "./peer-inbox.ts";
+
+const a = { clusterId: "a", boot: 1 };
+const c = { clusterId: "c", boot: 1 };
+const commit: PeerMessage = { type: "commit", id: "h", token: "t" };
+const forward: PeerMessage = { type: "forward", id: "h", playerId: "p", index: 1, item: { kind: "leave" } };
+const finished: PeerMessage = { type: "finished", id: "h" };
+const claims: CommitClaims = { id: "h", source: "a", destination: { clusterId: "b", boot: 1 }, members: [] };
+
+let dealt: string[];
+let checks: PromiseWithResolvers<CommitClaims | undefined>[];
+let inbox: PeerInbox;
+
+beforeEach(() => {
+  dealt = [];
+  checks = [];
+  inbox = new PeerInbox({
+    verify: () => {
+      const check = Promise.withResolvers<CommitClaims | undefined>();
+      checks.push(check);
+      return check.promise;
+    },
+    deal: (from, { type }, said) => void dealt.push(`${from.clusterId} ${type} ${said?.id ?? "-"}`),
+  });
+});
+
+async function answer(index: number, said: CommitClaims | undefined): Promise<void> {
+  checks[index]?.resolve(said);
+  for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
+}
+
+it("[HAND-7] keeps what comes behind a token until that has been checked, and others' messages not", async () => {
+  inbox.receive(a, commit);
+  inbox.receive(a, forward);
+  inbox.receive(c, finished);
+  expect(dealt).toEqual(["c finished -"]);
+  await answer(0, claims);
+  expect(dealt).toEqual(["c finished -", "a commit h", "a forward -"]);
+  inbox.receive(a, finished);
+  expect(dealt.at(-1)).toBe("a finished -");
+});
+
+it("goes on when a token is none, and when it cannot be checked", async () => {
+  inbox.receive(a, commit);
+  inbox.receive(a, forward);
+  inbox.receive(a, commit);
+  inbox.receive(a, finished);
+  await answer(0, undefined);
+  expect(dealt).toEqual(["a commit -", "a forward -"]);
+  checks[1]?.reject(new Error("no keys"));
+  await answer(1, undefined);
+  expect(dealt).toEqual(["a commit -", "a forward -", "a commit -", "a finished -"]);
+});
+
+it("[HAND-12] throws away what is left of a link that has ended, the token that is being checked included", async () => {
+  inbox.receive(a, commit);
+  inbox.receive(a, forward);
+  inbox.forget("a");
+  inbox.receive(a, finished);
+  await answer(0, claims);
+  expect(dealt).toEqual(["a finished -"]);
+});
