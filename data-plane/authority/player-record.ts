@@ -51,7 +51,8 @@ export class PlayerRecord<P extends KeptPlayer = KeptPlayer> {
   /** For the end of what is tried once it has left. */
   lateTimer: NodeJS.Timeout | undefined;
   readonly #generation: number;
-  readonly #answered = Promise.withResolvers<void>();
+  /** Made for who waits. */
+  #answered: PromiseWithResolvers<void> | undefined;
 
   /** @param generation of the ticket */
   constructor(playerId: string, generation: number, line: SaveLine) {
@@ -64,8 +65,9 @@ export class PlayerRecord<P extends KeptPlayer = KeptPlayer> {
     return this.player?.seat.generation ?? this.#generation;
   }
 
-  /** Resolves when the player's session has answered, whatever it was. */
+  /** Resolves with the next answer of the player's session, whatever it is. */
   get answered(): Promise<void> {
+    this.#answered ??= Promise.withResolvers();
     return this.#answered.promise;
   }
 
@@ -82,7 +84,7 @@ export class PlayerRecord<P extends KeptPlayer = KeptPlayer> {
   }
 
   noteAnswer(): void {
-    this.#answered.resolve();
+    this.#answered?.resolve();
   }
 
   dropQuestion(): void {

@@ -3,6 +3,7 @@ import type { FromSession } from "../../protocol/handover/messages.ts";
 import type { SourceState } from "../../protocol/handover/source-state.ts";
 import type { Logger } from "../log.ts";
 import type { WorldSnapshot } from "../world/cluster-world.ts";
+import { type LateLimits, LateSaves } from "./late-saves.ts";
 import { type KeptPlayer, PlayerRecord, type RecordStart } from "./player-record.ts";
 import { decodePlayerState, encodePlayerState, maxSavedBytes } from "./player-state.ts";
 import { SaveLine, type SaveOutcome } from "./save-line.ts";
@@ -18,13 +19,9 @@ export interface HandoverView {
   newest(playerId: string): SourceState<Uint8Array> | undefined;
 }
 
-export interface SaveLimits {
+export interface SaveLimits extends LateLimits {
   /** Least time between two saves of a player. */
   readonly intervalMs: number;
-  /** How long the last save of a player that has left is tried. */
-  readonly lateMs: number;
-  /** Most bytes of such saves; past it the oldest is given up. */
-  readonly maxLateBytes: number;
 }
 
 export interface SavesOptions<P extends KeptPlayer> {
@@ -58,12 +55,11 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
   readonly #options: SavesOptions<P>;
   readonly #records = new Map<string, PlayerRecord<P>[]>();
   readonly #byPlayer = new Map<P, PlayerRecord<P>>();
-  /** Of those that have left, with something that is not known to be durable; the oldest first. */
-  readonly #late = new Set<PlayerRecord<P>>();
-  #onSettled: (() => void)[] = [];
+  readonly #late: LateSaves<PlayerRecord<P>>;
 
   constructor(options: SavesOptions<P>) {
     this.#options = options;
+    this.#late = new LateSaves(options.limits, (record) => this.#giveUp(record));
     options.desk.listen((playerId, message) => this.#hear(playerId, message));
   }
 
@@ -124,7 +120,7 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     if (record === undefined || record.hasLeft || record.start?.from === "unreadable") resolve("unsaved");
     else if (record.phase === "superseded" || record.heir?.isRead === true) resolve("superseded");
     else {
-      record.saved = Uint8Array.from(data);
+      record.saved = new Uint8Array(data);
       record.line.put({ state: this.#stateOf(record, player), waiters: [resolve] });
       if (record.phase === "unasked") this.#ask(record);
       this.#pump(record);
@@ -147,10 +143,7 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
 
   /** Resolves when everything that those who left have saved is durable, or given up. */
   async settled(): Promise<void> {
-    if (this.#late.size === 0) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#onSettled.push(resolve);
-    await promise;
+    await this.#late.settled();
   }
 
   /** The newest of what the game has saved of it, for a handover's snapshot. */
@@ -182,7 +175,6 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     if (record === undefined) return undefined;
     record.dropQuestion();
     record.line.end("saved");
-    this.#late.delete(record);
     this.#forget(record);
     return record.saved;
   }
@@ -386,18 +378,7 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
       this.#pump(record);
     }
     this.#late.add(record);
-    const { lateMs, maxLateBytes } = this.#options.limits;
-    clearTimeout(record.lateTimer);
-    record.lateTimer = setTimeout(() => this.#giveUp(record), lateMs);
-    record.lateTimer.unref();
     this.#settle(record);
-    let held = 0;
-    for (const { line } of this.#late) held += line.heldBytes;
-    for (const oldest of this.#late) {
-      if (held <= maxLateBytes) break;
-      held -= oldest.line.heldBytes;
-      this.#giveUp(oldest);
-    }
   }
 
   /** Lets go of a session that has left, once nothing of it waits. */
@@ -406,17 +387,14 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     // An heir takes what it has left unsaved.
     const waits = record.line.busy && record.heir?.isRead !== true;
     if (waits && record.phase !== "superseded") return;
-    this.#late.delete(record);
     record.dropQuestion();
     this.#forget(record);
-    if (this.#late.size > 0) return;
-    for (const tell of this.#onSettled.splice(0)) tell();
   }
 
   #forget(record: PlayerRecord<P>): void {
     const { playerId, player } = record;
     clearTimeout(record.timer);
-    clearTimeout(record.lateTimer);
+    this.#late.remove(record);
     if (player !== undefined) this.#byPlayer.delete(player);
     const rest = (this.#records.get(playerId) ?? []).filter((one) => one !== record);
     if (rest.length === 0) this.#records.delete(playerId);

@@ -147,7 +147,7 @@ function readValue(reader: ByteReader): number | Uint8Array {
 
 /** Not `slice`, which of a Buffer copies nothing. */
 function copyOf(bytes: Uint8Array): Uint8Array {
-  return Uint8Array.from(bytes);
+  return new Uint8Array(bytes);
 }
 
 function addTo<T>(map: Map<string, T>, name: string, value: T): void {

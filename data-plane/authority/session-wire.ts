@@ -127,5 +127,5 @@ function encodeBody(bytes: Uint8Array): string {
 }
 
 function decodeBody(text: string): Uint8Array {
-  return Uint8Array.from(Buffer.from(text, "base64"));
+  return new Uint8Array(Buffer.from(text, "base64"));
 }

@@ -189,7 +189,7 @@ export class PluginHost {
       if (!player.connected) return undefined;
       const data = read();
       const call = (plugin: ServerPlugin): unknown =>
-        plugin.onLoad?.(player, data === undefined ? undefined : Uint8Array.from(data));
+        plugin.onLoad?.(player, data === undefined ? undefined : new Uint8Array(data));
       return this.#callFrom(0, "onLoad", call, { playerId: player.id });
     });
   }

@@ -64,8 +64,11 @@ export async function runJoin(session: Session, { ticket, position }: Join): Pro
     else session.reject(verdict.fault);
   } else {
     const joining: Joining = { session, claims: verdict.claims, position, record: undefined };
-    await takeSteps(joining);
-    if (joining.record !== undefined && joining.record.player === undefined) context.saves.abandon(joining.record);
+    try {
+      await takeSteps(joining);
+    } finally {
+      if (joining.record !== undefined && joining.record.player === undefined) context.saves.abandon(joining.record);
+    }
   }
 }
 

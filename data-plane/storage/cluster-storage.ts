@@ -73,7 +73,7 @@ export class ClusterStorage {
     return {
       get: (key) => {
         const value = this.#values.get(plugin)?.get(key);
-        return value === undefined ? undefined : Uint8Array.from(value);
+        return value === undefined ? undefined : new Uint8Array(value);
       },
       set: (key, value) => this.#set(plugin, key, value),
       delete: (key) => this.#delete(plugin, key),
@@ -100,7 +100,7 @@ export class ClusterStorage {
     if (before === undefined && this.#keys >= maxKeys) throw new RangeError(`a storage has at most ${maxKeys} keys`);
     if (this.#bytes + more > maxBytes) throw new RangeError(`a storage has at most ${maxBytes} bytes`);
     if (before !== undefined) this.#count(key, before, -1);
-    ofPlugin.set(key, Uint8Array.from(value));
+    ofPlugin.set(key, new Uint8Array(value));
     this.#values.set(plugin, ofPlugin);
     this.#count(key, value, 1);
     return this.#changed();

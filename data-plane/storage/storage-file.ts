@@ -36,7 +36,7 @@ export async function readStorageFile(file: string): Promise<StoredValues> {
   return new Map(
     Object.entries(data).map(([plugin, values]) => [
       plugin,
-      new Map(Object.entries(values).map(([key, value]) => [key, Uint8Array.from(Buffer.from(value, "base64"))])),
+      new Map(Object.entries(values).map(([key, value]) => [key, new Uint8Array(Buffer.from(value, "base64"))])),
     ]),
   );
 }
