@@ -188,12 +188,15 @@ describe("a player that joins", () => {
     const state = Uint8Array.of(99);
     master.state = { ...master.state, save: { generation: 0, version: 1, state } };
     const body = join(saves.begin(playerId, 1));
+    keep(body, "early");
     master.answer();
+    await turn();
+    expect(told).toEqual(["early unsaved"]);
     keep(body, "fresh");
     leave(body);
     await turn();
     master.answer();
-    expect(told).toEqual(["fresh unsaved"]);
+    expect(told).toEqual(["early unsaved", "fresh unsaved"]);
     expect(master.state.save?.state).toBe(state);
     expect(log.lines.map(({ fields }) => fields["event"])).toEqual(["save-unreadable"]);
   });
