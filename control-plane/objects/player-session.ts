@@ -2,7 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import { decodeProtectedHeader } from "jose";
 import { signTicket } from "../../auth/ticket.ts";
 import type { BetweenSessions, FromSession, ToSession } from "../../protocol/handover/messages.ts";
-import { type Allocation, type AllocateRequest, Rate, type Waiting } from "../../protocol/index.ts";
+import { type Allocation, Rate, type Waiting } from "../../protocol/index.ts";
 import {
   forgettableOperations,
   hashAllocateRequest,
@@ -10,17 +10,13 @@ import {
   nextOperationStep,
   type Operation,
   type OperationSummary,
-  replacedAt,
   supersededBy,
 } from "../domain/operations.ts";
-import { askingOrder } from "../domain/shard-choice.ts";
 import { playerMailBurst, playerMailsPerSecond } from "../domain/mail-budget.ts";
 import { type PartyMember, refuseParty } from "../domain/party.ts";
 import { goodStanding, isSignedOut, type Standing } from "../domain/standing.ts";
-import { clusterToReturnTo } from "../domain/seat-return.ts";
 import { shardOfCluster, toBase64Url } from "../domain/sharding.ts";
 import { createTicketClaims } from "../domain/ticket-claims.ts";
-import type { QueuePass } from "../domain/waiting-gate.ts";
 import { queueOf } from "../domain/waiting-queue.ts";
 import { Wakeup } from "../domain/wakeup.ts";
 import { failpoint } from "../failpoint.ts";
@@ -39,30 +35,16 @@ import { PlayerCosts } from "./player-costs.ts";
 import { erasePlayerData, exportPlayerData, type PlayerSessionExport } from "./player-data.ts";
 import { inspectPlayer, type PlayerInspection } from "./player-inspection.ts";
 import { PlayerParty } from "./player-party.ts";
+import { PlayerSeats, takenOver } from "./player-seats.ts";
 import { playerMigrations, PlayerTables } from "./player-tables.ts";
 import { refuse, type Refusal } from "./refusal.ts";
 import { hasSchema, migrateStorage } from "./schema.ts";
-import { AllocationAccount, type ExplainedSeat } from "./allocation-account.ts";
-import type { SeatAnswer, SeatRequest } from "./seat-request.ts";
-import { shardsToAsk } from "./shard-directory.ts";
+import type { AllocationOrder } from "./allocation-order.ts";
 import { currentSigningKey, isRevokedKey, noteRevokedKeys } from "./signing-key.ts";
 import type { PartyViewAnswer } from "./party.ts";
 import type { MailAddress } from "./registry-mail.ts";
-import { keyRing, partyObject, registryShard } from "./remote.ts";
+import { keyRing, registryShard } from "./remote.ts";
 import { isPlace } from "./waiting-place.ts";
-import { visitQueue } from "./waiting-visit.ts";
-
-/** Who asks for what. The route has verified the player and the shapes. */
-export interface AllocationOrder {
-  readonly playerId: string;
-  readonly displayName: string;
-  /** When the player last proved who they are; seconds since 1970. */
-  readonly authenticatedAt: number;
-  readonly idempotencyKey: string;
-  readonly request: AllocateRequest;
-  /** Names the request, in logs and in the ticket. */
-  readonly requestId?: string;
-}
 
 /** The allocation as JSON text: the same bytes for every retry. */
 export type AllocationAnswer =
@@ -99,6 +81,7 @@ export class PlayerSession extends DurableObject<Env> {
   readonly #consult: PlayerConsult;
   readonly #costs: PlayerCosts;
   readonly #party: PlayerParty;
+  readonly #seats: PlayerSeats;
   readonly #wakeup: Wakeup;
   readonly #mailRate = new Rate(playerMailsPerSecond, playerMailBurst);
   #isKnown: boolean;
@@ -120,6 +103,7 @@ export class PlayerSession extends DurableObject<Env> {
     );
     this.#revocation = new PlayerRevocation(context.storage, this.#tables, this.#outbox);
     this.#party = new PlayerParty(env, this.#tables, this.#costs);
+    this.#seats = new PlayerSeats(env, this.#tables, this.#costs);
     this.#consult = new PlayerConsult({
       env,
       tables: this.#tables,
@@ -227,7 +211,7 @@ export class PlayerSession extends DurableObject<Env> {
   }
 
   async #carryOut(operation: Operation, order: AllocationOrder, attempt: Attempt): Promise<AllocationAnswer> {
-    const seat = await this.#seat(operation, order, attempt);
+    const seat = await this.#seats.find(operation, order, () => this.#attempt === attempt);
     if (!seat.ok || "waiting" in seat) return seat;
     failpoint("allocate.seated");
     noteRevokedKeys(seat.revokedKeys ?? []);
@@ -255,72 +239,6 @@ export class PlayerSession extends DurableObject<Env> {
     return this.#commit(operation, order, attempt, allocation, seat.gaveBack ?? []);
   }
 
-  /** A seat; or a place in the waiting room, for who wants to wait. */
-  async #seat(
-    operation: Operation,
-    order: AllocationOrder,
-    attempt: Attempt,
-  ): Promise<ExplainedSeat | { readonly ok: true; readonly waiting: Waiting }> {
-    if (order.request.party !== undefined) return this.#claimSeat(operation, order, order.request.party, attempt);
-    // Who waits asks the queue, not the shards, unless one of them may have a seat for this operation already.
-    if (operation.queue === undefined || operation.shard !== undefined) {
-      const seat = await this.#reserve(operation, order, attempt);
-      if (seat.ok || seat.waitable !== true || order.request.wait !== true) return seat;
-    }
-    const queue = await queueOf(order.request);
-    const cost =
-      operation.queue === undefined
-        ? this.#costs.spend(["waitingPlacesPerHour"], readLimits(this.env), Date.now())
-        : undefined;
-    if (cost?.allowed === false) {
-      return refuse("RATE_LIMITED", "Too many places in the waiting room. Try again later.", cost.retryAfterSeconds);
-    }
-    if (!this.#queueUp(operation, attempt, queue.name)) return takenOver();
-    failpoint("waiting.recorded");
-    const { reservationId, key: idempotencyKey } = operation;
-    const { playerId } = order;
-    const visit = await visitQueue(this.env, { visitor: playerId, reservationId, size: 1 }, queue, idempotencyKey);
-    if (!visit.ok) return visit;
-    failpoint("waiting.visited");
-    if (visit.pass === undefined) return { ok: true, waiting: visit.waiting };
-    const seat = await this.#reserve({ ...operation, shard: undefined }, order, attempt, visit.pass);
-    if (seat.ok || seat.waitable !== true) return seat;
-    // Somebody from another queue was quicker: the place is still the same.
-    return this.#queueUp(operation, attempt, queue.name) ? { ok: true, waiting: visit.waiting } : takenOver();
-  }
-
-  /** The seat that is held for the player's party: the party says which, and the shard hands it over. */
-  async #claimSeat(
-    operation: Operation,
-    order: AllocationOrder,
-    partyId: string,
-    attempt: Attempt,
-  ): Promise<ExplainedSeat> {
-    if (this.#tables.party() !== partyId) return refuseParty("PARTY_NOT_FOUND");
-    const { reservationId, key } = operation;
-    const told = partyObject(this.env, partyId).claim(order.playerId, reservationId);
-    const claim = await withDeadline(told, objectCallTimeoutMs, "the party");
-    if (!claim.ok) return claim;
-    if (this.#attempt !== attempt) return takenOver();
-    const { shard, holdId, clusterId } = claim;
-    this.#tables.setOperationShard(key, shard);
-    failpoint("party.claiming");
-    return this.#ask(operation, order, { shard, holdId, wish: { ...order.request, clusterId } });
-  }
-
-  /** Asks a shard for a seat. To be recorded before: from now on it may have one for this operation. */
-  #ask(
-    operation: Operation,
-    { playerId, request: wish }: AllocationOrder,
-    more: Pick<SeatRequest, "shard"> & Partial<SeatRequest>,
-  ): Promise<SeatAnswer> {
-    const { reservationId, generation } = operation;
-    const { ticketLifetimeSeconds: lifetimeSeconds } = readMasterSettings(this.env);
-    const replaces = replacedAt(more.shard, this.#tables.operations(), operation, Date.now());
-    const whole = { reservationId, playerId, generation, lifetimeSeconds, wish, sparing: false, replaces, ...more };
-    return withDeadline(registryShard(this.env, more.shard).reserve(whole), objectCallTimeoutMs, "a registry shard");
-  }
-
   /** Makes a party that the player leads; the one that it leads already, if any. */
   async createParty(member: PartyMember, size: number): Promise<PartyViewAnswer> {
     this.#makeKnown();
@@ -338,13 +256,6 @@ export class PlayerSession extends DurableObject<Env> {
     return this.#isKnown ? this.#party.use(id, allocationKey) : refuseParty("PARTY_NOT_FOUND");
   }
 
-  /** Notes that no shard has a seat for the operation, and where it waits. */
-  #queueUp(operation: Operation, attempt: Attempt, queue: string): boolean {
-    if (this.#attempt !== attempt || this.#tables.operation(operation.key)?.state !== "recorded") return false;
-    this.#tables.setOperationQueue(operation.key, queue);
-    return true;
-  }
-
   /** To be called in the transaction that ends an operation. */
   #leaveQueue({ queue, reservationId }: OperationSummary, playerId: string, clusterId?: string): void {
     if (queue === undefined) return;
@@ -354,64 +265,6 @@ export class PlayerSession extends DurableObject<Env> {
   /** The seat of a ticket that may still join: its shard sees to it that it is free before the ticket ends. */
   #giveBack({ state, shard, reservationId }: OperationSummary): void {
     if (state === "committed" && shard !== undefined) this.#outbox.put(shard, { kind: "give-back", reservationId });
-  }
-
-  /** Step 2: asks shard after shard; which one is recorded before it is asked, since it may have a seat for us ever after. */
-  async #reserve(
-    operation: Operation,
-    order: AllocationOrder,
-    attempt: Attempt,
-    pass?: QueuePass,
-  ): Promise<ExplainedSeat> {
-    const { request: wish } = order;
-    const { shards: map } = readMasterSettings(this.env);
-    const names = await shardsToAsk(this.env, wish);
-    const shards = [...new Set(operation.shard === undefined ? names : [operation.shard, ...names])];
-    if (shards.length === 0 && wish.region !== undefined && wish.clusterId === undefined) {
-      return refuse(
-        "REGION_NOT_FOUND",
-        `There is no region ${wish.region}. GET /v1/clusters shows those that there are.`,
-      );
-    }
-    const account = new AllocationAccount(wish, shards);
-    let refusal: Refusal =
-      wish.clusterId === undefined
-        ? refuse("NO_CLUSTER_AVAILABLE", "No cluster has room now. Try again shortly.", 5)
-        : refuse("CLUSTER_NOT_FOUND", "There is no such cluster. GET /v1/clusters lists those that there are.");
-    const back = clusterToReturnTo(this.#tables.authority(), wish);
-    if (back !== undefined && (operation.shard ?? back.shard) === back.shard) {
-      const seat = await this.#returnTo(back, operation, order, attempt);
-      if (seat.ok || seat.code === "ALLOCATION_IN_PROGRESS") {
-        account.note(back.shard, seat);
-        return seat.ok ? { ...seat, explanation: account.explanation() } : seat;
-      }
-    }
-    for (const { shard, sparing } of askingOrder(shards, wish.avoid ?? [], map)) {
-      if (this.#attempt !== attempt) return takenOver();
-      this.#tables.setOperationShard(operation.key, shard);
-      failpoint("allocate.asking");
-      const seat = await this.#ask(operation, order, { shard, sparing, pass });
-      account.note(shard, seat);
-      if (seat.ok) return { ...seat, explanation: account.explanation() };
-      refusal = seat;
-      // Any other answer is about the one cluster that was asked for, or about this operation: no other shard would say better.
-      if (seat.code !== (wish.clusterId === undefined ? "NO_CLUSTER_AVAILABLE" : "CLUSTER_NOT_FOUND")) break;
-    }
-    const { code, detail, retryAfterSeconds, waitable } = refusal;
-    return { ...refuse(code, detail, retryAfterSeconds), waitable, explanation: account.explanation() };
-  }
-
-  /** The seat that the player still has where the newest session is, if the cluster takes the player back. */
-  async #returnTo(
-    { clusterId, shard }: { readonly clusterId: string; readonly shard: string },
-    operation: Operation,
-    order: AllocationOrder,
-    attempt: Attempt,
-  ): Promise<SeatAnswer> {
-    if (this.#attempt !== attempt) return takenOver();
-    this.#tables.setOperationShard(operation.key, shard);
-    failpoint("allocate.returning");
-    return this.#ask(operation, order, { shard, returnTo: clusterId });
   }
 
   /** Step 3: the ticket is stored with its operation, and older tickets lose their seats. Only then may it leave. */
@@ -646,10 +499,6 @@ export class PlayerSession extends DurableObject<Env> {
     );
     this.ctx.waitUntil(told.catch((error: unknown) => logEvent("warn", "session.withdraw_failed", { error })));
   }
-}
-
-function takenOver(): Refusal {
-  return refuse("ALLOCATION_IN_PROGRESS", "Another call has taken over. Repeat the request.", 1);
 }
 
 /** Whether a stored answer's ticket would be refused everywhere. */
