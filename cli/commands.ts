@@ -28,6 +28,7 @@ export const commands: Readonly<Record<string, Command>> = {
       const { publicKey, publicKeyFile } = await createClusterKey(dir, name);
       console.log(`key id ${await clusterKeyId(publicKey)}\npublic key ${publicKeyFile}`);
       console.log(`enrol it at the master: npx sustenet enrol --public-key ${publicKeyFile} --name NAME`);
+      console.log("(at a local master add --database with the path of master.env that it printed)");
     },
   },
   enrol: {

@@ -18,6 +18,8 @@ export interface ServiceBindings extends Record<string, string> {
 
 export interface Services {
   readonly bindings: ServiceBindings;
+  /** Whether accounts are in the local stand-in. */
+  readonly hasLocalAccounts: boolean;
   /** One line a service: what it is and where. */
   readonly descriptions: readonly string[];
   close(): Promise<void>;
@@ -37,6 +39,7 @@ export async function startServices(stateDir: string, environment: NodeJS.Proces
   const identity = await startIdentity(stateDir, environment, secrets);
   return {
     descriptions: [`database: ${database.description}`, `identity: ${identity.description}`],
+    hasLocalAccounts: environment["SUPABASE_URL"] === undefined,
     bindings: {
       TURSO_DATABASE_URL: database.url,
       TURSO_AUTH_TOKEN: database.key,

@@ -5,10 +5,12 @@
  */
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { isAskingForHelp } from "../cli/command-help.ts";
+import { parseTyped } from "../cli/typed-options.ts";
 import { migrate } from "../control-plane/store/migrate.ts";
-import { type ServiceBindings, startServices } from "./local-services.ts";
-import { parseCount } from "./options.ts";
+import { forgottenDashes } from "./forgotten-dashes.ts";
+import { type Services, startServices } from "./local-services.ts";
+import { parseMasterPort } from "./master-port.ts";
 import { createStateDir } from "./state-dir.ts";
 import { lockState } from "./state-lock.ts";
 import { buildWorkerBundle } from "./worker-bundle.ts";
@@ -24,6 +26,17 @@ export type MasterReport =
       readonly databaseUrl: string;
       readonly databaseToken: string;
     };
+
+const help = `npm run master [-- OPTIONS]   runs the master with its local services on this machine, until Ctrl-C
+
+  --port N      its port (default 6256, or a free one where that is taken; 0: any free one)
+  --state DIR   where databases and keys are kept (default .sustenet; npm run clean wipes it)
+  --help        this text`;
+
+if (isAskingForHelp(process.argv.slice(2))) {
+  console.log(help);
+  process.exit(0);
+}
 
 const stopping = new AbortController();
 const ended = Promise.withResolvers<void>();
@@ -65,7 +78,7 @@ async function run(signal: AbortSignal): Promise<void> {
   });
   forgetOtherListeners();
   if (!signal.aborted) {
-    const environmentFile = writeEnvironment(stateDir, services.bindings);
+    const environmentFile = writeEnvironment(stateDir, worker.url, services);
     say(`master: its database's address and token are in ${environmentFile}`);
     say(`master: ready at ${worker.url} (API at ${worker.url}/docs)`);
     process.send?.({
@@ -83,11 +96,12 @@ async function run(signal: AbortSignal): Promise<void> {
 }
 
 function readOptions(): { readonly port: number | undefined; readonly stateDir: string } {
-  const { values } = parseArgs({
-    options: { port: { type: "string" }, state: { type: "string", default: ".sustenet" } },
-  });
+  const flags = { port: { type: "string" }, state: { type: "string", default: ".sustenet" } } as const;
+  const forgotten = forgottenDashes("npm run master", Object.keys(flags), process.env);
+  if (forgotten !== undefined && process.send === undefined) say(forgotten);
+  const { values } = parseTyped(process.argv.slice(2), flags, false);
   return {
-    port: values.port === undefined ? undefined : parseCount("port", values.port, 0, 65_535),
+    port: values.port === undefined ? undefined : parseMasterPort(values.port),
     stateDir: createStateDir(values.state),
   };
 }
@@ -120,14 +134,16 @@ function rotationSettings(environment: NodeJS.ProcessEnv): Record<string, string
   );
 }
 
-/** What `sustenet` needs to reach this master's database, for its owner alone, while it runs. */
-function writeEnvironment(stateDir: string, bindings: ServiceBindings): string {
+/** What `sustenet` needs to reach this master's database, and `npm run operator` its accounts, for its owner alone, while it runs. */
+function writeEnvironment(stateDir: string, masterUrl: string, { bindings, hasLocalAccounts }: Services): string {
   const file = join(stateDir, "master.env");
-  const { TURSO_DATABASE_URL, TURSO_AUTH_TOKEN } = bindings;
+  const { TURSO_DATABASE_URL, TURSO_AUTH_TOKEN, SUPABASE_URL, SUPABASE_SECRET_KEY } = bindings;
+  // A real project's key stays where it is.
+  const accounts = hasLocalAccounts ? { SUPABASE_URL, SUPABASE_SECRET_KEY } : {};
+  const lines = Object.entries({ TURSO_DATABASE_URL, TURSO_AUTH_TOKEN, MASTER_URL: masterUrl, ...accounts });
   // Not over what is there: its mode would stay.
   rmSync(file, { force: true });
-  const text = `TURSO_DATABASE_URL=${TURSO_DATABASE_URL}\nTURSO_AUTH_TOKEN=${TURSO_AUTH_TOKEN}\n`;
-  writeFileSync(file, text, { mode: 0o600 });
+  writeFileSync(file, lines.map(([name, value]) => `${name}=${value}\n`).join(""), { mode: 0o600 });
   return file;
 }
 

@@ -24,14 +24,14 @@ it("takes every flag", () => {
     "--state",
     "elsewhere",
     "--port",
-    "7",
+    "7000",
   ];
   expect(parseStartOptions(args)).toEqual({
     players: 50,
     clusters: 3,
     seconds: 30,
     json: true,
-    port: 7,
+    port: 7000,
     stateDir: "elsewhere",
   });
 });
@@ -45,5 +45,16 @@ it.each([
   ["--seconds", "0"],
   ["--port", "65536"],
 ])("refuses %s %s and says what it takes", (flag, value) => {
-  expect(() => parseStartOptions([`${flag}=${value}`])).toThrow(new RegExp(`${flag} takes a whole number from`));
+  const message = new RegExp(`${flag} takes a whole number from`);
+  expect(() => parseStartOptions([`${flag}=${value}`])).toThrow(message);
+  expect(() => parseStartOptions([flag, value])).toThrow(message);
+});
+
+it.each([
+  [["--port", "6666"], /--port 6666 cannot be: browsers and fetch call nobody/],
+  [["--plyers", "5"], /^there is no flag --plyers; did you mean --players\?$/],
+  [["--players"], /^--players needs a value after it$/],
+  [["5"], /^"5" is not expected here$/],
+])("says in plain words what is wrong with %j", (args, message) => {
+  expect(() => parseStartOptions(args)).toThrow(message);
 });

@@ -1,4 +1,6 @@
-import { parseArgs } from "node:util";
+import { isAskingForHelp } from "../cli/command-help.ts";
+import { parseTyped } from "../cli/typed-options.ts";
+import { parseMasterPort } from "./master-port.ts";
 
 /** What `npm start` was asked for. */
 export interface StartOptions {
@@ -24,27 +26,27 @@ export const startHelp = `npm start [-- OPTIONS]   runs a master, clusters and p
   --state DIR     where databases and keys are kept (default .sustenet; npm run clean wipes it)
   --help          this text`;
 
+const startFlags = {
+  players: { type: "string", default: "10" },
+  clusters: { type: "string", default: "2" },
+  seconds: { type: "string" },
+  json: { type: "boolean", default: false },
+  port: { type: "string" },
+  state: { type: "string", default: ".sustenet" },
+} as const;
+
+export const startFlagNames: readonly string[] = Object.keys(startFlags);
+
 /** Parses the flags. Returns the help text, or throws an Error that says which flag is wrong and what it takes. */
 export function parseStartOptions(args: readonly string[]): StartOptions | "help" {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      players: { type: "string", default: "10" },
-      clusters: { type: "string", default: "2" },
-      seconds: { type: "string" },
-      json: { type: "boolean", default: false },
-      port: { type: "string" },
-      state: { type: "string", default: ".sustenet" },
-      help: { type: "boolean", default: false },
-    },
-  });
-  if (values.help) return "help";
+  if (isAskingForHelp(args)) return "help";
+  const { values } = parseTyped(args, startFlags, false);
   return {
     players: parseCount("players", values.players, 0, 1_000),
     clusters: parseCount("clusters", values.clusters, 1, 16),
     seconds: values.seconds === undefined ? undefined : parseCount("seconds", values.seconds, 1, 86_400),
     json: values.json,
-    port: values.port === undefined ? undefined : parseCount("port", values.port, 0, 65_535),
+    port: values.port === undefined ? undefined : parseMasterPort(values.port),
     stateDir: values.state,
   };
 }

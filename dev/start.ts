@@ -1,6 +1,7 @@
 /** `npm start`: a master, clusters and players on this machine, each a process of its own. Flags: `npm start -- --help`. */
 import { randomUUID } from "node:crypto";
-import { parseStartOptions, startHelp, type StartOptions } from "./options.ts";
+import { forgottenDashes } from "./forgotten-dashes.ts";
+import { parseStartOptions, startFlagNames, startHelp, type StartOptions } from "./options.ts";
 import { startPlayers } from "./player-processes.ts";
 import { killAll, type StackProcess } from "./process.ts";
 import { createStateDir } from "./state-dir.ts";
@@ -16,6 +17,9 @@ const say = (who: string, what: string): void => {
   const line = `${new Date().toISOString().slice(11, 19)}  ${who.padEnd(10)} ${what}\n`;
   (options.json ? process.stderr : process.stdout).write(line);
 };
+
+const forgotten = forgottenDashes("npm start", startFlagNames, process.env);
+if (forgotten !== undefined) say("sustenet", forgotten);
 
 const interrupt = new AbortController();
 const { signal } = interrupt;

@@ -44,6 +44,13 @@ const environment = {
 };
 
 const patterns = process.argv.slice(2);
+if (patterns.some((pattern) => pattern.startsWith("-"))) {
+  const isHelp = patterns.some((pattern) => pattern === "--help" || pattern === "-h");
+  console.log(`${isHelp ? "" : "There are no flags.\n\n"}npm test                   the checks, then every test
+npm test -- PATTERN …      the test files whose path contains a pattern, without the checks
+npm run check              the checks alone`);
+  process.exit(isHelp ? 0 : 2);
+}
 const total: Counts = { passed: 0, failed: 0 };
 const onlyChecks = patterns.length === 1 && patterns[0] === "checks";
 

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { killGroup } from "../../dev/process.ts";
@@ -135,6 +135,11 @@ describe("docs/OPERATIONS.md", () => {
     const cluster = await startCluster(take(document, "npx node cluster.ts"));
     expect(cluster.stdout.join("\n")).toMatch(/^\S+ {2}my-cluster {2}enrolled$/m);
     expect(await play(take(document, "npx node examples/minimal/player.ts"))).toMatch(/answered with command 20/);
+
+    const operator = take(document, "npm run operator").replace("http://127.0.0.1:6256", masterUrl);
+    const listed = await finish(operator);
+    expect(listed).toMatch(/Default Cluster Server/);
+    expect(statSync(join(copy, ".sustenet/operator.token")).mode & 0o777).toBe(0o600);
 
     await finish(take(document, "sustenet keygen"));
     const enrolled = await finish(take(document, "sustenet enrol"), database);

@@ -247,6 +247,16 @@ describe("npm start", () => {
   });
 });
 
+it.each(["dev/start.ts", "dev/master.ts", "dev/clean.ts", "test/run.ts", "cli/sustenet.ts"])(
+  "%s explains itself",
+  async (file) => {
+    const command = begin(file, ["--help"]);
+    expect(await command.ended).toBe(0);
+    expect(command.stdout[0]).toMatch(/^(npm (start|run|test)|sustenet COMMAND)/);
+    expect(command.stderr).toEqual([]);
+  },
+);
+
 describe("npm run clean", () => {
   it("wipes nothing under a running stack", async () => {
     const start = npmStart("--players", "1", "--clusters", "1");
@@ -262,6 +272,9 @@ describe("npm run clean", () => {
     expect(await start.ended).toBe(0);
     expect(await begin("dev/clean.ts", ["--state", stateDir]).ended).toBe(0);
     expect(existsSync(stateDir)).toBe(false);
+    const again = begin("dev/clean.ts", ["--state", stateDir]);
+    expect(await again.ended).toBe(0);
+    expect(again.stdout).toEqual([`there is nothing to wipe: ${stateDir} does not exist`]);
   });
 
   it("wipes no folder that no stack has made", async () => {
