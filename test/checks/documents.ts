@@ -62,8 +62,14 @@ function checkCommands(file: string, text: string): void {
   for (const [, script = ""] of text.matchAll(/npm run (?:-s )?([\w:-]+)/g)) {
     if (scripts[script] === undefined) faults.push(`${file}: npm run ${script} does not exist`);
   }
-  // A document may say to go somewhere first.
-  const folders = [".", dirname(file), ...[...text.matchAll(/^ *cd (\S+)$/gm)].map(([, folder = "."]) => folder)];
+  // A document may say to go somewhere first; the project of docs/PACKAGE.md is the reader's own, with files like these.
+  const project = file === "docs/PACKAGE.md" ? ["examples/minimal"] : [];
+  const folders = [
+    ".",
+    dirname(file),
+    ...project,
+    ...[...text.matchAll(/^ *cd (\S+)$/gm)].map(([, folder = "."]) => folder),
+  ];
   for (const [, script = ""] of text.matchAll(/\bnode ((?:\w|[-./])+\.ts)\b/g)) {
     if (!folders.some((folder) => existsSync(join(root, folder, script)))) {
       faults.push(`${file}: node ${script} does not exist`);
