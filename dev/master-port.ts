@@ -1,4 +1,4 @@
-import { parseCount } from "./options.ts";
+import { parseCount } from "./count-flag.ts";
 
 /** Ports of other services, at which `fetch` calls nobody: nor do browsers. From the Fetch standard, section "Port blocking". */
 export const blockedPorts: ReadonlySet<number> = new Set([

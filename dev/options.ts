@@ -1,5 +1,6 @@
 import { isAskingForHelp } from "../cli/command-help.ts";
 import { parseTyped } from "../cli/typed-options.ts";
+import { parseCount } from "./count-flag.ts";
 import { parseMasterPort } from "./master-port.ts";
 
 /** What `npm start` was asked for. */
@@ -49,13 +50,4 @@ export function parseStartOptions(args: readonly string[]): StartOptions | "help
     port: values.port === undefined ? undefined : parseMasterPort(values.port),
     stateDir: values.state,
   };
-}
-
-/** A whole number in a flag. @throws Error that says what the flag takes */
-export function parseCount(flag: string, text: string, min: number, max: number): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < min || value > max) {
-    throw new Error(`--${flag} takes a whole number from ${min} to ${max}, not "${text}"`);
-  }
-  return value;
 }
