@@ -41,6 +41,8 @@ export class Player {
   #nextNumber = 0;
   readonly #wanderer = new Wanderer();
   #fragment: string | undefined;
+  /** When it went on at another cluster last. */
+  #movedAt = 0;
 
   constructor(options: PlayerOptions) {
     this.#client = createClient({ masterUrl: options.masterUrl, clientName: "sustenet-demo-player" });
@@ -70,6 +72,7 @@ export class Player {
     session.on("message", ({ command, payload }) => this.#receive(command, payload));
     session.on("position", () => (this.#tally.movesRefused += 1));
     session.on("moved", ({ gapMs }) => {
+      this.#movedAt = performance.now();
       this.#tally.handovers += 1;
       addSample(this.#tally.handoverGapMs, gapMs);
     });
@@ -136,7 +139,9 @@ export class Player {
     }
     this.#unanswered.delete(number);
     this.#tally.received += 1;
-    addSample(this.#tally.rttMs, performance.now() - sentAt);
+    const rttMs = performance.now() - sentAt;
+    addSample(this.#tally.rttMs, rttMs);
+    if (sentAt < this.#movedAt) addSample(this.#tally.handoverRttMs, rttMs);
   }
   /** What answers there is another game: said once. */
   #wonder(bytes: number): void {

@@ -9,6 +9,7 @@ const flawless = {
   received: 10,
   handovers: 3,
   handoverGapMs: { 0: 3 },
+  handoverRttMs: { 0: 2 },
 };
 
 it("adds up what the processes counted", () => {
@@ -23,6 +24,7 @@ it("adds up what the processes counted", () => {
     duplicated: 0,
     handovers: 6,
     handoverGapMs: { p50: 0.01, p99: 0.01 },
+    handoverRttMs: { p50: 0.01, p99: 0.01 },
   });
   expect(isFlawless(summary)).toBe(true);
 });

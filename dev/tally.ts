@@ -18,6 +18,8 @@ export interface Tally {
   /** Times that a player was handed over from one cluster to another, and how long nothing of the game came to it meanwhile. */
   handovers: number;
   handoverGapMs: Histogram;
+  /** Round-trip times of messages that were on their way while their player was handed over. */
+  handoverRttMs: Histogram;
   /** Entities that came into a player's view, and changes of them that it was told. */
   entitiesSeen: number;
   entityUpdates: number;
@@ -44,6 +46,8 @@ export interface Summary {
   readonly handovers: number;
   /** How long nothing of the game came to a player that was handed over. */
   readonly handoverGapMs: { readonly p50: number | null; readonly p99: number | null };
+  /** Round-trip times of messages that were on their way meanwhile: how long the game stood still for a player. */
+  readonly handoverRttMs: { readonly p50: number | null; readonly p99: number | null };
   readonly entitiesSeen: number;
   readonly entityUpdates: number;
   readonly rejoined: number;
@@ -62,6 +66,7 @@ export function createTally(): Tally {
     fragmentCrossings: 0,
     handovers: 0,
     handoverGapMs: {},
+    handoverRttMs: {},
     entitiesSeen: 0,
     entityUpdates: 0,
     rejoined: 0,
@@ -83,19 +88,25 @@ export function summarize(players: number, tallies: Iterable<Tally>): Summary {
     total.fragmentCrossings += tally.fragmentCrossings;
     total.handovers += tally.handovers;
     mergeHistogram(total.handoverGapMs, tally.handoverGapMs);
+    mergeHistogram(total.handoverRttMs, tally.handoverRttMs);
     total.entitiesSeen += tally.entitiesSeen;
     total.entityUpdates += tally.entityUpdates;
     total.rejoined += tally.rejoined;
     mergeHistogram(total.rttMs, tally.rttMs);
   }
-  const { rttMs, handoverGapMs, ...counts } = total;
+  const { rttMs, handoverGapMs, handoverRttMs, ...counts } = total;
   return {
     players,
     ...counts,
     lost: counts.sent - counts.received,
-    handoverGapMs: { p50: percentile(handoverGapMs, 50), p99: percentile(handoverGapMs, 99) },
-    rttMs: { p50: percentile(rttMs, 50), p99: percentile(rttMs, 99) },
+    handoverGapMs: middleAndTail(handoverGapMs),
+    handoverRttMs: middleAndTail(handoverRttMs),
+    rttMs: middleAndTail(rttMs),
   };
+}
+
+function middleAndTail(histogram: Histogram): { p50: number | null; p99: number | null } {
+  return { p50: percentile(histogram, 50), p99: percentile(histogram, 99) };
 }
 
 /** Whether a bounded run kept its promises: all joined and stayed in the game, nothing lost, nothing doubled. */
