@@ -432,7 +432,7 @@ class Server implements ClusterServer {
       limits: { intervalMs, lateMs, maxLateBytes },
       // Whoever may be handed over needs its authority known.
       entersAll: () => loads || this.#handovers !== undefined,
-      load: loads ? (player, read) => this.#host.loaded(player.lane, player, read) : undefined,
+      load: loads ? (player, ...of) => this.#host.loaded(player.lane, player, ...of) : undefined,
       snapshot: (player) =>
         this.#world?.snapshot(player) ?? { placement: player.position, fragment: player.fragment, values: {} },
       fence: (playerId, generation) => {

@@ -192,13 +192,16 @@ describe("a player that joins", () => {
     master.answer();
     await turn();
     expect(told).toEqual(["early unsaved"]);
-    keep(body, "fresh");
-    leave(body);
+    const record = saves.begin(playerId, 2);
+    master.answer();
+    const again = join(record);
+    keep(again, "fresh");
+    leave(again);
     await turn();
     master.answer();
-    expect(told).toEqual(["early unsaved", "fresh unsaved"]);
+    expect(told).toEqual(["early unsaved", "1 is closed", "fresh unsaved"]);
     expect(master.state.save?.state).toBe(state);
-    expect(log.lines.map(({ fields }) => fields["event"])).toEqual(["save-unreadable"]);
+    expect(log.lines.map(({ fields }) => fields["event"])).toEqual(["save-unreadable", "save-unreadable"]);
   });
 });
 

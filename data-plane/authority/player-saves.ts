@@ -31,8 +31,11 @@ export interface SavesOptions<P extends KeptPlayer> {
   readonly limits: SaveLimits;
   /** Whether every player is asked about as it joins; otherwise those that are saved. */
   readonly entersAll: () => boolean;
-  /** Puts `onLoad` in the player's line; `undefined` where no plugin has it. `read` is to be called when its turn comes. */
-  readonly load: ((player: P, read: () => Uint8Array | undefined) => void) | undefined;
+  /**
+   * Puts `onLoad` in the player's line; `undefined` where no plugin has it. `read` is to be called when its turn comes, and `onFailed`
+   * when the game could not take what it was given.
+   */
+  readonly load: ((player: P, read: () => Uint8Array | undefined, onFailed: () => void) => void) | undefined;
   /** Where a player is, and what of it others see. */
   readonly snapshot: (player: P) => WorldSnapshot;
   /** A newer session has authority: whoever is in the game with an older one has to go. */
@@ -244,7 +247,9 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
 
   #startOf(record: PlayerRecord<P>, entered: Extract<FromSession<Uint8Array>, { type: "entered" }>): RecordStart<P> {
     const { playerId, before } = record;
-    const start = chooseStart(entered, before?.generation, this.#options.handovers()?.newest(playerId));
+    // A copy that does not know what there was is nothing to go on from.
+    const copy = before?.start?.from === "unreadable" ? undefined : before?.generation;
+    const start = chooseStart(entered, copy, this.#options.handovers()?.newest(playerId));
     if (start.from === "copy") return before === undefined ? { from: "nothing" } : { from: "copy", record: before };
     if (start.from === "nothing") return start;
     try {
@@ -279,7 +284,18 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     if (record.isRead || record.start?.from === "unreadable") return;
     const { load } = this.#options;
     if (load === undefined) this.#read(record);
-    else load(player, () => this.#read(record));
+    else
+      load(
+        player,
+        () => this.#read(record),
+        () => this.#lock(record),
+      );
+  }
+
+  /** The game has not understood what there was: it must not overwrite it. [HAND-16] */
+  #lock(record: PlayerRecord<P>): void {
+    record.start = { from: "unreadable" };
+    record.line.end("unsaved");
   }
 
   /** What was there before, which may be overwritten from now on. */

@@ -46,15 +46,7 @@ export interface LaneOwner {
 }
 
 /** Hooks that stand in a player's line. */
-type LaneHook =
-  | "onLoad"
-  | "onJoin"
-  | "onDrop"
-  | "onResume"
-  | "onLeave"
-  | "onMessage"
-  | "onEnterFragment"
-  | "onLeaveFragment";
+type LaneHook = "onJoin" | "onDrop" | "onResume" | "onLeave" | "onMessage" | "onEnterFragment" | "onLeaveFragment";
 
 /** The codes that reading throws: then the peer is at fault, not the plugin. */
 const readerFaults: ReadonlySet<string> = new Set(["TRUNCATED", "TRAILING_BYTES", "BAD_UTF8", "BAD_NUMBER"]);
@@ -183,15 +175,33 @@ export class PluginHost {
     return this.slots.some(({ plugin }) => plugin.onLoad !== undefined);
   }
 
-  /** @param read what was saved; asked when the hook's turn comes, and not at all where its player has gone */
-  loaded(lane: HookLane, player: Player, read: () => Uint8Array | undefined): void {
+  /**
+   * @param read what was saved; asked when the hook's turn comes, and not at all where its player has gone
+   * @param onFailed told when a plugin has not taken it: its hook failed, or is switched off
+   */
+  loaded(lane: HookLane, player: Player, read: () => Uint8Array | undefined, onFailed: () => void): void {
     lane.run("onLoad", () => {
       if (!player.connected) return undefined;
       const data = read();
-      const call = (plugin: ServerPlugin): unknown =>
-        plugin.onLoad?.(player, data === undefined ? undefined : new Uint8Array(data));
-      return this.#callFrom(0, "onLoad", call, { playerId: player.id });
+      const copy = (): Uint8Array | undefined => (data === undefined ? undefined : new Uint8Array(data));
+      return this.#loadFrom(0, (plugin) => plugin.onLoad?.(player, copy()), player.id, onFailed);
     });
+  }
+
+  #loadFrom(first: number, call: (plugin: ServerPlugin) => unknown, playerId: string, onFailed: () => void): unknown {
+    for (let index = first; index < this.slots.length; index += 1) {
+      const slot = this.slots[index];
+      if (slot?.plugin.onLoad === undefined) continue;
+      const result = slot.call("onLoad", () => call(slot.plugin), { playerId });
+      if (isPromiseLike(result)) {
+        return result.then((end) => {
+          if (end === failed) onFailed();
+          return this.#loadFrom(index + 1, call, playerId, onFailed);
+        });
+      }
+      if (result === failed || result === switchedOff) onFailed();
+    }
+    return undefined;
   }
 
   joined(lane: HookLane, player: Player): void {

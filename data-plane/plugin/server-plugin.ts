@@ -149,7 +149,8 @@ export interface ServerPlugin {
    * What {@link Player.save} has kept of a player, on this cluster or another one; `undefined` when it never has. As a rule it comes right
    * before `onJoin`, in the same line, and the player starts where it was saved. While the master is away a player joins without, and
    * this comes when the answer does, once: what was saved before that is kept only if there was nothing yet, so take what comes here
-   * into account and save anew. The bytes may be of an earlier version of the game.
+   * into account and save anew. The bytes may be of an earlier version of the game. A hook that throws, or is switched off, has not
+   * read them: of that session nothing is saved then (`unsaved`), so that what there was stays.
    */
   onLoad?(player: Player, data: Uint8Array | undefined): Done;
   /** A player has joined. What is sent to it here arrives right after its WELCOME. */

@@ -57,6 +57,29 @@ describe("a player that is saved", () => {
     await until("the outcomes", () => cluster.server.metrics.saves["saved"] === 2);
   });
 
+  it("[HAND-16] keeps what it had when the game fails to load it, at once or later, and plays on", async () => {
+    let fails: "never" | "at once" | "later" = "never";
+    const onLoad = (_player: Player, data: Uint8Array | undefined): void | Promise<void> => {
+      told.push(`load ${textOf(data)}`);
+      if (fails === "at once") throw new Error("of an earlier version");
+      return fails === "later" ? Promise.reject(new Error("of an earlier version")) : undefined;
+    };
+    await start({}, { onLoad });
+    await cluster.joined({ sub: "hero", gen: 1 });
+    expect(await save(players[0], "gold")).toBe("saved");
+    fails = "at once";
+    await cluster.joined({ sub: "hero", gen: 2 });
+    expect(await save(players[1], "nothing")).toBe("unsaved");
+    fails = "later";
+    const last = await cluster.joined({ sub: "hero", gen: 3 });
+    await until("the hook after it", () => players.length === 3);
+    expect(await save(players[2], "nothing")).toBe("unsaved");
+    last.close();
+    await until("its end", () => cluster.server.metrics.departures["DROPPED"] === 1);
+    expect(told.filter((line) => line !== "join")).toEqual(["load undefined", "load gold", "load gold"]);
+    expect(kept()?.text).toBe("gold");
+  });
+
   it("is saved by its last hook, also as the cluster stops", async () => {
     const outcomes: SaveOutcome[] = [];
     const onLeave = async (player: Player): Promise<void> => {
