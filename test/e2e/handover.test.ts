@@ -1,5 +1,8 @@
 /** Players who walk between two clusters of one world: separate processes, a real master, and a delay between all of them. */
+import type { ChildProcess } from "node:child_process";
+import { join as joinPath } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startProcess } from "../../dev/process.ts";
 import { AuditWorld, type Side } from "../support/handover/world.ts";
 import { Walker } from "../support/handover/walker.ts";
 
@@ -17,6 +20,28 @@ afterAll(() => world.stop(), 60_000);
 async function join(count: number): Promise<void> {
   walkers = Array.from({ length: count }, () => new Walker());
   await Promise.all(walkers.map((walker) => walker.join(world.master.url, world.cluster("west").clusterId)));
+}
+
+/** What a player sees of a handover, for who runs the long mode. */
+function tellGaps(): void {
+  const gaps = walkers.flatMap(({ gapsMs }) => gapsMs).toSorted((a, b) => a - b);
+  const at = (share: number): number => Math.round(gaps[Math.floor(share * (gaps.length - 1))] ?? 0);
+  if (wanted > 100) console.log(`${gaps.length} gaps: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms`);
+}
+
+/** A walker in a process of its own, in the game in the west. */
+async function startWalker(): Promise<{ readonly playerId: string; readonly child: ChildProcess }> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const { child } = startProcess({
+    title: "walker",
+    file: joinPath(import.meta.dirname, "../support/handover/walker-process.ts"),
+    args: [world.master.url, world.cluster("west").clusterId],
+    onLine: (line) => void world.log.push(`walker ${line}`),
+    onMessage: (message) => {
+      if (typeof message === "object" && message !== null && "playerId" in message) resolve(String(message.playerId));
+    },
+  });
+  return { playerId: await promise, child };
 }
 
 /** Everything that was said has been answered, nothing was lost or doubled, and nobody was ever in two places. */
@@ -43,6 +68,7 @@ const kills: readonly (readonly ["source" | "destination", string])[] = all
       ["source", "ready"],
       ["destination", "plays"],
     ];
+const clientKills = all ? ["prepared", "rests", "commit-asked", "commit", "plays"] : ["commit"];
 const masterKills = all ? (["commit-asked", "commit-answered"] as const) : (["commit-answered"] as const);
 
 /** Handovers go both ways: either side is source and destination all the time. */
@@ -57,6 +83,7 @@ describe(`with ${delayMs} ms each way between all parties`, () => {
       await join(walkerCount);
       await world.until(`${wanted} handovers`, () => world.authority.moves >= wanted, 60_000 + wanted * 2_000);
       await audit();
+      tellGaps();
       for (const walker of walkers) walker.goOn();
       expect(walkers.map(({ fallbacks }) => fallbacks)).toEqual(walkers.map(() => 0));
     },
@@ -88,6 +115,35 @@ describe(`with ${delayMs} ms each way between all parties`, () => {
       await world.killMasterAt("west", step);
       await recovered();
       expect(walkers.map((walker) => walker.fallbacks)).toEqual(fallbacks);
+      expect([...walkers.flatMap(({ faults }) => faults), ...world.faults]).toEqual([]);
+      expect(world.authority.overlaps()).toEqual([]);
+    }, 120_000);
+  }
+
+  for (const what of ["players", "peers"] as const) {
+    it(`[HAND-12] connections of ${what} that break, again and again, cost nothing at all`, async () => {
+      const fallbacks = walkers.map((walker) => walker.fallbacks);
+      for (const step of ["transfer", "commit", "plays"]) {
+        await world.nextStep(step);
+        world.cut(what);
+      }
+      await recovered();
+      expect(walkers.map((walker) => walker.fallbacks)).toEqual(fallbacks);
+      expect([...walkers.flatMap(({ faults }) => faults), ...world.faults]).toEqual([]);
+      expect(world.authority.overlaps()).toEqual([]);
+    }, 120_000);
+  }
+
+  for (const step of clientKills) {
+    it(`[HAND-13] a client that is killed at ${step} leaves its player in one place, and then in none`, async () => {
+      // Nobody else crosses meanwhile: so the step is this player's.
+      for (const walker of walkers) walker.rest();
+      const { playerId, child } = await startWalker();
+      await world.nextStep(step);
+      child.kill("SIGKILL");
+      await world.until("the end of its grace", () => world.authority.holdersOf(playerId).length === 0, 60_000);
+      for (const walker of walkers) walker.goOn();
+      await recovered();
       expect([...walkers.flatMap(({ faults }) => faults), ...world.faults]).toEqual([]);
       expect(world.authority.overlaps()).toEqual([]);
     }, 120_000);

@@ -21,9 +21,8 @@ export class Walker {
   pulse = 0;
   /** The last that it was told is saved for good. */
   saved = 0;
-  /** Longest time without anything from the cluster, in ms; since the last call of {@link takeGap}. */
-  #gapMs = 0;
-  #heardAtMs = 0;
+  /** For each time that it was sent on: how long nothing came from the game, in ms. */
+  readonly gapsMs: number[] = [];
   /** After each input, the chain up to it. */
   readonly #chains: number[] = [0];
   #timer: NodeJS.Timeout | undefined;
@@ -40,7 +39,7 @@ export class Walker {
     session.on("close", ({ code }) => {
       if (this.#timer !== undefined) this.faults.push(`${this.playerId} was closed with ${code}`);
     });
-    this.#heardAtMs = performance.now();
+    session.on("moved", ({ gapMs }) => void this.gapsMs.push(gapMs));
     this.goOn();
   }
 
@@ -61,12 +60,6 @@ export class Walker {
     await this.session?.leave();
   }
 
-  takeGap(): number {
-    const gapMs = this.#gapMs;
-    this.#gapMs = 0;
-    return gapMs;
-  }
-
   #step(session: GameSession): void {
     if (!this.#isIn) return;
     const { position } = session;
@@ -82,9 +75,6 @@ export class Walker {
   }
 
   #hear(command: number, reader: ByteReader): void {
-    const now = performance.now();
-    this.#gapMs = Math.max(this.#gapMs, now - this.#heardAtMs);
-    this.#heardAtMs = now;
     if (command === commands.begin) return this.#begin(reader.u32(), reader.u32(), reader.u32());
     const count = reader.u32();
     if (command === commands.echo) {

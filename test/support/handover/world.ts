@@ -60,8 +60,6 @@ export class AuditWorld {
   readonly #proxies = new Map<Side, { readonly players: DelayProxy; readonly peers: DelayProxy }>();
   readonly #ended = new Set<StackProcess>();
   #master: MasterProcess | undefined;
-  /** Told of each step of a handover. */
-  onStep: (side: Side, step: string) => void = () => undefined;
 
   /** @param delayMs each way, between any two parties */
   constructor(delayMs: number) {
@@ -168,14 +166,17 @@ export class AuditWorld {
     await this.startMaster(Number(new URL(url).port));
   }
 
-  /** Ends every connection of players with a cluster. */
-  cutPlayers(side: Side): void {
-    this.#proxies.get(side)?.players.cut();
+  /** Resolves when some cluster reaches this step of a handover the next time. */
+  async nextStep(step: string): Promise<void> {
+    const count = (): number =>
+      [...this.clusters.values()].flatMap(({ steps }) => steps).filter((one) => one === step).length;
+    const before = count();
+    await this.until(`the step ${step}`, () => count() > before);
   }
 
-  /** Where the links to a cluster can be broken. */
-  cutPeers(): void {
-    for (const { peers } of this.#proxies.values()) peers.cut();
+  /** Breaks every connection of players, or the links between the clusters. */
+  cut(what: "players" | "peers"): void {
+    for (const proxies of this.#proxies.values()) proxies[what].cut();
   }
 
   async until(what: string, probe: () => boolean, timeoutMs = 60_000): Promise<void> {
@@ -208,7 +209,7 @@ export class AuditWorld {
         return;
       case "step":
         cluster.steps.push(report.step);
-        return this.onStep(cluster.side, report.step);
+        return;
       case "linked":
         cluster.links += 1;
         return;
