@@ -207,7 +207,8 @@ export interface ServerPlugin {
    */
   onMigrateOut?(player: Player): Uint8Array | undefined;
   /**
-   * A player goes on here: it has come from another cluster, in place of `onJoin`, or it could not go, and stays. In line with
+   * A player goes on here: it has come from another cluster, in place of `onJoin`, or it could not go, and stays; or it has come with a
+   * ticket, as its cluster died while it was handed over, and goes on from what was saved of it by that. In line with
    * `onJoin`, before its first message and `onEnterFragment`. Timers and promises of the other cluster are not there; requests to
    * the client that were open there have been rejected with `MOVED`. `onAuth` is not asked. When it fails the player's session ends
    * with `INTERNAL`, so that nothing is saved over what it was.
