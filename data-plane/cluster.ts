@@ -413,6 +413,7 @@ class Server implements ClusterServer {
   }
 
   async #leave(): Promise<void> {
+    this.#handovers?.handovers.cancelAll();
     for (const session of this.#sessions) session.shutDown();
     // Those that are away, too: there is nothing to come back to.
     for (const player of this.#players) player.close("SHUTTING_DOWN");

@@ -312,7 +312,7 @@ describe("a redirect", () => {
     expect(events).toEqual(expected);
   });
 
-  it("[REDIRECT-8] is followed 30 times in a minute, and no more often", async () => {
+  it("[REDIRECT-8] is followed 30 times at once, and no more often", async () => {
     const { transport, home, answers } = await travelling();
     let link = home;
     for (let index = 0; index < 40; index++) {

@@ -21,8 +21,8 @@ import type { SessionMemory } from "./session-memory.ts";
 
 /** Tries to reach a handover's destination, each after a longer wait. Spec: docs/HANDOVER.md, section 10. */
 const maxFailures = 4;
-/** How often a cluster may send a player around: 30 times in a minute. More is ignored. */
-const redirects = { perSecond: 0.5, burst: 30 } as const;
+/** How often a cluster may send a player around: 30 times at once, and once a second on average. More is ignored. */
+const redirects = { perSecond: 1, burst: 30 } as const;
 /** What no other try would mend. */
 const final: ReadonlySet<string> = new Set(["CERTIFICATE_MISMATCH", "BAD_FRAME"]);
 

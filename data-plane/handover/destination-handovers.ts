@@ -9,7 +9,7 @@ import {
 } from "../../protocol/handover/destination.ts";
 import { generationAfterCommit } from "../../protocol/handover/generation.ts";
 import type { ToDestination, ToSession, ToSource } from "../../protocol/handover/messages.ts";
-import type { ClusterRef, CommitClaims } from "../../protocol/handover/parties.ts";
+import type { ClusterRef, CommitClaims, MemberTransfer, Snapshot } from "../../protocol/handover/parties.ts";
 import { destinationTimeout } from "../../protocol/handover/timing.ts";
 import type { HandoverCounts } from "./handover-counts.ts";
 import type { PhaseClock } from "./phase-clock.ts";
@@ -27,13 +27,17 @@ export interface DestinationHandoversOptions {
   readonly takesPlayers: () => boolean;
 }
 
-/** Reservations and arrivals at a time. Bounds what another cluster can make this one hold. */
+/** Reservations and arrivals at a time. Bounds what other clusters can make this one hold. */
 export const maxDestinationHandovers = 4_096;
+/** Bytes of snapshots of players that have not been put into the game, all together. The same. */
+export const maxHeldBytes = 128 * 1_024 * 1_024;
 
 /** The handovers of which this cluster is the destination. */
 export class DestinationHandovers {
   readonly #options: DestinationHandoversOptions;
   readonly #states = new Map<string, DestinationState<Body>>();
+  /** Bytes of the snapshots that each of them holds. */
+  readonly #heldBytes = new Map<string, number>();
 
   constructor(options: DestinationHandoversOptions) {
     this.#options = options;
@@ -137,7 +141,17 @@ export class DestinationHandovers {
       this.#states.set(state.id, state);
       this.#check(state);
     }
+    if (state.phase === "ended" || state.phase === "active") this.#heldBytes.delete(state.id);
     for (const effect of effects) this.#carryOut(state.id, state.source, effect);
+  }
+
+  /** Whether there is room for so many snapshots; if so it is taken. */
+  #holds(id: string, members: readonly MemberTransfer<Body>[]): boolean {
+    const bytes = members.reduce((sum, { snapshot }) => sum + bytesOf(snapshot), 0);
+    const held = [...this.#heldBytes.values()].reduce((sum, one) => sum + one, 0);
+    if (held + bytes > maxHeldBytes) return false;
+    this.#heldBytes.set(id, bytes);
+    return true;
   }
 
   #carryOut(id: string, source: string, effect: DestinationEffect<Body>): void {
@@ -155,7 +169,9 @@ export class DestinationHandovers {
       case "unreserve":
         return stage.unreserve(id);
       case "admit":
-        return this.#step(id, { type: stage.admit(effect.members) ? "admitted" : "notAdmitted" });
+        return this.#step(id, {
+          type: this.#holds(id, effect.members) && stage.admit(effect.members) ? "admitted" : "notAdmitted",
+        });
       case "activate":
         counts.taken += 1;
         stage.unreserve(id);
@@ -164,4 +180,8 @@ export class DestinationHandovers {
         return stage.deliver(effect.playerId, effect.item);
     }
   }
+}
+
+function bytesOf({ state, streams }: Snapshot<Body>): number {
+  return streams.unacknowledged.reduce((sum, frame) => sum + frame.length, state.length);
 }

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { abandonAfterMs } from "../../protocol/handover/timing.ts";
+import { maxHeldBytes } from "./destination-handovers.ts";
 import { bytesOf } from "./testing/stage-copies.ts";
 import { TwoClusters } from "./testing/two-clusters.ts";
 
@@ -229,6 +230,22 @@ describe("when something breaks", () => {
     world.a.handovers.hearPeer(world.b.ref, { type: "prepared", id: "y" });
     world.a.handovers.hearPeer(world.b.ref, { type: "activated", id: "z", superseded: [] });
     expect(world.waiting).toEqual(["abort", "finished"]);
+  });
+
+  it("[HAND-15] holds so many bytes of players that have not come, and no more", () => {
+    const bytes = new Uint8Array(maxHeldBytes / 2);
+    const streams = { tenure: 1, past: [], lastInput: 0, lastOutput: 0, unacknowledged: [] };
+    const offer = (id: string): void => {
+      const member = { playerId: id, generation };
+      world.b.handovers.hearPeer(world.a.ref, { type: "prepare", id, members: [member] });
+      const members = [{ ...member, key: "k", snapshot: { state: bytes, streams } }];
+      world.b.handovers.hearPeer(world.a.ref, { type: "transfer", id, members });
+    };
+    for (const id of ["x", "y", "z"]) offer(id);
+    expect(world.waiting).toEqual(["prepared", "ready", "prepared", "ready", "prepared", "refused"]);
+    world.b.handovers.hearPeer(world.a.ref, { type: "abort", id: "x" });
+    offer("z");
+    expect(world.waiting.at(-1)).toBe("ready");
   });
 
   it("[HAND-4] lets no other cluster speak of a handover", async () => {

@@ -107,6 +107,11 @@ export class Handovers {
     this.#source.cancel(playerId);
   }
 
+  /** This process is about to end: whoever stands still here and can be played is. */
+  cancelAll(): void {
+    this.#source.cancelAll();
+  }
+
   hearPeer(from: ClusterRef, message: PeerMessage): void {
     this.#inbox.receive(from, message);
   }

@@ -126,6 +126,10 @@ export class SourceHandovers {
     }
   }
 
+  cancelAll(): void {
+    for (const id of this.#states.keys()) this.#step(id, { type: "cancel" });
+  }
+
   hearDestination(from: ClusterRef, message: ToSource): void {
     const state = this.#states.get(message.id);
     if (state?.destination.clusterId === from.clusterId) {
