@@ -69,7 +69,7 @@ const kills: readonly (readonly ["source" | "destination", string])[] = all
       ["destination", "plays"],
     ];
 const clientKills = all ? ["prepared", "rests", "commit-asked", "commit", "plays"] : ["commit"];
-const masterKills = all ? (["commit-asked", "commit-answered"] as const) : (["commit-answered"] as const);
+const masterKills = all ? (["commit-asked", "commit-answered"] as const) : [];
 
 /** Handovers go both ways: either side is source and destination all the time. */
 function sideOf(party: "source" | "destination"): Side {
