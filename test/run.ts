@@ -17,6 +17,7 @@ const checks: readonly (readonly [title: string, command: string, ...args: strin
   ["lint", "oxlint", "--type-aware", "--deny-warnings", "."],
   ["types", "tsc", "-p", "tsconfig.json"],
   ["types of the Worker", "tsc", "-p", "tsconfig.worker.json"],
+  ["types of the console", "tsc", "-p", "console/tsconfig.json"],
   ["import directions", "node", "test/checks/import-directions.ts"],
   ["documents", "node", "test/checks/documents.ts"],
   ["requirement ids", "node", "test/checks/ids.ts"],

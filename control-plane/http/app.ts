@@ -8,6 +8,7 @@ import { operatorsOnly } from "./admin/operator.ts";
 import { addAllocationRoutes } from "./allocate.ts";
 import { addClusterSessionRoutes } from "./cluster-sessions.ts";
 import { addClusterRoutes } from "./clusters.ts";
+import { addConsoleRoutes } from "./console.ts";
 import { invalidFields } from "./field-errors.ts";
 import { limitBody, nameRequest, openToBrowsers, requireHttps, secureAnswer } from "./middleware.ts";
 import { addMetricsRoute } from "./metrics.ts";
@@ -54,6 +55,7 @@ export function createApp(): OpenAPIHono<MasterHono> {
   addPartyRoutes(app);
   addAdminRoutes(app);
   addPublicRoutes(app);
+  addConsoleRoutes(app);
   addMetricsRoute(app);
   refuseOtherMethods(app);
   app.notFound((context) => {

@@ -1,17 +1,20 @@
 /**
  * Checks that generated files are what their sources give: `node test/checks/generated.ts`.
- * The database migrations follow the drizzle schema; the Worker's types follow wrangler.toml.
+ * The database migrations follow the drizzle schema; the Worker's types follow wrangler.toml; the console's script follows its source.
  */
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { consoleScript } from "../../control-plane/http/console-script.ts";
+import { makeConsoleScript } from "../../dev/console-script.ts";
 
 const root = join(import.meta.dirname, "../..");
 const faults: string[] = [];
 
 checkMigrations();
 checkWorkerTypes();
+checkConsole();
 
 for (const fault of faults) console.error(fault);
 console.log(`generated files: ${faults.length} faults`);
@@ -41,6 +44,12 @@ function checkMigrations(): void {
 function checkWorkerTypes(): void {
   const { status, output } = run("wrangler", "types", "control-plane/worker-configuration.d.ts", "--check");
   if (status !== 0) faults.push(`the Worker's types are not up to date: npm run worker:types\n${output}`);
+}
+
+function checkConsole(): void {
+  if (consoleScript !== makeConsoleScript()) {
+    faults.push("console/script.ts has changes that the master does not serve yet: npm run console");
+  }
 }
 
 function run(command: string, ...args: string[]): { status: number | null; output: string } {

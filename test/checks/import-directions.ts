@@ -22,6 +22,7 @@ const rooms: Readonly<Record<string, Room>> = {
   "control-plane/store": { rooms: ["protocol", "auth"] },
   "data-plane": { rooms: ["protocol", "auth"], packages: /^(?!drizzle-orm|@libsql|libsql|@supabase|hono)/ },
   clients: { rooms: ["protocol"], packages: /^node:/ },
+  console: { rooms: [], packages: /^$/ },
   cli: { rooms: ["*"] },
   dev: { rooms: ["*"] },
   examples: { rooms: ["*"] },

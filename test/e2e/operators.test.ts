@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createClient, type GameSession } from "../../clients/typescript/index.ts";
 import { type ClusterProcess, type MasterProcess, startCluster, startMaster } from "../../dev/stack.ts";
 import { exitCodes } from "../../cli/exit-codes.ts";
+import { BrowserPage, chromium } from "../support/browser.ts";
 import { startCommand } from "../support/command.ts";
 
 /** Real master, clusters and players, and the operators' own command. */
@@ -104,6 +105,43 @@ describe("operators", () => {
     expect(refused.stderr).not.toContain("a.b.c");
     const away = await sustenet(["clusters", "--master", "http://127.0.0.1:9", "--token-file", tokenFile]);
     expect(away.exitCode).toBe(exitCodes.UNREACHABLE);
+  });
+
+  // Where there is no browser the page's headers and its script are still looked at, in test/workerd/public.test.ts.
+  it.runIf(chromium !== undefined)("[CONSOLE-1] [CONSOLE-2] look at all of it in a browser", async () => {
+    const page = await BrowserPage.open(`${master.url}/console`);
+    try {
+      const text = async (id: string) => page.evaluate(`document.getElementById("${id}").innerText`);
+      const signIn = async (token: string) =>
+        page.evaluate(`document.getElementById("token").value = ${JSON.stringify(token)};
+          document.querySelector("form button").click()`);
+      await expect.poll(() => page.evaluate("document.readyState"), { timeout: 20_000 }).toBe("complete");
+      await signIn("a.b.c");
+      await expect.poll(() => text("notice"), { timeout: 20_000 }).toMatch(/token/i);
+      expect(await page.evaluate('document.getElementById("overview").hidden')).toBe(true);
+      const token = readFileSync(tokenFile, "utf8");
+      await signIn(token);
+      await expect.poll(() => text("clusters"), { timeout: 20_000 }).toContain("cluster-1");
+      expect(await text("capacity")).toMatch(/default\s+2\s+2/);
+      expect(await text("notice")).toBe("");
+      // The token is nowhere but in the page's own memory.
+      const kept =
+        "[location.href, document.cookie, document.documentElement.outerHTML, document.getElementById('token').value]";
+      expect(JSON.stringify(await page.evaluate(kept))).not.toContain(token);
+      const stores = "[localStorage.length, sessionStorage.length, history.length]";
+      expect(await page.evaluate(stores)).toEqual([0, 0, 1]);
+      // What somebody wrote into a name cannot become markup, not even by a fault of the page.
+      const inject =
+        "(() => { try { document.body.innerHTML = '<img>'; return 'taken' } catch (error) { return error.name } })()";
+      expect(await page.evaluate(inject)).toBe("TypeError");
+      await page.evaluate('document.getElementById("sign-out").click()');
+      await expect.poll(() => text("clusters"), { timeout: 20_000 }).toBe("");
+      expect(await page.evaluate('document.getElementById("sign-in").hidden')).toBe(false);
+      // A token that the page did not get for itself is not ended by it.
+      expect(await ask<Shown[]>("clusters")).toHaveLength(2);
+    } finally {
+      await page.close();
+    }
   });
 
   it("drain a cluster: its players go on at another one, and the process ends", async () => {

@@ -95,6 +95,59 @@ describe("the description of the interface", () => {
   });
 });
 
+describe("the console", () => {
+  it("[CONSOLE-2] runs its one script alone, and has nothing in it that is not for everybody", async () => {
+    const response = await call("GET", "/console");
+    const page = await response.text();
+    const { headers } = response;
+    expect(headers.get("content-type")).toContain("text/html");
+    expect(headers.get("cache-control")).toBe("no-store");
+    expect(headers.get("referrer-policy")).toBe("no-referrer");
+    const policy = headers.get("content-security-policy") ?? "";
+    const [, nonce = ""] = /script-src 'nonce-([\w-]{36})';/.exec(policy) ?? [];
+    for (const rule of [
+      "default-src 'none'",
+      `style-src 'nonce-${nonce}'`,
+      "connect-src 'self'",
+      "require-trusted-types-for 'script'",
+      "form-action 'none'",
+      "base-uri 'none'",
+      "frame-ancestors 'none'",
+    ]) {
+      expect(policy.split("; ")).toContain(rule);
+    }
+    expect([...page.matchAll(/<script[^>]*>[^<]*/g)].map(([tag]) => tag)).toEqual([
+      `<script type="module" src="/console/script.js" nonce="${nonce}">`,
+    ]);
+    expect(page).not.toMatch(/ on\w+=| style=|https?:/);
+    // A form that is sent without the script has nothing to say.
+    expect(page).not.toMatch(/<(?:input|button)[^>]* name=/);
+    expect(page).not.toBe(await (await call("GET", "/console")).text());
+  });
+
+  it("[CONSOLE-1] has a script that stores nothing and makes no markup", async () => {
+    const response = await call("GET", "/console/script.js");
+    const script = (await response.text()).replaceAll(/\/\*[^]*?\*\//g, "");
+    expect(response.headers.get("content-type")).toBe("text/javascript; charset=utf-8");
+    expect(response.headers.get("x-content-type-options")).toBe("nosniff");
+    expect(script).not.toMatch(
+      /innerHTML|outerHTML|insertAdjacent|document\.write|eval|Storage|cookie|indexedDB|location/,
+    );
+    // By the calls that everybody has, and only to look.
+    const paths = [...script.matchAll(/"(GET|POST|PUT|DELETE)", [`"]([^`"?]+)/g)].map(
+      ([, method, path]) => `${method} ${path}`,
+    );
+    expect(paths.toSorted()).toEqual([
+      "GET /v1/admin/audit",
+      "GET /v1/admin/capacity",
+      "GET /v1/admin/clusters",
+      "POST /v1/login",
+      "POST /v1/logout",
+    ]);
+    await expectProblem(await call("POST", "/console", { body: {} }), "METHOD_NOT_ALLOWED");
+  });
+});
+
 describe("every answer", () => {
   it("has headers that keep browsers careful", async () => {
     for (const response of [await call("GET", "/health"), await call("GET", "/nowhere")]) {
