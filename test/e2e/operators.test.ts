@@ -115,7 +115,8 @@ describe("operators", () => {
       const signIn = async (token: string) =>
         page.evaluate(`document.getElementById("token").value = ${JSON.stringify(token)};
           document.querySelector("form button").click()`);
-      await expect.poll(() => page.evaluate("document.readyState"), { timeout: 20_000 }).toBe("complete");
+      const isThere = 'document.readyState === "complete" && document.getElementById("sign-in") !== null';
+      await expect.poll(() => page.evaluate(isThere), { timeout: 20_000 }).toBe(true);
       await signIn("a.b.c");
       await expect.poll(() => text("notice"), { timeout: 20_000 }).toMatch(/token/i);
       expect(await page.evaluate('document.getElementById("overview").hidden')).toBe(true);

@@ -1,14 +1,19 @@
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
-import { decodeJwt } from "jose";
+import { decodeJwt, decodeProtectedHeader } from "jose";
 import { afterAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { parseShardMap, shardOfCluster, type ShardMap } from "../../control-plane/domain/sharding.ts";
 import type { RegistryShard } from "../../control-plane/worker.ts";
 import type { Allocation, PlayerSessionTokens } from "../../protocol/index.ts";
 import { assertionOf, requestRegistration, seatOf, startCluster, TestCluster } from "./support/clusters.ts";
-import { expectJson, expectProblem } from "./support/master.ts";
+import { call, expectJson, expectProblem } from "./support/master.ts";
+import { logInOperator } from "./support/operators.ts";
+import { startParty } from "./support/parties.ts";
 import { allocate, logIn, logInMany, requestAllocation } from "./support/players.ts";
+import { historyOf, writeRecordsNow } from "./support/records.ts";
 import { setShards } from "./support/shard-settings.ts";
+import { activeKid, publishedKids, ripenNextKey, toldKeys } from "./support/signing-keys.ts";
+import { fill, leave, newWaiter } from "./support/waiting.ts";
 
 /** Three shards in two regions; and four, once the number has been changed. */
 const before: ShardMap = { version: 1, regions: { default: 1, eu: 2 }, previous: {} };
@@ -50,6 +55,11 @@ async function persistently(request: () => Promise<Response>): Promise<Response>
     if (!isBusy || Date.now() > deadlineMs) return answer;
     await answer.body?.cancel();
   }
+}
+
+/** Repeats a request, as its caller would, until it succeeds. */
+async function untilDone<T>(request: () => Promise<Response>): Promise<T> {
+  return vi.waitFor(async () => expectJson<T>(await request(), 200), { timeout: 30_000, interval: 100 });
 }
 
 async function again({ key, details }: TestCluster): Promise<TestCluster> {
@@ -133,5 +143,120 @@ describe("with three shards in two regions, and the number of shards changed und
     await setShards({ ...before, version: 3, previous: { eu: 3 } });
     await again(cluster);
     await expectProblem(await requestAllocation(await logIn(), { clusterId: cluster.id }), "CLUSTER_FULL");
+  });
+
+  it("parties get all their seats or none, each member one ticket, and no seat is given twice", async () => {
+    const clusters = await Promise.all([true, true, false].map(async (moves) => startMoving(4, moves)));
+    const parties = await Promise.all(Array.from({ length: 6 }, () => startParty(2)));
+    const claims = parties.map(async (party) => {
+      const key = crypto.randomUUID();
+      await untilDone(() => party.requestHold({ region: "eu" }, key));
+      return Promise.all(
+        party.members.map(async (member) => {
+          const claimKey = crypto.randomUUID();
+          const claim = await untilDone<Allocation>(() => party.requestClaim(member, claimKey));
+          expect(await untilDone(() => party.requestClaim(member, claimKey))).toEqual(claim);
+          return claim;
+        }),
+      );
+    });
+    await setShards(after);
+    await Promise.all(clusters.map(again));
+    const tickets = await Promise.all(claims);
+    for (const ofParty of tickets) expect(new Set(ofParty.map(({ cluster }) => cluster.id)).size).toBe(1);
+    for (const { id } of clusters) expect(tickets.flat().filter(({ cluster }) => cluster.id === id)).toHaveLength(4);
+    await expectProblem(await requestAllocation(await logIn(), { region: "eu" }), "NO_CLUSTER_AVAILABLE");
+  });
+
+  it("who waits keeps the place, and is served in order where the cluster is now", async () => {
+    const cluster = await startMoving(2, true);
+    const clusterId = cluster.id;
+    const guests = await fill(cluster);
+    const waiters = [await newWaiter({ clusterId }), await newWaiter({ clusterId }), await newWaiter({ clusterId })];
+    const asking = Promise.all(waiters.map(async (waiter) => waiter.ask()));
+    await setShards(after);
+    const there = await again(cluster);
+    expect(await asking).toEqual([undefined, undefined, undefined]);
+    expect(waiters.map(({ waiting }) => waiting?.position)).toEqual([1, 2, 3]);
+    await expectProblem(await requestAllocation(await logIn(), { clusterId }), "CLUSTER_FULL");
+    await leave(there, guests);
+    const [first, second, third] = waiters;
+    const served = await Promise.all([first?.served(), second?.served()]);
+    expect(served.map((ticket) => ticket?.cluster.id)).toEqual([clusterId, clusterId]);
+    expect(await third?.ask()).toBeUndefined();
+  });
+
+  it("what operators have ordered holds at the new shard, and so does what they order there", async () => {
+    const { accessToken: token } = await logInOperator();
+    const [locked, limited] = [await startMoving(5, true), await startMoving(5, true)];
+    const order = async (method: string, { id }: TestCluster, what: string, body?: object) =>
+      expectJson(await call(method, `/v1/admin/clusters/${id}/${what}`, { token, body }), 200);
+    await order("PUT", locked, "lock", {});
+    await order("PUT", limited, "settings", { settings: { capacity: 1 } });
+    await setShards(after);
+    // Ordered while it is under way: whichever of the two comes first.
+    const [, , ordered] = await Promise.all([
+      again(locked),
+      again(limited),
+      order("PUT", limited, "drain", { deadlineSeconds: 600 }),
+    ]);
+    expect(ordered).toBeDefined();
+    await vi.waitFor(async () => {
+      for (const { id } of [locked, limited]) {
+        await expectProblem(await requestAllocation(await logIn(), { clusterId: id }), "NO_CLUSTER_AVAILABLE");
+      }
+    }, 10_000);
+    await order("DELETE", locked, "lock");
+    await order("DELETE", limited, "drain");
+    await vi.waitFor(async () => allocate(await logIn(), { clusterId: locked.id }), 10_000);
+    await vi.waitFor(async () => allocate(await logIn(), { clusterId: limited.id }), 10_000);
+    await expectProblem(await requestAllocation(await logIn(), { clusterId: limited.id }), "CLUSTER_FULL");
+  });
+
+  it("keys rotate under it with no ticket that a cluster would refuse, and every shard hears of the new set", async () => {
+    const operator = await logInOperator();
+    const clusters = await Promise.all([true, false].map(async (moves) => startMoving(50, moves)));
+    const players = await logInMany(12);
+    const before = await activeKid(operator);
+    await ripenNextKey();
+    const seeking = players.map(async (player, index) => {
+      const clusterId = clusters[index % 2]?.id ?? "";
+      const key = crypto.randomUUID();
+      return untilDone<Allocation>(() => requestAllocation(player, { clusterId }, key));
+    });
+    await setShards(after);
+    const token = operator.accessToken;
+    const [there] = await Promise.all([
+      Promise.all(clusters.map(again)),
+      untilDone(() => call("POST", "/v1/admin/signing-keys/rotate", { token })),
+    ]);
+    const published = await publishedKids();
+    for (const { ticket } of await Promise.all(seeking)) expect(published).toContain(decodeProtectedHeader(ticket).kid);
+    expect(await activeKid(operator)).not.toBe(before);
+    const told = await Promise.all(there.map(toldKeys));
+    expect(new Set(told.map(({ version }) => version)).size).toBe(1);
+  });
+
+  it("records of before, meanwhile and after it all arrive, once", async () => {
+    const cluster = await startMoving(20, true);
+    const players = await logInMany(6);
+    const keys = players.map(() => crypto.randomUUID());
+    const seek = async (player: PlayerSessionTokens, index: number) =>
+      untilDone<Allocation>(() => requestAllocation(player, { clusterId: cluster.id }, keys[index]));
+    const first = await Promise.all(players.slice(0, 3).map(seek));
+    const seats = first.map(({ ticket }, index) => seatOf(players[index]?.player ?? { id: "" }, ticket));
+    await cluster.report({ full: true, players: 3, joined: seats });
+    const seeking = Promise.all(players.slice(3).map((player, index) => seek(player, index + 3)));
+    await setShards(after);
+    const there = await again(cluster);
+    await seeking;
+    await there.report({ full: true, players: 3, joined: seats });
+    await there.report({ players: 0, left: seats });
+    await vi.waitFor(async () => {
+      await writeRecordsNow();
+      const outcomes = await Promise.all(players.map(async ({ player }) => historyOf(player)));
+      const shown = outcomes.map((rows) => rows.map(({ outcome }) => outcome));
+      expect(shown).toEqual([["left"], ["left"], ["left"], ["open"], ["open"], ["open"]]);
+    }, 15_000);
   });
 });

@@ -4,7 +4,8 @@ import { readStoreSettings } from "../../../control-plane/settings.ts";
 import { type AllocationEntry, listAllocations } from "../../../control-plane/store/history.ts";
 import type { RecordKeeper, RegistryShard } from "../../../control-plane/worker.ts";
 
-const shards = ["default.0", "eu.0", "eu.1"];
+/** `eu.2` is there in tests that change the number of shards. */
+const shards = ["default.0", "eu.0", "eu.1", "eu.2"];
 const keepers = ["keeper.0", "keeper.1", "keeper.2", "keeper.3"];
 
 /** Has all that waits to be put on record written, as the objects' alarms would. */
