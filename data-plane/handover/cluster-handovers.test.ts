@@ -299,6 +299,26 @@ describe("a player that walks over the border", () => {
     await until("its last step", () => west.game.players.get("ann")?.position.x === -3);
   });
 
+  it("[HAND-10] goes on with a new ticket from what the commit has saved, where it left, when it cannot get to where it was sent", async () => {
+    const client = await join();
+    client.send(message(1), message(1));
+    await until("the answers", () => counts(client).length === 2);
+    await walkOver(client);
+    client.close();
+    const again = await west.cluster.connected();
+    const boot = west.cluster.server.peers?.self?.boot ?? 0;
+    const ticket = await master.ticket({ aud: "default.a", boot, gen: 2 * generation, sub: "ann" });
+    again.send(hello, encodeJoin({ ticket, position: { tenure: generation, received: 2, acknowledged: 0 } }));
+    await again.next("welcome");
+    expect(await again.next("streams")).toMatchObject({ fresh: false, received: 2 });
+    again.send(encodeAck({ received: 2 }), message(1));
+    await until("the answer", () => counts(again).length === 1);
+    expect(counts(again)).toEqual([3]);
+    await until("its hooks", () => west.game.hooks.length === 6);
+    expect(west.game.hooks).toEqual(["join", "enter west", "out", "leave west", "in 2", "enter west"]);
+    await until("the end in the east", () => east.game.hooks.includes("leave REPLACED"));
+  });
+
   it("[HAND-7] takes its goodbye along", async () => {
     const client = await join();
     await walkOver(client);

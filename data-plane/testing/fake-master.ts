@@ -245,7 +245,7 @@ export class FakeMaster {
         : { type: "request", clusterId, message },
     );
     this.sessions.set(playerId, step.state);
-    this.#tellMembers(step.effects);
+    this.#tellOthers(clusterId, step.effects);
     const messages = step.effects.flatMap((effect) =>
       effect.type === "toCluster" && effect.clusterId === clusterId ? [effect.message] : [],
     );
@@ -253,17 +253,20 @@ export class FakeMaster {
   }
 
   /** What sessions say to each other, and to clusters because of it. */
-  #tellMembers(effects: readonly SessionEffect<string>[]): void {
+  #tellOthers(asking: string, effects: readonly SessionEffect<string>[]): void {
     for (const effect of effects) {
-      if (effect.type !== "toMember") continue;
+      if (effect.type === "toCluster") {
+        const { message } = effect;
+        // Only what is about one player is said to a cluster that has not asked.
+        if (effect.clusterId === asking || !("playerId" in message)) continue;
+        this.command({ type: "session", playerId: message.playerId, message });
+        continue;
+      }
       const { playerId, message } = effect;
       const state = this.sessions.get(playerId) ?? openSession<string>(playerId);
       const step = stepSession(state, { type: "member", message });
       this.sessions.set(playerId, step.state);
-      for (const answer of step.effects) {
-        if (answer.type === "toCluster") this.command({ type: "session", playerId, message: answer.message });
-      }
-      this.#tellMembers(step.effects);
+      this.#tellOthers("", step.effects);
     }
   }
 
