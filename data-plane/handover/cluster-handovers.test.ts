@@ -1,9 +1,11 @@
 /** Players that walk from one cluster to another: real clusters over TLS, and a master whose sessions are the production's steps. */
+import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { stepsPerSession } from "../../protocol/handover/generation.ts";
 import type { StreamPosition } from "../../protocol/handover/streams.ts";
 import {
   allFeatures,
+  closeCodes,
   encodeAck,
   encodeArrive,
   encodeClose,
@@ -16,13 +18,16 @@ import {
   responseStatuses,
 } from "../../protocol/index.ts";
 import type { ByteReader } from "../../protocol/bytes.ts";
+import { encodePlayerState, type PlayerState } from "../authority/player-state.ts";
 import { assertLayout } from "../fragments/testing/random-world.ts";
+import type { PeerMessage } from "../peers/handover-codec.ts";
 import type { Player } from "../plugin/player.ts";
 import type { Cluster, ServerPlugin } from "../plugin/server-plugin.ts";
 import { FakeMaster } from "../testing/fake-master.ts";
 import { TestClient } from "../testing/test-client.ts";
 import { startTestCluster, type TestCluster } from "../testing/test-cluster.ts";
 import { until } from "../testing/until.ts";
+import { type CarriedFacts, encodeCarriedFacts } from "./carried-facts.ts";
 
 const fragment = [
   { name: "west", min: [-50, -50], max: [0, 50] },
@@ -334,6 +339,87 @@ describe("a player that walks over the border", () => {
     await until("the move", () => east.game.hooks.includes("in 0"));
     expect(east.game.players.get("ann")?.dropped).toBe(true);
     expect(east.game.players.get("ann")?.send(9)).toBe(true);
+  });
+});
+
+describe("a cluster that is offered a player by a neighbour that lies", () => {
+  const facts: CarriedFacts = {
+    name: "Eve",
+    reservationId: "seat",
+    ticketFragment: "",
+    version: 1,
+    features: allFeatures,
+    lastRequest: 0,
+    moveSequence: 0,
+  };
+  const state: PlayerState = {
+    placement: { x: 5, y: 0, z: 0, heading: 0 },
+    fragment: "east",
+    values: {},
+    saved: undefined,
+    carried: encodeCarriedFacts(facts),
+    parts: new Map(),
+  };
+
+  /** What the cluster in the east says to this state of a player. */
+  async function answerTo(offered: Uint8Array): Promise<string> {
+    const heard: PeerMessage[] = [];
+    const { peers } = west.cluster.server;
+    peers?.listen({
+      onUp: () => undefined,
+      onDown: () => undefined,
+      onMessage: (_from, message) => heard.push(message),
+    });
+    const id = randomBytes(16).toString("hex");
+    const member = { playerId: "eve", generation };
+    peers?.send("default.b", { type: "prepare", id, members: [member] });
+    const streams = { tenure: generation, past: [], lastInput: 0, lastOutput: 0, unacknowledged: [] };
+    const members = [{ ...member, key: id, snapshot: { state: offered, streams } }];
+    peers?.send("default.b", { type: "transfer", id, members });
+    return until("an answer", () => heard.map(({ type }) => type).find((type) => type !== "prepared"));
+  }
+
+  it("takes what it can play", async () => {
+    expect(await answerTo(encodePlayerState(state))).toBe("ready");
+  });
+
+  it.each<[string, Uint8Array]>([
+    ["bytes that are no state", new Uint8Array(40)],
+    ["no facts", encodePlayerState({ ...state, carried: new Uint8Array(0) })],
+    [
+      "facts that go on and on",
+      encodePlayerState({ ...state, carried: Uint8Array.of(...encodeCarriedFacts(facts), 0) }),
+    ],
+    [
+      "a version that it does not speak",
+      encodePlayerState({ ...state, carried: encodeCarriedFacts({ ...facts, version: 9 }) }),
+    ],
+    [
+      "features that it does not know",
+      encodePlayerState({ ...state, carried: encodeCarriedFacts({ ...facts, features: 0xffff_ffff }) }),
+    ],
+    [
+      "no streams to go on with",
+      encodePlayerState({ ...state, carried: encodeCarriedFacts({ ...facts, features: 0 }) }),
+    ],
+    ["a place that it does not carry", encodePlayerState({ ...state, placement: { x: -5, y: 0, z: 0, heading: 0 } })],
+    [
+      "something for a game that it does not have",
+      encodePlayerState({ ...state, parts: new Map([["chess", Uint8Array.of(1)]]) }),
+    ],
+  ])("[HAND-15] takes nobody with %s", async (_what, offered) => {
+    expect(await answerTo(offered)).toBe("refused");
+  });
+
+  it("[HAND-4] puts nobody into the game on a token that is none", async () => {
+    const id = randomBytes(16).toString("hex");
+    west.cluster.server.peers?.send("default.b", { type: "commit", id, token: "a.b.c" });
+    const client = await TestClient.open(east.cluster.target);
+    clients.push(client);
+    const position = { tenure: generation, received: 0, acknowledged: 0 };
+    client.send(hello, encodeArrive({ id, key: id, token: "a.b.c", position }));
+    expect((await client.next("reject")).code).toBe(closeCodes.ARRIVAL_UNKNOWN.number);
+    expect(east.game.hooks).toEqual([]);
   });
 });
 
