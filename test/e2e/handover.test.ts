@@ -1,7 +1,7 @@
 /** Players who walk between two clusters of one world: separate processes, a real master, and a delay between all of them. */
 import type { ChildProcess } from "node:child_process";
 import { join as joinPath } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { startProcess } from "../../dev/process.ts";
 import { AuditWorld, type Side } from "../support/handover/world.ts";
 import { Walker } from "../support/handover/walker.ts";
@@ -16,6 +16,10 @@ let walkers: Walker[] = [];
 
 beforeAll(() => world.start(), 120_000);
 afterAll(() => world.stop(), 60_000);
+/** Where everybody is, when a test has failed. */
+afterEach(({ task }) => {
+  if (task.result?.state === "fail") console.log(walkers.map((walker) => walker.describe()).join("\n"));
+});
 
 async function join(count: number): Promise<void> {
   walkers = Array.from({ length: count }, () => new Walker());

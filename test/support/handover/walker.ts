@@ -55,6 +55,12 @@ export class Walker {
     this.#timer = undefined;
   }
 
+  describe(): string {
+    const { playerId, session, sent, echoed, saved, fallbacks } = this;
+    const { x } = session?.position ?? { x: 0 };
+    return `${playerId} ${session?.state} at ${x.toFixed(1)}: ${sent} sent, ${echoed} answered, ${saved} saved, ${fallbacks} fallbacks`;
+  }
+
   async leave(): Promise<void> {
     this.rest();
     await this.session?.leave();

@@ -182,7 +182,7 @@ export class AuditWorld {
   async until(what: string, probe: () => boolean, timeoutMs = 60_000): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     while (!probe()) {
-      if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs} ms`);
+      if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs} ms\n${this.#describe()}`);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
@@ -195,6 +195,16 @@ export class AuditWorld {
     }
     await this.#master?.stop();
     rmSync(this.#stateDir, { recursive: true, force: true });
+  }
+
+  /** How things stand, for who has to find out why something has not happened. */
+  #describe(): string {
+    const clusters = Array.from(this.clusters.values(), ({ side, counts, steps, process }) => {
+      const last = steps.slice(-20).join(" ");
+      return `${side} ${process.pid}: ${JSON.stringify(counts)}; last steps: ${last}`;
+    });
+    const log = this.log.filter((line) => /"(warn|error)"|world-map|peer-/.test(line)).slice(-30);
+    return [...clusters, ...log].join("\n");
   }
 
   #hear(cluster: WorldCluster, report: Exclude<Report, { event: "ready" }>): void {
