@@ -142,8 +142,8 @@ async function runCluster(
     onLine: (line) => {
       const entry = parseLogLine(line);
       if (entry?.event === "ready" && entry.port !== undefined) onReady(entry.port);
-      // One line for each player would be too much here.
-      if (entry?.event !== "joined") options.say(title, entry?.msg ?? line);
+      // Lines for each player would be too much here.
+      if (entry?.event !== "joined" && entry?.event !== "left") options.say(title, entry?.msg ?? line);
     },
   });
   return { ...cluster, port: await orFail(promise, cluster, clusterStartTimeoutMs, options.signal) };

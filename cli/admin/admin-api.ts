@@ -1,3 +1,4 @@
+import { explainNoAnswer } from "../../data-plane/master-link/no-answer.ts";
 import { exitCodes } from "../exit-codes.ts";
 
 /** What the master, or the way to it, had to say. */
@@ -56,7 +57,7 @@ export class AdminApi {
       // A redirect would carry the token elsewhere.
       return await fetch(`${this.#origin}/v1/admin${path}`, { ...init, headers, redirect: "error" });
     } catch (error) {
-      const reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+      const reason = explainNoAnswer(error, timeoutMs);
       throw new AdminError(`the master at ${this.#origin} cannot be reached: ${reason}`, exitCodes.UNREACHABLE, {
         cause: error,
       });

@@ -30,8 +30,28 @@ function fieldErrors(issue: Issue): readonly FieldError[] {
     const nearest = forms[0] ?? [];
     return nearest.flatMap((inner) => fieldErrors({ ...inner, path: [...issue.path, ...inner.path] }));
   }
-  return [{ field: fieldPath(issue.path), message: issue.message }];
+  return [{ field: fieldPath(issue.path), message: plainMessage(issue) }];
 }
+
+const zodPrefix = "Invalid input: expected ";
+
+/** The schemas' own words, but for what zod says by itself of a field that is missing or of another type. */
+function plainMessage(issue: Issue): string {
+  if (!issue.message.startsWith(zodPrefix)) return issue.message;
+  if (issue.code !== "invalid_type") return `Expected ${issue.message.slice(zodPrefix.length)}.`;
+  const expected = `Expected ${typeNames[issue.expected] ?? issue.expected}.`;
+  return issue.message.endsWith("received undefined") ? `This is missing. ${expected}` : expected;
+}
+
+const typeNames: Readonly<Record<string, string>> = {
+  string: "text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+  object: "an object",
+  record: "an object",
+};
 
 function fieldPath(path: readonly PropertyKey[]): string {
   let text = "";

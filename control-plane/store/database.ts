@@ -38,8 +38,17 @@ export async function withDatabase<T>(
   try {
     return await work(drizzle({ client }));
   } catch (error) {
-    throw new DatabaseError("the database did not do as it was asked", { cause: error });
+    const where = isAway(error) ? ` at ${address.url} cannot be reached` : " did not do as it was asked";
+    throw new DatabaseError(`the database${where}`, { cause: error });
   } finally {
     client.close();
   }
+}
+
+/** Whether no answer came at all: `fetch` failed, or its time was over. Drivers wrap that, more than once. */
+function isAway(error: unknown): boolean {
+  for (let cause = error, depth = 0; cause instanceof Error && depth < 6; cause = cause.cause, depth += 1) {
+    if (cause.name === "TimeoutError" || cause.message === "fetch failed") return true;
+  }
+  return false;
 }

@@ -33,6 +33,12 @@ async function createKey(): Promise<ClusterPublicKey> {
   return parsed;
 }
 
+it("says where the database is that cannot be reached", async () => {
+  const away = { url: "http://127.0.0.1:1", authToken };
+  await expect(listClusterKeys(away)).rejects.toThrow("the database at http://127.0.0.1:1 cannot be reached");
+  await expect(migrate(away)).rejects.toThrow("the database at http://127.0.0.1:1 cannot be reached");
+});
+
 describe("migrations", () => {
   it("run again without harm", async () => {
     const publicKey = await createKey();

@@ -10,6 +10,7 @@ import {
   parseWorldMap,
   type Registration,
 } from "./master-answers.ts";
+import { explainNoAnswer } from "./no-answer.ts";
 
 /** The master refused, or could not be reached. */
 export class MasterError extends Error {
@@ -119,7 +120,7 @@ export class MasterClient {
       ({ status } = response);
       answer = parseJson(await response.text());
     } catch (cause) {
-      throw new MasterError(explain(cause, timeoutMs), 0, undefined, { cause });
+      throw new MasterError(explainNoAnswer(cause, timeoutMs), 0, undefined, { cause });
     }
     if (status >= 200 && status < 300) return answer;
     const code = parseProblemCode(answer);
@@ -137,14 +138,4 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** Says in plain words why there was no answer; fetch hides it in the cause. */
-function explain(cause: unknown, timeoutMs: number): string {
-  if (cause instanceof Error && cause.name === "TimeoutError") return `no answer within ${timeoutMs / 1_000} s`;
-  const inner = cause instanceof Error ? cause.cause : undefined;
-  const code = inner instanceof Error && "code" in inner ? String(inner.code) : undefined;
-  if (code === "ECONNREFUSED") return "nothing listens there";
-  if (code === "ENOTFOUND") return "there is no such host";
-  return code ?? (cause instanceof Error ? cause.message : "no answer");
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type ClusterMessage, closeCodes, encodeHello, encodeJoin } from "../../protocol/index.ts";
+import { type ClusterMessage, closeCodes, encodeClose, encodeHello, encodeJoin } from "../../protocol/index.ts";
 import { hello, TestClient } from "../testing/test-client.ts";
 import { startTestCluster, type TestCluster, type TestClusterOptions } from "../testing/test-cluster.ts";
 import { until } from "../testing/until.ts";
@@ -45,6 +45,16 @@ describe("a cluster", () => {
   });
 
   const now = (): number => Math.floor(Date.now() / 1_000);
+
+  it("logs that a player left, and why", async () => {
+    const client = await cluster.connected();
+    client.join(await cluster.master.ticket());
+    await client.next("welcome");
+    client.send(encodeClose("NORMAL"));
+    const leaving = () => cluster.log.lines.find(({ fields }) => fields["event"] === "left");
+    await until("the line of who left", () => leaving() !== undefined);
+    expect(leaving()?.fields).toMatchObject({ player: 1, reason: "NORMAL" });
+  });
 
   it("[TICKET-12] logs which reservation and request a player came by", async () => {
     const client = await cluster.connected();

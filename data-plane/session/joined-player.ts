@@ -287,7 +287,8 @@ export class JoinedPlayer implements Player, LaneOwner {
     this.requests.end();
     this.handling.end();
     this.#line.finish(lastFrame);
-    const { players, seats, metrics, host, world, saves } = this.#context;
+    const { players, seats, metrics, host, world, saves, log } = this.#context;
+    log.info({ event: "left", player: this.number, reason }, `player ${this.number} left: ${reason}`);
     saves.leaving(this);
     world?.leave(this);
     players.remove(this);

@@ -1,9 +1,12 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decodeJwt, decodeProtectedHeader, generateKeyPair } from "jose";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { z } from "zod";
+import { openSigningKey, parseKeyEncryptionKey } from "../../auth/key-ring.ts";
 import { signTicket, type TicketClaims } from "../../auth/ticket.ts";
+import { findKeyCopies } from "../../control-plane/store/signing-keys.ts";
 import { createClient } from "../../clients/typescript/index.ts";
 import { type ClusterProcess, type MasterProcess, startCluster, startMaster } from "../../dev/stack.ts";
 import type { Allocation } from "../../protocol/index.ts";
@@ -51,6 +54,12 @@ describe("a real cluster", () => {
     expect(await knock(elsewhere.cluster, ticket)).toBe("WRONG_TICKET");
   });
 
+  it("[TICKET-7] refuses a ticket that has expired", async () => {
+    const { ticket, cluster } = await allocate();
+    expect(await knock(cluster, await expire(ticket))).toBe("EXPIRED");
+    expect(await knock(cluster, ticket)).toBe("WELCOME");
+  });
+
   it("closes without a word on a ticket that another key signed", async () => {
     const { ticket, cluster } = await allocate();
     expect(await knock(cluster, await forge(ticket))).toBe("closed without a word");
@@ -66,6 +75,29 @@ describe("a real cluster", () => {
     expect(await knock(cluster, [header, changed, signature].join("."))).toBe("closed without a word");
   });
 });
+
+/** The same claims as a minute and a half ago, signed by the master's own key: nobody has to wait. */
+async function expire(ticket: string): Promise<string> {
+  const { keyEncryptionKey } = z
+    .object({ keyEncryptionKey: z.string() })
+    .parse(JSON.parse(readFileSync(join(stateDir, "secrets.json"), "utf8")));
+  const { kid } = decodeProtectedHeader(ticket);
+  const stored = await vi.waitFor(async () => {
+    const copies = await findKeyCopies(master.database);
+    const copy = copies.find((key) => key.kid === kid);
+    if (copy === undefined) throw new Error("the key is not in the database yet");
+    return copy;
+  }, 20_000);
+  const claims = decodeJwt<TicketClaims>(ticket);
+  const lifetime = claims.exp - claims.iat;
+  const expired = {
+    ...claims,
+    iat: claims.iat - lifetime - 30,
+    nbf: claims.nbf - lifetime - 30,
+    exp: claims.exp - lifetime - 30,
+  };
+  return signTicket(expired, await openSigningKey(stored, await parseKeyEncryptionKey(keyEncryptionKey)));
+}
 
 /** The same claims under the same `kid`, signed by a key of our own. */
 async function forge(ticket: string): Promise<string> {

@@ -133,6 +133,7 @@ describe.each(Object.entries(endpoints))("%s", (_, endpoint) => {
     const problem = await expectProblem(await post({ ...good, [field]: value }), "INVALID_FIELD");
     expect(problem.errors?.map((error) => error.field)).toContain(field);
     expect(problem.detail).toContain(field);
+    expect(JSON.stringify(problem)).not.toContain("Invalid input");
   });
 
   it("refuses a body one byte over the limit, whether or not it says its length", async () => {
@@ -214,4 +215,10 @@ describe("addresses", () => {
     await expectProblem(await call("GET", path), "NOT_FOUND");
     await expectProblem(await call("POST", path, { body: {} }), "NOT_FOUND");
   });
+});
+
+it("says in plain words which fields of a login are missing or of another type", async () => {
+  const problem = await expectProblem(await call("POST", "/v1/login", { body: { email: 1 } }), "INVALID_FIELD");
+  expect(problem.errors).toContainEqual({ field: "password", message: "This is missing. Expected text." });
+  expect(JSON.stringify(problem)).not.toContain("Invalid input");
 });
