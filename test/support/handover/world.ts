@@ -211,7 +211,10 @@ export class AuditWorld {
     const holder = `${cluster.side} ${cluster.process.pid}`;
     switch (report.event) {
       case "plays":
-        return this.authority.plays(holder, report);
+        this.authority.plays(holder, report);
+        // What a process has said before its end may be heard after it.
+        if (this.#ended.has(cluster.process)) this.authority.end(holder, Date.now());
+        return;
       case "rests":
         return this.authority.rests(holder, report);
       case "fault":
