@@ -1,7 +1,7 @@
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { z } from "zod";
 import { killGroup } from "../../dev/process.ts";
@@ -19,6 +19,7 @@ let master: MasterProcess;
 const running: RunningCommand[] = [];
 const tarball = "sustenet-0.1.0.tgz";
 const node = JSON.stringify(process.execPath);
+const nodeFolder = JSON.stringify(dirname(process.execPath));
 const [build = "", install = ""] = codeBlocks("docs/PACKAGE.md").flatMap(({ language, code }) =>
   language === "sh" ? [code] : [],
 );
@@ -39,7 +40,8 @@ afterAll(async () => {
 
 function begin(script: string, cwd: string): RunningCommand {
   const env = { npm_config_offline: "true", SUSTENET_CLUSTER_MASTER_URL: master.url, SUSTENET_ALL_PORT: "free" };
-  const command = startShell(script, { cwd, env });
+  // The reader's own Node is one that the package is for; this machine's may be older.
+  const command = startShell(`export PATH=${nodeFolder}:"$PATH"\n${script}`, { cwd, env });
   running.push(command);
   return command;
 }
