@@ -372,7 +372,10 @@ export class ClusterConnection {
   }
 
   #malformed(cause: ProtocolError): void {
-    const event = localCloseEvent("BAD_FRAME", `The cluster sent something malformed (${cause.code}).`);
+    const event = localCloseEvent(
+      "BAD_FRAME",
+      `The cluster sent something malformed (${cause.code}): ${cause.message}.`,
+    );
     this.#end(event, this.#phase === "joined" ? encodeClose("PROTOCOL_ERROR") : undefined);
   }
 

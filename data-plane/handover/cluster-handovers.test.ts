@@ -333,6 +333,17 @@ describe("a player that walks over the border", () => {
     await client.gone();
   });
 
+  it("[ARRIVE-5] is told the kinds again where it arrives twice, as the first answer was lost", async () => {
+    const client = await join();
+    const redirect = await walkOver(client);
+    for (let attempt = 1; attempt <= 2; attempt += 1) {
+      const arrived = await arrive(redirect, { tenure: generation, received: 0, acknowledged: 0 });
+      await arrived.next("kinds");
+      await arrived.next("fragment");
+      arrived.close();
+    }
+  });
+
   it("is told again where to go when its connection was lost on the way, and is dropped there when it never comes", async () => {
     const client = await join();
     await walkOver(client);

@@ -26,7 +26,7 @@ function takeOver(session: Session, player: JoinedPlayer, position: Arrive["posi
   streams.acknowledge(position.received >>> 0);
   streams.report();
   const told = encodeStreams({ tenure, received: streams.lastInput, fresh: false });
-  session.takeUp(player, [encodeWelcomeOf(session.context, player), told, player.issueToken()], again);
+  session.takeUp(player, [encodeWelcomeOf(session.context, player), told, player.issueToken()], again, true);
 }
 
 /** Whether the client still speaks what it spoke where it came from. */

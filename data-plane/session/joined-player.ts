@@ -331,8 +331,13 @@ export class JoinedPlayer implements Player, LaneOwner {
     else host.dropped(this.lane, this);
   }
 
-  /** Goes on over another connection; the one before, if it is still open, has been let go. */
-  takeUp(line: PlayerLine): void {
+  /**
+   * Goes on over another connection; the one before, if it is still open, has been let go.
+   *
+   * @param arrives whether its client has come by ARRIVE: then it has been told nothing of the world here, also where it came so
+   * before and the answer was lost
+   */
+  takeUp(line: PlayerLine, arrives: boolean): void {
     const wasDropped = this.dropped;
     clearTimeout(this.#grace);
     this.#grace = undefined;
@@ -341,13 +346,13 @@ export class JoinedPlayer implements Player, LaneOwner {
     line.hold(this.#isPaused);
     this.budget.returned(this.#context.clock.monotonicMs());
     const { metrics, world } = this.#context;
+    if (arrives) world?.arrived(this);
+    else world?.returned(this);
     if (this.#arriving) {
       this.#arriving = false;
-      world?.arrived(this);
       return;
     }
     metrics.resumes += 1;
-    world?.returned(this);
     // The plugin hears of a drop before it hears of the return, also where the old connection had not gone yet.
     if (!wasDropped) {
       metrics.drops += 1;

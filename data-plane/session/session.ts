@@ -172,7 +172,7 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
   }
 
   /** The player goes on over this connection: the answer, then what it has missed, then what waits. [RESUME-3] */
-  takeUp(player: JoinedPlayer, answer: readonly Uint8Array[], again: readonly Uint8Array[]): void {
+  takeUp(player: JoinedPlayer, answer: readonly Uint8Array[], again: readonly Uint8Array[], arrives = false): void {
     this.#endAdmission();
     for (const frame of answer) this.send("control", frame);
     for (const frame of again) this.send("again", frame);
@@ -184,7 +184,7 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
     this.#socket.maxFrameBytes = this.context.settings.maxFrameBytes;
     this.#heardAtMs = this.context.pulse.elapsedMs;
     this.#enter("joined");
-    player.takeUp(this);
+    player.takeUp(this, arrives);
   }
 
   release(): Outbox {

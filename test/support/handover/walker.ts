@@ -36,8 +36,8 @@ export class Walker {
     const session = await client.join(await client.allocate({ clusterId }));
     this.session = session;
     session.on("message", ({ command, payload }) => this.#hear(command, new ByteReader(payload)));
-    session.on("close", ({ code }) => {
-      if (this.#timer !== undefined) this.faults.push(`${this.playerId} was closed with ${code}`);
+    session.on("close", ({ code, text }) => {
+      if (this.#timer !== undefined) this.faults.push(`${this.playerId} was closed with ${code}: ${text}`);
     });
     session.on("moved", ({ gapMs }) => void this.gapsMs.push(gapMs));
     this.goOn();
