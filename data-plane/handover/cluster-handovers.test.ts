@@ -338,7 +338,7 @@ describe("a player that walks over the border", () => {
     const redirect = await walkOver(client);
     for (let attempt = 1; attempt <= 2; attempt += 1) {
       const arrived = await arrive(redirect, { tenure: generation, received: 0, acknowledged: 0 });
-      await arrived.next("kinds");
+      expect((await arrived.next("kinds")).kinds, `attempt ${attempt}`).not.toEqual([]);
       await arrived.next("fragment");
       arrived.close();
     }

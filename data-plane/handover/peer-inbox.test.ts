@@ -62,3 +62,35 @@ it("[HAND-12] throws away what is left of a link that has ended, the token that 
   await answer(0, claims);
   expect(dealt).toEqual(["a finished -"]);
 });
+
+it("[HAND-12] ends the link rather than leave something out: when too much waits, by number or by bytes", () => {
+  inbox.receive(a, commit);
+  expect(() => {
+    for (let count = 0; count <= 65_536; count += 1) inbox.receive(a, finished);
+  }).toThrow(/too much waits/);
+  inbox.receive(c, commit);
+  const body = new Uint8Array(1024 * 1024);
+  const big: PeerMessage = { type: "forward", id: "h", playerId: "p", index: 1, item: { kind: "output", body } };
+  expect(() => {
+    for (let count = 0; count <= 64; count += 1) inbox.receive(c, big);
+  }).toThrow(/too much waits/);
+});
+
+it("[HAND-12] deals nothing behind a message that fails, and ends the link with the next one", async () => {
+  const failing = new PeerInbox({
+    verify: async () => claims,
+    deal: (_from, { type }) => {
+      dealt.push(type);
+      if (type === "forward") throw new Error("it does not fit");
+    },
+  });
+  failing.receive(a, commit);
+  failing.receive(a, forward);
+  failing.receive(a, finished);
+  for (let turn = 0; turn < 8; turn += 1) await Promise.resolve();
+  expect(dealt).toEqual(["commit", "forward"]);
+  expect(() => failing.receive(a, finished)).toThrow("it does not fit");
+  failing.forget("a");
+  failing.receive(a, finished);
+  expect(dealt).toEqual(["commit", "forward", "finished"]);
+});

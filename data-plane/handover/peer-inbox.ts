@@ -19,6 +19,13 @@ interface Letter {
 
 /** What waits behind a signature that is being checked, from one cluster. More than an honest source has under way. */
 const maxWaiting = 65_536;
+const maxWaitingBytes = 64 * 1_024 * 1_024;
+
+/** What waits for one check. */
+interface Line {
+  readonly letters: Letter[];
+  bytes: number;
+}
 
 /**
  * Keeps the order of each cluster's messages while a signature is being checked: what is forwarded comes behind the commit. When a link
@@ -27,30 +34,40 @@ const maxWaiting = 65_536;
 export class PeerInbox {
   readonly #options: PeerInboxOptions;
   /** By cluster: what waits; there is an entry while a check is under way. */
-  readonly #waiting = new Map<string, Letter[]>();
+  readonly #waiting = new Map<string, Line>();
+  /** What was wrong with a letter that had waited, by cluster, until its link has ended. */
+  readonly #faults = new Map<string, unknown>();
 
   constructor(options: PeerInboxOptions) {
     this.#options = options;
   }
 
+  /**
+   * @throws what `deal` throws, also for what waited before; and when too much waits. The caller ends the link, so that nothing is
+   * missing in the middle. [HAND-12]
+   */
   receive(from: ClusterRef, message: PeerMessage): void {
+    const fault = this.#faults.get(from.clusterId);
+    if (fault !== undefined) throw fault;
     const waiting = this.#waiting.get(from.clusterId);
-    if (waiting !== undefined) {
-      if (waiting.length < maxWaiting) waiting.push({ from, message });
-      return;
+    if (waiting === undefined) return this.#deal({ from, message });
+    waiting.bytes += sizeOf(message);
+    if (waiting.letters.length >= maxWaiting || waiting.bytes > maxWaitingBytes) {
+      throw new Error("too much waits behind a token that is being checked");
     }
-    this.#deal({ from, message });
+    waiting.letters.push({ from, message });
   }
 
   /** The link with this cluster has ended. */
   forget(clusterId: string): void {
     this.#waiting.delete(clusterId);
+    this.#faults.delete(clusterId);
   }
 
   #deal(letter: Letter): void {
     const { from, message } = letter;
     if (message.type !== "commit") return this.#options.deal(from, message, undefined);
-    const waiting: Letter[] = [];
+    const waiting: Line = { letters: [], bytes: 0 };
     this.#waiting.set(from.clusterId, waiting);
     void this.#options
       .verify(message.token)
@@ -60,7 +77,19 @@ export class PeerInbox {
         if (this.#waiting.get(from.clusterId) !== waiting) return;
         this.#waiting.delete(from.clusterId);
         this.#options.deal(from, message, claims);
-        for (const next of waiting) this.receive(next.from, next.message);
-      });
+        for (const next of waiting.letters) this.receive(next.from, next.message);
+      })
+      // The rest is not dealt: the next message of this cluster ends the link, and the source says it all again.
+      .catch((error: unknown) => void this.#faults.set(from.clusterId, error ?? new Error("it failed")));
   }
+}
+
+/** Bytes that a message holds, but for what all of them have. */
+function sizeOf(message: PeerMessage): number {
+  if (message.type === "forward") return "body" in message.item ? message.item.body.byteLength : 0;
+  if (message.type === "commit") return message.token.length;
+  if (message.type !== "transfer") return 0;
+  return message.members.reduce((sum, { snapshot: { state, streams } }) => {
+    return streams.unacknowledged.reduce((bytes, each) => bytes + each.byteLength, sum + state.byteLength);
+  }, 0);
 }
