@@ -36,7 +36,7 @@ export class PeerInbox {
   /** By cluster: what waits; there is an entry while a check is under way. */
   readonly #waiting = new Map<string, Line>();
   /** What was wrong with a letter that had waited, by cluster, until its link has ended. */
-  readonly #faults = new Map<string, unknown>();
+  readonly #faults = new Map<string, Error>();
 
   constructor(options: PeerInboxOptions) {
     this.#options = options;
@@ -80,7 +80,9 @@ export class PeerInbox {
         for (const next of waiting.letters) this.receive(next.from, next.message);
       })
       // The rest is not dealt: the next message of this cluster ends the link, and the source says it all again.
-      .catch((error: unknown) => void this.#faults.set(from.clusterId, error ?? new Error("it failed")));
+      .catch((error: unknown) => {
+        this.#faults.set(from.clusterId, error instanceof Error ? error : new Error("it failed", { cause: error }));
+      });
   }
 }
 

@@ -187,6 +187,7 @@ export class PeerMesh {
       try {
         if (wanted.peer === undefined) throw new Error("it takes no peers");
         const ticket = await ticketFor(clusterId);
+        if (signal.aborted) return;
         const socket = await openTls(wanted.peer, signal);
         if (await this.#greet(socket, wanted, ticket, signal)) return;
         throw new Error("it did not answer");
