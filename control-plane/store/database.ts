@@ -38,7 +38,7 @@ export async function withDatabase<T>(
   try {
     return await work(drizzle({ client }));
   } catch (error) {
-    const where = isAway(error) ? ` at ${address.url} cannot be reached` : " did not do as it was asked";
+    const where = isAway(error) ? ` at ${new URL(address.url).host} cannot be reached` : " did not do as it was asked";
     throw new DatabaseError(`the database${where}`, { cause: error });
   } finally {
     client.close();
