@@ -103,4 +103,12 @@ export class OrderTables {
   clustersOfKey(keyId: string): ClusterRow[] {
     return this.#sql.exec<ClusterRow>("SELECT * FROM clusters WHERE key_id = ? AND state <> 'gone'", keyId).toArray();
   }
+
+  /** The hashes of the tokens of all that registered with this key, also of those that are gone: by it they may still save. */
+  tokenHashesOfKey(keyId: string): string[] {
+    return this.#sql
+      .exec<{ token_hash: string }>("SELECT token_hash FROM clusters WHERE key_id = ?", keyId)
+      .toArray()
+      .map((row) => row.token_hash);
+  }
 }

@@ -107,10 +107,8 @@ export class ShardOrders {
     storage.transactionSync(() => {
       this.#orders.putRevoked(keyId, nowMs);
       registrations.deleteClusterKey(keyId);
-      for (const row of revoked) {
-        registrations.noteFencedToken(row.token_hash, nowMs);
-        end(row);
-      }
+      for (const tokenHash of this.#orders.tokenHashesOfKey(keyId)) registrations.noteFencedToken(tokenHash, nowMs);
+      for (const row of revoked) end(row);
       for (const row of unknown) tables.setGone(row.cluster_id);
     });
     for (const row of revoked) links.close(row.cluster_id, "FENCED");

@@ -9,7 +9,7 @@ import type { ToSession } from "../../protocol/handover/messages.ts";
 import { generationAfterAbort, generationAfterCommit } from "../../protocol/handover/generation.ts";
 import { openStreams } from "../../protocol/handover/streams.ts";
 import type { Allocation, PlayerSessionTokens } from "../../protocol/index.ts";
-import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
+import { createKey, seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
 import { call, expectJson, expectProblem, masterUrl } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn } from "./support/players.ts";
@@ -285,6 +285,21 @@ describe("what is asked", () => {
     const late = await call("POST", `/v1/clusters/${a.id}/sessions`, { token: a.token, body });
     await expectProblem(late, "CLUSTER_FENCED");
     expect(await askSession(newer, playerId, { ...last, version: 2 })).toMatchObject([{ type: "saved" }]);
+  });
+
+  it("[SEC-76] is refused once the key was revoked, also of a cluster that had deregistered before", async () => {
+    const { accessToken: operator } = await logInOperator();
+    const key = await createKey();
+    const enrolled = { name: "left", publicKey: key.publicKey };
+    await expectJson(await call("POST", "/v1/admin/keys", { token: operator, body: enrolled }), 200);
+    const a = await startCluster({}, key);
+    const { playerId, generation } = await enter(a);
+    expect((await call("DELETE", `/v1/clusters/${a.id}`, { token: a.token })).status).toBe(204);
+    await expectJson(await call("DELETE", `/v1/admin/keys/${key.keyId}`, { token: operator }), 200);
+    const message = { type: "save", generation, version: 1, state: state("forged") };
+    const body = { requests: [{ playerId, message }] };
+    const late = await call("POST", `/v1/clusters/${a.id}/sessions`, { token: a.token, body });
+    await expectProblem(late, "CLUSTER_FENCED");
   });
 
   it("is asked by a cluster's own session alone, and may be long only then", async () => {
