@@ -14,10 +14,10 @@ import {
   encodeWelcome,
   responseStatuses,
 } from "../../protocol/index.ts";
-import type { ConnectionContext } from "./connection.ts";
 import { openConnection, resumeConnection } from "./opening.ts";
 import { SustenetError } from "./error.ts";
 import { GameSession } from "./game-session.ts";
+import { contextOf } from "./testing/connection-context.ts";
 import { ManualClock, settle } from "./testing/manual-clock.ts";
 import { MemoryTransport } from "./testing/memory-transport.ts";
 import { sampleWelcome } from "./testing/scripted-cluster.ts";
@@ -61,23 +61,7 @@ async function setUp(
     };
     return undefined;
   };
-  const context: ConnectionContext = {
-    transport: {
-      connect: async (target, handlers) => {
-        try {
-          return await transport.connect(target, handlers);
-        } catch (cause) {
-          throw new SustenetError("NETWORK", { origin: "client", advice: "retry", detail: "no network", cause });
-        }
-      },
-    },
-    clock,
-    clientName: "test/1",
-    connectTimeoutMs: 1_000,
-    joinTimeoutMs: 1_000,
-    leaveTimeoutMs: 100,
-    maxQueuedBytes: 65_536,
-  };
+  const context = contextOf(transport, clock);
   const rejoins: number[] = [];
   const opening = openConnection({ cluster, ticket: "t" }, context);
   await settle();

@@ -7,13 +7,13 @@ import {
   encodeResumeToken,
   encodeStreams,
   encodeWelcome,
+  features as featureBits,
   type Redirect,
 } from "../../../protocol/index.ts";
-import type { ConnectionContext } from "../connection.ts";
-import { SustenetError } from "../error.ts";
 import { GameSession } from "../game-session.ts";
 import { arriveConnection, openConnection, resumeConnection } from "../opening.ts";
 import type { ClusterAddress } from "../transport.ts";
+import { contextOf } from "./connection-context.ts";
 import { ManualClock, settle } from "./manual-clock.ts";
 import { type MemoryLink, MemoryTransport } from "./memory-transport.ts";
 import { sampleWelcome } from "./scripted-cluster.ts";
@@ -75,7 +75,9 @@ export async function travelling(
   transport.onConnect = (link, index) => {
     const first = [
       encodeWelcome({ ...sampleWelcome, features }),
-      ...((features & 16) === 0 ? [] : [encodeStreams({ tenure: firstTenure, received: 0, fresh: true })]),
+      ...((features & featureBits.handover) === 0
+        ? []
+        : [encodeStreams({ tenure: firstTenure, received: 0, fresh: true })]),
       tokenFrame(0),
     ];
     const answer = index === 0 ? first : (answers.shift() ?? "no network");
@@ -88,23 +90,7 @@ export async function travelling(
     };
     return undefined;
   };
-  const context: ConnectionContext = {
-    transport: {
-      connect: async (target, handlers) => {
-        try {
-          return await transport.connect(target, handlers);
-        } catch (cause) {
-          throw new SustenetError("NETWORK", { origin: "client", advice: "retry", detail: "no network", cause });
-        }
-      },
-    },
-    clock,
-    clientName: "test/1",
-    connectTimeoutMs: 1_000,
-    joinTimeoutMs: 1_000,
-    leaveTimeoutMs: 100,
-    maxQueuedBytes: 65_536,
-  };
+  const context = contextOf(transport, clock);
   const joining = openConnection({ cluster: clusterNamed("a"), ticket: "t" }, context);
   await settle();
   const events: string[] = [];

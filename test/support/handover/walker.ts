@@ -31,7 +31,8 @@ export class Walker {
 
   /** @param clusterId where it begins */
   async join(masterUrl: string, clusterId: string): Promise<void> {
-    const client = createClient({ masterUrl });
+    // Clusters are killed here faster than a session counts as stable again: the library's usual five tries would run out.
+    const client = createClient({ masterUrl, rejoin: { attempts: 100 } });
     this.playerId = (await client.login({ anonymous: true })).id;
     const session = await client.join(await client.allocate({ clusterId }));
     this.session = session;
