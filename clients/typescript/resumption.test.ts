@@ -15,7 +15,7 @@ import {
   responseStatuses,
 } from "../../protocol/index.ts";
 import { openConnection, resumeConnection } from "./opening.ts";
-import { SustenetError } from "./error.ts";
+import type { SustenetError } from "./error.ts";
 import { GameSession } from "./game-session.ts";
 import { contextOf } from "./testing/connection-context.ts";
 import { ManualClock, settle } from "./testing/manual-clock.ts";
