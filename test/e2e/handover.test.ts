@@ -54,7 +54,9 @@ async function audit(): Promise<void> {
   await world.until("the last answers", () => walkers.every(({ sent, echoed }) => sent === echoed), 30_000);
   expect([...walkers.flatMap(({ faults }) => faults), ...world.faults]).toEqual([]);
   expect(world.authority.overlaps()).toEqual([]);
-  for (const { playerId } of walkers) expect(world.authority.holdersOf(playerId)).toHaveLength(1);
+  // Nobody has it for the moment in which it goes from one to the other. [HAND-6]
+  const isSomewhere = ({ playerId }: Walker) => world.authority.holdersOf(playerId).length === 1;
+  await world.until("everybody in one place", () => walkers.every(isSomewhere), 10_000);
 }
 
 /** Steps at which a cluster is killed: of all of them some in CI, all with `HANDOVER_KILLS=all`. */
