@@ -38,7 +38,7 @@ export const scenario: CrashScenario = {
               await runDurableObjectAlarm(log());
               return (await page("")).pending;
             },
-            { timeout: 10_000 },
+            { timeout: 20_000, interval: 250 },
           )
           .toBe(0);
       },

@@ -26,7 +26,7 @@ export const scenario: CrashScenario = {
               const path = `/v1/admin/clusters/${cluster.id}`;
               return (await expectJson<{ state: string }>(await call("GET", path, { token }), 200)).state;
             },
-            { timeout: 10_000 },
+            { timeout: 20_000, interval: 250 },
           )
           .toBe("draining");
       },

@@ -13,6 +13,9 @@ import type { CrashScenario } from "../support/crash-scenario.ts";
 import { call, expectJson, expectProblem } from "../support/master.ts";
 import { logInOperator } from "../support/operators.ts";
 
+/** Slow enough for the limit on what an operator changes in a minute, and long enough for the outbox's pauses. */
+const poll = { timeout: 20_000, interval: 250 };
+
 async function expectRefused(key: TestKey, instance: string): Promise<void> {
   const details = registration({ instance });
   const response = await requestRegistration(details, await assertionOf(key, details.instance));
@@ -37,17 +40,14 @@ export const scenario: CrashScenario = {
       carryOn: async () => {
         await expectJson(await call("DELETE", path, { token }), 200);
         await expect
-          .poll(
-            async () => {
-              await runDurableObjectAlarm(env.CLUSTER_KEY_RECORD.getByName(key.keyId));
-              const answer: { pendingShards: number | null } = await expectJson(
-                await call("DELETE", path, { token }),
-                200,
-              );
-              return answer.pendingShards;
-            },
-            { timeout: 10_000 },
-          )
+          .poll(async () => {
+            await runDurableObjectAlarm(env.CLUSTER_KEY_RECORD.getByName(key.keyId));
+            const answer: { pendingShards: number | null } = await expectJson(
+              await call("DELETE", path, { token }),
+              200,
+            );
+            return answer.pendingShards;
+          }, poll)
           .toBe(0);
       },
       check: async () => {
@@ -78,13 +78,10 @@ export const retirement: CrashScenario = {
         // It may have ended already: that is what it is for.
         if (response.status !== 200) await expectProblem(response, "KEY_REVOKED");
         await expect
-          .poll(
-            async () => {
-              await runDurableObjectAlarm(env.CLUSTER_KEY_RECORD.getByName(old.keyId));
-              return (await cluster.requestLink()).status;
-            },
-            { timeout: 10_000 },
-          )
+          .poll(async () => {
+            await runDurableObjectAlarm(env.CLUSTER_KEY_RECORD.getByName(old.keyId));
+            return (await cluster.requestLink()).status;
+          }, poll)
           .toBe(409);
       },
       check: async () => {
