@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { serveCalls } from "./calls.ts";
 import { createColyseusWire } from "./load/colyseus-wire.ts";
+import { createColyseusWorldWire } from "./load/colyseus-world-wire.ts";
 import { type Endpoint, endpointSchema } from "./load/endpoint.ts";
 import { type Pace, startPace } from "./load/pace.ts";
 import { createRawWire } from "./load/raw-wire.ts";
@@ -61,6 +62,8 @@ serveCalls({
       cpuUs: user + system,
       sent,
       received: links.reduce((sum, link) => sum + link.received, receivedBefore),
+      updates: links.reduce((sum, link) => sum + link.updates, 0),
+      seen: wire?.seen?.() ?? null,
       wrong: links.reduce((sum, link) => sum + link.wrong, 0),
       faults: faults.length,
       fault: faults[0] ?? null,
@@ -81,6 +84,8 @@ function createWire(to: Endpoint): Wire {
       return createWebSocketWire(to);
     case "colyseus":
       return to.seats === "sdk" ? createSdkWire(to) : createColyseusWire(to);
+    case "colyseus-world":
+      return createColyseusWorldWire(to);
     case "sustenet":
       return createSustenetWire(to);
   }

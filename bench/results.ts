@@ -48,5 +48,6 @@ export function formatTable(rows: readonly Row[]): string {
 }
 
 function valueAndNoise(value: number | null, share: number | null): string {
-  return value === null || share === null ? "–" : `${value} ± ${Math.round(share * 100)} %`;
+  if (value === null) return "–";
+  return share === null ? String(value) : `${value} ± ${Math.round(share * 100)} %`;
 }

@@ -20,7 +20,7 @@ export interface Row {
   readonly meets: boolean | null;
   /** Why the row says nothing; `null` when it does. Then `ratio` and `meets` are not to be used. */
   readonly void: string | null;
-  /** Half the distance between the least and the greatest value, as a share of the median. */
+  /** Half the distance between the least and the greatest value, as a share of the median; `null` where there is one value alone. */
   readonly oursSpread: number | null;
   readonly peerSpread: number | null;
   readonly oursDetail: Detail;
@@ -45,7 +45,15 @@ export interface Comparison {
   readonly ours?: ContenderName;
   readonly goal: number | null;
   /** Where the same peer appears in two ways: how this one is called, in the outcomes too. */
-  readonly as?: { readonly key: string; readonly title: string };
+  readonly as?: Alias;
+  /** The same for ours. */
+  readonly oursAs?: Alias;
+}
+
+/** A contender that appears in several ways: its key in the outcomes, and how the table calls it. */
+export interface Alias {
+  readonly key: string;
+  readonly title: string;
 }
 
 /** What the windows of one contender come to. Void ones are left out; when they are half of all, the whole side is void. */
@@ -75,8 +83,8 @@ export function compare(
   outcomes: ReadonlyMap<string, Outcome>,
   comparisons: readonly Comparison[],
 ): Row[] {
-  return comparisons.flatMap(({ peer: name, ours: ourName = "sustenet", goal, as }) => {
-    const ours = outcomes.get(ourName);
+  return comparisons.flatMap(({ peer: name, ours: ourName = "sustenet", goal, as, oursAs }) => {
+    const ours = outcomes.get(oursAs?.key ?? ourName);
     const peer = outcomes.get(as?.key ?? name);
     if (ours === undefined || peer === undefined) return [];
     const ratio = median(ours.values) / median(peer.values);
@@ -84,7 +92,7 @@ export function compare(
     return {
       name: [
         scenario,
-        ...(ourName === "sustenet" ? [] : [contenderTitles[ourName]]),
+        ...(ourName === "sustenet" && oursAs === undefined ? [] : [oursAs?.title ?? contenderTitles[ourName]]),
         as?.title ?? contenderTitles[name],
       ].join(" / "),
       scenario,

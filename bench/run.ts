@@ -14,10 +14,24 @@ import { links } from "./scenarios/links.ts";
 import { memory } from "./scenarios/memory.ts";
 import { sendEach } from "./scenarios/send-each.ts";
 import { smallMessages } from "./scenarios/small-messages.ts";
-import { world } from "./scenarios/world.ts";
+import { worldCrowd } from "./scenarios/world-crowd.ts";
+import { worldGrowth } from "./scenarios/world-growth.ts";
+import { worldViews } from "./scenarios/world-views.ts";
 import { createSetup } from "./setup.ts";
 
-const scenarios = [echo, sendEach, smallMessages, join, memory, world, allocate, fleet, links];
+const scenarios = [
+  echo,
+  sendEach,
+  smallMessages,
+  join,
+  memory,
+  worldViews,
+  worldGrowth,
+  worldCrowd,
+  allocate,
+  fleet,
+  links,
+];
 const resultsFile = joinPath(import.meta.dirname, "results.json");
 
 process.exitCode = await main();
@@ -46,10 +60,10 @@ async function main(): Promise<number> {
 }
 
 async function run(options: BenchOptions): Promise<Row[]> {
-  const { cores, effort, profileDir } = options;
+  const { cores, effort, loads, profileDir } = options;
   pinThisProcess(cores.load);
   if (profileDir !== undefined) mkdirSync(profileDir, { recursive: true });
-  const setup = await createSetup({ cores, effort, profileDir, say });
+  const setup = await createSetup({ cores, effort, loads, profileDir, say });
   const rows: Row[] = [];
   try {
     for (const scenario of scenarios) {

@@ -61,7 +61,9 @@ async function start(options: ServerOptions): Promise<Contender> {
     case "raw-tls-one-write":
       return (await import("./contenders/raw-tls.ts")).startRawTls(options, true);
     case "sustenet-world":
-      return (await import("./contenders/sustenet-world.ts")).startSustenetWorld(options);
+      return (await import("./contenders/sustenet-world.ts")).startSustenetWorld(options, false);
+    case "sustenet-crowd":
+      return (await import("./contenders/sustenet-world.ts")).startSustenetWorld(options, true);
     case "raw-tls-world":
       return (await import("./contenders/raw-tls.ts")).startRawTls(options, true, false);
     case "raw-wss":
@@ -70,5 +72,7 @@ async function start(options: ServerOptions): Promise<Contender> {
       return (await import("./contenders/colyseus.ts")).startColyseus(options, true);
     case "colyseus-ws":
       return (await import("./contenders/colyseus.ts")).startColyseus(options, false);
+    case "colyseus-world":
+      return (await import("./contenders/colyseus-world.ts")).startColyseusWorld(options);
   }
 }

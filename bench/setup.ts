@@ -30,6 +30,8 @@ export interface Setup {
   readonly certificate: { readonly keyPem: string; readonly certificatePem: string; readonly serverName: string };
   readonly keysDir: string;
   readonly master: FakeMaster;
+  /** How many players `world-views` is measured with, one after the other. */
+  readonly loads: readonly number[];
   /** Folder for CPU profiles of the servers; without one nothing is profiled. */
   readonly profileDir: string | undefined;
   /** Says how far the work is. */
@@ -37,7 +39,9 @@ export interface Setup {
   dispose(): Promise<void>;
 }
 
-export async function createSetup(options: Pick<Setup, "cores" | "effort" | "profileDir" | "say">): Promise<Setup> {
+export async function createSetup(
+  options: Pick<Setup, "cores" | "effort" | "loads" | "profileDir" | "say">,
+): Promise<Setup> {
   const keysDir = await mkdtemp(join(tmpdir(), "sustenet-bench-"));
   const { keyId } = await createClusterKey(keysDir, keyName);
   const certificate = await ensureCertificate(keysDir, keyName, keyId, new Date());

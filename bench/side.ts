@@ -8,6 +8,8 @@ const countsSchema = z.object({
   cpuUs: z.number(),
   sent: z.number(),
   received: z.number(),
+  updates: z.number(),
+  seen: z.number().nullable(),
   wrong: z.number(),
   faults: z.number(),
   fault: z.string().nullable(),
@@ -20,10 +22,12 @@ const echoSchema = timesSchema.extend({ worstLateMs: z.number() });
 const worldSchema = z.object({
   frames: z.number().default(0),
   bytes: z.number().default(0),
-  updates: z.number().default(0),
+  updates: z.number().optional(),
   held: z.number().default(0),
-  tickP99Ms: z.number().default(0),
+  ticks: z.array(z.number()).default([]),
 });
+
+export type WorldCounts = z.infer<typeof worldSchema>;
 
 export type LoadCounts = z.infer<typeof countsSchema>;
 
@@ -40,12 +44,14 @@ const wires: Readonly<Record<ContenderName, Endpoint["wire"]>> = {
   sustenet: "sustenet",
   "sustenet-state": "sustenet",
   "sustenet-world": "sustenet",
+  "sustenet-crowd": "sustenet",
   "raw-tls": "raw",
   "raw-tls-world": "raw",
   "raw-tls-one-write": "raw",
   "raw-wss": "websocket",
   "colyseus-wss": "colyseus",
   "colyseus-ws": "colyseus",
+  "colyseus-world": "colyseus-world",
 };
 
 /** A server under measurement and the load that plays with it: a process each, each on its core. */
@@ -136,7 +142,7 @@ export class Side {
   }
 
   /** What the server's world has shown so far; nothing where it has none. */
-  async world(): Promise<z.infer<typeof worldSchema>> {
+  async world(): Promise<WorldCounts> {
     return worldSchema.parse((await this.#server.call("world")) ?? {});
   }
 

@@ -6,8 +6,9 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }
 
-/** How far the values lie apart: half the distance between the least and the greatest, as a share of the median. */
+/** How far the values lie apart: half the distance between the least and the greatest, as a share of the median. NaN of fewer than two. */
 export function spread(values: readonly number[]): number {
+  if (values.length < 2) return Number.NaN;
   return (Math.max(...values) - Math.min(...values)) / 2 / median(values);
 }
 

@@ -1,74 +1,98 @@
 import { join } from "node:path";
 import type { ContenderName } from "./contenders/contender.ts";
-import { type Outcome, outcomeOf } from "./row.ts";
+import { type Detail, type Outcome, outcomeOf } from "./row.ts";
 import type { Setup } from "./setup.ts";
 import { pause, Side } from "./side.ts";
 import { significant, median } from "./statistics.ts";
 import { type Measured, measure } from "./window.ts";
 
+/** A side of a comparison under a load that goes on and on. */
+export interface Entrant {
+  /** How it is called in the outcomes: unique. */
+  readonly key: string;
+  readonly contender: ContenderName;
+  readonly players: number;
+  /** Messages that are to arrive at the players, in all, a second. */
+  readonly perSecond: number;
+}
+
 /** A load that goes on and on, and what it takes to measure it. */
 export interface SteadyLoad {
   readonly scenario: string;
-  readonly contenders: readonly ContenderName[];
-  readonly players: number;
+  readonly entrants: readonly Entrant[];
   /** Given, or taken from the sides that are up already. */
   readonly payloadBytes: number | ((opened: readonly Side[]) => Promise<number>);
   readonly tickHz: number;
-  /** Messages that are to arrive at the players, in all, a second. */
-  readonly perSecond: number;
-  start(side: Side): Promise<void>;
+  /** What a cost is divided by: messages that arrived, unless it is players and seconds. */
+  readonly costOf?: "message" | "player-second";
+  start(side: Side, entrant: Entrant): Promise<void>;
   /** Ends the load; what it returns is kept, by name, for the row's details. */
-  stop(side: Side): Promise<Readonly<Record<string, number>>>;
+  stop(side: Side, entrant: Entrant): Promise<Readonly<Record<string, number>>>;
+  /** Told of each window, as it begins and as it ends. */
+  onWindow?(side: Side, entrant: Entrant, edge: "start" | "end"): Promise<void>;
+}
+
+/** What a side came to. */
+export interface SteadyRun {
+  readonly windows: readonly Measured[];
+  readonly detail: Detail;
 }
 
 /** How fast the players join before it begins; it is not measured. */
 const joinsPerSecond = 150;
 
+/** Contenders that all have the same to do, called by their names. */
+export function everyone(contenders: readonly ContenderName[], players: number, perSecond: number): readonly Entrant[] {
+  return contenders.map((contender) => ({ key: contender, contender, players, perSecond }));
+}
+
+/** The outcomes of {@link measureWindows}. */
+export async function measureSteady(setup: Setup, load: SteadyLoad): Promise<Map<string, Outcome>> {
+  const runs = await measureWindows(setup, load);
+  return new Map([...runs].map(([key, { windows, detail }]) => [key, outcomeOf(windows, detail)]));
+}
+
 /**
- * Measures contenders in turn, A B C A B C …, with all of them up and all players joined, but only one under load at a time:
+ * Measures the entrants in turn, A B C A B C …, with all of them up and all players joined, but only one under load at a time:
  * what drifts on the machine drifts for all.
  */
-export async function measureSteady(setup: Setup, load: SteadyLoad): Promise<Map<string, Outcome>> {
-  const sides: Side[] = [];
+export async function measureWindows(setup: Setup, load: SteadyLoad): Promise<Map<string, SteadyRun>> {
+  const sides = new Map<Entrant, Side>();
   try {
-    for (const contender of load.contenders) sides.push(await openSide(setup, load, contender, sides));
-    const windows = new Map(sides.map((side) => [side, [] as Measured[]]));
-    const notes = new Map(sides.map((side) => [side, new Map<string, number[]>()]));
+    for (const entrant of load.entrants) sides.set(entrant, await openSide(setup, load, entrant, [...sides.values()]));
+    const windows = new Map([...sides.keys()].map((entrant) => [entrant, [] as Measured[]]));
+    const notes = new Map([...sides.keys()].map((entrant) => [entrant, new Map<string, number[]>()]));
     for (let round = 0; round < setup.effort.rounds; round++) {
-      for (const side of sides) {
-        setup.say(`${load.scenario}: round ${round + 1} of ${setup.effort.rounds}, ${side.options.contender}`);
-        const { measured, note } = await oneWindow(setup, load, side);
-        windows.get(side)?.push(measured);
-        for (const [name, value] of Object.entries(note)) append(notes.get(side), name, value);
+      for (const [entrant, side] of sides) {
+        setup.say(`${load.scenario}: round ${round + 1} of ${setup.effort.rounds}, ${entrant.key}`);
+        const { measured, note } = await oneWindow(setup, load, entrant, side);
+        windows.get(entrant)?.push(measured);
+        for (const [name, value] of Object.entries(note)) append(notes.get(entrant), name, value);
       }
     }
     return new Map(
-      sides.map((side) => {
-        const detail = [...(notes.get(side) ?? [])].map(([name, values]) => [name, significant(median(values))]);
-        return [side.options.contender, outcomeOf(windows.get(side) ?? [], Object.fromEntries(detail))];
+      [...sides.keys()].map((entrant) => {
+        const detail = [...(notes.get(entrant) ?? [])].map(([name, values]) => [name, significant(median(values))]);
+        return [entrant.key, { windows: windows.get(entrant) ?? [], detail: Object.fromEntries(detail) }];
       }),
     );
   } finally {
-    await Promise.all(sides.map((side) => side.close()));
+    await Promise.all([...sides.values()].map((side) => side.close()));
   }
 }
 
-async function openSide(
-  setup: Setup,
-  load: SteadyLoad,
-  contender: ContenderName,
-  opened: readonly Side[],
-): Promise<Side> {
-  setup.say(`${load.scenario}: ${contender} gets its ${load.players} players`);
-  const { tickHz, players } = load;
+async function openSide(setup: Setup, load: SteadyLoad, entrant: Entrant, opened: readonly Side[]): Promise<Side> {
+  const { contender, players } = entrant;
+  setup.say(`${load.scenario}: ${entrant.key} gets its ${players} players`);
+  const { tickHz } = load;
   const payloadBytes = typeof load.payloadBytes === "number" ? load.payloadBytes : await load.payloadBytes(opened);
   const side = await Side.open(setup, { contender, payloadBytes, tickHz, players });
   try {
-    await side.prepare(load.players);
-    await side.join(load.players, joinsPerSecond);
-    await load.start(side);
+    await side.prepare(players);
+    await side.join(players, joinsPerSecond);
+    await load.start(side, entrant);
     await pause(setup.effort.warmUpMs);
-    await load.stop(side);
+    await load.stop(side, entrant);
     return side;
   } catch (error) {
     await side.close();
@@ -76,23 +100,28 @@ async function openSide(
   }
 }
 
-async function oneWindow(setup: Setup, load: SteadyLoad, side: Side) {
+async function oneWindow(setup: Setup, load: SteadyLoad, entrant: Entrant, side: Side) {
   const { effort, cores, profileDir } = setup;
-  await load.start(side);
+  await load.start(side, entrant);
   await pause(effort.settleMs);
   if (profileDir !== undefined) await side.startProfile();
+  await load.onWindow?.(side, entrant, "start");
   const measured = await measure(side, cores, async () => {
     const before = await side.loadCounts();
     const startMs = performance.now();
     await pause(effort.windowMs);
     const after = await side.loadCounts();
     const seconds = (performance.now() - startMs) / 1_000;
-    return { operations: after.received - before.received, offered: load.perSecond * seconds };
+    const done = after.received - before.received;
+    const offered = entrant.perSecond * seconds;
+    const operations = load.costOf === "player-second" ? entrant.players * seconds : done;
+    return { operations, done, offered };
   });
+  await load.onWindow?.(side, entrant, "end");
   if (profileDir !== undefined) {
-    await side.stopProfile(join(profileDir, `${load.scenario}-${side.options.contender}.cpuprofile`));
+    await side.stopProfile(join(profileDir, `${load.scenario}-${entrant.key}.cpuprofile`));
   }
-  const note = await load.stop(side);
+  const note = await load.stop(side, entrant);
   await pause(200);
   return { measured, note };
 }

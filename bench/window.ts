@@ -11,6 +11,8 @@ const foreignShare = 0.15;
 export interface Measured {
   /** Microseconds of server CPU for one operation. */
   readonly costUs: number;
+  /** Microseconds of server CPU for one update of an entity, where there are some. */
+  readonly updateUs?: number;
   /** Shares of a core, 0 to 1: the server, the load, and both cores with whatever else ran there. */
   readonly server: number;
   readonly load: number;
@@ -22,14 +24,17 @@ export interface Measured {
 
 /** What was to be done in a window, and what came of it. */
 export interface Work {
+  /** What the cost is divided by. */
   readonly operations: number;
+  /** What came of that which was offered; the operations, unless told. */
+  readonly done?: number;
   readonly offered: number;
 }
 
 /** Takes the CPU that a server and its load use while `run` runs. */
 export async function measure(side: Side, cores: Cores, run: () => Promise<Work>): Promise<Measured> {
   const before = await read(side, cores);
-  const { operations, offered } = await run();
+  const { operations, offered, done = operations } = await run();
   const after = await read(side, cores);
   const wallUs = (after.atMs - before.atMs) * 1_000;
   const serverUs = after.serverUs - before.serverUs;
@@ -39,17 +44,23 @@ export async function measure(side: Side, cores: Cores, run: () => Promise<Work>
     serverCore: busyShare(before.serverCore, after.serverCore),
     loadCore: busyShare(before.loadCore, after.loadCore),
   };
-  return { costUs: serverUs / operations, ...shares, void: fault(operations, offered, shares) };
+  const updates = after.updates - before.updates;
+  return {
+    costUs: serverUs / operations,
+    ...(updates > 0 && { updateUs: serverUs / updates }),
+    ...shares,
+    void: fault(done, offered, shares),
+  };
 }
 
 type Shares = Pick<Measured, "server" | "load" | "serverCore" | "loadCore">;
 
-function fault(operations: number, offered: number, shares: Shares): string | undefined {
+function fault(done: number, offered: number, shares: Shares): string | undefined {
   const { server, serverCore, loadCore } = shares;
   if (loadCore > saturation) return `the load's core was ${percent(loadCore)} busy`;
   if (serverCore - server > foreignShare) return `others used ${percent(serverCore - server)} of the server's core`;
   // The edges of a window may cut a tick in two.
-  if (operations < offered * 0.96) return `only ${operations} of ${Math.round(offered)} were done in time`;
+  if (done < offered * 0.96) return `only ${done} of ${Math.round(offered)} were done in time`;
   return undefined;
 }
 
@@ -58,9 +69,10 @@ function percent(share: number): string {
 }
 
 async function read(side: Side, cores: Cores) {
-  const [serverUs, { cpuUs }] = await Promise.all([side.serverCpuUs(), side.loadCounts()]);
+  const [serverUs, counts, world] = await Promise.all([side.serverCpuUs(), side.loadCounts(), side.world()]);
   const serverCore = readCoreTime(cores.server);
   const loadCore = readCoreTime(cores.load);
   if (serverCore === undefined || loadCore === undefined) throw new Error("a core has gone");
-  return { serverUs, loadUs: cpuUs, serverCore, loadCore, atMs: performance.now() };
+  const updates = world.updates ?? counts.updates;
+  return { serverUs, updates, loadUs: counts.cpuUs, serverCore, loadCore, atMs: performance.now() };
 }

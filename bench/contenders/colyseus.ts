@@ -2,10 +2,16 @@ import { createServer as createHttpServer } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import { type Client, Room, Server } from "@colyseus/core";
 import { WebSocketTransport } from "@colyseus/ws-transport";
-import { type Contender, type ServerOptions, stamp, startTicking, type TickWork, tlsOptions } from "./contender.ts";
-
-/** Type of the game's messages. A number is the cheapest kind that Colyseus has. */
-const messageType = 1;
+import {
+  type Contender,
+  messageKinds,
+  roomName,
+  type ServerOptions,
+  stamp,
+  startTicking,
+  type TickWork,
+  tlsOptions,
+} from "./contender.ts";
 
 const rooms = new Set<EchoRoom>();
 
@@ -18,8 +24,8 @@ class EchoRoom extends Room {
 
   override onCreate(): void {
     rooms.add(this);
-    this.onMessageBytes(messageType, (client: Client, bytes: Uint8Array) => {
-      client.sendBytes(messageType, bytes);
+    this.onMessageBytes(messageKinds.game, (client: Client, bytes: Uint8Array) => {
+      client.sendBytes(messageKinds.game, bytes);
     });
   }
 }
@@ -32,7 +38,7 @@ export async function startColyseus(options: ServerOptions, encrypted: boolean):
     gracefullyShutdown: false,
     transport: new WebSocketTransport({ server: httpServer }),
   });
-  server.define("echo", EchoRoom);
+  server.define(roomName, EchoRoom);
   let work: TickWork | undefined;
   startTicking(options.tickHz, (tick) => {
     if (work !== undefined) for (const room of rooms) send(room, work, tick);
@@ -55,7 +61,7 @@ function send(room: EchoRoom, { messages, payloadBytes }: TickWork, tick: number
     player += 1;
     for (let message = 0; message < messages; message++) {
       stamp(payload, 0, tick, player, message);
-      client.sendBytes(messageType, payload);
+      client.sendBytes(messageKinds.game, payload);
     }
   }
 }

@@ -5,12 +5,14 @@ export const contenderNames = [
   "sustenet",
   "sustenet-state",
   "sustenet-world",
+  "sustenet-crowd",
   "raw-tls",
   "raw-tls-one-write",
   "raw-tls-world",
   "raw-wss",
   "colyseus-wss",
   "colyseus-ws",
+  "colyseus-world",
 ] as const;
 
 export type ContenderName = (typeof contenderNames)[number];
@@ -22,11 +24,19 @@ export const contenderTitles: Readonly<Record<ContenderName, string>> = {
   "raw-tls": "raw node:tls",
   "raw-tls-one-write": "raw node:tls, a tick in one write",
   "sustenet-world": "Sustenet, a world",
+  "sustenet-crowd": "Sustenet, a crowd",
   "raw-tls-world": "raw node:tls, the same bytes",
   "raw-wss": "raw ws over TLS",
   "colyseus-wss": "Colyseus wss",
   "colyseus-ws": "Colyseus ws (no encryption)",
+  "colyseus-world": "Colyseus wss, a StateView each",
 };
+
+/** What a Colyseus server calls its one kind of room. */
+export const roomName = "game";
+
+/** Types of the messages of a game on Colyseus. Numbers are the cheapest kind that it has. */
+export const messageKinds = { game: 1, place: 2 } as const;
 
 /** The only cipher that any contender offers. */
 export const cipher = "TLS_AES_256_GCM_SHA384";
@@ -55,10 +65,12 @@ export type TickWork = z.infer<typeof tickWork>;
 export interface WorldWork {
   readonly frames: number;
   readonly bytes: number;
-  readonly updates: number;
+  /** Updates of entities that players were sent, with those that came into view; `undefined` where the players count them. */
+  readonly updates?: number;
   readonly crossings: number;
   readonly held: number;
-  readonly tickP99Ms: number;
+  /** For each of the cluster's bounds of tick times, how many ticks were within it. */
+  readonly ticks: readonly number[];
 }
 
 /** A server under measurement. Echoes every message of the game; sends by itself while it has work. */

@@ -1,4 +1,5 @@
 import { createServer, type TLSSocket } from "node:tls";
+import { Histogram, tickBounds } from "../../data-plane/ops/histogram.ts";
 import { type Contender, type ServerOptions, stamp, startTicking, type TickWork, tlsOptions } from "./contender.ts";
 import { listen } from "./listen.ts";
 
@@ -17,13 +18,17 @@ export async function startRawTls(options: ServerOptions, oneWrite: boolean, ech
     socket.on("close", () => players.delete(socket));
   });
   let work: TickWork | undefined;
+  const ticks = new Histogram(tickBounds);
   startTicking(options.tickHz, (tick) => {
+    const startMs = performance.now();
     if (work !== undefined) send(players, work, tick, oneWrite);
+    ticks.observe((performance.now() - startMs) / 1_000);
   });
   return {
     port: await listen(server),
     players: () => players.size,
     setWork: (next) => (work = next),
+    world: () => ({ frames: 0, bytes: 0, crossings: 0, held: 0, ticks: ticks.cumulative().map(({ count }) => count) }),
   };
 }
 

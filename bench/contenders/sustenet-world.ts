@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { type Cluster, createCluster, type Logger, loadSettings, type ServerPlugin } from "../../data-plane/index.ts";
 import { parseLayout } from "../../data-plane/fragments/layout-parser.ts";
 import { keyName } from "../setup.ts";
-import { sideOf, viewRange, visible } from "../world-plan.ts";
+import { crowdLevels, sideOf, spot, viewRange, visible } from "../world-plan.ts";
 import type { Contender, ServerOptions } from "./contender.ts";
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
@@ -10,8 +10,10 @@ const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error:
 /**
  * The cluster of this repository with a world of four fragments and a plugin that only spreads the players out. Each is shown
  * the 50 nearest of about 100 in range, all at the full rate.
+ *
+ * @param isCrowd whether all of them stand in one spot, where thresholds by population hold
  */
-export async function startSustenetWorld(options: ServerOptions): Promise<Contender> {
+export async function startSustenetWorld(options: ServerOptions, isCrowd: boolean): Promise<Contender> {
   const { keysDir, masterUrl } = options.cluster;
   const { settings } = loadSettings({
     file: join(keysDir, "Config.toml"),
@@ -41,15 +43,18 @@ export async function startSustenetWorld(options: ServerOptions): Promise<Conten
         update_hz: options.tickHz,
         view_range: viewRange,
         max_visible: visible,
+        ...(isCrowd && { threshold: crowdLevels.slice(1) }),
       },
     },
   });
   if (layout === undefined) throw new Error(problems.map(({ message }) => message).join("\n"));
+  const spread = isCrowd ? spot : side;
   let cluster: Cluster | undefined;
   const plugin: ServerPlugin = {
     name: "bench",
     onStart: (started) => void (cluster = started),
-    onJoin: (player) => void player.teleport({ x: Math.random() * side, y: 0, z: Math.random() * side, heading: 0 }),
+    onJoin: (player) =>
+      void player.teleport({ x: Math.random() * spread, y: 0, z: Math.random() * spread, heading: 0 }),
   };
   const server = createCluster({ settings: { ...settings, world: layout }, plugin, logger: silent });
   await server.start();
@@ -60,8 +65,9 @@ export async function startSustenetWorld(options: ServerOptions): Promise<Conten
     players: () => cluster?.playerCount ?? 0,
     setWork: () => undefined,
     world: () => {
-      const { frames = 0, bytes = 0, updates = 0, crossings = 0, held = 0 } = server.worldCounts ?? {};
-      return { frames, bytes, updates, crossings, held, tickP99Ms: server.metrics.tickSeconds.p99 * 1_000 };
+      const { frames = 0, bytes = 0, updates = 0, enters = 0, crossings = 0, held = 0 } = server.worldCounts ?? {};
+      const ticks = server.metrics.tickSeconds.within;
+      return { frames, bytes, updates: updates + enters, crossings, held, ticks };
     },
   };
 }

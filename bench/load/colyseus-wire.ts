@@ -1,7 +1,7 @@
 import { Agent as HttpAgent, request as httpRequest } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { z } from "zod";
-import { cipher } from "../contenders/contender.ts";
+import { cipher, messageKinds, roomName } from "../contenders/contender.ts";
 import { Dialler, type Endpoint } from "./endpoint.ts";
 import type { Link } from "./link.ts";
 import { maskedFrame } from "./scanner.ts";
@@ -9,17 +9,29 @@ import { openWebSocket, opcodes, upgrade } from "./websocket-wire.ts";
 import type { Wire } from "./wire.ts";
 
 /** First bytes of Colyseus 0.18's messages, from its `Protocol`. */
-const codes = { joinRoom: 10, error: 11, leaveRoom: 12, roomDataBytes: 17 } as const;
+export const codes = {
+  joinRoom: 10,
+  error: 11,
+  leaveRoom: 12,
+  roomState: 14,
+  roomStatePatch: 15,
+  roomDataBytes: 17,
+} as const;
 
-/** Type of the game's messages. */
-const messageType = 1;
+/** Told of each message, its code at `start`, once the player is in the room. */
+export type ColyseusHandler = (link: Link, bytes: Buffer, start: number, end: number) => void;
+
+/** The messages of a game without state. */
+const countData: ColyseusHandler = (link, bytes, start, end) => {
+  if (bytes[start] === codes.roomDataBytes) link.count(bytes, start + 2, end);
+};
 
 const reservationSchema = z.object({ roomId: z.string(), processId: z.string(), sessionId: z.string() });
 
 type Reservation = z.infer<typeof reservationSchema>;
 
 /** What Colyseus's own SDK says on the wire: a seat by HTTP, then a WebSocket that takes it. */
-export function createColyseusWire(endpoint: Endpoint): Wire {
+export function createColyseusWire(endpoint: Endpoint, hear = countData): Wire {
   const dialler = new Dialler(endpoint);
   const reserve = createReserving(endpoint);
   const reserved: Reservation[] = [];
@@ -34,23 +46,27 @@ export function createColyseusWire(endpoint: Endpoint): Wire {
       const { promise, resolve, reject } = Promise.withResolvers<Link>();
       const joined = openWebSocket(socket, (link, bytes, start, end) => {
         const code = bytes[start];
-        if (code === codes.roomDataBytes) link.count(bytes, start + 2, end);
-        else if (code === codes.error) reject(new Error("Colyseus refused the player"));
-        else if (code === codes.joinRoom) {
+        if (code === codes.error) reject(new Error("Colyseus refused the player"));
+        if (code === codes.joinRoom) {
           link.write(maskedFrame(opcodes.binary, Buffer.of(codes.joinRoom)));
           resolve(link);
         }
+        hear(link, bytes, start, end);
       });
       socket.once("close", () => reject(new Error("closed before the player was in the room")));
       joined.push(rest);
       return promise;
     },
-    message: (payload) =>
-      maskedFrame(opcodes.binary, Buffer.concat([Buffer.of(codes.roomDataBytes, messageType), payload])),
+    message: gameMessage,
     attendMs: undefined,
     attend: () => {},
     goodbye: maskedFrame(opcodes.binary, Buffer.of(codes.leaveRoom)),
   };
+}
+
+/** A message of the game, as a frame. */
+export function gameMessage(payload: Uint8Array): Buffer {
+  return maskedFrame(opcodes.binary, Buffer.concat([Buffer.of(codes.roomDataBytes, messageKinds.game), payload]));
 }
 
 /**
@@ -77,7 +93,7 @@ function createReserving(endpoint: Endpoint): () => Promise<Reservation> {
     port,
     host: "127.0.0.1",
     method: "POST",
-    path: "/matchmake/joinOrCreate/echo",
+    path: `/matchmake/joinOrCreate/${roomName}`,
     headers,
   };
   const ask = (): Promise<string> =>

@@ -10,7 +10,7 @@ export type SeatWay = (typeof seatWays)[number];
 
 /** What the load is told about the server that it plays with. */
 export const endpointSchema = z.object({
-  wire: z.enum(["raw", "websocket", "colyseus", "sustenet"]),
+  wire: z.enum(["raw", "websocket", "colyseus", "colyseus-world", "sustenet"]),
   encrypted: z.boolean(),
   port: z.number(),
   serverName: z.string(),

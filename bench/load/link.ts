@@ -10,6 +10,7 @@ export class Link implements Player {
   expected: Uint8Array | undefined;
   received = 0;
   wrong = 0;
+  updates = 0;
   roundTrips: number[] | undefined;
   fault: string | undefined;
   /** When the message was sent whose answer is still awaited; 0 when none is. */

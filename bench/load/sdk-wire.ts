@@ -1,4 +1,5 @@
 import { Client, type Room } from "@colyseus/sdk";
+import { roomName } from "../contenders/contender.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Player, Wire } from "./wire.ts";
 
@@ -9,7 +10,7 @@ export function createSdkWire(endpoint: Endpoint): Wire {
   const client = new Client(`${endpoint.encrypted ? "wss" : "ws"}://127.0.0.1:${endpoint.port}`);
   return {
     prepare: async () => {},
-    join: async () => new SdkPlayer(await client.joinOrCreate("echo")),
+    join: async () => new SdkPlayer(await client.joinOrCreate(roomName)),
     message: () => Buffer.alloc(0),
     attendMs: undefined,
     attend: () => {},
@@ -22,6 +23,7 @@ class SdkPlayer implements Player {
   expected: Uint8Array | undefined;
   readonly received = 0;
   readonly wrong = 0;
+  readonly updates = 0;
   roundTrips: number[] | undefined;
   fault: string | undefined;
 

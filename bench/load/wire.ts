@@ -6,6 +6,8 @@ export interface Player {
   readonly received: number;
   /** Of these, those that were not what had been sent. */
   readonly wrong: number;
+  /** Of a world: updates of entities that have arrived; 0 where the server counts them. */
+  readonly updates: number;
   /** Round trips in milliseconds, while somebody collects them. */
   roundTrips: number[] | undefined;
   /** Why the connection ended, if it did and nobody asked it to. */
@@ -27,6 +29,8 @@ export interface Wire {
   message(payload: Uint8Array): Buffer;
   /** Lets a player take a step within a square, where players walk. */
   readonly step?: (player: Player, side: number) => void;
+  /** How many entities the first player sees now, as the server's own client library makes it out, where somebody looks. */
+  readonly seen?: () => number;
   /** How often {@link attend} has to be called for each player; `undefined`: never. */
   readonly attendMs: number | undefined;
   /** Lets a player say what its protocol asks for by the clock, such as that it still lives. */

@@ -1,10 +1,11 @@
 import { compare } from "../row.ts";
-import { measureSteady } from "../steady.ts";
+import { everyone, measureSteady } from "../steady.ts";
 import type { Scenario } from "./scenario.ts";
 
 const players = 300;
 /** 30 a second from each player: as often as a game's client may send its input. */
 const perSecond = 9_000;
+const contenders = ["sustenet", "raw-tls", "colyseus-wss", "colyseus-ws", "raw-wss"] as const;
 
 /** Every player sends 64 bytes, evenly spread over time, and gets them back. */
 export const echo: Scenario = {
@@ -12,11 +13,9 @@ export const echo: Scenario = {
   run: async (setup, wanted) => {
     const outcomes = await measureSteady(setup, {
       scenario: "echo",
-      contenders: (["sustenet", "raw-tls", "colyseus-wss", "colyseus-ws", "raw-wss"] as const).filter(wanted),
-      players,
+      entrants: everyone(contenders.filter(wanted), players, perSecond),
       payloadBytes: 64,
       tickHz: 30,
-      perSecond,
       start: (side) => side.startEcho(perSecond),
       stop: (side) => side.stopEcho(),
     });

@@ -1,5 +1,5 @@
 import { compare } from "../row.ts";
-import { measureSteady } from "../steady.ts";
+import { everyone, measureSteady } from "../steady.ts";
 import type { Scenario } from "./scenario.ts";
 
 const players = 100;
@@ -21,11 +21,9 @@ export const smallMessages: Scenario = {
     ] as const;
     const outcomes = await measureSteady(setup, {
       scenario: "small-messages",
-      contenders: contenders.filter(wanted),
-      players,
+      entrants: everyone(contenders.filter(wanted), players, players * messages * tickHz),
       payloadBytes,
       tickHz,
-      perSecond: players * messages * tickHz,
       start: (side) => side.setWork({ messages, payloadBytes }),
       stop: async (side) => {
         await side.setWork(undefined);
