@@ -9,6 +9,7 @@ import type { Row } from "./row.ts";
 import { allocate } from "./scenarios/allocate.ts";
 import { echo } from "./scenarios/echo.ts";
 import { fleet } from "./scenarios/fleet.ts";
+import { handover } from "./scenarios/handover.ts";
 import { join } from "./scenarios/join.ts";
 import { links } from "./scenarios/links.ts";
 import { memory } from "./scenarios/memory.ts";
@@ -28,6 +29,7 @@ const scenarios = [
   worldViews,
   worldGrowth,
   worldCrowd,
+  handover,
   allocate,
   fleet,
   links,
