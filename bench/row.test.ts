@@ -48,3 +48,25 @@ it("leaves out void windows, and makes a row void when half of them are", () => 
     { void: "busy", meets: null },
   ]);
 });
+
+it("compares a contender with itself under another load, by the names that it goes by there", () => {
+  const outcomes = new Map([
+    ["250", outcome(10, 11)],
+    ["1000", outcome(12, 13)],
+  ]);
+  const as = (players: string) => ({ key: players, title: `${players} players` });
+  const both = { ours: "sustenet-world", oursAs: as("1000"), peer: "sustenet-world", as: as("250") } as const;
+  expect(compare("world-growth", "µs", outcomes, [{ ...both, goal: 1.2 }])).toMatchObject([
+    { name: "world-growth / 1000 players / 250 players", against: "250", ours: 12.5, peer: 10.5, meets: true },
+  ]);
+});
+
+it("has no noise where there is one value alone", () => {
+  const outcomes = new Map([
+    ["sustenet", outcome(3)],
+    ["raw-tls", outcome(2)],
+  ]);
+  expect(compare("tick", "ms", outcomes, [{ peer: "raw-tls", goal: null }])).toMatchObject([
+    { ratio: 1.5, oursSpread: null, peerSpread: null },
+  ]);
+});

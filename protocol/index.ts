@@ -17,7 +17,7 @@ export { encodeHello, type Hello } from "./messages/hello.ts";
 export { encodeJoin, type Join } from "./messages/join.ts";
 export { encodeKinds, type Kinds } from "./messages/kinds.ts";
 export { encodeMessage, type Message } from "./messages/message.ts";
-export { encodeMove, encodePosition, type Move, type Position } from "./messages/move.ts";
+export { decodeMove, encodeMove, encodePosition, type Move, type Position } from "./messages/move.ts";
 export { encodePing, encodePong, type Ping, type Pong } from "./messages/ping.ts";
 export {
   type Cancel,

@@ -1,6 +1,8 @@
 import {
+  ByteReader,
   type ClientMessage,
   decodeClientMessage,
+  decodeMove,
   features,
   messageTypes,
   ProtocolError,
@@ -48,7 +50,10 @@ export function dispatch(session: Session, bytes: Uint8Array, start: number, end
   const type = bytes[start] ?? 0;
   const { state, player } = session;
   // What nearly every frame is, always allowed to who has joined: no tables, and nothing made for it.
-  if (type === messageTypes.message && state === "joined") return handleMessage(session, bytes, start + 1, end);
+  if (state === "joined") {
+    if (type === messageTypes.message) return handleMessage(session, bytes, start + 1, end);
+    if (type === messageTypes.move) return handleMove(session, decodeMove(new ByteReader(bytes, start + 1, end)));
+  }
   const feature = state === undefined ? undefined : allowed[state].get(type);
   const inForce = player?.features ?? offered(session);
   if (feature === undefined || (feature & inForce) !== feature) {
@@ -66,9 +71,8 @@ function offered({ hello, context }: Session): number {
 function handle(session: Session, message: ClientMessage): void {
   switch (message.type) {
     case "move":
-      return handleMove(session, message);
     case "message":
-      // Dealt with before it got here.
+      // Dealt with before they got here.
       return;
     case "ping":
       return handlePing(session, message);

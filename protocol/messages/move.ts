@@ -31,11 +31,11 @@ export function encodePosition(position: Omit<Position, "type">): Uint8Array<Arr
 }
 
 export function decodeMove(reader: ByteReader): Move {
-  return { type: "move", ...decodePlacement(reader) };
+  return decodePlacement("move", reader);
 }
 
 export function decodePosition(reader: ByteReader): Position {
-  return { type: "position", ...decodePlacement(reader) };
+  return decodePlacement("position", reader);
 }
 
 function encodePlacement(type: number, placement: Placement): Uint8Array<ArrayBuffer> {
@@ -47,8 +47,9 @@ function encodePlacement(type: number, placement: Placement): Uint8Array<ArrayBu
     .u16(placement.heading).bytes;
 }
 
-function decodePlacement(reader: ByteReader): Placement {
+function decodePlacement<T extends string>(type: T, reader: ByteReader): Placement & { readonly type: T } {
   const placement = {
+    type,
     sequence: reader.u16(),
     x: reader.f32(),
     y: reader.f32(),
