@@ -23,8 +23,8 @@ const answer = z.discriminatedUnion("type", [
     framesIn: z.number(),
     joins: z.number(),
     errors: z.array(z.string()),
-    /** The longest time that the event loop stood still, since the last figures. */
-    stillMs: z.number(),
+    /** The most CPU time that a turn of the event loop took, since the last figures. */
+    turnMs: z.number(),
     /** CPU time of the process, since it began. */
     cpuMs: z.number(),
     heapMb: z.number(),
@@ -100,10 +100,13 @@ function receive<T extends ClusterAnswer["type"]>(
       done();
       reject(new Error(`the cluster's process has ended (${code})`));
     };
-    const timer = setTimeout(() => {
-      done();
-      reject(new Error(`the cluster does not answer (${type})`));
-    }, answerTimeoutMs);
+    // A second timer, as this process may have been suspended for all of the first.
+    let timer = setTimeout(() => {
+      timer = setTimeout(() => {
+        done();
+        reject(new Error(`the cluster does not answer (${type})`));
+      }, answerTimeoutMs / 2);
+    }, answerTimeoutMs / 2);
     child.on("message", onMessage);
     child.on("exit", onExit);
   });

@@ -4,6 +4,8 @@ export interface FuzzRun {
   /** By `performance.now()`. */
   readonly endsAtMs: number;
   readonly maxFrames: number;
+  /** What a player beside all that may wait for an answer. */
+  readonly patienceMs: number;
 }
 
 export interface FuzzResult {
