@@ -22,6 +22,18 @@ describe("a rate", () => {
     expect(taken(rate, 9, 1e9)).toBe(5);
   });
 
+  it("takes several together, or none of them", () => {
+    const rate = new Rate(10, 5);
+    expect([rate.take(0, 6), rate.take(0, 4), rate.take(0, 2), rate.take(0, 1), rate.take(0, 1)]).toEqual([
+      false,
+      true,
+      false,
+      true,
+      false,
+    ]);
+    expect([rate.take(200, 3), rate.take(200, 2)]).toEqual([false, true]);
+  });
+
   it("costs nothing where it refuses", () => {
     const rate = new Rate(1, 1);
     expect(taken(rate, 1_000, 0)).toBe(1);

@@ -10,12 +10,12 @@ export class Rate {
     this.#burst = burst;
   }
 
-  /** Whether one more is allowed now. One that is not costs nothing. */
-  take(nowMs: number): boolean {
+  /** Whether so many more, one unless said otherwise, are allowed now, all or none. Those that are not cost nothing. */
+  take(nowMs: number, count = 1): boolean {
     // A full bucket holds no more than a burst, however long there was none.
     const nextAtMs = Math.max(this.#nextAtMs, nowMs - (this.#burst - 1) * this.#intervalMs);
-    if (nextAtMs > nowMs) return false;
-    this.#nextAtMs = nextAtMs + this.#intervalMs;
+    if (nextAtMs + (count - 1) * this.#intervalMs > nowMs) return false;
+    this.#nextAtMs = nextAtMs + count * this.#intervalMs;
     return true;
   }
 }

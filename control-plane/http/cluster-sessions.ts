@@ -13,7 +13,12 @@ import {
   type MasterHono,
   problemAnswers,
 } from "./route-parts.ts";
-import { type SessionAnswer, sessionAnswersSchema, sessionRequestsSchema } from "./session-schemas.ts";
+import {
+  type SessionAnswer,
+  sessionAnswersSchema,
+  type SessionRequest,
+  sessionRequestsSchema,
+} from "./session-schemas.ts";
 
 const consult = createRoute({
   method: "post",
@@ -22,7 +27,7 @@ const consult = createRoute({
   summary: "Ask players' sessions about authority and saves",
   description:
     "docs/HANDOVER.md, section 5. Requests are answered independently and in any order; one that is not answered may be repeated. A cluster that has " +
-    "deregistered may still save what its players leave with; nobody enters there any more.",
+    "deregistered may still save what its players leave with, and take back handovers that it has begun; nothing else.",
   security: clusterSessionSecurity,
   request: {
     params: z.object({ id: z.string().min(1).max(64) }),
@@ -30,22 +35,26 @@ const consult = createRoute({
   },
   responses: {
     200: jsonAnswer("An answer for each request, in their order.", sessionAnswersSchema),
-    ...problemAnswers(...bodyProblems, "CLUSTER_SESSION_INVALID", "CLUSTER_FENCED"),
+    ...problemAnswers(...bodyProblems, "CLUSTER_SESSION_INVALID", "CLUSTER_FENCED", "RATE_LIMITED"),
   },
 });
 
 export function addClusterSessionRoutes(app: OpenAPIHono<MasterHono>): void {
   app.openapi(consult, async (context) => {
     const { id } = context.req.valid("param");
+    const { requests } = context.req.valid("json");
     const { token, shard, name } = await clusterSession(context.env, id, bearerOf(context));
     // The token may be of a process that has been fenced off since.
-    const found = await withDeadline(shard.mayConsult(id, token), objectCallTimeoutMs, "a registry shard");
+    const found = await withDeadline(
+      shard.mayConsult(id, token, requests.length),
+      objectCallTimeoutMs,
+      "a registry shard",
+    );
     if (!found.ok) throw problemOfRefusal(found);
     const from = { clusterId: id, shard: name };
-    const { requests } = context.req.valid("json");
     const answers = await Promise.all(
       requests.map(async ({ playerId, message }): Promise<SessionAnswer> => {
-        if (found.gone && message.type === "enter") return { playerId, messages: [], failed: true };
+        if (found.gone && !isFarewell(message)) return { playerId, messages: [], failed: true };
         try {
           const answer = playerSession(context.env, playerId).consult(from, playerId, message);
           const messages = await withDeadline(answer, objectCallTimeoutMs, "a player's session");
@@ -58,4 +67,9 @@ export function addClusterSessionRoutes(app: OpenAPIHono<MasterHono>): void {
     );
     return context.json({ answers }, 200);
   });
+}
+
+/** What a cluster that has deregistered may still say: it keeps what it has, and gains nobody. [SEC-76] */
+function isFarewell({ type }: SessionRequest["message"]): boolean {
+  return type === "save" || type === "abort";
 }

@@ -120,5 +120,8 @@ export const sessionAnswersSchema = z
   })
   .openapi("SessionAnswers");
 
+/** One request of a call. */
+export type SessionRequest = z.infer<typeof sessionRequestsSchema>["requests"][number];
+
 /** The answer to one request. */
 export type SessionAnswer = z.infer<typeof sessionAnswersSchema>["answers"][number];

@@ -1,11 +1,12 @@
 import { signHandoverToken } from "../../auth/handover-token.ts";
 import type { BetweenSessions, FromSession, Save, ToSession } from "../../protocol/handover/messages.ts";
-import { claimsOf, type SessionEffect, type SessionEvent } from "../../protocol/handover/session-state.ts";
+import { stepMember } from "../../protocol/handover/session-group.ts";
+import { claimsOf, openSession, type SessionEffect, type SessionEvent } from "../../protocol/handover/session-state.ts";
 import type { FenceOrder } from "../domain/authority.ts";
 import type { SaveRecord } from "../domain/store-record.ts";
 import { failpoint } from "../failpoint.ts";
 import { readMasterSettings } from "../settings.ts";
-import type { HandoverMessage } from "./handover-message.ts";
+import { deliverHandoverMessage, type HandoverMessage } from "./handover-message.ts";
 import type { Body, PlayerAuthority } from "./player-authority.ts";
 import type { PlayerTables } from "./player-tables.ts";
 import { keyRing } from "./remote.ts";
@@ -24,6 +25,17 @@ export interface PlayerConsultParts {
   /** Whether tickets of this generation have been revoked. */
   readonly isRevoked: (generation: number) => boolean;
   readonly put: (target: string, message: HandoverMessage | (FenceOrder & { readonly playerId: string })) => void;
+}
+
+/**
+ * What the session of a player of whom nobody knows, or whose account is deleted, answers another member of a group: that it has decided
+ * nothing. Nothing of it is stored here; who has asked asks again until it is answered. Otherwise a cluster could bind a player to nobody, for good.
+ */
+export async function answerAsStranger(env: Env, playerId: string, question: BetweenSessions<Body>): Promise<void> {
+  for (const effect of stepMember(openSession<Body>(playerId), question).effects) {
+    if (effect.type !== "toMember") continue;
+    await deliverHandoverMessage(env, effect.playerId, { kind: "member", message: effect.message });
+  }
 }
 
 type Commit = Extract<ToSession<Body>, { readonly type: "commit" }>;

@@ -30,7 +30,7 @@ import { deliverPlayerMessage, isForAWhile } from "./player-delivery.ts";
 import type { PlayerMessage } from "./player-message.ts";
 import { banRefusal, PlayerRevocation, type Revoked, type RevokeOrder } from "./player-revocation.ts";
 import { type Body, PlayerAuthority } from "./player-authority.ts";
-import { type ConsultingCluster, PlayerConsult } from "./player-consult.ts";
+import { answerAsStranger, type ConsultingCluster, PlayerConsult } from "./player-consult.ts";
 import { PlayerCosts } from "./player-costs.ts";
 import { erasePlayerData, exportPlayerData, type PlayerSessionExport } from "./player-data.ts";
 import { inspectPlayer, type PlayerInspection } from "./player-inspection.ts";
@@ -387,7 +387,7 @@ export class PlayerSession extends DurableObject<Env> {
 
   /** The session of another member of a group speaks. [HAND-11] */
   async hearMember(playerId: string, message: BetweenSessions<Body>): Promise<void> {
-    if (!this.#isKnown) return;
+    if (!this.#isKnown) return answerAsStranger(this.env, playerId, message);
     this.#consult.hearMember(playerId, message);
     await this.#settle();
   }

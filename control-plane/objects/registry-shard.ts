@@ -11,6 +11,7 @@ import {
   mailsPerSecond,
   type SeatRef,
 } from "../../protocol/index.ts";
+import { ConsultBudget } from "../domain/consult-budget.ts";
 import { stateAfter } from "../domain/cluster-states.ts";
 import { parseLinkMessage } from "../domain/report-schema.ts";
 import type { FenceOrder } from "../domain/authority.ts";
@@ -96,6 +97,7 @@ export class RegistryShard extends DurableObject<Env> {
   readonly #revocations: RegistryRevocations;
   readonly #mail: RegistryMail;
   readonly #moves: ClusterMoves;
+  readonly #consults = new ConsultBudget();
   readonly #keys: RegistryKeys;
 
   constructor(context: DurableObjectState, env: Env) {
@@ -259,16 +261,26 @@ export class RegistryShard extends DurableObject<Env> {
   }
 
   /**
-   * Whether a cluster may speak of its players, and whether it has deregistered: then it takes no more of them, and may still save
-   * what they leave with.
+   * Whether a cluster may speak of its players, asking so much at once, and whether it has deregistered: then it takes no more of them,
+   * and may still save what they leave with.
    */
-  async mayConsult(clusterId: string, token: string): Promise<{ readonly ok: true; readonly gone: boolean } | Refusal> {
+  async mayConsult(
+    clusterId: string,
+    token: string,
+    questions: number,
+  ): Promise<{ readonly ok: true; readonly gone: boolean } | Refusal> {
     const tokenHash = await hashToken(token);
     const found = this.#authenticate(clusterId, tokenHash);
-    if (found.ok) return { ok: true, gone: false };
-    const isLate =
-      found.code === "CLUSTER_SESSION_INVALID" && this.#parts.tables.cluster(clusterId)?.token_hash === tokenHash;
-    return isLate ? { ok: true, gone: true } : found;
+    if (!found.ok) {
+      const row = this.#parts.tables.cluster(clusterId);
+      // Where its key is not known, as it registered with an earlier version of the master, nobody can say that it was not revoked.
+      const isLate = row?.token_hash === tokenHash && row.key_id !== "";
+      if (found.code !== "CLUSTER_SESSION_INVALID" || !isLate) return found;
+    }
+    if (!this.#consults.take(clusterId, questions, Date.now())) {
+      return refuse("RATE_LIMITED", "This cluster asks too much about players at once. Repeat the request.", 1);
+    }
+    return { ok: true, gone: !found.ok };
   }
 
   reserve(request: SeatRequest): SeatAnswer {

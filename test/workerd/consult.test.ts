@@ -1,8 +1,9 @@
-import { abortAllDurableObjects } from "cloudflare:test";
+import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { createLocalJWKSet, decodeJwt } from "jose";
 import { describe, expect, it, vi } from "vitest";
 import { verifyHandoverToken } from "../../auth/handover-token.ts";
+import { shardOfToken } from "../../control-plane/objects/session-token.ts";
 import { readStoreSettings } from "../../control-plane/settings.ts";
 import { findSave } from "../../control-plane/store/saves.ts";
 import type { ToSession } from "../../protocol/handover/messages.ts";
@@ -236,6 +237,27 @@ describe("a handover", () => {
     }, 10_000);
   });
 
+  it.each(["nobody knows", "has no part in it"])(
+    "[HAND-11] [SEC-44] binds nobody for good: a cluster names a leader who %s, and the player enters elsewhere",
+    async (which) => {
+      const [a, b] = [await startCluster(), await startCluster()];
+      const { tokens, playerId, generation } = await enter(a);
+      const other = which === "nobody knows" ? { playerId: crypto.randomUUID(), generation } : await enter(b);
+      const leader = { playerId: other.playerId, generation: other.generation };
+      const enlist = { type: "enlist", id: newId(), generation, leader } as const;
+      expect(await askSession(a, playerId, enlist)).toMatchObject([{ type: "enlisted" }]);
+      const second = await ticketFor(b, tokens);
+      await vi.waitFor(async () => {
+        const answers = await askSession(b, playerId, { type: "enter", generation: second.generation });
+        expect(answers).toMatchObject([{ type: "entered", generation: second.generation }]);
+      }, 10_000);
+      // Whoever was named for it is where they were.
+      if (which === "nobody knows") return;
+      const save = { type: "save", generation: other.generation, version: 1, state: state("x") } as const;
+      expect(await askSession(b, other.playerId, save)).toMatchObject([{ type: "saved" }]);
+    },
+  );
+
   it("[HAND-3] is nobody's but the holder's to decide", async () => {
     const [a, b] = [await startCluster(), await startCluster()];
     const { playerId, generation } = await enter(a);
@@ -285,6 +307,42 @@ describe("what is asked", () => {
     const late = await call("POST", `/v1/clusters/${a.id}/sessions`, { token: a.token, body });
     await expectProblem(late, "CLUSTER_FENCED");
     expect(await askSession(newer, playerId, { ...last, version: 2 })).toMatchObject([{ type: "saved" }]);
+  });
+
+  it("[SEC-76] of a cluster that has deregistered moves nobody: it neither hands players on, nor binds them, nor settles them", async () => {
+    const [a, b] = [await startCluster(), await startCluster()];
+    const { playerId, generation } = await enter(a);
+    expect((await call("DELETE", `/v1/clusters/${a.id}`, { token: a.token })).status).toBe(204);
+    const commit: ToSession<string> = {
+      type: "commit",
+      id: newId(),
+      destination: { clusterId: b.id, boot: b.registered.boot },
+      members: [{ playerId, generation, snapshot: snapshot("gone", generation) }],
+    };
+    const leader = { playerId: crypto.randomUUID(), generation };
+    expect(await askSession(a, playerId, { type: "enlist", id: newId(), generation, leader })).toEqual([]);
+    expect(await askSession(a, playerId, { type: "joined", generation })).toEqual([]);
+    expect(await askSession(a, playerId, commit)).toEqual([]);
+    // What it has begun it may take back, so that what it saves counts.
+    const newGeneration = generationAfterAbort(generation);
+    expect(await askSession(a, playerId, { type: "abort", generation })).toMatchObject([{ type: "aborted" }]);
+    const save = { type: "save", generation: newGeneration, version: 1, state: state("last") } as const;
+    expect(await askSession(a, playerId, save)).toMatchObject([{ type: "saved" }]);
+  });
+
+  it("[SEC-76] is refused of a cluster that has deregistered and whose key is not known: it may have been revoked", async () => {
+    const a = await startCluster();
+    const { playerId, generation } = await enter(a);
+    expect((await call("DELETE", `/v1/clusters/${a.id}`, { token: a.token })).status).toBe(204);
+    const shard = (await shardOfToken(env, a.id, a.token)) ?? "";
+    // As a registration with the first release has left it.
+    await runInDurableObject(env.REGISTRY_SHARD.getByName(shard), (_, { storage }) => {
+      storage.sql.exec("UPDATE clusters SET key_id = '' WHERE cluster_id = ?", a.id);
+    });
+    const message = { type: "save", generation, version: 1, state: state("forged") };
+    const body = { requests: [{ playerId, message }] };
+    const late = await call("POST", `/v1/clusters/${a.id}/sessions`, { token: a.token, body });
+    await expectProblem(late, "CLUSTER_SESSION_INVALID");
   });
 
   it("[SEC-76] is refused once the key was revoked, also of a cluster that had deregistered before", async () => {
