@@ -3,7 +3,7 @@ import { codes } from "./colyseus-wire.ts";
 
 /** Follows what one player is told with Colyseus's own decoder: shows that it sees what it is to see. */
 export class StateWatcher {
-  #decoder: Decoder | undefined;
+  #decoder?: Decoder;
 
   /** A message has come, whose code is at `start`. */
   hear(bytes: Buffer, start: number, end: number): void {
