@@ -18,6 +18,16 @@ const workerdPlugins = () => [
   })),
 ];
 
+/**
+ * For what surely comes, on the slowest of machines as well: only a test that fails waits so long. A test whose rule is about time says
+ * its own.
+ */
+const patience = {
+  expect: { poll: { timeout: 30_000 } },
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+};
+
 export default defineConfig({
   test: {
     // The Worker logs every request; it matters where a test fails.
@@ -25,6 +35,7 @@ export default defineConfig({
     projects: [
       {
         test: {
+          ...patience,
           name: "node",
           include: [
             ...portable,
@@ -39,38 +50,34 @@ export default defineConfig({
             "test/conformance/**/*.test.ts",
             "test/simulation/**/*.test.ts",
           ],
-          testTimeout: 20_000,
-          hookTimeout: 60_000,
         },
       },
       {
         plugins: workerdPlugins(),
         test: {
+          ...patience,
           name: "workerd",
           include: [...portable, "test/workerd/**/*.test.ts"],
           exclude: alone,
           globalSetup: ["test/workerd/global-setup.ts"],
-          testTimeout: 20_000,
-          hookTimeout: 60_000,
         },
       },
       {
         plugins: workerdPlugins(),
         test: {
+          ...patience,
           name: "workerd-alone",
           include: alone,
           globalSetup: ["test/workerd/global-setup.ts"],
-          testTimeout: 20_000,
-          hookTimeout: 60_000,
           fileParallelism: false,
         },
       },
       {
         test: {
+          ...patience,
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
           testTimeout: 120_000,
-          hookTimeout: 120_000,
           // Each file starts whole process trees: one at a time keeps them from starving each other.
           fileParallelism: false,
         },

@@ -13,6 +13,7 @@ import {
   startScriptedCluster,
 } from "./testing/scripted-cluster.ts";
 import type { ClusterAddress } from "./transport.ts";
+import { eventually } from "../../test/support/eventually.ts";
 
 const closers: (() => Promise<void>)[] = [];
 
@@ -170,7 +171,7 @@ describe("no TLS at all", () => {
       { ...context, connectTimeoutMs: 100 },
     );
     await expect(opening).rejects.toMatchObject({ code: "TIMEOUT" });
-    await vi.waitFor(() => expect(closed).toHaveBeenCalledOnce());
+    await eventually(() => expect(closed).toHaveBeenCalledOnce());
   });
 
   it("is CLOSED where it was called off before", async () => {
@@ -190,10 +191,10 @@ describe("an open connection", () => {
     const onData = (bytes: Uint8Array): void => void data.push(bytes);
     const signal = new AbortController().signal;
     const connection = await nodeTlsTransport.connect(cluster.address, { onData, onClose }, signal);
-    await vi.waitFor(() => expect(data).toEqual([Uint8Array.of(1, 2, 3)]));
+    await eventually(() => expect(data).toEqual([Uint8Array.of(1, 2, 3)]));
     expect(Buffer.isBuffer(data[0])).toBe(false);
     connection.close();
-    await vi.waitFor(() => expect(onClose).toHaveBeenCalledOnce());
+    await eventually(() => expect(onClose).toHaveBeenCalledOnce());
     // A connection that has ended takes calls without a word.
     connection.write(Uint8Array.of(1));
     connection.close();

@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Client, createClient } from "@libsql/client";
 import Database from "libsql";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type LibsqlServer, type LibsqlServerLimits, startLibsqlServer } from "./server.ts";
+import { eventually } from "../../test/support/eventually.ts";
 
 let folder: string;
 let file: string;
@@ -185,10 +186,10 @@ describe("streams", () => {
     });
     const failed = request.catch((cause: unknown) => cause);
     // The number of streams tells when it has come, and when it is gone.
-    await vi.waitFor(() => expect(count()).rejects.toMatchObject({ message: /503/ }));
+    await eventually(() => expect(count()).rejects.toMatchObject({ message: /503/ }));
     gone.abort();
     expect(await failed).toMatchObject({ name: "AbortError" });
-    await vi.waitFor(async () => expect(await count()).toBe(0));
+    await eventually(async () => expect(await count()).toBe(0));
     await holder.commit();
     await client.execute("INSERT INTO item (name) VALUES ('next')");
     const { rows } = await client.execute("SELECT name FROM item");

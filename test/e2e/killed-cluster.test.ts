@@ -45,13 +45,13 @@ it("a cluster that is killed is soon given to nobody, and again once it is back"
   await expect.poll(() => log.filter((line) => line.includes("the link to the master is up")).length).toBe(2);
   const linked = (title: string) => log.filter((line) => line.startsWith(`${title} linked to`)).length;
   const bothLinked = () => [linked("cluster-1"), linked("cluster-2")];
-  await expect.poll(bothLinked, { timeout: 20_000 }).toEqual([1, 1]);
+  await expect.poll(bothLinked).toEqual([1, 1]);
   killed.child.kill("SIGKILL");
   await killed.ended;
-  // Long before its lease of 30 s is over.
-  await expect.poll(twelvePorts, { timeout: 10_000 }).toEqual(Array.from({ length: 12 }, () => other.port));
+  // Before its lease of 30 s is over.
+  await expect.poll(twelvePorts, { timeout: 25_000 }).toEqual(Array.from({ length: 12 }, () => other.port));
   const again = await start(1);
   clusters = [again, other];
-  await expect.poll(allocatedPort, { timeout: 20_000 }).toBe(again.port);
-  await expect.poll(bothLinked, { timeout: 20_000 }).toEqual([2, 2]);
+  await expect.poll(allocatedPort).toBe(again.port);
+  await expect.poll(bothLinked).toEqual([2, 2]);
 });

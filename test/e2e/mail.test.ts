@@ -56,15 +56,15 @@ it("players of two clusters whisper to each other; nobody else hears, and nothin
   expect(ids).toHaveLength(2);
   const [ada, bob, eve] = await Promise.all([enter(ids[0] ?? ""), enter(ids[1] ?? ""), enter(ids[1] ?? "")]);
   // The master knows where somebody is once the cluster has reported it.
-  await expect.poll(() => ada.whisper(bob.id, "hello"), { timeout: 10_000 }).toBe("sent");
+  await expect.poll(() => ada.whisper(bob.id, "hello")).toBe("sent");
   await expect.poll(() => bob.heard).toEqual([{ from: ada.id, text: "hello" }]);
-  await expect.poll(() => bob.whisper(ada.id, "who is there?"), { timeout: 10_000 }).toBe("sent");
+  await expect.poll(() => bob.whisper(ada.id, "who is there?")).toBe("sent");
   await expect.poll(() => ada.heard).toEqual([{ from: bob.id, text: "who is there?" }]);
   expect(await bob.whisper(eve.id, "psst")).toBe("sent");
   await expect.poll(() => eve.heard).toEqual([{ from: bob.id, text: "psst" }]);
   expect(await ada.whisper(crypto.randomUUID(), "anybody?")).toBe("unknown");
   await eve.session.leave();
-  await expect.poll(() => ada.whisper(eve.id, "gone?"), { timeout: 10_000 }).toBe("unknown");
+  await expect.poll(() => ada.whisper(eve.id, "gone?")).toBe("unknown");
   expect(bob.heard).toHaveLength(1);
   await ada.session.leave();
   await bob.session.leave();

@@ -116,13 +116,13 @@ describe("operators", () => {
         page.evaluate(`document.getElementById("token").value = ${JSON.stringify(token)};
           document.querySelector("form button").click()`);
       const isThere = 'document.readyState === "complete" && document.getElementById("sign-in") !== null';
-      await expect.poll(() => page.evaluate(isThere), { timeout: 20_000 }).toBe(true);
+      await expect.poll(() => page.evaluate(isThere)).toBe(true);
       await signIn("a.b.c");
-      await expect.poll(() => text("notice"), { timeout: 20_000 }).toMatch(/token/i);
+      await expect.poll(() => text("notice")).toMatch(/token/i);
       expect(await page.evaluate('document.getElementById("overview").hidden')).toBe(true);
       const token = readFileSync(tokenFile, "utf8");
       await signIn(token);
-      await expect.poll(() => text("clusters"), { timeout: 20_000 }).toContain("cluster-1");
+      await expect.poll(() => text("clusters")).toContain("cluster-1");
       expect(await text("capacity")).toMatch(/default\s+2\s+2/);
       expect(await text("notice")).toBe("");
       // The token is nowhere but in the page's own memory.
@@ -136,7 +136,7 @@ describe("operators", () => {
         "(() => { try { document.body.innerHTML = '<img>'; return 'taken' } catch (error) { return error.name } })()";
       expect(await page.evaluate(inject)).toBe("TypeError");
       await page.evaluate('document.getElementById("sign-out").click()');
-      await expect.poll(() => text("clusters"), { timeout: 20_000 }).toBe("");
+      await expect.poll(() => text("clusters")).toBe("");
       expect(await page.evaluate('document.getElementById("sign-in").hidden')).toBe(false);
       // A token that the page did not get for itself is not ended by it.
       expect(await ask<Shown[]>("clusters")).toHaveLength(2);
@@ -159,9 +159,7 @@ describe("operators", () => {
     const drained = clusters[from.name === "cluster-1" ? 0 : 1];
     await expect(drained?.ended).resolves.toBe("0");
     await expect
-      .poll(async () => (await ask<Shown[]>("clusters")).map(({ id, players: count }) => ({ id, count })), {
-        timeout: 30_000,
-      })
+      .poll(async () => (await ask<Shown[]>("clusters")).map(({ id, players: count }) => ({ id, count })))
       .toEqual([{ id: to.id, count: 5 }]);
     await Promise.all(players.map(async ({ session }) => session.leave()));
   });
@@ -171,9 +169,7 @@ describe("operators", () => {
     if (left === undefined) throw new Error("one is left");
     const seats = async () =>
       ask<{ playerId: string; clusterId: string; outcome: string }[]>("history", "--cluster", left.id);
-    await expect
-      .poll(async () => (await seats()).filter(({ outcome }) => outcome === "left").length, { timeout: 30_000 })
-      .toBe(5);
+    await expect.poll(async () => (await seats()).filter(({ outcome }) => outcome === "left").length).toBe(5);
     const [seat] = await seats();
     const ofPlayer = await ask<{ clusterId: string }[]>("history", "--player", seat?.playerId ?? "", "--limit", "1");
     expect(ofPlayer.map(({ clusterId }) => clusterId)).toEqual([left.id]);
@@ -200,9 +196,7 @@ describe("operators", () => {
     const { database } = master;
     const env = { TURSO_DATABASE_URL: database.url, TURSO_AUTH_TOKEN: database.authToken };
     await expect
-      .poll(async () => (await sustenet(["audit", "verify", "--token-file", tokenFile], env)).stdout, {
-        timeout: 30_000,
-      })
+      .poll(async () => (await sustenet(["audit", "verify", "--token-file", tokenFile], env)).stdout)
       .toMatch(/at the master: \d+ rows, unbroken\n.*in the database: \d+ rows, unbroken$/);
     const rows = await ask<{ action: string; outcome: string }[]>("audit");
     expect(rows.map(({ action, outcome }) => `${action} ${outcome}`)).toEqual(

@@ -17,7 +17,6 @@ let ids: string[];
 const log: string[] = [];
 const say = (_who: string, what: string): void => void log.push(what);
 const program = join(import.meta.dirname, "../support/saving-cluster.ts");
-const patience = { timeout: 30_000 };
 
 beforeAll(async () => {
   stateDir = mkdtempSync(join(tmpdir(), "sustenet-saves-"));
@@ -62,7 +61,7 @@ it("[HAND-8] what a player saves on one cluster is there when it joins on anothe
   await first.leave();
   const second = await enter(client, 1);
   expect(await ask(second, 2)).toBe("2");
-  await expect.poll(() => recorded(playerId), patience).toBe(2);
+  await expect.poll(() => recorded(playerId)).toBe(2);
   await second.leave();
 });
 
@@ -74,7 +73,7 @@ it("[HAND-3] a session that a newer one has left behind is closed, and saves not
   older.on("close", ({ code }) => closed.resolve(code));
   const newer = await enter(client, 1);
   expect([await closed.promise, await ask(newer, 2)]).toEqual(["REPLACED", "1"]);
-  await expect.poll(() => log.includes(`purse of ${playerId} superseded`), patience).toBe(true);
+  await expect.poll(() => log.includes(`purse of ${playerId} superseded`)).toBe(true);
   expect(await ask(newer, 1)).toBe("saved");
   await newer.leave();
   const last = await enter(client, 0);
@@ -106,12 +105,12 @@ it("[HAND-10] with the master killed players join all the same, and what they sa
   master = await startMaster({ stateDir, port, say });
   // One would have overwritten what had not been read; the other had nothing to overwrite.
   expect(await Promise.all(early)).toEqual(["unsaved", "saved"]);
-  await expect.poll(() => ask(richSession, 2), patience).toBe("1");
+  await expect.poll(() => ask(richSession, 2)).toBe("1");
   expect(await ask(richSession, 1)).toBe("saved");
   await Promise.all([richSession.leave(), freshSession.leave()]);
   const again = await enter(rich.client, 0);
   expect(await ask(again, 2)).toBe("2");
-  await expect.poll(() => recorded(rich.playerId), patience).toBe(2);
-  await expect.poll(() => recorded(fresh.playerId), patience).toBe(1);
+  await expect.poll(() => recorded(rich.playerId)).toBe(2);
+  await expect.poll(() => recorded(fresh.playerId)).toBe(1);
   await again.leave();
 });

@@ -166,7 +166,7 @@ describe("npm start", () => {
 
     first.child.kill("SIGKILL");
     await first.ended;
-    await expect.poll(leftovers, { timeout: 30_000 }).toEqual([]);
+    await expect.poll(leftovers).toEqual([]);
     const third = npmStart("--players", "1", "--clusters", "1", "--seconds", "1");
     expect(await third.ended, third.stdout.join("\n")).toBe(0);
   });

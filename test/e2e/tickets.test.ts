@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decodeJwt, decodeProtectedHeader, generateKeyPair } from "jose";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { openSigningKey, parseKeyEncryptionKey } from "../../auth/key-ring.ts";
 import { signTicket, type TicketClaims } from "../../auth/ticket.ts";
@@ -11,6 +11,7 @@ import { createClient } from "../../clients/typescript/index.ts";
 import { type ClusterProcess, type MasterProcess, startCluster, startMaster } from "../../dev/stack.ts";
 import type { Allocation } from "../../protocol/index.ts";
 import { knock } from "../support/knock.ts";
+import { eventually } from "../support/eventually.ts";
 
 /** Real master, real clusters, real sockets; the tickets are the master's own, or forged from one. */
 let stateDir: string;
@@ -82,12 +83,12 @@ async function expire(ticket: string): Promise<string> {
     .object({ keyEncryptionKey: z.string() })
     .parse(JSON.parse(readFileSync(join(stateDir, "secrets.json"), "utf8")));
   const { kid } = decodeProtectedHeader(ticket);
-  const stored = await vi.waitFor(async () => {
+  const stored = await eventually(async () => {
     const copies = await findKeyCopies(master.database);
     const copy = copies.find((key) => key.kid === kid);
     if (copy === undefined) throw new Error("the key is not in the database yet");
     return copy;
-  }, 20_000);
+  });
   const claims = decodeJwt<TicketClaims>(ticket);
   const lifetime = claims.exp - claims.iat;
   const expired = {

@@ -45,7 +45,7 @@ it("[PLUGIN-4] a loop without end costs its players a moment: the process is res
   expect(log.join("\n")).toContain("onMessage of plugin looper");
   for (const player of [culprit, bystander]) {
     player.session.send(3);
-    await expect.poll(() => player.heard.at(-1), { timeout: 10_000 }).toBe(3);
+    await expect.poll(() => player.heard.at(-1)).toBe(3);
     await player.session.leave();
   }
 });

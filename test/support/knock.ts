@@ -9,7 +9,7 @@ import {
   limits,
 } from "../../protocol/index.ts";
 
-const timeoutMs = 10_000;
+const timeoutMs = 30_000;
 
 /**
  * Presents a ticket at a cluster over a socket of its own, with nothing but the protocol: `"WELCOME"`, the code of REJECT, or

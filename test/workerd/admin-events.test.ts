@@ -32,7 +32,7 @@ class Watcher {
         if (wanted(block)) return block;
         continue;
       }
-      const { done, value } = await withDeadline(this.#reader.read(), 5_000, "an event");
+      const { done, value } = await withDeadline(this.#reader.read(), 30_000, "an event");
       if (done) return "(ended)";
       this.#text += value;
     }

@@ -7,6 +7,7 @@ import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn } from "./support/players.ts";
 import { writeRecordsNow } from "./support/records.ts";
 import { readStoreSettings } from "../../control-plane/settings.ts";
+import { eventuallySome } from "../support/eventually.ts";
 
 interface Seat {
   readonly reservationId: string;
@@ -49,14 +50,11 @@ beforeAll(async () => {
   if (first === undefined) throw new Error("there are five players");
   const { ticket } = await allocate(first, { clusterId: cluster.id });
   await cluster.report({ full: true, players: 1, joined: [seatOf(first.player, ticket)] });
-  await vi.waitUntil(
-    async () => {
-      await writeRecordsNow();
-      const seats = await all<Seat>(`/players/${first.player.id}/allocations?`, "allocations");
-      return seats.some(({ outcome }) => outcome === "joined");
-    },
-    { timeout: 15_000, interval: 200 },
-  );
+  await eventuallySome(async () => {
+    await writeRecordsNow();
+    const seats = await all<Seat>(`/players/${first.player.id}/allocations?`, "allocations");
+    return seats.some(({ outcome }) => outcome === "joined");
+  });
 });
 
 afterEach(() => void vi.restoreAllMocks());
@@ -79,13 +77,10 @@ describe("what is on record", () => {
   it("of clusters is what became of them, of one or of all", async () => {
     await startCluster(cluster.details, cluster.key);
     await expect
-      .poll(
-        async () => {
-          await writeRecordsNow();
-          return all<{ event: string; clusterId: string }>(`/cluster-events?clusterId=${cluster.id}&`, "events");
-        },
-        { timeout: 15_000 },
-      )
+      .poll(async () => {
+        await writeRecordsNow();
+        return all<{ event: string; clusterId: string }>(`/cluster-events?clusterId=${cluster.id}&`, "events");
+      })
       .toMatchObject([
         { event: "registered", clusterId: cluster.id },
         { event: "registered", clusterId: cluster.id },

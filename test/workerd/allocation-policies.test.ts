@@ -1,6 +1,6 @@
 import { env, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { decodeJwt } from "jose";
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { registryMigrations } from "../../control-plane/objects/registry-rows.ts";
 import { migrateStorage } from "../../control-plane/objects/schema.ts";
 import type { AllocateRequest, Allocation, PlayerSessionTokens } from "../../protocol/index.ts";
@@ -16,6 +16,7 @@ import {
 import { call, expectJson, expectProblem } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, logInMany, requestAllocation } from "./support/players.ts";
+import { eventually } from "../support/eventually.ts";
 
 const shards = testShards;
 
@@ -144,7 +145,7 @@ describe("the policy", () => {
     const second = await startOn("eu.1", { capacity: 100, tags: [tag] });
     // What shards say of themselves may be a moment old: then one that had no room is asked last.
     const finds = (latencies: Record<string, number>, clusterId: string) =>
-      vi.waitFor(async () => expect(await placesOf({ latencies, selector }, 2)).toEqual([clusterId, clusterId]), 5_000);
+      eventually(async () => expect(await placesOf({ latencies, selector }, 2)).toEqual([clusterId, clusterId]));
     await finds({ eu: 150, default: 20 }, home.id);
     await finds({ eu: 20, default: 150 }, second.id);
     // One cluster alone was measured: it is nearer than all that were not.

@@ -1,9 +1,10 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { nextSessionGeneration } from "../../protocol/handover/generation.ts";
 import type { Allocation } from "../../protocol/index.ts";
 import { seatOf, startCluster } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
 import { allocate, logIn, logInMany, requestAllocation } from "./support/players.ts";
+import { eventually } from "../support/eventually.ts";
 
 describe("an allocation", () => {
   it("gives exactly 20 tickets to 50 players who want 20 seats at once", async () => {
@@ -79,10 +80,10 @@ describe("an allocation", () => {
     const request = { selector: { tags: ["late"] } };
     await expectProblem(await requestAllocation(player, request, key), "NO_CLUSTER_AVAILABLE");
     const cluster = await startCluster({ region, tags: ["late"] });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect((await allocate(player, request, key)).cluster.id).toBe(cluster.id);
       expect((await allocate(early, { region }, earlyKey)).cluster.id).toBe(cluster.id);
-    }, 5_000);
+    });
   });
 
   it("finds clusters on every shard of a region, and without one anywhere", async () => {
@@ -162,10 +163,10 @@ describe("giving a seat back", () => {
     const player = await logIn();
     const { reservationId, ticket } = await allocate(player, { clusterId: cluster.id });
     await cluster.report({ players: 1, joined: [seatOf(player.player, ticket)] });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const response = await call("DELETE", `/v1/allocate/${reservationId}`, { token: player.accessToken });
       await expectProblem(response, "TICKET_CONSUMED");
-    }, 5_000);
+    });
   });
 });
 
@@ -176,7 +177,7 @@ describe("the list", () => {
     const player = await logIn();
     const { ticket } = await allocate(player, { clusterId: cluster.id });
     await cluster.report({ full: true, players: 1, joined: [seatOf(player.player, ticket)] });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const list = await expectJson(await call("GET", `/v1/clusters?region=${region}`), 200);
       expect(list).toEqual({
         clusters: [
@@ -192,7 +193,7 @@ describe("the list", () => {
           },
         ],
       });
-    }, 5_000);
+    });
     const all = await expectJson<{ clusters: { id: string }[] }>(await call("GET", "/v1/clusters"), 200);
     expect(all.clusters.map(({ id }) => id)).toContain(cluster.id);
   });

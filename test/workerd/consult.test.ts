@@ -1,7 +1,7 @@
 import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { createLocalJWKSet, decodeJwt } from "jose";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { verifyHandoverToken } from "../../auth/handover-token.ts";
 import { shardOfToken } from "../../control-plane/objects/session-token.ts";
 import { readStoreSettings } from "../../control-plane/settings.ts";
@@ -16,6 +16,7 @@ import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn } from "./support/players.ts";
 import { writeRecordsNow } from "./support/records.ts";
 import { askSession } from "./support/sessions.ts";
+import { eventually } from "../support/eventually.ts";
 
 /** A player with a ticket for a cluster, not used yet. */
 interface Ticketed {
@@ -67,10 +68,10 @@ describe("entering", () => {
         save: { generation, version: 1, state: state("gold") },
       },
     ]);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const command = await link.nextCommand();
       expect(command).toEqual({ type: "fence", playerId, generation: second.generation });
-    }, 10_000);
+    });
     link.close();
   });
 
@@ -89,10 +90,7 @@ describe("entering", () => {
     const { tokens, allocation, playerId, generation } = await ticketFor(a);
     await a.report({ full: true, players: 1, joined: [seatOf(tokens.player, allocation.ticket)] });
     const save = { type: "save", generation, version: 1, state: state("x") } as const;
-    await vi.waitFor(
-      async () => expect(await askSession(a, playerId, save)).toMatchObject([{ type: "saved" }]),
-      10_000,
-    );
+    await eventually(async () => expect(await askSession(a, playerId, save)).toMatchObject([{ type: "saved" }]));
   });
 });
 
@@ -118,14 +116,14 @@ describe("saving", () => {
     for (const version of [1, 2, 3]) {
       await askSession(a, playerId, { type: "save", generation, version, state: state(`v${version}`) });
     }
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await writeRecordsNow();
       expect(await findSave(readStoreSettings(env), playerId)).toMatchObject({
         generation,
         version: 3,
         state: state("v3"),
       });
-    }, 10_000);
+    });
     const exported = await call("GET", "/v1/me/export", { token: tokens.accessToken });
     expect(await expectJson(exported, 200)).toMatchObject({ save: { generation, version: 3, state: state("v3") } });
     const deleted = await call("DELETE", "/v1/me", { token: tokens.accessToken });
@@ -230,11 +228,11 @@ describe("a handover", () => {
     };
     expect(await askSession(a, leader.playerId, commit)).toMatchObject([{ type: "committed" }]);
     const moved = generationAfterCommit(follower.generation);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect(await askSession(b, follower.playerId, { type: "joined", generation: moved })).toEqual([
         { type: "settled", playerId: follower.playerId, generation: moved },
       ]);
-    }, 10_000);
+    });
   });
 
   it.each(["nobody knows", "has no part in it"])(

@@ -1,6 +1,6 @@
 /// <reference types="vite/types/importMeta.d.ts" />
 import { abortAllDurableObjects, evictAllDurableObjects } from "cloudflare:test";
-import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type FailpointName, watchFailpoints } from "../../control-plane/failpoint.ts";
 import { forgetEarlierAudit } from "./support/audit.ts";
 import { type CrashScenario, isCrashScenario } from "./support/crash-scenario.ts";
@@ -14,6 +14,7 @@ import {
   watch,
   type Witness,
 } from "./support/witness.ts";
+import { eventually } from "../support/eventually.ts";
 
 /*
  * The master may stop anywhere. Every place between two durable steps that the sources mark with `failpoint` is crashed at here:
@@ -98,7 +99,7 @@ describe.each(scenarios.map((scenario) => ({ scenario, flow: scenario.flow, step
   ({ scenario }) => {
     it("comes to its end when nothing stops", async () => {
       const run = await scenario.prepare();
-      await run.begin();
+      await run.begin(() => false);
       await run.carryOn();
       await expect(run.check()).resolves.toBeUndefined();
       await run.finish?.();
@@ -132,8 +133,8 @@ describe("a crash", () => {
       const before = await watch(witness);
       const run = await scenario.prepare();
       const crash = stopAt(name);
-      await run.begin().catch(() => undefined);
-      await vi.waitFor(() => expect(crash.reached(), `${name} was not reached`).toBe(true), 5_000);
+      await run.begin(crash.reached).catch(() => undefined);
+      await eventually(() => expect(crash.reached(), `${name} was not reached`).toBe(true));
       await expectToJoinOffline(witness, before);
       await lose();
       crash.revive();

@@ -1,12 +1,13 @@
 import { env } from "cloudflare:workers";
 import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import type { RegistryShard } from "../../control-plane/worker.ts";
 import type { SeatRef } from "../../protocol/index.ts";
 import { seatOf, startCluster, type TestCluster, type TestLink, testShards } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, logInMany, requestAllocation } from "./support/players.ts";
+import { eventually } from "../support/eventually.ts";
 
 /** A cluster of this test, and who is in the game there by its own knowledge. */
 interface Linked {
@@ -99,7 +100,7 @@ it("after a deploy, which drops every link, all clusters are back with a full re
   // The seat of who left is somebody else's, once.
   for (const { cluster } of fleet.slice(0, 4)) {
     const newcomer = await logIn();
-    await vi.waitFor(async () => allocate(newcomer, { clusterId: cluster.id }), 10_000);
+    await eventually(async () => allocate(newcomer, { clusterId: cluster.id }));
     await expectProblem(await requestAllocation(await logIn(), { clusterId: cluster.id }), "CLUSTER_FULL");
   }
   for (const { link } of fleet) link.close();

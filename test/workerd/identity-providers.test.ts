@@ -11,6 +11,7 @@ import { epicIdToken, newSteamId, steamTicket } from "./support/identities.ts";
 import { call, expectJson, expectProblem, masterUrl } from "./support/master.ts";
 import { logIn } from "./support/players.ts";
 import { writeRecordsNow } from "./support/records.ts";
+import { eventually } from "../support/eventually.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -25,11 +26,11 @@ async function logInWith(body: unknown): Promise<PlayerSessionTokens> {
 /** A login is worth what its token opens. */
 async function expectLoggedIn({ accessToken, player }: PlayerSessionTokens): Promise<void> {
   expect(await expectJson(await call("GET", "/v1/me", { token: accessToken }), 200)).toEqual(player);
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     // On record a moment later, behind the answer.
     await writeRecordsNow();
     expect((await findPlayer(readStoreSettings(env), player.id))?.displayName).toBe(player.displayName);
-  }, 10_000);
+  });
 }
 
 /** Supabase, spoken to as any client may: the publishable key is public. */

@@ -6,6 +6,7 @@ import type { Allocation } from "../../protocol/index.ts";
 import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
 import { expectJson, expectProblem } from "./support/master.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
+import { eventually } from "../support/eventually.ts";
 
 /*
  * What a crash between two steps of a flow does is in crashes.test.ts. Here: interruptions without a crash, answers that are lost,
@@ -76,7 +77,7 @@ describe("an interrupted allocation", () => {
     await expectProblem(await requestAllocation(player, { clusterId: first.id }, key), "INTERNAL");
     expect(await seatsOf(first)).toEqual({ seats: 1, rows: 1 });
     await allocate(player, { clusterId: second.id });
-    await vi.waitFor(async () => expect(await seatsOf(first)).toEqual({ seats: 0, rows: 0 }), 5_000);
+    await eventually(async () => expect(await seatsOf(first)).toEqual({ seats: 0, rows: 0 }));
     await expectProblem(await requestAllocation(player, { clusterId: first.id }, key), "RESERVATION_CANCELLED");
   });
 
@@ -90,7 +91,7 @@ describe("an interrupted allocation", () => {
       return crypto.subtle.sign(...args);
     });
     const slow = requestAllocation(player, { clusterId: cluster.id }, key);
-    await vi.waitFor(async () => expect(await seatsOf(cluster)).toEqual({ seats: 1, rows: 1 }), 5_000);
+    await eventually(async () => expect(await seatsOf(cluster)).toEqual({ seats: 1, rows: 1 }));
     const again = await requestAllocation(player, { clusterId: cluster.id }, key);
     await expectProblem(again, "ALLOCATION_IN_PROGRESS");
     const other = await requestAllocation(player, { clusterId: cluster.id });
@@ -110,12 +111,9 @@ describe("the use of a ticket", () => {
     vi.spyOn(PlayerSession.prototype, "ticketUsed").mockImplementationOnce(crash);
     await cluster.report({ full: true, players: 1, joined: [seatOf(player.player, ticket)] });
     await abortAllDurableObjects();
-    await vi.waitFor(
-      async () => {
-        await expectProblem(await requestAllocation(player, { clusterId: cluster.id }, key), "TICKET_CONSUMED");
-      },
-      { timeout: 10_000, interval: 250 },
-    );
+    await eventually(async () => {
+      await expectProblem(await requestAllocation(player, { clusterId: cluster.id }, key), "TICKET_CONSUMED");
+    });
   });
 });
 

@@ -12,6 +12,7 @@ import { linkCloseCodes, type SeatRef } from "../../protocol/index.ts";
 import { seatOf, startCluster } from "./support/clusters.ts";
 import { call, expectProblem } from "./support/master.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
+import { eventually } from "../support/eventually.ts";
 
 const shard = env.REGISTRY_SHARD.getByName("default.0");
 
@@ -155,7 +156,7 @@ describe("a ticket that joins", () => {
     await b.report({ full: true, players: 1, joined: [onB] });
     await a.report({ full: true, players: 1, joined: [onA] });
     const fence = { type: "fence", playerId: player.player.id, generation: onB.generation };
-    await vi.waitFor(async () => expect(await a.report({ players: 1 })).toContainEqual(fence), 5_000);
+    await eventually(async () => expect(await a.report({ players: 1 })).toContainEqual(fence));
     expect(await b.report({ players: 1 })).toHaveLength(1);
   });
 
@@ -245,7 +246,7 @@ describe("a ticket that joins", () => {
     const forged = { playerId: player.id, reservationId: "forged", generation: Number.MAX_SAFE_INTEGER };
     await liar.report({ players: 1, joined: [forged] });
     await allocate(session, { clusterId: liar.id });
-    await vi.waitFor(async () => expect(await joinsOf(liar.id)).toEqual([]), 5_000);
+    await eventually(async () => expect(await joinsOf(liar.id)).toEqual([]));
     const seat = seatOf(player, (await allocate(session, { clusterId: liar.id })).ticket);
     await liar.report({ players: 1, joined: [{ ...seat, generation: Number.MAX_SAFE_INTEGER }] });
     expect(await joinsOf(liar.id)).toEqual([seat.generation]);
@@ -263,9 +264,8 @@ describe("a ticket that joins", () => {
     await evictAllDurableObjects();
     expect(await allocate(player, { clusterId: a.id }, key)).toEqual(allocation);
     await a.report({ full: true, players: 1, joined: [seat] });
-    await vi.waitFor(
-      async () => expectProblem(await requestAllocation(player, { clusterId: a.id }, key), "TICKET_CONSUMED"),
-      5_000,
+    await eventually(async () =>
+      expectProblem(await requestAllocation(player, { clusterId: a.id }, key), "TICKET_CONSUMED"),
     );
     expect(await a.report({ players: 1 })).toHaveLength(1);
   });

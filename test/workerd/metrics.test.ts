@@ -8,6 +8,7 @@ import { seatOf, startCluster } from "./support/clusters.ts";
 import { call, expectProblem, masterUrl } from "./support/master.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 import type { Provided } from "./support/provided.ts";
+import { eventually } from "../support/eventually.ts";
 
 const bindings: Provided["workerBindings"] = inject("workerBindings");
 const token = bindings["METRICS_TOKEN"];
@@ -65,7 +66,7 @@ describe("metrics", () => {
     const body = { email: "nobody@example.com", password: "wrong password" };
     await expectProblem(await call("POST", "/v1/login", { body }), "INVALID_CREDENTIALS");
     await cluster.report({ full: true, players: 1, joined: [seatOf(player.player, ticket)] });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const after = await scrape();
       const growth = (name: string) => grown(before, after, `sustenet_master_${name}`);
       expect(growth("joins_total")).toBe(1);

@@ -1,7 +1,7 @@
 /// <reference types="vite/types/importMeta.d.ts" />
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
-import { describe, expect, inject, it, vi } from "vitest";
+import { describe, expect, inject, it } from "vitest";
 import { generateStoredKey, openSigningKey, type StoredKey } from "../../auth/key-ring.ts";
 import { AuditChainCheck, type AuditHead, type AuditRow } from "../../control-plane/domain/audit-chain.ts";
 import { queueOf } from "../../control-plane/domain/waiting-queue.ts";
@@ -31,6 +31,7 @@ import { historyOf } from "./support/records.ts";
 import { type KeySet, publishedKids } from "./support/signing-keys.ts";
 import { insertRow, leaveStorage, storedVersion } from "./support/storage.ts";
 import { fill, leave, newWaiter } from "./support/waiting.ts";
+import { eventually } from "../support/eventually.ts";
 
 /*
  * Every object wakes with what some earlier release has stored. The largest two have files of their own: shard-storage.test.ts and
@@ -237,18 +238,12 @@ describe("an object as an earlier release has stored it goes on from there:", ()
       insertRow(storage, "outbox", { target: "default.0", payload, ...due });
     });
     await runInDurableObject<WorldMap, void>(map(), (instance) => instance.alarm());
-    await vi.waitFor(
-      async () => expect((await allocate(await logIn(), { fragment })).cluster.id).toBe(second.id),
-      10_000,
-    );
+    await eventually(async () => expect((await allocate(await logIn(), { fragment })).cluster.id).toBe(second.id));
     const path = `/v1/clusters/${first.id}/world`;
     const view = await expectJson<WorldMapView>(await call("GET", path, { token: first.token }), 200);
     expect(view).toMatchObject({ world: name, version: 9, fragments: [{ name: fragment, clusterId: second.id }] });
     await call("DELETE", `/v1/clusters/${second.id}`, { token: second.token });
-    await vi.waitFor(
-      async () => expect((await allocate(await logIn(), { fragment })).cluster.id).toBe(first.id),
-      10_000,
-    );
+    await eventually(async () => expect((await allocate(await logIn(), { fragment })).cluster.id).toBe(first.id));
     expect(await storedVersion(map())).toBe(worldMigrations.length);
   });
 

@@ -14,6 +14,7 @@ import { call, expectJson, expectProblem } from "./support/master.ts";
 import { requestJoin, requestParty, startParty, type TestParty } from "./support/parties.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 import { fill, leave, newWaiter } from "./support/waiting.ts";
+import { eventually, eventuallySome } from "../support/eventually.ts";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -98,7 +99,7 @@ describe("a party", () => {
     await expectProblem(await party.requestClaim(party.leader), "PARTY_HOLD_ENDED");
     expect((await seatsOf(cluster)).seats).toBe(3);
     await endHold(party);
-    await vi.waitFor(async () => expect(await seatsOf(cluster)).toEqual({ seats: 1, rows: 1 }), 5_000);
+    await eventually(async () => expect(await seatsOf(cluster)).toEqual({ seats: 1, rows: 1 }));
     await expectProblem(await party.requestClaim(party.leader), "PARTY_NOT_READY");
     expect((await party.show()).state).toBe("open");
     await cluster.report({ players: 1 });
@@ -172,7 +173,7 @@ describe("members", () => {
     for (const index of [2, 3]) {
       await expectProblem(await party.requestClaim(party.member(index)), "PARTY_NOT_FOUND");
     }
-    await vi.waitFor(async () => expect(await seatsOf(cluster)).toEqual({ seats: 2, rows: 2 }), 5_000);
+    await eventually(async () => expect(await seatsOf(cluster)).toEqual({ seats: 2, rows: 2 }));
     await expectProblem(await requestJoin(party.member(3), party.view), "PARTY_BUSY");
     await expectProblem(await requestJoin(party.member(2), party.view), "PARTY_NOT_FOUND");
   });
@@ -209,11 +210,11 @@ it("[PARTY-2] whoever deletes the account leaves the party, and the line", async
   for (const { accessToken } of [party.member(1), waiter.player]) {
     expect((await call("DELETE", "/v1/me", { token: accessToken })).status).toBe(204);
   }
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     expect((await party.show()).members).toHaveLength(1);
     await behind.ask();
     expect(behind.waiting?.position).toBe(1);
-  }, 5_000);
+  });
 });
 
 describe("a stranger", () => {
@@ -298,7 +299,7 @@ describe("the leader's key", () => {
       const given = await call("DELETE", `${party.path}/allocate`, { token: party.leader.accessToken });
       expect(given.status).toBe(204);
     }
-    await vi.waitFor(async () => expect(await seatsOf(cluster)).toEqual({ seats: 0, rows: 0 }), 5_000);
+    await eventually(async () => expect(await seatsOf(cluster)).toEqual({ seats: 0, rows: 0 }));
     await expectProblem(await party.requestHold({ clusterId: cluster.id }, key), "PARTY_HOLD_ENDED");
     await party.hold({ clusterId: cluster.id });
     await party.claim(party.member(1));
@@ -327,7 +328,7 @@ describe("a party that waits", () => {
     await leave(cluster, guests.slice(0, 1));
     expect((await single.served()).cluster.id).toBe(clusterId);
     await leave(cluster, guests.slice(1));
-    const held = await vi.waitUntil(async () => (await ask()).status === 200, { timeout: 15_000, interval: 200 });
+    const held = await eventuallySome(async () => (await ask()).status === 200);
     expect(held).toBe(true);
     for (const member of party.members) expect((await party.claim(member)).cluster.id).toBe(clusterId);
     await expectProblem(await requestAllocation(await logIn(), { clusterId }), "CLUSTER_FULL");
@@ -358,13 +359,10 @@ describe("a party that waits", () => {
     expect(await single.ask()).toBeUndefined();
     await leave(cluster, guests.slice(1));
     vi.setSystemTime(Date.now() + 1_500);
-    await vi.waitUntil(
-      async () => {
-        vi.setSystemTime(Date.now() + 500);
-        return (await ask()).status === 200;
-      },
-      { timeout: 15_000, interval: 100 },
-    );
+    await eventuallySome(async () => {
+      vi.setSystemTime(Date.now() + 500);
+      return (await ask()).status === 200;
+    });
     expect(await single.ask()).toBeUndefined();
   });
 
@@ -376,9 +374,9 @@ describe("a party that waits", () => {
     const single = await newWaiter({ clusterId: cluster.id });
     const given = await call("DELETE", `${party.path}/allocate`, { token: party.leader.accessToken });
     expect(given.status).toBe(204);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await single.ask();
       expect(single.waiting?.position).toBe(1);
-    }, 5_000);
+    });
   });
 });

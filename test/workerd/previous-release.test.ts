@@ -1,5 +1,5 @@
 import { decodeJwt, decodeProtectedHeader } from "jose";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type {
   Allocation,
   LinkReport,
@@ -12,6 +12,7 @@ import { missingFrom } from "../support/coverage.ts";
 import { assertionOf, enrolledKey, requestRegistration, seatOf, TestCluster } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
 import { logIn, requestAllocation } from "./support/players.ts";
+import { eventually } from "../support/eventually.ts";
 
 /*
  * Clusters and clients of the release before go on working through a deploy. What they said, and what the master of that time
@@ -90,7 +91,7 @@ describe("of the release before", () => {
       expect(missingFrom(command, acks[index])).toEqual([]);
       expect(command).toMatchObject({ type: "ack", sequence: report.sequence });
     }
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await expectProblem(await requestAllocation(player, { clusterId: cluster.id }, key), "TICKET_CONSUMED");
     });
     link.close();

@@ -8,6 +8,7 @@ import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 import type { Provided } from "./support/provided.ts";
 import { localMasterUrl, setProbing } from "./support/shard-settings.ts";
+import { eventually } from "../support/eventually.ts";
 
 const shard = env.REGISTRY_SHARD.getByName("default.0");
 const bindings: Provided["workerBindings"] = inject("workerBindings");
@@ -47,7 +48,7 @@ describe("a cluster whose address the master tries", () => {
   it("is starting until it is reached, then ready", async () => {
     await setProbing(true, localMasterUrl);
     const cluster = await startCluster({ port: open }, undefined, localMasterUrl);
-    await vi.waitFor(async () => expect((await stateOf(cluster)).state).toBe("ready"), 5_000);
+    await eventually(async () => expect((await stateOf(cluster)).state).toBe("ready"));
     await allocate(await logIn(), { clusterId: cluster.id });
     const link = await cluster.openLink();
     link.send("ping");
@@ -57,7 +58,7 @@ describe("a cluster whose address the master tries", () => {
   it("[SEC-62] is not given while nobody answers there, is told that and no more, and tried again", async () => {
     await setProbing(true, localMasterUrl);
     const cluster = await startCluster({ port: 1 }, undefined, localMasterUrl);
-    await vi.waitFor(async () => expect((await stateOf(cluster)).fault).toBe("refused"), 5_000);
+    await eventually(async () => expect((await stateOf(cluster)).fault).toBe("refused"));
     const named = await requestAllocation(await logIn(), { clusterId: cluster.id });
     expect((await expectProblem(named, "NO_CLUSTER_AVAILABLE")).detail).toContain("starting");
     await expectProblem(await requestAllocation(await logIn(), { region: "default" }), "NO_CLUSTER_AVAILABLE");
@@ -89,7 +90,7 @@ describe("a cluster whose address the master tries", () => {
   it("is reached where it was reached before: registering again costs no offer", async () => {
     await setProbing(true, localMasterUrl);
     const cluster = await startCluster({ port: open }, undefined, localMasterUrl);
-    await vi.waitFor(async () => expect((await stateOf(cluster)).state).toBe("ready"), 5_000);
+    await eventually(async () => expect((await stateOf(cluster)).state).toBe("ready"));
     const again = await startCluster({ port: open }, cluster.key, localMasterUrl);
     expect((await stateOf(again)).state).toBe("ready");
     const moved = await startCluster({ port: 1 }, cluster.key, localMasterUrl);
@@ -98,14 +99,14 @@ describe("a cluster whose address the master tries", () => {
 
   it("[SEC-60] is not tried on a private address, unless the master is on one", async () => {
     const cluster = await startCluster({ port: open });
-    await vi.waitFor(async () => expect((await stateOf(cluster)).fault).toBe("private"), 5_000);
+    await eventually(async () => expect((await stateOf(cluster)).fault).toBe("private"));
     expect((await stateOf(cluster)).state).toBe("starting");
   });
 
   it("[SEC-61] is not tried more often when it registers again and again", async () => {
     await setProbing(true, localMasterUrl);
     const cluster = await startCluster({ port: 1 }, undefined, localMasterUrl);
-    await vi.waitFor(async () => expect((await stateOf(cluster)).failures).toBe(1), 5_000);
+    await eventually(async () => expect((await stateOf(cluster)).failures).toBe(1));
     let again = cluster;
     for (let index = 0; index < 3; index += 1) {
       again = await startCluster({ port: 1 }, cluster.key, localMasterUrl);

@@ -10,6 +10,7 @@ import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
 import { call, expectProblem } from "./support/master.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 import { historyOf, writeRecordsNow } from "./support/records.ts";
+import { eventually } from "../support/eventually.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -54,7 +55,7 @@ describe("on record", () => {
     expect(await historyOf(player.player)).toMatchObject([{ reservationId, clusterId: cluster.id, outcome: "open" }]);
     const seat = seatOf(player.player, ticket);
     await cluster.report({ full: true, players: 1, joined: [seat] });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await writeRecordsNow();
       expect(await historyOf(player.player)).toMatchObject([{ reservationId, outcome: "joined" }]);
     });
@@ -73,7 +74,7 @@ describe("on record", () => {
     const player = await logIn();
     const seat = seatOf(player.player, (await allocate(player, { clusterId: cluster.id })).ticket);
     await cluster.report({ full: true, joined: [seat], left: [seat] });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await writeRecordsNow();
       expect(await historyOf(player.player)).toMatchObject([{ outcome: "left", joinedAtMs: expect.any(Number) }]);
     });
@@ -85,7 +86,7 @@ describe("on record", () => {
     const seat = seatOf(player.player, (await allocate(player, { clusterId: cluster.id })).ticket);
     await cluster.report({ full: true, players: 1, joined: [seat] });
     expect((await call("DELETE", `/v1/clusters/${cluster.id}`, { token: cluster.token })).status).toBe(204);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await writeRecordsNow();
       expect(await historyOf(player.player)).toMatchObject([{ outcome: "left", joinedAtMs: expect.any(Number) }]);
     });
@@ -98,7 +99,7 @@ describe("on record", () => {
     const reservationId = "AAAAAAAAAAAAAAAAAAAAAA";
     await cluster.report({ full: true, players: 1, joined: [{ playerId: player.id, reservationId, generation: 5 }] });
     await cluster.report({ players: 0, left: [{ playerId: player.id, reservationId, generation: 5 }] });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const waiting = await runInDurableObject(
         env.REGISTRY_SHARD.getByName("default.0"),
         (_: RegistryShard, { storage }) =>
@@ -112,9 +113,8 @@ describe("on record", () => {
 
   it("comes by itself, without anybody asking", async () => {
     const { player } = await logIn();
-    await vi.waitFor(
-      async () => expect(await findPlayer(readStoreSettings(env), player.id)).toMatchObject({ displayName: "Ada" }),
-      { timeout: 15_000, interval: 250 },
+    await eventually(async () =>
+      expect(await findPlayer(readStoreSettings(env), player.id)).toMatchObject({ displayName: "Ada" }),
     );
   });
 });
@@ -136,19 +136,16 @@ describe("while the database is away", () => {
     await again.report({ players: 0, left: seats });
     await expectProblem(await call("GET", "/v1/me/export", { token: players[0]?.accessToken }), "DATABASE_UNAVAILABLE");
     vi.restoreAllMocks();
-    await vi.waitFor(
-      async () => {
-        await forgetPauses();
-        await writeRecordsNow();
-        for (const { player } of players) {
-          expect(await historyOf(player)).toMatchObject([
-            { clusterId: again.id, outcome: "left", joinedAtMs: expect.any(Number) },
-          ]);
-          expect(await findPlayer(readStoreSettings(env), player.id)).toMatchObject({ displayName: "Grace" });
-        }
-      },
-      { timeout: 15_000, interval: 250 },
-    );
+    await eventually(async () => {
+      await forgetPauses();
+      await writeRecordsNow();
+      for (const { player } of players) {
+        expect(await historyOf(player)).toMatchObject([
+          { clusterId: again.id, outcome: "left", joinedAtMs: expect.any(Number) },
+        ]);
+        expect(await findPlayer(readStoreSettings(env), player.id)).toMatchObject({ displayName: "Grace" });
+      }
+    });
     expect(await eventsOf(cluster)).toEqual(["registered", "registered"]);
   });
 

@@ -1,11 +1,12 @@
 import { env } from "cloudflare:workers";
 import { evictAllDurableObjects, runInDurableObject } from "cloudflare:test";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { RegistryShard } from "../../control-plane/worker.ts";
 import type { PlayerSessionTokens, SeatRef } from "../../protocol/index.ts";
 import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
 import { call, expectProblem } from "./support/master.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
+import { eventually } from "../support/eventually.ts";
 
 const shards = ["default.0", "eu.0", "eu.1"];
 
@@ -23,9 +24,8 @@ async function join(cluster: TestCluster, player: PlayerSessionTokens, players =
   const { ticket } = await allocate(player, { clusterId: cluster.id }, key);
   const seat = seatOf(player.player, ticket);
   await cluster.report({ players, joined: [seat] });
-  await vi.waitFor(
-    async () => expectProblem(await requestAllocation(player, { clusterId: cluster.id }, key), "TICKET_CONSUMED"),
-    5_000,
+  await eventually(async () =>
+    expectProblem(await requestAllocation(player, { clusterId: cluster.id }, key), "TICKET_CONSUMED"),
   );
   return seat;
 }
@@ -152,9 +152,8 @@ describe("[ALLOC-15] a seat that is given back", () => {
     const first = await allocate(player, { clusterId: cluster.id });
     const seat = seatOf(player.player, first.ticket);
     await allocate(player, { clusterId: elsewhere.id });
-    await vi.waitFor(
-      async () => expect(await cluster.report()).toContainEqual(expect.objectContaining({ type: "cancel", ...seat })),
-      5_000,
+    await eventually(async () =>
+      expect(await cluster.report()).toContainEqual(expect.objectContaining({ type: "cancel", ...seat })),
     );
     await cluster.report({ cancelled: [seat] });
     await allocate(other, { clusterId: cluster.id });

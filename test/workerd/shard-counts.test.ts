@@ -1,11 +1,18 @@
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { decodeJwt, decodeProtectedHeader } from "jose";
-import { afterAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { parseShardMap, shardOfCluster, type ShardMap } from "../../control-plane/domain/sharding.ts";
 import type { RegistryShard } from "../../control-plane/worker.ts";
 import type { Allocation, PlayerSessionTokens } from "../../protocol/index.ts";
-import { assertionOf, requestRegistration, seatOf, startCluster, TestCluster } from "./support/clusters.ts";
+import {
+  assertionOf,
+  isDatabaseAway,
+  requestRegistration,
+  seatOf,
+  startCluster,
+  TestCluster,
+} from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
 import { startParty } from "./support/parties.ts";
@@ -14,6 +21,7 @@ import { historyOf, writeRecordsNow } from "./support/records.ts";
 import { setShards } from "./support/shard-settings.ts";
 import { activeKid, publishedKids, ripenNextKey, toldKeys } from "./support/signing-keys.ts";
 import { fill, leave, newWaiter } from "./support/waiting.ts";
+import { eventually } from "../support/eventually.ts";
 
 /** Three shards in two regions; and four, once the number has been changed. */
 const before: ShardMap = { version: 1, regions: { default: 1, eu: 2 }, previous: {} };
@@ -51,7 +59,10 @@ async function persistently(request: () => Promise<Response>): Promise<Response>
   const deadlineMs = Date.now() + 60_000;
   for (;;) {
     const answer = await request();
-    const isBusy = answer.status === 500 || (await answer.clone().text()).includes('"ALLOCATION_IN_PROGRESS"');
+    const isBusy =
+      answer.status === 500 ||
+      (await answer.clone().text()).includes('"ALLOCATION_IN_PROGRESS"') ||
+      (await isDatabaseAway(answer));
     if (!isBusy || Date.now() > deadlineMs) return answer;
     await answer.body?.cancel();
   }
@@ -59,7 +70,7 @@ async function persistently(request: () => Promise<Response>): Promise<Response>
 
 /** Repeats a request, as its caller would, until it succeeds. */
 async function untilDone<T>(request: () => Promise<Response>): Promise<T> {
-  return vi.waitFor(async () => expectJson<T>(await request(), 200), { timeout: 30_000, interval: 100 });
+  return eventually(async () => expectJson<T>(await request(), 200));
 }
 
 async function again({ key, details }: TestCluster): Promise<TestCluster> {
@@ -111,9 +122,8 @@ describe("with three shards in two regions, and the number of shards changed und
     const key = crypto.randomUUID();
     const seat = seatOf(inGame.player, (await allocate(inGame, { clusterId: cluster.id }, key)).ticket);
     await cluster.report({ full: true, players: 1, joined: [seat] });
-    await vi.waitFor(
-      async () => expectProblem(await requestAllocation(inGame, { clusterId: cluster.id }, key), "TICKET_CONSUMED"),
-      5_000,
+    await eventually(async () =>
+      expectProblem(await requestAllocation(inGame, { clusterId: cluster.id }, key), "TICKET_CONSUMED"),
     );
     await allocate(holder, { clusterId: cluster.id });
     await setShards(after);
@@ -128,9 +138,8 @@ describe("with three shards in two regions, and the number of shards changed und
     const elsewhere = await startCluster();
     const newer = seatOf(inGame.player, (await allocate(inGame, { clusterId: elsewhere.id })).ticket);
     await elsewhere.report({ full: true, players: 1, joined: [newer] });
-    await vi.waitFor(
-      async () => expect(await there.report({ players: 1 })).toContainEqual(expect.objectContaining({ type: "fence" })),
-      5_000,
+    await eventually(async () =>
+      expect(await there.report({ players: 1 })).toContainEqual(expect.objectContaining({ type: "fence" })),
     );
   });
 
@@ -201,15 +210,15 @@ describe("with three shards in two regions, and the number of shards changed und
       order("PUT", limited, "drain", { deadlineSeconds: 600 }),
     ]);
     expect(ordered).toBeDefined();
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       for (const { id } of [locked, limited]) {
         await expectProblem(await requestAllocation(await logIn(), { clusterId: id }), "NO_CLUSTER_AVAILABLE");
       }
-    }, 10_000);
+    });
     await order("DELETE", locked, "lock");
     await order("DELETE", limited, "drain");
-    await vi.waitFor(async () => allocate(await logIn(), { clusterId: locked.id }), 10_000);
-    await vi.waitFor(async () => allocate(await logIn(), { clusterId: limited.id }), 10_000);
+    await eventually(async () => allocate(await logIn(), { clusterId: locked.id }));
+    await eventually(async () => allocate(await logIn(), { clusterId: limited.id }));
     await expectProblem(await requestAllocation(await logIn(), { clusterId: limited.id }), "CLUSTER_FULL");
   });
 
@@ -252,11 +261,11 @@ describe("with three shards in two regions, and the number of shards changed und
     await seeking;
     await there.report({ full: true, players: 3, joined: seats });
     await there.report({ players: 0, left: seats });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await writeRecordsNow();
       const outcomes = await Promise.all(players.map(async ({ player }) => historyOf(player)));
       const shown = outcomes.map((rows) => rows.map(({ outcome }) => outcome));
       expect(shown).toEqual([["left"], ["left"], ["left"], ["open"], ["open"], ["open"]]);
-    }, 15_000);
+    });
   });
 });

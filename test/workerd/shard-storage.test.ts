@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { createSessionToken, hashToken } from "../../control-plane/objects/session-token.ts";
 import { registryMigrations } from "../../control-plane/objects/registry-rows.ts";
 import { createClusterId, shardOfCluster } from "../../control-plane/domain/sharding.ts";
@@ -10,6 +10,7 @@ import { call, expectJson, expectProblem } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 import { leaveStorage, storedVersion } from "./support/storage.ts";
+import { eventually } from "../support/eventually.ts";
 
 const shard = "eu.0";
 let operator: PlayerSessionTokens;
@@ -103,7 +104,7 @@ describe("a shard as an earlier release has stored it", () => {
     const report = { sequence: 8, full: false, players: 0, joined: [] as never[] };
     const left = [{ playerId: joined.player.id, reservationId: "joined-reservation", generation: 1 }];
     await cluster.report({ ...report, left });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const { cluster: given } = await allocate(other, { clusterId: cluster.id });
       expect(given.id).toBe(cluster.id);
     });

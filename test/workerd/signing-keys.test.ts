@@ -1,13 +1,14 @@
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { decodeProtectedHeader } from "jose";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { KeyRing } from "../../control-plane/worker.ts";
 import { startCluster } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 import { activeKid, publishedKids, ripenNextKey, toldKeys } from "./support/signing-keys.ts";
+import { eventually, eventuallySome } from "../support/eventually.ts";
 
 const path = "/v1/admin/signing-keys";
 
@@ -63,13 +64,10 @@ describe("[SEC-73] a signing key that has leaked", () => {
     link.send(cluster.nextReport({ full: true, keys: earlier }));
     await link.nextCommand();
     await expectJson(await call("POST", `${path}/revoke`, { token, body: {} }), 200);
-    const newest = await vi.waitUntil(
-      async () => {
-        const { version } = await link.nextKeys();
-        return version > earlier ? version : undefined;
-      },
-      { timeout: 10_000 },
-    );
+    const newest = await eventuallySome(async () => {
+      const { version } = await link.nextKeys();
+      return version > earlier ? version : undefined;
+    });
     // Nothing is answered, and nothing asked.
     expect((await link.nextKeys()).version).toBeGreaterThanOrEqual(newest);
     const repeatAt = async () =>
@@ -79,15 +77,12 @@ describe("[SEC-73] a signing key that has leaked", () => {
         );
         return sets.one();
       });
-    await vi.waitFor(
-      async () => {
-        const { version } = await repeatAt();
-        link.send(cluster.nextReport({ keys: version }));
-        await link.nextCommand();
-        expect((await repeatAt()).due).toBeNull();
-      },
-      { timeout: 15_000, interval: 500 },
-    );
+    await eventually(async () => {
+      const { version } = await repeatAt();
+      link.send(cluster.nextReport({ keys: version }));
+      await link.nextCommand();
+      expect((await repeatAt()).due).toBeNull();
+    });
   });
 
   it("is told to a cluster with every report until it holds the set", async () => {
@@ -96,10 +91,10 @@ describe("[SEC-73] a signing key that has leaked", () => {
     await expectJson(await call("POST", `${path}/revoke`, { token, body: {} }), 200);
     const { version } = await toldKeys(cluster);
     const told = async (keys: number) => (await cluster.commandsAfter({ keys })).filter(({ type }) => type === "keys");
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const { version: newest } = await toldKeys(cluster);
       expect(await told(newest)).toEqual([]);
-    }, 5_000);
+    });
     expect(await told(version - 1)).toHaveLength(1);
     expect(await told(Number.MAX_SAFE_INTEGER)).toHaveLength(1);
   });
@@ -109,13 +104,13 @@ it("[SEC-74] the ring is copied to the database, encrypted, and taken back from 
   const { accessToken: token } = await logInOperator();
   const before = await publishedKids();
   const ring = () => env.KEY_RING.getByName("ring");
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const waiting = await runInDurableObject(
       ring(),
       (_: KeyRing, { storage }) => storage.sql.exec<{ n: number }>("SELECT count(*) AS n FROM outbox").one().n,
     );
     expect(waiting).toBe(0);
-  }, 10_000);
+  });
   // As if the object were new: every key is gone, and another one signs.
   await runInDurableObject(ring(), (_: KeyRing, { storage }) => void storage.sql.exec("DELETE FROM keys"));
   const answer = await call("POST", `${path}/restore`, { token });

@@ -5,6 +5,7 @@ import type { RegistryShard } from "../../control-plane/worker.ts";
 import { startCluster, type TestCluster, type TestLink } from "./support/clusters.ts";
 import { expectProblem } from "./support/master.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
+import { eventually } from "../support/eventually.ts";
 
 const shard = env.REGISTRY_SHARD.getByName("default.0");
 
@@ -43,7 +44,7 @@ async function stateOf({ id }: TestCluster): Promise<string> {
 }
 
 async function toBe(cluster: TestCluster, state: string): Promise<void> {
-  await vi.waitFor(async () => expect(await stateOf(cluster)).toBe(state), 5_000);
+  await eventually(async () => expect(await stateOf(cluster)).toBe(state));
 }
 
 function linked(all: readonly Linked[], index: number): Linked {

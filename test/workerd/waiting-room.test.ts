@@ -18,6 +18,7 @@ import { logInOperator } from "./support/operators.ts";
 import { startParty } from "./support/parties.ts";
 import { allocate, logIn, logInMany, requestAllocation } from "./support/players.ts";
 import { fill, type Guest, join, leave, newWaiter, Waiter } from "./support/waiting.ts";
+import { eventually } from "../support/eventually.ts";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -56,16 +57,13 @@ describe("a crowd that waits", () => {
       clusters.splice(clusters.indexOf(cluster), 1);
       await leave(cluster, guests.slice(0, count));
       const next = line.slice(served.length, served.length + count);
-      await vi.waitFor(
-        async () => {
-          // All at once, and the last in line first.
-          const left = line.filter((waiter) => !served.includes(waiter)).toReversed();
-          const asked = await Promise.all(left.map(async (waiter) => ({ waiter, got: await waiter.ask() })));
-          served.push(...asked.filter(({ got }) => got !== undefined).map(({ waiter }) => waiter));
-          expect(new Set(served)).toEqual(new Set([...served.slice(0, served.length), ...next]));
-        },
-        { timeout: 20_000, interval: 300 },
-      );
+      await eventually(async () => {
+        // All at once, and the last in line first.
+        const left = line.filter((waiter) => !served.includes(waiter)).toReversed();
+        const asked = await Promise.all(left.map(async (waiter) => ({ waiter, got: await waiter.ask() })));
+        served.push(...asked.filter(({ got }) => got !== undefined).map(({ waiter }) => waiter));
+        expect(new Set(served)).toEqual(new Set([...served.slice(0, served.length), ...next]));
+      });
       expect(new Set(served)).toEqual(new Set(line.slice(0, served.length)));
     }
     expect(served).toHaveLength(31);
@@ -130,10 +128,10 @@ describe("a place", () => {
       await lose();
       expect(await first?.ask()).toEqual(ticket);
       expect(await second?.ask()).toBeUndefined();
-      await vi.waitFor(async () => {
+      await eventually(async () => {
         await second?.ask();
         expect(second?.waiting?.position).toBe(1);
-      }, 20_000);
+      });
     },
     60_000,
   );
@@ -158,10 +156,10 @@ describe("a place", () => {
     await expectProblem(await call("DELETE", path, { token: second.player.accessToken }), "NOT_FOUND");
     expect((await call("DELETE", path, { token: first.player.accessToken })).status).toBe(204);
     expect((await call("DELETE", path, { token: first.player.accessToken })).status).toBe(204);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await second.ask();
       expect(second.waiting?.position).toBe(1);
-    }, 5_000);
+    });
     await expectProblem(await requestAllocation(first.player, first.request, first.key), "RESERVATION_CANCELLED");
   });
 
@@ -317,18 +315,18 @@ describe("[WAIT-11] a cluster that is waited for by its id", () => {
       const body = order === "drain" ? { deadlineSeconds: 600 } : {};
       await expectJson(await call("PUT", path, { token, body }), 200);
       for (const waiter of waiters) {
-        await vi.waitFor(async () => {
+        await eventually(async () => {
           const answer = await ask(waiter);
           expect(Number(answer.headers.get("retry-after"))).toBeGreaterThan(0);
           const { detail } = await expectProblem(answer, "NO_CLUSTER_AVAILABLE");
           expect(detail).toMatch(new RegExp(`is ${word} now\\. Choose another one, or repeat`));
-        }, 5_000);
+        });
       }
       // A newcomer is not let in to wait at all.
       await expectProblem(await ask(undefined), "NO_CLUSTER_AVAILABLE");
       await expectJson(await call("DELETE", path, { token }), 200);
     }
-    await vi.waitFor(async () => expect(await second?.ask()).toBeUndefined(), 5_000);
+    await eventually(async () => expect(await second?.ask()).toBeUndefined());
     expect(second?.waiting?.position).toBe(2);
     await leave(cluster, guests);
     expect((await first?.served())?.cluster.id).toBe(clusterId);
@@ -344,12 +342,12 @@ describe("[WAIT-11] a cluster that is waited for by its id", () => {
     const askAsParty = async () => party.requestHold({ clusterId, wait: true }, partyKey);
     await expectJson(await askAsParty(), 202);
     expect((await call("DELETE", `/v1/clusters/${clusterId}`, { token: cluster.token })).status).toBe(204);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await expectProblem(await requestAllocation(single.player, single.request, single.key), "CLUSTER_NOT_FOUND");
       await expectProblem(await askAsParty(), "CLUSTER_NOT_FOUND");
-    }, 5_000);
+    });
     // It comes back as another process: whoever has not given up is first.
     await startCluster(cluster.details, cluster.key);
-    await vi.waitFor(async () => expect((await single.ask())?.cluster.id).toBe(clusterId), 10_000);
+    await eventually(async () => expect((await single.ask())?.cluster.id).toBe(clusterId));
   });
 });

@@ -1,6 +1,6 @@
 import { abortAllDurableObjects } from "cloudflare:test";
 import { createLocalJWKSet, decodeJwt } from "jose";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { verifyPeerTicket } from "../../auth/peer-ticket.ts";
 import type {
   AllocateRequest,
@@ -14,6 +14,7 @@ import type { TestCluster } from "./support/clusters.ts";
 import { call, expectJson, expectProblem, masterUrl } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
+import { eventually } from "../support/eventually.ts";
 
 const area = (name: string, x = 0): FragmentArea => ({ name, min: [x, 0, 0], max: [x + 10, 10, 10] });
 
@@ -38,7 +39,7 @@ const newWorld = () => `w-${crypto.randomUUID().slice(0, 18)}`;
 
 /** Asks until the world's word has come to the shard, which is a moment after the registration. */
 async function allocatedIn(request: AllocateRequest): Promise<string> {
-  return vi.waitFor(async () => (await allocate(await logIn(), request)).cluster.id, { timeout: 10_000, interval: 50 });
+  return eventually(async () => (await allocate(await logIn(), request)).cluster.id);
 }
 
 describe("a world on several clusters", () => {
@@ -73,7 +74,7 @@ describe("a world on several clusters", () => {
     const fragment = `${world}-n`;
     // On one shard, so that an explanation shows both.
     const carrier = await startIn(world, [fragment], { tags: [world] });
-    await vi.waitFor(async () => expect(await carriersOf(carrier)).toEqual({ [fragment]: carrier.id }));
+    await eventually(async () => expect(await carriersOf(carrier)).toEqual({ [fragment]: carrier.id }));
     const standby = await startIn(world, [fragment], { tags: [world] });
     const link = await standby.openLink();
     expect(await allocatedIn({ fragment })).toBe(carrier.id);
@@ -82,9 +83,9 @@ describe("a world on several clusters", () => {
     expect(explanation?.candidates.find(({ clusterId }) => clusterId === standby.id)?.reason).toBe("standby");
     const { status } = await call("DELETE", `/v1/clusters/${carrier.id}`, { token: carrier.token });
     expect(status).toBe(204);
-    await vi.waitFor(async () => expect(await carriersOf(standby)).toEqual({ [fragment]: standby.id }));
+    await eventually(async () => expect(await carriersOf(standby)).toEqual({ [fragment]: standby.id }));
     expect(await allocatedIn({ fragment })).toBe(standby.id);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const command = await link.nextCommand();
       expect(command).toEqual({ type: "world", version: (await mapOf(standby)).version });
     });
@@ -111,7 +112,7 @@ describe("a world on several clusters", () => {
   it("[WORLD-4] says the map's version with every acknowledgement, and sends the map once a version", async () => {
     const world = newWorld();
     const cluster = await startIn(world, [`${world}-n`]);
-    await vi.waitFor(async () => expect((await mapOf(cluster)).fragments).toHaveLength(1));
+    await eventually(async () => expect((await mapOf(cluster)).fragments).toHaveLength(1));
     const path = `/v1/clusters/${cluster.id}/world`;
     const { headers } = await call("GET", path, { token: cluster.token });
     const known = await call("GET", path, {
@@ -119,7 +120,7 @@ describe("a world on several clusters", () => {
       headers: { "if-none-match": headers.get("etag") ?? "" },
     });
     expect(known.status).toBe(304);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const [ack] = await cluster.report({ full: true });
       expect(ack).toMatchObject({ type: "ack", worldVersion: (await mapOf(cluster)).version });
     });
@@ -138,10 +139,7 @@ describe("a world on several clusters", () => {
     const a = await startIn(world, [`${world}-n`], { region: "eu" });
     const b = await startIn(world, [`${world}-s`]);
     await abortAllDurableObjects();
-    await vi.waitFor(async () => expect(await carriersOf(a)).toEqual({ [`${world}-n`]: a.id, [`${world}-s`]: b.id }), {
-      timeout: 10_000,
-      interval: 100,
-    });
+    await eventually(async () => expect(await carriersOf(a)).toEqual({ [`${world}-n`]: a.id, [`${world}-s`]: b.id }));
     await abortAllDurableObjects();
     expect(await allocatedIn({ fragment: `${world}-s` })).toBe(b.id);
   });
@@ -154,7 +152,7 @@ describe("a peer ticket", () => {
   it("[PEER-3] is for one process of a cluster of the same world, from another", async () => {
     const world = newWorld();
     const [a, b] = [await startIn(world, ["n"]), await startIn(world, ["s"], { region: "eu" })];
-    await vi.waitFor(async () => expect(await carriersOf(a)).toEqual({ n: a.id, s: b.id }));
+    await eventually(async () => expect(await carriersOf(a)).toEqual({ n: a.id, s: b.id }));
     const { ticket } = await expectJson<PeerTicketGrant>(await ask(a, b.id), 200);
     const keys = createLocalJWKSet(await expectJson(await call("GET", "/.well-known/jwks.json"), 200));
     const verdict = await verifyPeerTicket(ticket, async (kid) => keys({ alg: "ES256", kid }), {
@@ -179,7 +177,7 @@ describe("a peer ticket", () => {
     const [a, standby] = [await startIn(world, ["n"]), await startIn(world, ["n"])];
     const other = await startIn(newWorld(), ["n"]);
     const alone = await startIn(undefined, ["n"]);
-    await vi.waitFor(async () => expect(await carriersOf(a)).toEqual({ n: a.id }));
+    await eventually(async () => expect(await carriersOf(a)).toEqual({ n: a.id }));
     for (const [from, to] of [
       [a, standby.id],
       [a, other.id],
@@ -212,7 +210,7 @@ describe("an operator", () => {
   it("[WORLD-2] decides who carries a fragment, and what clusters are told follows", async () => {
     const world = newWorld();
     const [first, second] = [await startIn(world, ["n"]), await startIn(world, ["n"], { region: "eu" })];
-    await vi.waitFor(async () => expect(await carriersOf(first)).toEqual({ n: first.id }));
+    await eventually(async () => expect(await carriersOf(first)).toEqual({ n: first.id }));
     const { accessToken: token } = await logInOperator();
     const path = `/v1/admin/worlds/${world}/fragments/n`;
     const assigned = await expectJson<WorldMapView>(
@@ -220,7 +218,7 @@ describe("an operator", () => {
       200,
     );
     expect(assigned.fragments.map(({ clusterId }) => clusterId)).toEqual([second.id]);
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect((await allocate(await logIn(), { region: "eu", fragment: "n" })).cluster.id).toBe(second.id),
     );
     const left = await expectJson<WorldMapView>(await call("PUT", path, { token, body: { clusterId: null } }), 200);
@@ -233,7 +231,7 @@ describe("an operator", () => {
     const world = newWorld();
     const [a] = [await startIn(world, ["n"]), await startIn(world, ["m"])];
     const { accessToken: token } = await logInOperator();
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const shown = await call("GET", `/v1/admin/worlds/${world}`, { token });
       expect(await expectJson(shown, 200)).toMatchObject({ overlaps: [["n", "m"]] });
     });

@@ -1,9 +1,10 @@
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import type { Allocation } from "../../../protocol/index.ts";
 import { seatOf, startCluster, startOn } from "../support/clusters.ts";
 import { expectProblem } from "../support/master.ts";
 import { allocate, logIn, requestAllocation } from "../support/players.ts";
 import type { CrashScenario } from "../support/crash-scenario.ts";
+import { eventually } from "../../support/eventually.ts";
 
 /** A retry gets the identical ticket, the one seat is given once, and it is free again when its player has left. */
 export const scenario: CrashScenario = {
@@ -45,7 +46,7 @@ export const returning: CrashScenario = {
     const wish = { clusterId: cluster.id };
     const seat = seatOf(player.player, (await allocate(player, wish, key)).ticket);
     await cluster.report({ full: true, players: 1, joined: [seat] });
-    await vi.waitFor(async () => expectProblem(await requestAllocation(player, wish, key), "TICKET_CONSUMED"), 5_000);
+    await eventually(async () => expectProblem(await requestAllocation(player, wish, key), "TICKET_CONSUMED"));
     let back: Allocation | undefined;
     return {
       begin: async () => requestAllocation(player, {}, keyBack),

@@ -6,6 +6,7 @@ import { startCluster } from "../support/clusters.ts";
 import type { CrashScenario } from "../support/crash-scenario.ts";
 import { call, expectJson } from "../support/master.ts";
 import { logInOperator } from "../support/operators.ts";
+import { eventually } from "../../support/eventually.ts";
 
 interface Page {
   readonly rows: readonly AuditRow[];
@@ -32,15 +33,10 @@ export const scenario: CrashScenario = {
       },
       carryOn: async () => {
         await expectJson(await lock(), 200);
-        await expect
-          .poll(
-            async () => {
-              await runDurableObjectAlarm(log());
-              return (await page("")).pending;
-            },
-            { timeout: 20_000, interval: 250 },
-          )
-          .toBe(0);
+        await eventually(async () => {
+          await runDurableObjectAlarm(log());
+          expect((await page("")).pending).toBe(0);
+        });
       },
       check: async () => {
         const rows: AuditRow[] = [];

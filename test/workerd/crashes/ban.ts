@@ -1,10 +1,11 @@
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import { call, expectJson, expectProblem } from "../support/master.ts";
 import { seatOf, startCluster } from "../support/clusters.ts";
 import type { CrashScenario } from "../support/crash-scenario.ts";
 import { logInOperator } from "../support/operators.ts";
 import { allocate, logIn, requestAllocation } from "../support/players.ts";
 import { requestBan, toldOf } from "../support/revocations.ts";
+import { eventually } from "../../support/eventually.ts";
 
 /** The player gets no ticket, not even the one of before; its cluster is told; and the record has one ban. */
 export const scenario: CrashScenario = {
@@ -33,13 +34,13 @@ export const scenario: CrashScenario = {
       },
       finish: async () => {
         const { accessToken: token } = operator;
-        await vi.waitFor(async () => {
+        await eventually(async () => {
           const { bans } = await expectJson<{ bans: object[] }>(
             await call("GET", `/v1/admin/bans?playerId=${id}`, { token }),
             200,
           );
           expect(bans).toHaveLength(1);
-        }, 10_000);
+        });
         expect((await call("DELETE", `/v1/admin/players/${id}/ban`, { token })).status).toBe(204);
         await expectProblem(await requestAllocation(player, { clusterId: ticketed.id }, key), "TICKET_REVOKED");
         const { generation } = seatOf(player.player, (await allocate(player, { clusterId: ticketed.id })).ticket);

@@ -1,4 +1,4 @@
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import type { PlayerSessionTokens, RevocationReason, SeatRef } from "../../../protocol/index.ts";
 import { seatOf, startCluster, type TestCluster } from "../support/clusters.ts";
 import type { CrashRun, CrashScenario } from "../support/crash-scenario.ts";
@@ -6,8 +6,7 @@ import { call, expectJson, expectProblem } from "../support/master.ts";
 import { logInOperator } from "../support/operators.ts";
 import { allocate, logIn, requestAllocation } from "../support/players.ts";
 import { toldOf } from "../support/revocations.ts";
-
-const poll = { timeout: 10_000, interval: 250 };
+import { eventually } from "../../support/eventually.ts";
 
 interface Ended {
   readonly player: PlayerSessionTokens;
@@ -88,13 +87,11 @@ async function signingOut(): Promise<CrashRun> {
     },
     finish: async () => {
       const { refreshToken } = player;
-      await vi.waitFor(
-        async () =>
-          expectProblem(await call("POST", "/v1/refresh", { body: { refreshToken } }), "REFRESH_TOKEN_INVALID"),
-        poll,
+      await eventually(async () =>
+        expectProblem(await call("POST", "/v1/refresh", { body: { refreshToken } }), "REFRESH_TOKEN_INVALID"),
       );
       // A login counts from the second after the sign-out.
-      await vi.waitFor(async () => expectAbove(ended, await logInAgain()), poll);
+      await eventually(async () => expectAbove(ended, await logInAgain()));
     },
   };
 }

@@ -1,10 +1,9 @@
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import { seatOf, startCluster } from "../support/clusters.ts";
 import type { CrashScenario } from "../support/crash-scenario.ts";
 import { allocate, logIn } from "../support/players.ts";
 import { askSession } from "../support/sessions.ts";
-
-const poll = { timeout: 15_000, interval: 250 };
+import { eventually } from "../../support/eventually.ts";
 
 /** The cluster that a newer session has left behind is told until it has obeyed; meanwhile it saves nothing. */
 export const scenario: CrashScenario = {
@@ -22,7 +21,7 @@ export const scenario: CrashScenario = {
       begin: async () => newer.report({ full: true, players: 1, joined: [taken] }),
       carryOn: async () => {
         await newer.report({ full: true, players: 1, joined: [taken] });
-        await vi.waitFor(async () => expect(await older.report({ players: 1 })).toContainEqual(fence), poll);
+        await eventually(async () => expect(await older.report({ players: 1 })).toContainEqual(fence));
       },
       check: async () => {
         expect(await older.report({ players: 1 })).toContainEqual(fence);

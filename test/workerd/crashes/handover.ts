@@ -1,5 +1,5 @@
 import { decodeJwt } from "jose";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import { generationAfterCommit } from "../../../protocol/handover/generation.ts";
 import type { FromSession, ToSession } from "../../../protocol/handover/messages.ts";
 import { openStreams } from "../../../protocol/handover/streams.ts";
@@ -7,6 +7,7 @@ import { startCluster, type TestCluster } from "../support/clusters.ts";
 import { allocate, logIn } from "../support/players.ts";
 import type { CrashScenario } from "../support/crash-scenario.ts";
 import { askSession } from "../support/sessions.ts";
+import { eventually } from "../../support/eventually.ts";
 
 /** A group's commit is one decision for all its members, told to each, and answered with the same token to every retry. */
 export const scenario: CrashScenario = {
@@ -32,19 +33,19 @@ export const scenario: CrashScenario = {
     return {
       begin: async () => askSession(source, leader.playerId, commit),
       carryOn: async () => {
-        await vi.waitFor(async () => {
+        await eventually(async () => {
           answer = await askSession(source, leader.playerId, commit);
           expect(answer).toMatchObject([{ type: "committed" }]);
-        }, 15_000);
+        });
       },
       check: async () => {
         expect(await askSession(source, leader.playerId, commit)).toEqual(answer);
         for (const { playerId, generation } of members) {
           const moved = generationAfterCommit(generation);
-          await vi.waitFor(async () => {
+          await eventually(async () => {
             const settled = await askSession(destination, playerId, { type: "joined", generation: moved });
             expect(settled).toEqual([{ type: "settled", playerId, generation: moved }]);
-          }, 15_000);
+          });
         }
       },
     };

@@ -1,11 +1,12 @@
 import { decodeProtectedHeader } from "jose";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import { startCluster } from "../support/clusters.ts";
 import type { CrashRun, CrashScenario } from "../support/crash-scenario.ts";
 import { call, expectJson } from "../support/master.ts";
 import { logInOperator } from "../support/operators.ts";
 import { allocate, logIn } from "../support/players.ts";
 import { activeKid, type KeySet, publishedKids, ripenNextKey, toldKeys } from "../support/signing-keys.ts";
+import { eventually } from "../../support/eventually.ts";
 
 async function prepareWith(path: string, settled: (before: string) => Promise<void>): Promise<CrashRun> {
   const cluster = await startCluster();
@@ -27,14 +28,14 @@ async function prepareWith(path: string, settled: (before: string) => Promise<vo
       expect(kid).not.toBe(before);
       const { ticket } = await allocate(player, { clusterId: cluster.id });
       expect(await publishedKids()).toContain(decodeProtectedHeader(ticket).kid);
-      await vi.waitFor(async () => {
+      await eventually(async () => {
         const { keys } = await expectJson<KeySet>(
           await call("GET", "/v1/admin/signing-keys", { token: operator.accessToken }),
           200,
         );
         expect(keys.filter(({ state }) => state === "active")).toHaveLength(1);
         expect(keys.filter(({ state }) => state === "next")).toHaveLength(1);
-      }, 10_000);
+      });
       await toldKeys(cluster);
     },
   };
@@ -56,6 +57,6 @@ export const emergency: CrashScenario = {
     prepareWith("/v1/admin/signing-keys/revoke", async (before) => {
       expect(await publishedKids()).not.toContain(before);
       const cluster = await startCluster();
-      await vi.waitFor(async () => expect((await toldKeys(cluster)).revoked).toContain(before), 15_000);
+      await eventually(async () => expect((await toldKeys(cluster)).revoked).toContain(before));
     }),
 };

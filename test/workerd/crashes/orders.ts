@@ -6,6 +6,7 @@ import type { CrashScenario } from "../support/crash-scenario.ts";
 import { call, expectJson, expectProblem } from "../support/master.ts";
 import { logInOperator } from "../support/operators.ts";
 import { logIn, requestAllocation } from "../support/players.ts";
+import { eventually } from "../../support/eventually.ts";
 
 /** An order that is on record is carried out, and holds when the cluster registers again. */
 export const scenario: CrashScenario = {
@@ -19,16 +20,11 @@ export const scenario: CrashScenario = {
       begin: async () => call("PUT", path, { token, body }),
       carryOn: async () => {
         await expectJson(await call("PUT", path, { token, body }), 200);
-        await expect
-          .poll(
-            async () => {
-              await runDurableObjectAlarm(env.CLUSTER_ORDER_BOOK.getByName(cluster.id));
-              const path = `/v1/admin/clusters/${cluster.id}`;
-              return (await expectJson<{ state: string }>(await call("GET", path, { token }), 200)).state;
-            },
-            { timeout: 20_000, interval: 250 },
-          )
-          .toBe("draining");
+        await eventually(async () => {
+          await runDurableObjectAlarm(env.CLUSTER_ORDER_BOOK.getByName(cluster.id));
+          const answer = await call("GET", `/v1/admin/clusters/${cluster.id}`, { token });
+          expect(await expectJson(answer, 200)).toMatchObject({ state: "draining" });
+        });
       },
       check: async () => {
         const wish = { clusterId: cluster.id };

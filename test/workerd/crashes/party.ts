@@ -1,4 +1,4 @@
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import type { Allocation, PartyHeld, PartyView } from "../../../protocol/index.ts";
 import { seatOf, startCluster } from "../support/clusters.ts";
 import { call, expectJson, expectProblem } from "../support/master.ts";
@@ -6,8 +6,7 @@ import { requestJoin, requestParty, startParty, TestParty } from "../support/par
 import { allocate, logIn, requestAllocation } from "../support/players.ts";
 import type { CrashScenario } from "../support/crash-scenario.ts";
 import { fill, leave, newWaiter } from "../support/waiting.ts";
-
-const poll = { timeout: 15_000, interval: 200 };
+import { eventuallySome } from "../../support/eventually.ts";
 
 /** The members of a party, whatever stops, have one seat each, and nobody else has one. */
 export const holding: CrashScenario = {
@@ -91,7 +90,7 @@ export const waiting: CrashScenario = {
         const single = await newWaiter({ clusterId });
         expect(single.waiting?.position).toBe(2);
         await leave(cluster, guests);
-        await vi.waitUntil(async () => (await ask()).status === 200, poll);
+        await eventuallySome(async () => (await ask()).status === 200);
         expect(await single.ask()).toBeUndefined();
       },
       check: async () => {
@@ -120,7 +119,7 @@ export const givingUp: CrashScenario = {
       carryOn: async () => {
         expect((await giveUp()).status).toBe(204);
         for (const [index, each] of [player, other].entries()) {
-          await vi.waitUntil(async () => (await requestAllocation(each, wish, keys[index])).status === 200, poll);
+          await eventuallySome(async () => (await requestAllocation(each, wish, keys[index])).status === 200);
         }
       },
       check: async () => {

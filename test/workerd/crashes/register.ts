@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { decodeJwt } from "jose";
-import { expect, inject, vi } from "vitest";
+import { expect, inject } from "vitest";
 import type { RegistryShard } from "../../../control-plane/worker.ts";
 import type { RegisterRequest } from "../../../protocol/index.ts";
 import {
@@ -17,6 +17,7 @@ import { call, expectProblem, masterUrl } from "../support/master.ts";
 import { allocate, logIn } from "../support/players.ts";
 import type { Provided } from "../support/provided.ts";
 import { localMasterUrl, setProbing } from "../support/shard-settings.ts";
+import { eventually } from "../../support/eventually.ts";
 
 /** The process that registers again is the one that players are sent to, and the only one that may speak. */
 async function prepare(changes: Partial<RegisterRequest>) {
@@ -64,7 +65,7 @@ export const arriving: CrashScenario = {
       },
       check: async () => {
         const player = await logIn();
-        await vi.waitFor(async () => allocate(player, { clusterId: cluster?.id ?? "" }), 10_000);
+        await eventually(async () => allocate(player, { clusterId: cluster?.id ?? "" }));
         await call("DELETE", `/v1/clusters/${cluster?.id}`, { token: cluster?.token });
         cluster = await startCluster({ region: "eu", capacity: 1 }, key);
       },
@@ -99,7 +100,7 @@ export const probing: CrashScenario = {
         await setProbing(false, masterUrl);
       },
       check: async () => {
-        await vi.waitFor(async () => allocate(await logIn(), { clusterId }), 5_000);
+        await eventually(async () => allocate(await logIn(), { clusterId }));
       },
     };
   },

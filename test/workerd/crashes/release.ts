@@ -1,8 +1,9 @@
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import { seatOf, startCluster } from "../support/clusters.ts";
 import type { CrashScenario } from "../support/crash-scenario.ts";
 import { call, expectProblem } from "../support/master.ts";
 import { allocate, logIn, requestAllocation } from "../support/players.ts";
+import { eventually } from "../../support/eventually.ts";
 
 /** A seat that is given back is taken until its cluster answers for it, which it is asked until it does; then it is free once. */
 export const scenario: CrashScenario = {
@@ -23,10 +24,8 @@ export const scenario: CrashScenario = {
       check: async () => {
         await expectProblem(await requestAllocation(player, wish, key), "RESERVATION_CANCELLED");
         await expectProblem(await requestAllocation(other, wish), "CLUSTER_FULL");
-        await vi.waitFor(
-          async () =>
-            expect(await cluster.report()).toContainEqual(expect.objectContaining({ type: "cancel", ...seat })),
-          5_000,
+        await eventually(async () =>
+          expect(await cluster.report()).toContainEqual(expect.objectContaining({ type: "cancel", ...seat })),
         );
       },
       finish: async () => {

@@ -1,9 +1,10 @@
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import type { SeatRef } from "../../../protocol/index.ts";
 import { seatOf, startCluster } from "../support/clusters.ts";
 import type { CrashScenario } from "../support/crash-scenario.ts";
 import { expectProblem } from "../support/master.ts";
 import { allocate, logIn, requestAllocation } from "../support/players.ts";
+import { eventually } from "../../support/eventually.ts";
 
 /** A report that was not acknowledged is told again: it counts once. */
 export const scenario: CrashScenario = {
@@ -21,10 +22,7 @@ export const scenario: CrashScenario = {
       },
       check: async () => {
         await expectProblem(await requestAllocation(other, wish), "CLUSTER_FULL");
-        await vi.waitFor(
-          async () => expectProblem(await requestAllocation(player, wish, key), "TICKET_CONSUMED"),
-          5_000,
-        );
+        await eventually(async () => expectProblem(await requestAllocation(player, wish, key), "TICKET_CONSUMED"));
       },
       finish: async () => {
         await cluster.report({ players: 0, left: [seat] });

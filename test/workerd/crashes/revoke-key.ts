@@ -12,9 +12,7 @@ import {
 import type { CrashScenario } from "../support/crash-scenario.ts";
 import { call, expectJson, expectProblem } from "../support/master.ts";
 import { logInOperator } from "../support/operators.ts";
-
-/** Slow enough for the limit on what an operator changes in a minute, and long enough for the outbox's pauses. */
-const poll = { timeout: 20_000, interval: 250 };
+import { eventually } from "../../support/eventually.ts";
 
 async function expectRefused(key: TestKey, instance: string): Promise<void> {
   const details = registration({ instance });
@@ -39,16 +37,10 @@ export const scenario: CrashScenario = {
       begin: async () => call("DELETE", path, { token }),
       carryOn: async () => {
         await expectJson(await call("DELETE", path, { token }), 200);
-        await expect
-          .poll(async () => {
-            await runDurableObjectAlarm(env.CLUSTER_KEY_RECORD.getByName(key.keyId));
-            const answer: { pendingShards: number | null } = await expectJson(
-              await call("DELETE", path, { token }),
-              200,
-            );
-            return answer.pendingShards;
-          }, poll)
-          .toBe(0);
+        await eventually(async () => {
+          await runDurableObjectAlarm(env.CLUSTER_KEY_RECORD.getByName(key.keyId));
+          expect(await expectJson(await call("DELETE", path, { token }), 200)).toMatchObject({ pendingShards: 0 });
+        });
       },
       check: async () => {
         for (const cluster of clusters) {
@@ -77,12 +69,10 @@ export const retirement: CrashScenario = {
         const response = await call("POST", path, { token, body });
         // It may have ended already: that is what it is for.
         if (response.status !== 200) await expectProblem(response, "KEY_REVOKED");
-        await expect
-          .poll(async () => {
-            await runDurableObjectAlarm(env.CLUSTER_KEY_RECORD.getByName(old.keyId));
-            return (await cluster.requestLink()).status;
-          }, poll)
-          .toBe(409);
+        await eventually(async () => {
+          await runDurableObjectAlarm(env.CLUSTER_KEY_RECORD.getByName(old.keyId));
+          expect((await cluster.requestLink()).status).toBe(409);
+        });
       },
       check: async () => {
         await expectRefused(old, "b");

@@ -1,10 +1,11 @@
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import { startCluster } from "../support/clusters.ts";
 import type { CrashScenario } from "../support/crash-scenario.ts";
 import { call, expectJson, expectProblem } from "../support/master.ts";
 import { logInOperator } from "../support/operators.ts";
 import { allocate, logIn, requestAllocation } from "../support/players.ts";
 import { requestBan } from "../support/revocations.ts";
+import { eventually } from "../../support/eventually.ts";
 
 /** A ban that was ended stays so, here and on record; what it had ended stays ended. */
 export const scenario: CrashScenario = {
@@ -27,14 +28,11 @@ export const scenario: CrashScenario = {
       check: async () => {
         await expectProblem(await requestAllocation(player, wish, key), "TICKET_REVOKED");
         await allocate(player, wish, newKey);
-        await vi.waitFor(
-          async () => {
-            const page = await call("GET", `/v1/admin/bans?playerId=${id}`, { token });
-            const { bans } = await expectJson<{ bans: object[] }>(page, 200);
-            expect(bans).toMatchObject([{ playerId: id, liftedBy: operator.player.id }]);
-          },
-          { timeout: 15_000, interval: 250 },
-        );
+        await eventually(async () => {
+          const page = await call("GET", `/v1/admin/bans?playerId=${id}`, { token });
+          const { bans } = await expectJson<{ bans: object[] }>(page, 200);
+          expect(bans).toMatchObject([{ playerId: id, liftedBy: operator.player.id }]);
+        });
       },
     };
   },

@@ -1,11 +1,10 @@
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import { seatOf, startCluster } from "../support/clusters.ts";
 import type { CrashScenario } from "../support/crash-scenario.ts";
 import { expectProblem } from "../support/master.ts";
 import { allocate, logIn, requestAllocation } from "../support/players.ts";
 import { historyOf, writeRecordsNow } from "../support/records.ts";
-
-const poll = { timeout: 15_000, interval: 250 };
+import { eventually } from "../../support/eventually.ts";
 
 /** A ticket that was used counts once: with the player's session, for the seat, and on record. */
 export const scenario: CrashScenario = {
@@ -21,18 +20,15 @@ export const scenario: CrashScenario = {
       begin: report,
       carryOn: async () => {
         await report();
-        await vi.waitFor(
-          async () => expectProblem(await requestAllocation(player, wish, key), "TICKET_CONSUMED"),
-          poll,
-        );
+        await eventually(async () => expectProblem(await requestAllocation(player, wish, key), "TICKET_CONSUMED"));
       },
       check: async () => {
         await expectProblem(await requestAllocation(player, wish, key), "TICKET_CONSUMED");
         await expectProblem(await requestAllocation(other, wish), "CLUSTER_FULL");
-        await vi.waitFor(async () => {
+        await eventually(async () => {
           await writeRecordsNow();
           expect(await historyOf(player.player)).toMatchObject([{ clusterId: cluster.id, outcome: "joined" }]);
-        }, poll);
+        });
       },
       finish: async () => {
         await cluster.report({ players: 0, left: [seat] });

@@ -1,9 +1,10 @@
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import type { Allocation, Waiting } from "../../../protocol/index.ts";
 import { seatOf, startCluster } from "../support/clusters.ts";
 import { expectJson, expectProblem } from "../support/master.ts";
 import { allocate, logIn, requestAllocation } from "../support/players.ts";
 import type { CrashScenario } from "../support/crash-scenario.ts";
+import { eventually, eventuallySome } from "../../support/eventually.ts";
 
 /** Who waits loses no place, is served in order, exactly once, and nobody overtakes. */
 export const scenario: CrashScenario = {
@@ -25,11 +26,11 @@ export const scenario: CrashScenario = {
     const placeOfSecond = async () =>
       expectJson<Waiting>(await requestAllocation(second, wish, otherKey), 202).then(({ position }) => position);
     return {
-      begin: async () => {
+      begin: async (hasStopped) => {
         await requestAllocation(first, wish, key);
         await cluster.report({ full: true, players: 1, joined: [seat] });
         await cluster.report({ players: 0, left: [seat] });
-        await vi.waitUntil(ask, { timeout: 4_000, interval: 200 });
+        await eventuallySome(async () => hasStopped() || (await ask()) !== undefined);
       },
       carryOn: async () => {
         await requestAllocation(first, wish, key);
@@ -37,21 +38,18 @@ export const scenario: CrashScenario = {
         // Comes later, and stays behind.
         expect(await placeOfSecond()).toBeLessThanOrEqual(2);
         await cluster.report({ full: true, players: 0, left: [seat] });
-        got = await vi.waitUntil(ask, { timeout: 10_000, interval: 200 });
+        got = await eventuallySome(ask);
       },
       check: async () => {
         expect(await allocate(first, wish, key)).toEqual(got);
         await expectProblem(await requestAllocation(newcomer, { clusterId }), "CLUSTER_FULL");
-        await vi.waitFor(async () => expect(await placeOfSecond()).toBe(1), { timeout: 10_000, interval: 200 });
+        await eventually(async () => expect(await placeOfSecond()).toBe(1));
       },
       finish: async () => {
         const taken = seatOf(first.player, got?.ticket ?? "");
         await cluster.report({ players: 1, joined: [taken] });
         await cluster.report({ players: 0, left: [taken] });
-        await vi.waitUntil(async () => (await requestAllocation(second, wish, otherKey)).status === 200, {
-          timeout: 10_000,
-          interval: 200,
-        });
+        await eventuallySome(async () => (await requestAllocation(second, wish, otherKey)).status === 200);
       },
     };
   },

@@ -1,9 +1,10 @@
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import type { WorldMapView } from "../../../protocol/index.ts";
 import { startCluster, type TestCluster } from "../support/clusters.ts";
 import { call, expectJson } from "../support/master.ts";
 import { allocate, logIn } from "../support/players.ts";
 import type { CrashScenario } from "../support/crash-scenario.ts";
+import { eventually } from "../../support/eventually.ts";
 
 /** A fragment whose carrier stops has the standby as its one carrier, in the map and for those who allocate. */
 export const scenario: CrashScenario = {
@@ -15,13 +16,13 @@ export const scenario: CrashScenario = {
     const [carrier, standby] = [await startCluster({ world }), await startCluster({ world })];
     await carriedBy(carrier, fragment);
     const clusterOf = async () => (await allocate(await logIn(), { fragment })).cluster.id;
-    await vi.waitFor(async () => expect(await clusterOf()).toBe(carrier.id), 10_000);
+    await eventually(async () => expect(await clusterOf()).toBe(carrier.id));
     return {
       begin: async () => call("DELETE", `/v1/clusters/${carrier.id}`, { token: carrier.token }),
       carryOn: async () => carriedBy(standby, fragment),
       check: async () => {
         await carriedBy(standby, fragment);
-        await vi.waitFor(async () => expect(await clusterOf()).toBe(standby.id), 10_000);
+        await eventually(async () => expect(await clusterOf()).toBe(standby.id));
       },
     };
   },
@@ -29,12 +30,9 @@ export const scenario: CrashScenario = {
 
 /** Waits until the map says so: a shard tells the world again by itself, a moment later. */
 async function carriedBy(cluster: TestCluster, fragment: string): Promise<void> {
-  await vi.waitFor(
-    async () => {
-      const response = await call("GET", `/v1/clusters/${cluster.id}/world`, { token: cluster.token });
-      const { fragments } = await expectJson<WorldMapView>(response, 200);
-      expect(fragments.map((each) => [each.name, each.clusterId])).toEqual([[fragment, cluster.id]]);
-    },
-    { timeout: 15_000, interval: 100 },
-  );
+  await eventually(async () => {
+    const response = await call("GET", `/v1/clusters/${cluster.id}/world`, { token: cluster.token });
+    const { fragments } = await expectJson<WorldMapView>(response, 200);
+    expect(fragments.map((each) => [each.name, each.clusterId])).toEqual([[fragment, cluster.id]]);
+  });
 }

@@ -28,9 +28,9 @@ export interface CrashScenario {
 export interface CrashRun {
   /**
    * Starts the flow, through HTTP or a link. What it answers, or throws, is not looked at: a failpoint may stop it anywhere. A
-   * failpoint that is reached behind the answer is waited for.
+   * failpoint that is reached behind the answer is waited for. Who asks again and again ends that once everything `hasStopped`.
    */
-  readonly begin: () => Promise<unknown>;
+  readonly begin: (hasStopped: () => boolean) => Promise<unknown>;
   /** Does what its caller would do after an answer that did not come; must bring the flow to its end. Polls, never sleeps. */
   readonly carryOn: () => Promise<void>;
   /** Asserts the flow's rules through HTTP. */

@@ -1,7 +1,7 @@
-import { vi } from "vitest";
 import type { LinkCommand, PlayerSessionTokens, RevokedPlayer } from "../../../protocol/index.ts";
 import type { TestCluster, TestLink } from "./clusters.ts";
 import { call } from "./master.ts";
+import { eventually } from "../../support/eventually.ts";
 
 /** Bans a player, as an operator. */
 export async function requestBan(
@@ -21,14 +21,11 @@ export function revokedIn(commands: readonly LinkCommand[], playerId: string): r
 
 /** Reports until the cluster is told of the player. */
 export async function toldOf(cluster: TestCluster, playerId: string): Promise<RevokedPlayer> {
-  return vi.waitFor(
-    async () => {
-      const [told] = revokedIn(await cluster.report(), playerId);
-      if (told === undefined) throw new Error("the cluster has not been told");
-      return told;
-    },
-    { timeout: 15_000, interval: 200 },
-  );
+  return eventually(async () => {
+    const [told] = revokedIn(await cluster.report(), playerId);
+    if (told === undefined) throw new Error("the cluster has not been told");
+    return told;
+  });
 }
 
 /** Reads the link until it tells of the player; everything else that comes is passed over. */

@@ -1,10 +1,10 @@
 import { env } from "cloudflare:workers";
 import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
-import { vi } from "vitest";
 import type { KeyRing } from "../../../control-plane/worker.ts";
 import type { JsonWebKeySet, LinkKeys, PlayerSessionTokens } from "../../../protocol/index.ts";
 import type { TestCluster } from "./clusters.ts";
 import { call, expectJson } from "./master.ts";
+import { eventually } from "../../support/eventually.ts";
 
 /** Answer of `GET /v1/admin/signing-keys`, as far as tests look. */
 export interface KeySet {
@@ -36,12 +36,9 @@ export async function ripenNextKey(): Promise<void> {
 
 /** Reports until the cluster is told of the key set. */
 export async function toldKeys(cluster: TestCluster): Promise<LinkKeys> {
-  return vi.waitFor(
-    async () => {
-      const told = (await cluster.commandsAfter()).find((command): command is LinkKeys => command.type === "keys");
-      if (told === undefined) throw new Error("the cluster has not been told of keys");
-      return told;
-    },
-    { timeout: 15_000, interval: 200 },
-  );
+  return eventually(async () => {
+    const told = (await cluster.commandsAfter()).find((command): command is LinkKeys => command.type === "keys");
+    if (told === undefined) throw new Error("the cluster has not been told of keys");
+    return told;
+  });
 }

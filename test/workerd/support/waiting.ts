@@ -1,8 +1,8 @@
-import { vi } from "vitest";
 import type { AllocateRequest, Allocation, PlayerSessionTokens, SeatRef, Waiting } from "../../../protocol/index.ts";
 import { seatOf, type TestCluster } from "./clusters.ts";
 import { expectJson } from "./master.ts";
 import { allocate, logIn, requestAllocation } from "./players.ts";
+import { eventuallySome } from "../../support/eventually.ts";
 
 /** A player who waits: the same request under the same key, again and again. */
 export class Waiter {
@@ -27,7 +27,7 @@ export class Waiter {
 
   /** Asks until it has a ticket. */
   async served(): Promise<Allocation> {
-    return vi.waitUntil(() => this.ask(), { timeout: 15_000, interval: 200 });
+    return eventuallySome(() => this.ask());
   }
 }
 
