@@ -42,7 +42,7 @@ describe("stopping", () => {
     client.socket.pause();
     const startedAt = performance.now();
     await cluster.server.stop();
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
     await until("no connection", () => Object.values(cluster.server.metrics.connections).every((count) => count === 0));
   });
 });

@@ -69,7 +69,7 @@ it("[TLS-6] announces another certificate on SIGHUP, beside the one before, and 
 it("ends with 0 on SIGINT, also while the master is away", async () => {
   const made = await ready();
   await runner.master.stop();
-  await until("the loss to show", () => made.out.includes("next try in"), 10_000);
+  await until("the loss to show", () => made.out.includes("next try in"));
   made.child.kill("SIGINT");
   expect(await runner.ended(made)).toBe(0);
   await runner.master.listen();

@@ -42,7 +42,7 @@ async function startCluster(script: (peer: Peer, index: number) => Promise<void>
 
 /** Waits for what must happen. */
 async function until(what: string, check: () => boolean): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 30_000;
   while (!check()) {
     if (Date.now() > deadline) throw new Error(`${what} did not come`);
     await new Promise((resolve) => setTimeout(resolve, 5));

@@ -116,14 +116,14 @@ describe("the link", () => {
       tickMs: expect.any(Number),
       counters: {},
     });
-    master.reportIntervalMs = 4_000;
+    master.reportIntervalMs = 30_000;
     const sent = master.reports.length;
     await until("the report that brings the new interval", () => master.reports.length > sent);
     const startedAt = performance.now();
     const client = await cluster.joined({ sub: "hero", gen: 3, rsv: "seat" });
     const seat = { reservationId: "seat", playerId: "hero", generation: 3 };
     const join = await until("the join", () => master.reports.find((report) => report.joined.length > 0));
-    expect(performance.now() - startedAt).toBeLessThan(3_000);
+    expect(performance.now() - startedAt).toBeLessThan(20_000);
     expect(join).toMatchObject({ full: false, players: 1, joined: [seat], left: [] });
     client.close();
     const leave = await until("the departure", () => master.reports.find((report) => report.left.length > 0));

@@ -290,7 +290,7 @@ describe("the deadline", () => {
     const startedAt = performance.now();
     await Promise.all([silent.gone(), afterHello.gone(), dripping.gone()]);
     clearInterval(drip);
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
     expect(sent).toBeGreaterThan(5);
     expect([...silent.types(), ...afterHello.types(), ...dripping.types()]).toEqual([]);
     expect(cluster.server.metrics.refusals).toEqual({ JOIN_TIMEOUT: 3 });

@@ -93,7 +93,7 @@ export class ProgramRunner {
         if (run.exitCode !== undefined) throw new Error(`ended with ${run.exitCode} before: ${run.out}${run.err}`);
         return undefined;
       },
-      20_000,
+      40_000,
     );
   }
 
@@ -106,7 +106,7 @@ export class ProgramRunner {
   }
 
   /** Waits until it has ended. */
-  async ended(run: ProgramRun, timeoutMs = 20_000): Promise<number | null> {
+  async ended(run: ProgramRun, timeoutMs = 40_000): Promise<number | null> {
     await until("the end of the process", () => run.exitCode !== undefined, timeoutMs);
     return run.exitCode ?? null;
   }

@@ -76,7 +76,7 @@ export class TestClient {
   /** The next message of a type that has not been taken yet. */
   async next<T extends ClusterMessage["type"]>(
     type: T,
-    timeoutMs = 10_000,
+    timeoutMs = 30_000,
   ): Promise<Extract<ClusterMessage, { type: T }>> {
     return until(
       `a ${type} message`,
@@ -97,7 +97,7 @@ export class TestClient {
     return this.received.map((message) => message.type);
   }
 
-  async gone(timeoutMs = 10_000): Promise<void> {
+  async gone(timeoutMs = 30_000): Promise<void> {
     await until("the end of the connection", () => this.closed, timeoutMs);
   }
 

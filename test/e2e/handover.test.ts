@@ -56,7 +56,7 @@ async function audit(): Promise<void> {
   expect(world.authority.overlaps()).toEqual([]);
   // Nobody has it for the moment in which it goes from one to the other. [HAND-6]
   const isSomewhere = ({ playerId }: Walker) => world.authority.holdersOf(playerId).length === 1;
-  await world.until("everybody in one place", () => walkers.every(isSomewhere), 10_000);
+  await world.until("everybody in one place", () => walkers.every(isSomewhere), 30_000);
 }
 
 /** Steps at which a cluster is killed: of all of them some in CI, all with `HANDOVER_KILLS=all`. */

@@ -12,7 +12,7 @@ import {
 import { createTestCertificate, type TestCertificate } from "./certificate.ts";
 
 /** How long a test waits for something that must happen. */
-const patienceMs = 5_000;
+const patienceMs = 30_000;
 
 export const sampleWelcome: Omit<Welcome, "type"> = {
   version: 1,
