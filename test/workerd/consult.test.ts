@@ -245,10 +245,10 @@ describe("a handover", () => {
       const enlist = { type: "enlist", id: newId(), generation, leader } as const;
       expect(await askSession(a, playerId, enlist)).toMatchObject([{ type: "enlisted" }]);
       const second = await ticketFor(b, tokens);
-      await vi.waitFor(async () => {
+      await eventually(async () => {
         const answers = await askSession(b, playerId, { type: "enter", generation: second.generation });
         expect(answers).toMatchObject([{ type: "entered", generation: second.generation }]);
-      }, 10_000);
+      });
       // Whoever was named for it is where they were.
       if (which === "nobody knows") return;
       const save = { type: "save", generation: other.generation, version: 1, state: state("x") } as const;
