@@ -43,26 +43,58 @@ export class PeerFrameError extends Error {
   override readonly name = "PeerFrameError";
 }
 
-/** Cuts what a socket hands over into frames. The announced length is checked before anything waits for it. [PEER-2] */
+/** A frame that spans pieces, as far as it has come. */
+interface Unfinished {
+  readonly kind: PeerFrameKind;
+  readonly body: Uint8Array;
+  filled: number;
+}
+
+/**
+ * Cuts what a socket hands over into frames. The announced length is checked before anything waits for it. [PEER-2]
+ *
+ * A frame within one piece is a view of it; one that spans pieces is filled in place, so that each byte is copied once at most.
+ */
 export class PeerFrameParser {
   maxBytes = maxHelloBytes;
-  #held: Buffer = Buffer.alloc(0);
+  readonly #head = Buffer.alloc(headBytes);
+  #headFilled = 0;
+  #unfinished: Unfinished | undefined;
 
   /** The frames that are whole now. @throws PeerFrameError */
   *feed(chunk: Uint8Array): Generator<PeerFrame> {
-    this.#held = this.#held.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#held, chunk]);
     let at = 0;
-    while (this.#held.length - at >= headBytes) {
-      const length = this.#held.readUInt32LE(at);
-      if (length < 1 || length > this.maxBytes) throw new PeerFrameError(`a frame of ${length} bytes`);
-      const kind = this.#held[at + 4] ?? 0;
-      if (!isKind(kind)) throw new PeerFrameError(`a frame of kind ${kind}`);
-      if (this.#held.length - at < 4 + length) break;
-      const body = this.#held.subarray(at + headBytes, at + 4 + length);
-      at += 4 + length;
-      yield { kind, body };
+    while (at < chunk.length) {
+      if (this.#unfinished === undefined) {
+        while (this.#headFilled < headBytes && at < chunk.length) this.#head[this.#headFilled++] = chunk[at++] ?? 0;
+        if (this.#headFilled < headBytes) return;
+        this.#headFilled = 0;
+        const { kind, bodyBytes } = this.#readHead();
+        if (chunk.length - at < bodyBytes) {
+          this.#unfinished = { kind, body: new Uint8Array(bodyBytes), filled: 0 };
+        } else {
+          at += bodyBytes;
+          yield { kind, body: chunk.subarray(at - bodyBytes, at) };
+        }
+      } else {
+        const { kind, body, filled } = this.#unfinished;
+        const part = chunk.subarray(at, at + body.length - filled);
+        body.set(part, filled);
+        at += part.length;
+        this.#unfinished.filled += part.length;
+        if (this.#unfinished.filled < body.length) return;
+        this.#unfinished = undefined;
+        yield { kind, body };
+      }
     }
-    this.#held = this.#held.subarray(at);
+  }
+
+  #readHead(): { readonly kind: PeerFrameKind; readonly bodyBytes: number } {
+    const length = this.#head.readUInt32LE(0);
+    if (length < 1 || length > this.maxBytes) throw new PeerFrameError(`a frame of ${length} bytes`);
+    const kind = this.#head[4] ?? 0;
+    if (!isKind(kind)) throw new PeerFrameError(`a frame of kind ${kind}`);
+    return { kind, bodyBytes: length - 1 };
   }
 }
 

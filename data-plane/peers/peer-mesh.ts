@@ -7,6 +7,7 @@ import { Backoff } from "../master-link/backoff.ts";
 import { Admission } from "../net/admission.ts";
 import { createTlsServer, type Credentials, type Listener } from "../net/tls-server.ts";
 import { defaultPeerLimits, PeerConnection, type PeerConnectionLimits } from "./peer-connection.ts";
+import { pause } from "./pause.ts";
 import { maxPeerFrameBytes, type PeerFrame, type PeerFrameKind, peerFrameKinds } from "./peer-frame.ts";
 
 /** What happens on the links to other clusters. Frames of one cluster come in order, each once, between its `onUp` and `onDown`. */
@@ -329,13 +330,4 @@ async function openTls(
     clearTimeout(deadline);
     signal.removeEventListener("abort", abort);
   }
-}
-
-/** Waits, but not when it is not wanted any more. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  await promise;
-  clearTimeout(timer);
 }
