@@ -39,11 +39,14 @@ const hello = encodeHello({ minVersion: 1, maxVersion: 1, features: allFeatures,
 /** A cluster's game: it counts what each player says, answers with the count, and notes its hooks. */
 class Counting implements ServerPlugin {
   readonly name = "counting";
+  readonly entities = { crate: {} } as const;
   readonly hooks: string[] = [];
   readonly players = new Map<string, Player>();
   readonly #counts = new Map<string, number>();
   cluster: Cluster | undefined;
   refusesToPack = false;
+  /** Whether it leaves no room in the world when a player goes. */
+  fillsUp = false;
   /** What handling a message waits for. */
   slow: Promise<void> | undefined;
 
@@ -67,6 +70,8 @@ class Counting implements ServerPlugin {
 
   onLeaveFragment(_player: Player, name: string): void {
     this.hooks.push(`leave ${name}`);
+    const corner = { x: -49, y: 0, z: -49 };
+    while (this.fillsUp && this.cluster?.spawn("crate", corner) !== undefined);
   }
 
   async onMessage(player: Player, command: number): Promise<void> {
@@ -290,6 +295,21 @@ describe("a player that walks over the border", () => {
     await until("the answers", () => counts(client).length === 2);
     expect(west.game.hooks).toEqual(["join", "enter west"]);
     expect(east.game.hooks).toEqual([]);
+  });
+
+  it("[HAND-5] plays on where it was when it is refused after the commit, and is closed where there is no place for it any more", async () => {
+    // A commit of others: the destination does not take it.
+    master.changeCommit = (claims) => ({ ...claims, members: [{ playerId: "bob", generation }] });
+    const client = await join();
+    moves += 1;
+    client.send(encodeMove({ sequence: moves, x: 2, y: 0, z: 0, heading: 0 }), message(1));
+    await client.next("stay");
+    client.send(message(1));
+    await until("the answers", () => counts(client).length === 2);
+    west.game.fillsUp = true;
+    expect(await client.next("close")).toMatchObject({ code: closeCodes.INTERNAL.number });
+    await until("its end", () => west.game.hooks.at(-1) === "leave INTERNAL");
+    expect(west.game.hooks.slice(-4)).toEqual(["out", "leave east", "in 2", "leave INTERNAL"]);
   });
 
   it("may walk on by the overrun and no farther, and back", async () => {

@@ -1,27 +1,31 @@
 import type { Snapshot } from "../../protocol/handover/parties.ts";
-import { encodePlayerState, PlayerStateError } from "../authority/player-state.ts";
 import type { Logger } from "../log.ts";
-import type { PluginHost } from "../plugin/plugin-host.ts";
 import type { JoinedPlayer } from "../session/joined-player.ts";
 import type { PlayerHolder } from "../session/player-holder.ts";
-import type { ClusterWorld } from "../world/cluster-world.ts";
-import { encodeCarriedFacts } from "./carried-facts.ts";
+import type { Packed, Parts } from "./player-packing.ts";
 import type { Body } from "./stage.ts";
 
-export type Parts = ReadonlyMap<string, Uint8Array>;
 export type Snapshots = Readonly<Record<string, Snapshot<Body>>>;
 
-export interface FreezerOptions {
-  readonly playerOf: (playerId: string) => JoinedPlayer | undefined;
-  readonly host: Pick<PluginHost, "migrateOut" | "migrateIn">;
-  readonly world: Pick<ClusterWorld, "snapshot"> | undefined;
-  /** What the game has saved of a player. */
-  readonly savedOf: (player: JoinedPlayer) => Uint8Array | undefined;
+/** What of a player it takes to bring it to rest. */
+export interface Freezable {
+  readonly id: string;
+  readonly isAtRest: boolean;
+  readonly handling: Pick<JoinedPlayer["handling"], "giveUp">;
+  settleStreams(): boolean;
+  rest(rests: boolean): void;
+  freeze(holder: PlayerHolder): void;
+}
+
+export interface FreezerOptions<P extends Freezable> {
+  readonly playerOf: (playerId: string) => P | undefined;
+  /** What all of them take along; `undefined` when one cannot go: then they stay. */
+  readonly pack: (players: readonly P[]) => readonly Packed<P>[] | undefined;
   readonly holder: PlayerHolder;
   readonly nowMs: () => number;
   readonly log: Logger;
   /** Told of each player that is frozen, and what its plugins gave along. */
-  readonly onFrozen: (player: JoinedPlayer, parts: Parts) => void;
+  readonly onFrozen: (player: P, parts: Parts) => void;
 }
 
 interface Freeze {
@@ -36,18 +40,12 @@ interface Freeze {
 const restMs = 400;
 const longestMs = 900;
 
-interface Packed {
-  readonly player: JoinedPlayer;
-  readonly parts: Parts;
-  readonly snapshot: Snapshot<Body>;
-}
-
 /** Brings players to rest, and takes their snapshots between two ticks: of a group all at once, or none. [HAND-6] */
-export class Freezer {
-  readonly #options: FreezerOptions;
+export class Freezer<P extends Freezable> {
+  readonly #options: FreezerOptions<P>;
   #waiting: Freeze[] = [];
 
-  constructor(options: FreezerOptions) {
+  constructor(options: FreezerOptions<P>) {
     this.#options = options;
   }
 
@@ -56,96 +54,53 @@ export class Freezer {
     this.#waiting.push({ playerIds, done, sinceMs: this.#options.nowMs(), hurried: false });
   }
 
-  /** A tick is over. */
+  /** A tick is over. One that fails is none of the others' business: they are frozen all the same. */
   endTick(): void {
     if (this.#waiting.length === 0) return;
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const freeze of waiting) this.#try(freeze);
+    for (const freeze of waiting) {
+      try {
+        this.#end(freeze, this.#try(freeze));
+      } catch (error) {
+        this.#options.log.error({ event: "freeze-failed", err: error }, "a handover failed as its players were frozen");
+      }
+    }
   }
 
-  #try(freeze: Freeze): void {
-    const { playerIds, done, sinceMs } = freeze;
-    const players = playerIds
-      .map((playerId) => this.#options.playerOf(playerId))
-      .filter((player) => player !== undefined);
+  /** Those whom it takes along, none when they stay; `undefined` when it has to wait for another tick. */
+  #try(freeze: Freeze): readonly Packed<P>[] | undefined {
+    const { playerIds, sinceMs } = freeze;
+    const players = this.#playersOf(freeze);
     const waitedMs = this.#options.nowMs() - sinceMs;
-    const isPossible = players.length === playerIds.length && waitedMs < longestMs;
-    if (isPossible && !players.every((player) => player.isAtRest && player.settleStreams())) {
+    if (players.length < playerIds.length || waitedMs >= longestMs) return [];
+    try {
+      if (players.every((player) => player.isAtRest && player.settleStreams()))
+        return this.#options.pack(players) ?? [];
       if (waitedMs >= restMs && !freeze.hurried) {
         freeze.hurried = true;
         for (const player of players) player.handling.giveUp();
       }
-      this.#waiting.push(freeze);
-      return;
+      return undefined;
+    } catch (error) {
+      this.#options.log.error({ event: "freeze-failed", err: error }, "players could not be brought to rest, and stay");
+      return [];
     }
-    const packed = isPossible ? this.#pack(players) : undefined;
-    for (const player of players) player.rest(false);
+  }
+
+  #end(freeze: Freeze, packed: readonly Packed<P>[] | undefined): void {
+    if (packed === undefined) return void this.#waiting.push(freeze);
+    for (const player of this.#playersOf(freeze)) player.rest(false);
     const snapshots: Record<string, Snapshot<Body>> = {};
-    for (const { player, parts, snapshot } of packed ?? []) {
+    for (const { player, parts, snapshot } of packed) {
       player.freeze(this.#options.holder);
       this.#options.onFrozen(player, parts);
       snapshots[player.id] = snapshot;
     }
-    done(snapshots);
+    freeze.done(snapshots);
   }
 
-  /** What all of them take along; `undefined` when one cannot go: then they stay. */
-  #pack(players: readonly JoinedPlayer[]): readonly Packed[] | undefined {
-    const { host } = this.#options;
-    const given: { player: JoinedPlayer; parts: Parts }[] = [];
-    for (const player of players) {
-      const parts = host.migrateOut(player.lane, player);
-      if (parts === undefined) break;
-      given.push({ player, parts });
-    }
-    const packed = given.length < players.length ? [] : given.flatMap((one) => this.#snapshot(one) ?? []);
-    if (packed.length === players.length) return packed;
-    for (const { player, parts } of given) host.migrateIn(player.lane, player, parts);
-    return undefined;
-  }
-
-  #snapshot({ player, parts }: { readonly player: JoinedPlayer; readonly parts: Parts }): Packed | undefined {
-    const { world, savedOf, log } = this.#options;
-    // The hooks may have said something to it, or have ended it.
-    if (!player.connected || player.streams === undefined || !player.settleStreams()) return undefined;
-    const { placement, fragment, values } = world?.snapshot(player) ?? {
-      placement: player.position,
-      fragment: player.fragment,
-      values: {},
-    };
-    const { lastInput, lastOutput, unacknowledged } = player.streams.export();
-    try {
-      const state = encodePlayerState({
-        placement,
-        fragment,
-        values,
-        saved: savedOf(player),
-        carried: encodeCarriedFacts({
-          name: player.name,
-          reservationId: player.seat.reservationId,
-          ticketFragment: player.ticketFragment,
-          version: player.version,
-          features: player.features,
-          lastRequest: player.requests.lastId,
-          moveSequence: player.moveSequence,
-        }),
-        parts,
-      });
-      const { tenure, past } = player;
-      const kept = unacknowledged.map((frame) => new Uint8Array(frame));
-      return {
-        player,
-        parts,
-        snapshot: { state, streams: { tenure, past, lastInput, lastOutput, unacknowledged: kept } },
-      };
-    } catch (error) {
-      if (!(error instanceof PlayerStateError)) throw error;
-      log.warn(
-        { event: "player-stays", player: player.number, code: error.code, err: error },
-        `player ${player.number} cannot be handed over: ${error.message}`,
-      );
-      return undefined;
-    }
+  #playersOf({ playerIds }: Freeze): readonly P[] {
+    return playerIds.map((playerId) => this.#options.playerOf(playerId)).filter((player) => player !== undefined);
   }
 }

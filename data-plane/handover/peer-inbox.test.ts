@@ -94,3 +94,36 @@ it("[HAND-12] deals nothing behind a message that fails, and ends the link with 
   failing.receive(a, finished);
   expect(dealt).toEqual(["commit", "forward", "finished"]);
 });
+
+it("[HAND-12] deals nothing of a link that ends while its waiting messages are dealt", async () => {
+  const ending = new PeerInbox({
+    verify: async () => claims,
+    deal: (from, { type }) => {
+      dealt.push(type);
+      // As when the answer to it cannot be sent: the link is too slow.
+      if (type === "forward") ending.forget(from.clusterId);
+    },
+  });
+  ending.receive(a, commit);
+  for (let count = 0; count < 3; count += 1) ending.receive(a, forward);
+  for (let turn = 0; turn < 8; turn += 1) await Promise.resolve();
+  expect(dealt).toEqual(["commit", "forward"]);
+  ending.receive(a, finished);
+  expect(dealt).toEqual(["commit", "forward", "finished"]);
+});
+
+it("[HAND-12] does not hold against the next link what failed when the one before had ended", async () => {
+  const ending = new PeerInbox({
+    verify: async () => claims,
+    deal: (from, { type }) => {
+      if (type !== "forward") return void dealt.push(type);
+      ending.forget(from.clusterId);
+      throw new Error("the link has ended");
+    },
+  });
+  ending.receive(a, commit);
+  ending.receive(a, forward);
+  for (let turn = 0; turn < 8; turn += 1) await Promise.resolve();
+  ending.receive(a, finished);
+  expect(dealt).toEqual(["commit", "finished"]);
+});

@@ -35,6 +35,8 @@ export class PeerInbox {
   readonly #options: PeerInboxOptions;
   /** By cluster: what waits; there is an entry while a check is under way. */
   readonly #waiting = new Map<string, Line>();
+  /** By cluster: what has waited, while it is dealt. */
+  readonly #dealing = new Map<string, Line>();
   /** What was wrong with a letter that had waited, by cluster, until its link has ended. */
   readonly #faults = new Map<string, Error>();
 
@@ -61,6 +63,7 @@ export class PeerInbox {
   /** The link with this cluster has ended. */
   forget(clusterId: string): void {
     this.#waiting.delete(clusterId);
+    this.#dealing.delete(clusterId);
     this.#faults.delete(clusterId);
   }
 
@@ -76,13 +79,26 @@ export class PeerInbox {
         // Another link has come in between: the source says it again.
         if (this.#waiting.get(from.clusterId) !== waiting) return;
         this.#waiting.delete(from.clusterId);
-        this.#options.deal(from, message, claims);
-        for (const next of waiting.letters) this.receive(next.from, next.message);
-      })
-      // The rest is not dealt: the next message of this cluster ends the link, and the source says it all again.
-      .catch((error: unknown) => {
-        this.#faults.set(from.clusterId, error instanceof Error ? error : new Error("it failed", { cause: error }));
+        this.#dealAll(waiting, letter, claims);
       });
+  }
+
+  /** Deals a commit and what has waited behind it, for as long as the link stands: what is dealt may end it. */
+  #dealAll(line: Line, { from, message }: Letter, claims: CommitClaims | undefined): void {
+    const { clusterId } = from;
+    this.#dealing.set(clusterId, line);
+    try {
+      this.#options.deal(from, message, claims);
+      for (const next of line.letters) {
+        if (this.#dealing.get(clusterId) !== line) return;
+        this.receive(next.from, next.message);
+      }
+    } catch (error) {
+      if (this.#dealing.get(clusterId) !== line) return;
+      // The rest is not dealt: the next message of this cluster ends the link, and the source says it all again.
+      this.#faults.set(clusterId, error instanceof Error ? error : new Error("it failed", { cause: error }));
+    }
+    if (this.#dealing.get(clusterId) === line) this.#dealing.delete(clusterId);
   }
 }
 

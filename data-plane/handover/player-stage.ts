@@ -11,9 +11,10 @@ import type { PlayerHolder } from "../session/player-holder.ts";
 import type { SessionContext } from "../session/session-context.ts";
 import { ArrivalKeys } from "./arrival-keys.ts";
 import { type CarriedFacts, decodeCarriedFacts } from "./carried-facts.ts";
-import { Freezer, type Parts } from "./freezer.ts";
+import { Freezer } from "./freezer.ts";
 import type { Handovers } from "./handovers.ts";
 import { applyFrame } from "./held-frame.ts";
+import { type Parts, PlayerPacking } from "./player-packing.ts";
 import type { Body, Stage } from "./stage.ts";
 
 export interface PlayerStageOptions {
@@ -33,7 +34,7 @@ export interface PlayerStageOptions {
 export class PlayerStage implements Stage, PlayerHolder {
   readonly keys = new ArrivalKeys();
   readonly #options: PlayerStageOptions;
-  readonly #freezer: Freezer;
+  readonly #freezer: Freezer<JoinedPlayer>;
   /** What the plugins of players that stand still, or have gone, gave along. */
   readonly #parts = new Map<JoinedPlayer, Parts>();
   /** Those that have gone on, by id and generation. */
@@ -44,14 +45,14 @@ export class PlayerStage implements Stage, PlayerHolder {
   constructor(options: PlayerStageOptions) {
     const { context, saves } = options;
     this.#options = options;
+    const { host, world, log } = context;
+    const packing = new PlayerPacking({ host, world, savedOf: (player) => saves.savedOf(player), log });
     this.#freezer = new Freezer({
       playerOf: (playerId) => context.players.byId(playerId),
-      host: context.host,
-      world: context.world,
-      savedOf: (player) => saves.savedOf(player),
+      pack: (players) => packing.pack(players),
       holder: this,
       nowMs: context.clock.monotonicMs,
-      log: context.log,
+      log,
       onFrozen: (player, parts) => this.#parts.set(player, parts),
     });
   }
@@ -92,9 +93,10 @@ export class PlayerStage implements Stage, PlayerHolder {
   play(playerId: string, generation: number, items: readonly HeldItem<Body>[]): void {
     const { host } = this.#options.context;
     const gone = this.#departed.get(nameOf(playerId, generation));
+    let isIn = true;
     if (gone !== undefined && this.#player(playerId) === undefined) {
       this.#departed.delete(nameOf(playerId, generation));
-      gone.revive();
+      isIn = gone.revive();
     }
     const player = this.#player(playerId);
     if (player === undefined) return;
@@ -104,6 +106,8 @@ export class PlayerStage implements Stage, PlayerHolder {
     host.migrateIn(player.lane, player, parts);
     player.unfreeze();
     for (const item of items) this.#apply(player, item);
+    // Its place here is gone: the master has it as it was when it left, and it can come back from that.
+    if (!isIn) player.close("INTERNAL");
   }
 
   adopt(playerId: string, generation: number): void {

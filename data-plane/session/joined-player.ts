@@ -432,17 +432,18 @@ export class JoinedPlayer implements Player, LaneOwner {
     seats.left(this.#seat);
   }
 
-  /** It has come back from a cluster that will never play it. */
-  revive(): void {
-    if (this.connected) return;
+  /** It has come back from a cluster that will never play it. @returns whether the world here takes it in again */
+  revive(): boolean {
+    if (this.connected) return true;
     this.connected = true;
     this.requests.begin();
     const { players, seats, world, settings, saves } = this.#context;
     players.add(this);
     saves.take(this, this.#saved);
     seats.joined(this.#seat);
-    world?.enter(this, this.#values, true);
+    const isIn = world?.enter(this, this.#values, true) !== false;
     if (!this.hasClient) this.#grace = setTimeout(() => this.end("DROPPED"), settings.resumeGraceMs);
+    return isIn;
   }
 
   /** It has gone for good, and nothing of it is needed here any more. */

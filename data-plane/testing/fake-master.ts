@@ -8,7 +8,7 @@ import { type SigningKey, signTicket, type TicketClaims } from "../../auth/ticke
 import { stepSession } from "../../protocol/handover/session.ts";
 import { claimsOf, openSession, type SessionEffect, type SessionState } from "../../protocol/handover/session-state.ts";
 import type { SessionAnswer, SessionRequest } from "../authority/session-wire.ts";
-import type { ClusterRef } from "../../protocol/handover/parties.ts";
+import type { ClusterRef, CommitClaims } from "../../protocol/handover/parties.ts";
 import type {
   JsonWebKeySet,
   LinkReport,
@@ -87,6 +87,8 @@ export class FakeMaster {
   #tickets = 0;
   /** The newest boot of every instance. */
   readonly boots = new Map<string, number>();
+  /** What the tokens of commits say. */
+  changeCommit = (claims: CommitClaims): CommitClaims => claims;
   #lastInstance = "";
 
   get url(): string {
@@ -277,7 +279,7 @@ export class FakeMaster {
     const [key] = this.#keys;
     if (key === undefined) throw new Error("the fake master has no key");
     const issued = { issuer: this.url, now: Math.floor(Date.now() / 1_000) };
-    return signHandoverToken(claimsOf(clusterId, message), issued, key);
+    return signHandoverToken(this.changeCommit(claimsOf(clusterId, message)), issued, key);
   }
 
   async #register(assertion: string, body: unknown): Promise<{ status: number; value: unknown }> {

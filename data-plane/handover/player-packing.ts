@@ -1,0 +1,100 @@
+import type { Snapshot } from "../../protocol/handover/parties.ts";
+import { encodePlayerState, PlayerStateError } from "../authority/player-state.ts";
+import type { Logger } from "../log.ts";
+import type { PluginHost } from "../plugin/plugin-host.ts";
+import type { JoinedPlayer } from "../session/joined-player.ts";
+import type { ClusterWorld } from "../world/cluster-world.ts";
+import { encodeCarriedFacts } from "./carried-facts.ts";
+import type { Body } from "./stage.ts";
+
+/** What plugins gave along, by their names. */
+export type Parts = ReadonlyMap<string, Uint8Array>;
+
+export interface PackingOptions {
+  readonly host: Pick<PluginHost, "migrateOut" | "migrateIn">;
+  readonly world: Pick<ClusterWorld, "snapshot"> | undefined;
+  /** What the game has saved of a player. */
+  readonly savedOf: (player: JoinedPlayer) => Uint8Array | undefined;
+  readonly log: Logger;
+}
+
+export interface Packed<P> {
+  readonly player: P;
+  readonly parts: Parts;
+  readonly snapshot: Snapshot<Body>;
+}
+
+/** Takes the snapshots of players at rest, with what their plugins give along. */
+export class PlayerPacking {
+  readonly #options: PackingOptions;
+
+  constructor(options: PackingOptions) {
+    this.#options = options;
+  }
+
+  /** What all of them take along; `undefined` when one cannot go: then they stay. */
+  pack(players: readonly JoinedPlayer[]): readonly Packed<JoinedPlayer>[] | undefined {
+    const { host } = this.#options;
+    const given: { player: JoinedPlayer; parts: Parts }[] = [];
+    for (const player of players) {
+      const parts = host.migrateOut(player.lane, player);
+      if (parts === undefined) break;
+      given.push({ player, parts });
+    }
+    const packed = given.length < players.length ? [] : given.flatMap((one) => this.#snapshot(one) ?? []);
+    if (packed.length === players.length) return packed;
+    for (const { player, parts } of given) host.migrateIn(player.lane, player, parts);
+    return undefined;
+  }
+
+  #snapshot({
+    player,
+    parts,
+  }: {
+    readonly player: JoinedPlayer;
+    readonly parts: Parts;
+  }): Packed<JoinedPlayer> | undefined {
+    const { world, savedOf, log } = this.#options;
+    // The hooks may have said something to it, or have ended it.
+    if (!player.connected || player.streams === undefined || !player.settleStreams()) return undefined;
+    const { placement, fragment, values } = world?.snapshot(player) ?? {
+      placement: player.position,
+      fragment: player.fragment,
+      values: {},
+    };
+    const { lastInput, lastOutput, unacknowledged } = player.streams.export();
+    try {
+      const state = encodePlayerState({
+        placement,
+        fragment,
+        values,
+        saved: savedOf(player),
+        carried: encodeCarriedFacts({
+          name: player.name,
+          reservationId: player.seat.reservationId,
+          ticketFragment: player.ticketFragment,
+          version: player.version,
+          features: player.features,
+          lastRequest: player.requests.lastId,
+          moveSequence: player.moveSequence,
+        }),
+        parts,
+      });
+      const { tenure, past } = player;
+      const kept = unacknowledged.map((frame) => new Uint8Array(frame));
+      return {
+        player,
+        parts,
+        snapshot: { state, streams: { tenure, past, lastInput, lastOutput, unacknowledged: kept } },
+      };
+    } catch (error) {
+      const code = error instanceof PlayerStateError ? error.code : "INTERNAL";
+      const text = error instanceof Error ? error.message : String(error);
+      log.warn(
+        { event: "player-stays", player: player.number, code, err: error },
+        `player ${player.number} cannot be handed over: ${text}`,
+      );
+      return undefined;
+    }
+  }
+}
