@@ -442,6 +442,29 @@ describe("a cluster that is offered a player by a neighbour that lies", () => {
     expect(await answerTo(offered)).toBe("refused");
   });
 
+  it("[HAND-17] has at most half of its free seats promised to it", async () => {
+    const heard: string[] = [];
+    const { peers } = west.cluster.server;
+    const onMessage = (_from: unknown, message: PeerMessage): void => void heard.push(message.type);
+    peers?.listen({ onUp: () => undefined, onDown: () => undefined, onMessage });
+    const offers = 4_096 / 16 / 2 + 1;
+    for (let offer = 0; offer < offers; offer += 1) {
+      const members = Array.from({ length: 16 }, (_, index) => ({ playerId: `eve${offer}.${index}`, generation }));
+      peers?.send("default.b", { type: "prepare", id: randomBytes(16).toString("hex"), members });
+    }
+    await until("the answers", () => heard.length === offers);
+    expect(heard.filter((type) => type === "refused")).toEqual(["refused"]);
+    expect(heard.at(-1)).toBe("refused");
+    // Who comes with a ticket finds a seat.
+    const client = await east.cluster.connected();
+    const boot = east.cluster.server.peers?.self?.boot ?? 0;
+    client.send(
+      hello,
+      encodeJoin({ ticket: await master.ticket({ aud: "default.b", boot, gen: generation, sub: "bob" }) }),
+    );
+    await client.next("welcome");
+  });
+
   it("[HAND-4] puts nobody into the game on a token that is none", async () => {
     const id = randomBytes(16).toString("hex");
     west.cluster.server.peers?.send("default.b", { type: "commit", id, token: "a.b.c" });

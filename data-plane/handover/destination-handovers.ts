@@ -12,6 +12,7 @@ import type { ToDestination, ToSession, ToSource } from "../../protocol/handover
 import type { ClusterRef, CommitClaims, MemberTransfer, Snapshot } from "../../protocol/handover/parties.ts";
 import { destinationTimeout } from "../../protocol/handover/timing.ts";
 import type { HandoverCounts } from "./handover-counts.ts";
+import { holdingsOf, isWithinShare } from "./neighbour-share.ts";
 import type { PhaseClock } from "./phase-clock.ts";
 import type { Body, Stage } from "./stage.ts";
 
@@ -27,7 +28,7 @@ export interface DestinationHandoversOptions {
   readonly takesPlayers: () => boolean;
 }
 
-/** Reservations and arrivals at a time. Bounds what other clusters can make this one hold. */
+/** Reservations and arrivals at a time. Bounds what other clusters can make this one hold; each has a share of it. [HAND-17] */
 export const maxDestinationHandovers = 4_096;
 /** Bytes of snapshots of players that have not been put into the game, all together. The same. */
 export const maxHeldBytes = 128 * 1_024 * 1_024;
@@ -37,7 +38,7 @@ export class DestinationHandovers {
   readonly #options: DestinationHandoversOptions;
   readonly #states = new Map<string, DestinationState<Body>>();
   /** Bytes of the snapshots that each of them holds. */
-  readonly #heldBytes = new Map<string, number>();
+  readonly #heldBytes = new Map<string, { readonly source: string; readonly bytes: number }>();
 
   constructor(options: DestinationHandoversOptions) {
     this.#options = options;
@@ -106,7 +107,7 @@ export class DestinationHandovers {
 
   #prepare(from: ClusterRef, message: Extract<ToDestination<Body>, { readonly type: "prepare" }>): void {
     const self = this.#options.self();
-    if (self === undefined || !this.#options.takesPlayers() || this.#states.size >= maxDestinationHandovers) {
+    if (self === undefined || !this.#options.takesPlayers() || !this.#hasPlaceFor(from.clusterId)) {
       this.#options.counts.refused += 1;
       return this.#options.sendPeer(from.clusterId, { type: "refused", id: message.id, reason: "full" });
     }
@@ -145,12 +146,17 @@ export class DestinationHandovers {
     for (const effect of effects) this.#carryOut(state.id, state.source, effect);
   }
 
-  /** Whether there is room for so many snapshots; if so it is taken. */
-  #holds(id: string, members: readonly MemberTransfer<Body>[]): boolean {
+  #hasPlaceFor(source: string): boolean {
+    const { isFirst, ...holdings } = holdingsOf(this.#states.values(), source, () => 1);
+    return isWithinShare({ most: maxDestinationHandovers, ...holdings }, 1, isFirst);
+  }
+
+  /** Whether there is room for so many snapshots of a neighbour's; if so it is taken. */
+  #holds(id: string, source: string, members: readonly MemberTransfer<Body>[]): boolean {
     const bytes = members.reduce((sum, { snapshot }) => sum + bytesOf(snapshot), 0);
-    const held = [...this.#heldBytes.values()].reduce((sum, one) => sum + one, 0);
-    if (held + bytes > maxHeldBytes) return false;
-    this.#heldBytes.set(id, bytes);
+    const { isFirst, ...holdings } = holdingsOf(this.#heldBytes.values(), source, (one) => one.bytes);
+    if (!isWithinShare({ most: maxHeldBytes, ...holdings }, bytes, isFirst)) return false;
+    this.#heldBytes.set(id, { source, bytes });
     return true;
   }
 
@@ -163,14 +169,14 @@ export class DestinationHandovers {
       case "toSession":
         return sendSession(effect.playerId, effect.message);
       case "reserve": {
-        const reason = stage.reserve(id, effect.members);
+        const reason = stage.reserve(id, effect.members, source);
         return this.#step(id, reason === undefined ? { type: "reserved" } : { type: "notReserved", reason });
       }
       case "unreserve":
         return stage.unreserve(id);
       case "admit":
         return this.#step(id, {
-          type: this.#holds(id, effect.members) && stage.admit(effect.members) ? "admitted" : "notAdmitted",
+          type: this.#holds(id, source, effect.members) && stage.admit(effect.members) ? "admitted" : "notAdmitted",
         });
       case "activate":
         counts.taken += 1;

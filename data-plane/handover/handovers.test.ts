@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import type { ClusterRef } from "../../protocol/handover/parties.ts";
 import { abandonAfterMs } from "../../protocol/handover/timing.ts";
-import { maxHeldBytes } from "./destination-handovers.ts";
+import { maxDestinationHandovers, maxHeldBytes } from "./destination-handovers.ts";
 import { bytesOf } from "./testing/stage-copies.ts";
 import { TwoClusters } from "./testing/two-clusters.ts";
 
@@ -232,20 +233,37 @@ describe("when something breaks", () => {
     expect(world.waiting).toEqual(["abort", "finished"]);
   });
 
-  it("[HAND-15] holds so many bytes of players that have not come, and no more", () => {
-    const bytes = new Uint8Array(maxHeldBytes / 2);
+  it("[HAND-15] [HAND-17] holds so many bytes of players that have not come, half of what is left of a neighbour's, and no more", () => {
     const streams = { tenure: 1, past: [], lastInput: 0, lastOutput: 0, unacknowledged: [] };
-    const offer = (id: string): void => {
+    const offer = (id: string, from: ClusterRef, share: number): string | undefined => {
       const member = { playerId: id, generation };
-      world.b.handovers.hearPeer(world.a.ref, { type: "prepare", id, members: [member] });
-      const members = [{ ...member, key: "k", snapshot: { state: bytes, streams } }];
-      world.b.handovers.hearPeer(world.a.ref, { type: "transfer", id, members });
+      world.b.handovers.hearPeer(from, { type: "prepare", id, members: [member] });
+      const members = [{ ...member, key: "k", snapshot: { state: new Uint8Array(maxHeldBytes * share), streams } }];
+      world.b.handovers.hearPeer(from, { type: "transfer", id, members });
+      return world.waiting.at(-1);
     };
-    for (const id of ["x", "y", "z"]) offer(id);
-    expect(world.waiting).toEqual(["prepared", "ready", "prepared", "ready", "prepared", "refused"]);
+    expect(offer("too much", world.a.ref, 1.01)).toBe("refused");
+    expect(offer("x", world.a.ref, 0.25)).toBe("ready");
+    expect(offer("y", world.a.ref, 0.25)).toBe("ready");
+    expect(offer("z", world.a.ref, 0.01)).toBe("refused");
+    expect(offer("v", { clusterId: "c", boot: 1 }, 0.25)).toBe("ready");
+    expect(offer("w", { clusterId: "c", boot: 1 }, 0.01)).toBe("refused");
     world.b.handovers.hearPeer(world.a.ref, { type: "abort", id: "x" });
-    offer("z");
-    expect(world.waiting.at(-1)).toBe("ready");
+    expect(offer("z", world.a.ref, 0.01)).toBe("ready");
+  });
+
+  it("[HAND-17] lets no neighbour keep it busy for the others", () => {
+    const ask = (id: string, clusterId: string): string | undefined => {
+      const members = [{ playerId: id, generation }];
+      world.b.handovers.hearPeer({ clusterId, boot: 1 }, { type: "prepare", id, members });
+      return world.waiting.at(-1);
+    };
+    for (let count = 1; count <= maxDestinationHandovers / 2; count += 1) ask(`a${count}`, "a");
+    expect(world.b.handovers.open.incoming).toBe(maxDestinationHandovers / 2);
+    expect(ask("one more", "a")).toBe("refused");
+    expect(ask("another's", "c")).toBe("prepared");
+    world.b.handovers.hearPeer(world.a.ref, { type: "abort", id: "a1" });
+    expect(ask("one more", "a")).toBe("prepared");
   });
 
   it("[HAND-4] lets no other cluster speak of a handover", async () => {

@@ -14,6 +14,7 @@ import { type CarriedFacts, decodeCarriedFacts } from "./carried-facts.ts";
 import { Freezer } from "./freezer.ts";
 import type { Handovers } from "./handovers.ts";
 import { applyFrame } from "./held-frame.ts";
+import { holdingsOf, isWithinShare } from "./neighbour-share.ts";
 import { type Parts, PlayerPacking } from "./player-packing.ts";
 import type { Body, Stage } from "./stage.ts";
 
@@ -39,8 +40,8 @@ export class PlayerStage implements Stage, PlayerHolder {
   readonly #parts = new Map<JoinedPlayer, Parts>();
   /** Those that have gone on, by id and generation. */
   readonly #departed = new Map<string, JoinedPlayer>();
-  /** Seats that are promised, by handover. */
-  readonly #reserved = new Map<string, number>();
+  /** Seats that are promised, by handover, and to whose players. */
+  readonly #reserved = new Map<string, { readonly source: string; readonly seats: number }>();
 
   constructor(options: PlayerStageOptions) {
     const { context, saves } = options;
@@ -59,7 +60,7 @@ export class PlayerStage implements Stage, PlayerHolder {
 
   /** Seats that are promised to players who have not come yet. */
   get reservedSeats(): number {
-    return [...this.#reserved.values()].reduce((sum, seats) => sum + seats, 0);
+    return [...this.#reserved.values()].reduce((sum, { seats }) => sum + seats, 0);
   }
 
   /** A tick is over: who is to be frozen is. */
@@ -153,16 +154,17 @@ export class PlayerStage implements Stage, PlayerHolder {
     return this.#redirect({ id, destination, key, token });
   }
 
-  reserve(id: string, members: readonly MemberRef[]): "full" | "invalid" | undefined {
+  reserve(id: string, members: readonly MemberRef[], source: string): "full" | "invalid" | undefined {
     const { players, revocations, maxPlayers, world } = this.#options.context;
     const isWelcome = ({ playerId, generation }: MemberRef): boolean =>
       players.byId(playerId) === undefined && !revocations.covers(playerId, generationAfterCommit(generation));
     if (!members.every(isWelcome)) return "invalid";
-    const wanted = this.reservedSeats + members.length;
-    const most = maxPlayers();
-    if (most > 0 && players.size + wanted > most) return "full";
-    if (world?.hasRoomFor(wanted) === false) return "full";
-    this.#reserved.set(id, members.length);
+    const limit = maxPlayers();
+    const places = limit > 0 ? limit - players.size : Number.POSITIVE_INFINITY;
+    const most = Math.min(places, world?.freePlaces ?? Number.POSITIVE_INFINITY);
+    const { isFirst, ...holdings } = holdingsOf(this.#reserved.values(), source, ({ seats }) => seats);
+    if (!isWithinShare({ most, ...holdings }, members.length, isFirst)) return "full";
+    this.#reserved.set(id, { source, seats: members.length });
     return undefined;
   }
 

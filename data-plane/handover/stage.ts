@@ -21,8 +21,8 @@ export interface Stage {
   /** Forgets the copy of this generation, departed or not, and ends its client's connection. */
   drop(playerId: string, generation: number, outcome: Exclude<MemberOutcome, "stayed">): void;
   tellClient(playerId: string, message: ToClient): void;
-  /** Holds seats for them; why not, otherwise. */
-  reserve(id: string, members: readonly MemberRef[]): "full" | "invalid" | undefined;
+  /** Holds seats for them, within the share of the cluster that they come from; why not, otherwise. [HAND-17] */
+  reserve(id: string, members: readonly MemberRef[], source: string): "full" | "invalid" | undefined;
   unreserve(id: string): void;
   /** Whether these states can be taken over. Nothing runs yet. */
   admit(members: readonly MemberTransfer<Body>[]): boolean;

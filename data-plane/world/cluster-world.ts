@@ -269,9 +269,9 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
     this.returned(player);
   }
 
-  /** Whether so many players more fit into the world, wherever. */
-  hasRoomFor(players: number): boolean {
-    return this.#world.freePlaces >= players;
+  /** How many players more fit into the world, wherever. */
+  get freePlaces(): number {
+    return this.#world.freePlaces;
   }
 
   /** Whether this cluster carries the fragment there. */
