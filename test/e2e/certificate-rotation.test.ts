@@ -20,7 +20,7 @@ afterEach(async () => {
   await rm(dir, { recursive: true });
 });
 
-const limits = { certificateOverlapMs: 1_000, certificateCheckMs: 20 };
+const limits = { certificateOverlapMs: 2_500, certificateCheckMs: 20 };
 
 /** What an allocation says now. */
 function allocated(): ClusterTls {

@@ -16,7 +16,7 @@ import type { Allocation, PlayerSessionTokens, Problem } from "../../protocol/in
  * so that the tests end; OUTAGE_SECONDS=60 makes it the minute that is promised.
  */
 
-const outageSeconds = Number(process.env["OUTAGE_SECONDS"] ?? "8");
+const outageSeconds = Number(process.env["OUTAGE_SECONDS"] ?? "5");
 const outageMs = outageSeconds * 1_000;
 const allocationsPerSecond = 15;
 const loginsPerSecond = 4;

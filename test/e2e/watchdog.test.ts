@@ -16,7 +16,7 @@ beforeAll(async () => {
   stateDir = mkdtempSync(join(tmpdir(), "sustenet-watchdog-"));
   master = await startMaster({ stateDir, port: 0, say });
   const program = join(import.meta.dirname, "../support/looping-cluster.ts");
-  const settings = ["instances = 1", "watchdog_seconds = 1"];
+  const settings = ["instances = 1", "watchdog_seconds = 3"];
   cluster = await startCluster({ stateDir, number: 1, master, say, program, settings });
 });
 

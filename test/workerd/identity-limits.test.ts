@@ -27,10 +27,16 @@ function advance(seconds: number): void {
   vi.setSystemTime(now + seconds * 1_000);
 }
 
-const random = () => Math.floor(Math.random() * 65_536);
+let places = 0;
 /** An address that no other test comes from. */
-const newAddress = () => `100.64.${random() % 256}.${random() % 256}`;
-const newNetwork = () => `2001:db8:${random().toString(16)}:${random().toString(16)}`;
+const newAddress = () => {
+  places += 1;
+  return `100.64.${places >> 8}.${places & 255}`;
+};
+const newNetwork = () => {
+  places += 1;
+  return `2001:db8:${places.toString(16)}:1`;
+};
 const from = (address: string, more: Record<string, string> = {}) => ({ "cf-connecting-ip": address, ...more });
 
 const wrong = (email: string) => ({ email, password: "wrong password" });
