@@ -10,6 +10,8 @@ const cluster = await startTestCluster({
   plugin: { onMessage: (player, command, reader) => void player.send(command, reader.rest()) },
 });
 
+type Line = (typeof cluster.log.lines)[number];
+
 /** Between two turns of the event loop, in CPU time: how long a machine is busy with others is not the cluster's doing. */
 let turnMs = 0;
 let usedMs = cpuMs();
@@ -41,7 +43,7 @@ process.on("message", (message) => {
     turnMs = 0;
     usedMs = cpuMs();
     const { connections, refusals, framesIn, joins } = cluster.server.metrics;
-    const errors = cluster.log.lines.filter(({ level }) => level === "error").map((line) => line.message);
+    const errors = cluster.log.lines.filter(isFault).map(describe);
     const { heapUsed, rss, arrayBuffers } = process.memoryUsage();
     // What the test's own master and log remember is not what is measured here.
     cluster.log.lines.length = 0;
@@ -64,3 +66,15 @@ process.on("disconnect", () => void cluster.stop().then(() => process.exit(0)));
 
 const { port, serverName, caPem } = cluster.target;
 answer({ type: "ready", port, webSocketPort: cluster.server.address?.webSocketPort ?? 0, serverName, caPem });
+
+/** A hook that took long by the clock may have waited for the machine: turns of the event loop are measured in CPU time instead. */
+function isFault({ level, fields }: Line): boolean {
+  const cause = fields["err"];
+  return level === "error" && !(cause instanceof Error && cause.message.startsWith("held up everybody for "));
+}
+
+/** With where it came from: such a fault may need hours to show again. */
+function describe({ message, fields }: Line): string {
+  const cause = fields["err"];
+  return cause instanceof Error ? `${message}: ${cause.stack ?? cause.message}` : message;
+}
