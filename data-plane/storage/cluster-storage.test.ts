@@ -118,7 +118,26 @@ describe("its file", () => {
   it("is whole or not there, whatever a crash leaves beside it", async () => {
     await written();
     await writeFile(`${file}.new`, "sustenet-storage 1 half of i");
+    await writeFile(`${file}.0123456789ab.new`, "sustenet-storage 1 half of i");
     expect((await open()).of("a").get("k")).toEqual(bytes("value"));
+    expect(await readdir(join(folder, "state"))).toEqual(["main.storage"]);
+  });
+
+  it("is whole while two processes write it, by mistake: the later one wins", async () => {
+    const [one, two] = [(await open()).of("a"), (await open()).of("a")];
+    const big = new Uint8Array(60_000);
+    for (let round = 0; round < 20; round += 1) {
+      const kept = await Promise.all([one.set("k", big.fill(round)), two.set("k", bytes("two"))]);
+      expect(kept).toEqual([true, true]);
+      expect([60_000, 3]).toContain((await open()).of("a").get("k")?.length);
+    }
+  });
+
+  it("leaves nothing half written where the disk does not take it", async () => {
+    const part = (await open()).of("a");
+    await mkdir(file, { recursive: true });
+    expect(await part.set("k", bytes("1"))).toBe(false);
+    expect(await readdir(join(folder, "state"))).toEqual(["main.storage"]);
   });
 
   it.each<[string, (text: string) => string]>([

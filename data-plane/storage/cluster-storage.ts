@@ -1,5 +1,5 @@
 import type { Logger } from "../log.ts";
-import { readStorageFile, reasonOf, type StoredValues, writeStorageFile } from "./storage-file.ts";
+import { readStorageFile, reasonOf, removeDrafts, type StoredValues, writeStorageFile } from "./storage-file.ts";
 
 /** What a plugin keeps on this cluster's disk: bytes by key. Others' keys are not seen. */
 export interface PluginStorage {
@@ -65,7 +65,9 @@ export class ClusterStorage {
 
   /** @throws StorageError when the file is there and cannot be used */
   static async open(file: string, log: Logger, limits: StorageLimits = storageLimits): Promise<ClusterStorage> {
-    return new ClusterStorage(file, log, limits, await readStorageFile(file));
+    const values = await readStorageFile(file);
+    await removeDrafts(file);
+    return new ClusterStorage(file, log, limits, values);
   }
 
   /** A plugin's own part. */

@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { mkdir, open, rename } from "node:fs/promises";
-import { dirname } from "node:path";
+import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 
 /** Values by plugin, then by key. */
@@ -43,7 +43,7 @@ export async function readStorageFile(file: string): Promise<StoredValues> {
 
 /**
  * Puts the file in place of the one before in one step, and resolves when it would survive the machine's end: whoever reads it
- * sees either the old one or the new one.
+ * sees either the old one or the new one. Each write has a draft of its own: two processes on one file do not tear it, the later one wins.
  */
 export async function writeStorageFile(file: string, values: StoredValues): Promise<void> {
   const entries = Array.from(values, ([plugin, ofPlugin]) => [
@@ -53,15 +53,32 @@ export async function writeStorageFile(file: string, values: StoredValues): Prom
   const content = JSON.stringify(Object.fromEntries(entries));
   const folder = dirname(file);
   await mkdir(folder, { recursive: true });
-  const draft = `${file}.new`;
-  await writeThrough(draft, `sustenet-storage ${version} ${checksum(content)}\n${content}`);
-  await rename(draft, file);
+  const draft = `${file}.${randomBytes(6).toString("hex")}.new`;
+  try {
+    await writeThrough(draft, `sustenet-storage ${version} ${checksum(content)}\n${content}`);
+    await rename(draft, file);
+  } catch (error) {
+    // On a disk that is full it would take what room there is.
+    await rm(draft, { force: true });
+    throw error;
+  }
   const opened = await open(folder, constants.O_RDONLY);
   try {
     await opened.sync();
   } finally {
     await opened.close();
   }
+}
+
+/** Takes away what crashes have left half written. Whoever writes just now writes again with the next change. */
+export async function removeDrafts(file: string): Promise<void> {
+  const folder = dirname(file);
+  const prefix = `${basename(file)}.`;
+  const names = await readdir(folder).catch((): string[] => []);
+  const drafts = names.filter(
+    (name) => name.startsWith(prefix) && /^(?:[0-9a-f]{12}\.)?new$/.test(name.slice(prefix.length)),
+  );
+  await Promise.all(drafts.map((name) => rm(join(folder, name), { force: true }).catch(() => undefined)));
 }
 
 async function readBounded(file: string): Promise<string | undefined> {
@@ -85,7 +102,7 @@ async function readBounded(file: string): Promise<string | undefined> {
 }
 
 async function writeThrough(file: string, text: string): Promise<void> {
-  const opened = await open(file, "w", 0o600);
+  const opened = await open(file, "wx", 0o600);
   try {
     await opened.writeFile(text);
     await opened.sync();
