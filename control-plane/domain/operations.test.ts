@@ -5,10 +5,12 @@ import {
   hashAllocateRequest,
   isUnused,
   maxOperations,
+  nextForgetAtMs,
   nextOperationStep,
   type Operation,
   operationRetentionMs,
   supersededBy,
+  unreportedRetentionMs,
 } from "./operations.ts";
 
 const nowMs = 1_000_000_000;
@@ -94,6 +96,21 @@ describe("what is remembered", () => {
     const kept = committed({ key: "kept", expiresAt: endedMs / 1_000 + 1 });
     const never = operation({ key: "never", recordedAtMs: endedMs });
     expect(forgettableOperations([over, kept, never], nowMs)).toEqual(["over", "never"]);
+  });
+
+  it("keeps the newest ticket for a month while nobody has said that it joined, as on a cluster that cannot reach the master", () => {
+    const expiresAt = nowMs / 1_000;
+    const older = committed({ key: "older", generation: 1, expiresAt });
+    const newest = committed({ key: "newest", generation: 2, expiresAt });
+    const waiting = operation({ key: "waiting", generation: 3 });
+    const laterMs = nowMs + operationRetentionMs;
+    expect(forgettableOperations([older, newest, waiting], laterMs)).toEqual(["older", "waiting"]);
+    expect(nextForgetAtMs([newest])).toBe(nowMs + unreportedRetentionMs);
+    expect(forgettableOperations([newest], nowMs + unreportedRetentionMs)).toEqual(["newest"]);
+    // Whoever has joined by a newer one has ended it.
+    const joined = { ...newest, key: "joined", generation: 4, state: "consumed" } as const;
+    expect(forgettableOperations([newest, joined], laterMs)).toEqual(["newest", "joined"]);
+    expect(nextForgetAtMs([])).toBeUndefined();
   });
 
   it("is bounded, and a live ticket is never forgotten", () => {

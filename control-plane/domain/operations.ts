@@ -46,6 +46,12 @@ export type OperationStep =
 /** How long the outcome of an operation is remembered after its ticket has expired. */
 export const operationRetentionMs = 24 * 60 * 60 * 1_000;
 
+/**
+ * The same for the newest ticket, as long as nobody has said that it joined: it may have, on a cluster that cannot reach the master. Were it forgotten,
+ * whoever plays by it would be taken for an impostor when that cluster is back.
+ */
+export const unreportedRetentionMs = 30 * 24 * 60 * 60 * 1_000;
+
 /** The greatest number of operations kept for a player. Stops one who invents keys from filling the object. */
 export const maxOperations = 64;
 
@@ -121,18 +127,34 @@ export function isUnused(operation: OperationSummary, nowMs: number): boolean {
   return operation.state === "committed" && nowMs < (operation.expiresAt ?? 0) * 1_000;
 }
 
-/** Whether nothing will ever be asked about an operation that its key's memory still has to answer. */
-function isForgettable(operation: OperationSummary, nowMs: number): boolean {
-  const endMs = operation.expiresAt === undefined ? operation.recordedAtMs : operation.expiresAt * 1_000;
-  return nowMs - endMs >= operationRetentionMs;
+/** From when on nothing is asked any more about each operation, in ms. */
+function forgetTimes(operations: readonly OperationSummary[]): ReadonlyMap<OperationSummary, number> {
+  let newest: OperationSummary | undefined;
+  for (const operation of operations) {
+    const hadTicket = operation.state === "committed" || operation.state === "consumed";
+    if (hadTicket && operation.generation > (newest?.generation ?? 0)) newest = operation;
+  }
+  return new Map(
+    operations.map((operation) => {
+      const { expiresAt, recordedAtMs, state } = operation;
+      const isUnreported = operation === newest && state === "committed";
+      const endMs = expiresAt === undefined ? recordedAtMs : expiresAt * 1_000;
+      return [operation, endMs + (isUnreported ? unreportedRetentionMs : operationRetentionMs)];
+    }),
+  );
+}
+
+/** When the first operation may be forgotten, in ms; `undefined` without operations. */
+export function nextForgetAtMs(operations: readonly OperationSummary[]): number | undefined {
+  return operations.length === 0 ? undefined : Math.min(...forgetTimes(operations).values());
 }
 
 /** The keys of the operations to forget: those past their time, and the oldest beyond the bound that have no live ticket. */
 export function forgettableOperations(operations: readonly OperationSummary[], nowMs: number): readonly string[] {
-  const expired = operations.filter((operation) => isForgettable(operation, nowMs));
-  const kept = operations
-    .filter((operation) => !isForgettable(operation, nowMs))
-    .sort((a, b) => a.generation - b.generation);
+  const times = forgetTimes(operations);
+  const isForgettable = (operation: OperationSummary): boolean => nowMs >= (times.get(operation) ?? 0);
+  const expired = operations.filter(isForgettable);
+  const kept = operations.filter((operation) => !isForgettable(operation)).sort((a, b) => a.generation - b.generation);
   const surplus = kept
     .slice(0, Math.max(0, kept.length - maxOperations))
     .filter((operation) => operation.state !== "committed" || nowMs >= (operation.expiresAt ?? 0) * 1_000);

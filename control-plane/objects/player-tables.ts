@@ -2,7 +2,7 @@ import type { Authority } from "../domain/authority.ts";
 import { nextSessionGeneration } from "../../protocol/handover/generation.ts";
 import {
   type Operation,
-  operationRetentionMs,
+  nextForgetAtMs,
   type OperationState,
   type OperationSummary,
 } from "../domain/operations.ts";
@@ -201,10 +201,7 @@ export class PlayerTables {
 
   /** When the first operation may be forgotten, in ms; `undefined` without operations. */
   nextForgetAtMs(): number | undefined {
-    const ends = this.operations().map(({ expiresAt, recordedAtMs }) =>
-      expiresAt === undefined ? recordedAtMs : expiresAt * 1_000,
-    );
-    return ends.length === 0 ? undefined : Math.min(...ends) + operationRetentionMs;
+    return nextForgetAtMs(this.operations());
   }
 
   /** The greatest generation that any operation of this player had; 0: none. */
