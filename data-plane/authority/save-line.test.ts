@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { SaveLine, type SaveOutcome } from "./save-line.ts";
+import { maxWaiters, SaveLine, type SaveOutcome } from "./save-line.ts";
 
 function lineOf(intervalMs = 1_000) {
   const told: string[] = [];
@@ -29,6 +29,21 @@ describe("[HAND-8] the saves of a session", () => {
     expect(line.saved(5, 2)).toBe(true);
     expect(told).toEqual(["a saved", "b saved", "c saved"]);
     expect(line.busy).toBe(false);
+  });
+
+  it("hold a bounded number of those who wait, however long the master is away", () => {
+    const { line, told, put, send } = lineOf();
+    put("sent");
+    send(5, 0);
+    for (let index = 0; index < maxWaiters; index += 1) put(`${index}`);
+    expect(told).toEqual([]);
+    put("last");
+    expect(told).toEqual(["0 unsaved"]);
+    line.saved(5, 1);
+    send(5, 1_000);
+    line.saved(5, 2);
+    expect(told).toHaveLength(2 + maxWaiters);
+    expect([told[1], told.at(-1)]).toEqual(["sent saved", "last saved"]);
   });
 
   it("are not acknowledged by word of another one", () => {

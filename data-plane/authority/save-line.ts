@@ -4,6 +4,9 @@
  */
 export type SaveOutcome = "saved" | "superseded" | "unsaved";
 
+/** Most that wait for one save, as while a master is away from a game that saves with each tick: past it the first are told `unsaved`. */
+export const maxWaiters = 256;
+
 /** A state on its way, and who waits for it. */
 export interface Save {
   readonly state: Uint8Array;
@@ -56,7 +59,10 @@ export class SaveLine {
 
   put({ state, waiters }: Save): void {
     this.#newest = state;
-    this.#next = { state, waiters: [...(this.#next?.waiters ?? []), ...waiters] };
+    const all = [...(this.#next?.waiters ?? []), ...waiters];
+    const surplus = all.splice(0, Math.max(0, all.length - maxWaiters));
+    this.#next = { state, waiters: all };
+    for (const tell of surplus) tell("unsaved");
   }
 
   /** How long until the next one may go; 0 for now, `undefined` when none waits or one is on its way. */
