@@ -93,7 +93,7 @@ describe("what is remembered", () => {
   it("lasts a day after the ticket's end", () => {
     const endedMs = nowMs - operationRetentionMs;
     const over = committed({ key: "over", expiresAt: endedMs / 1_000 });
-    const kept = committed({ key: "kept", expiresAt: endedMs / 1_000 + 1 });
+    const kept = committed({ key: "kept", generation: 2, expiresAt: endedMs / 1_000 + 1 });
     const never = operation({ key: "never", recordedAtMs: endedMs });
     expect(forgettableOperations([over, kept, never], nowMs)).toEqual(["over", "never"]);
   });
