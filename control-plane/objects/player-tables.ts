@@ -1,11 +1,6 @@
 import type { Authority } from "../domain/authority.ts";
 import { nextSessionGeneration } from "../../protocol/handover/generation.ts";
-import {
-  type Operation,
-  nextForgetAtMs,
-  type OperationState,
-  type OperationSummary,
-} from "../domain/operations.ts";
+import { type Operation, nextForgetAtMs, type OperationState, type OperationSummary } from "../domain/operations.ts";
 import { outboxSchema, outboxSourceSchema } from "./outbox.ts";
 import { playerAuthoritySchema } from "./player-authority.ts";
 import { playerRevocationSchema } from "./player-revocation.ts";
