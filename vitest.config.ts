@@ -44,6 +44,7 @@ export default defineConfig({
             "clients/**/*.test.ts",
             "cli/**/*.test.ts",
             "dev/**/*.test.ts",
+            "examples/**/*.test.ts",
             "bench/*.test.ts",
             "bench/load/*.test.ts",
             "test/checks/**/*.test.ts",

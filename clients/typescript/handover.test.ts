@@ -11,6 +11,7 @@ import {
   encodeStreams,
   encodeWelcome,
 } from "../../protocol/index.ts";
+import { until } from "../../data-plane/testing/until.ts";
 import { systemClock } from "./clock.ts";
 import type { ConnectionContext } from "./connection.ts";
 import { GameSession } from "./game-session.ts";
@@ -38,15 +39,6 @@ async function startCluster(script: (peer: Peer, index: number) => Promise<void>
   const cluster = await startScriptedCluster(script);
   clusters.push(cluster);
   return cluster;
-}
-
-/** Waits for what must happen. */
-async function until(what: string, check: () => boolean): Promise<void> {
-  const deadline = Date.now() + 30_000;
-  while (!check()) {
-    if (Date.now() > deadline) throw new Error(`${what} did not come`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 function welcome(peer: Peer, received: number | "fresh", cluster = "there"): void {

@@ -344,6 +344,32 @@ describe("a player that walks over the border", () => {
     await until("the end in the east", () => east.game.hooks.includes("leave REPLACED"));
   });
 
+  it("[HAND-1] begins afresh, as one, when it comes with a ticket to where it was brought already", async () => {
+    const client = await join();
+    client.send(message(1), message(1));
+    await until("the answers", () => counts(client).length === 2);
+    await walkOver(client);
+    // As when the source dies with the redirect on its way to the client, and the token not.
+    client.close();
+    await until("the move", () => east.game.hooks.includes("in 2"));
+    const again = await east.cluster.connected();
+    const boot = east.cluster.server.peers?.self?.boot ?? 0;
+    const ticket = await master.ticket({ aud: "default.b", boot, gen: 2 * generation, sub: "ann" });
+    again.send(hello, encodeJoin({ ticket, position: { tenure: generation, received: 2, acknowledged: 0 } }));
+    await again.next("welcome");
+    expect(await again.next("streams")).toMatchObject({ fresh: true });
+    again.send(encodeAck({ received: 0 }), message(1));
+    await until("the answer", () => counts(again).length === 1);
+    // It is told that it begins afresh, and plays once: the copy that was brought has gone before it joins.
+    expect(counts(again)).toEqual([1]);
+    expect(east.game.hooks.filter((hook) => !/(enter|leave) east/.test(hook))).toEqual([
+      "in 2",
+      "leave REPLACED",
+      "join",
+    ]);
+    expect(master.sessions.get("ann")).toMatchObject({ generation: 2 * generation, holder: "default.b" });
+  });
+
   it("[HAND-7] takes its goodbye along", async () => {
     const client = await join();
     await walkOver(client);

@@ -1,5 +1,10 @@
 import { createClient } from "sustenet/client";
 
+process.once("uncaughtException", ({ message }) => {
+  console.error(message);
+  process.exit(1);
+});
+
 const client = createClient({ masterUrl: "http://127.0.0.1:6256" });
 await client.login({ anonymous: true, displayName: "Ada" });
 const session = await client.join();

@@ -1,7 +1,9 @@
 import {
+  ByteReader,
   ByteWriter,
   type Cluster,
   type Entity,
+  Memory,
   type Player,
   type Point,
   type ServerPlugin,
@@ -25,7 +27,7 @@ interface Wisp {
 
 /**
  * Wisps drift over four fragments; whoever comes near one catches it, and it shows up elsewhere. Players see each other and the
- * wisps, over borders too; the cluster shows them, and this plugin only says what is where.
+ * wisps, over borders too; the cluster shows them, and this plugin only says what is where, and keeps what a player has caught.
  */
 export class Wisps implements ServerPlugin {
   readonly name = "wisps";
@@ -33,6 +35,8 @@ export class Wisps implements ServerPlugin {
   readonly entities = { player: { score: "u16" }, wisp: { heading: "angle", glow: "u8" } } as const;
   readonly #random: () => number;
   readonly #wisps: Wisp[] = [];
+  /** How many wisps a player has caught, ever. */
+  readonly #caught = new Memory(() => 0);
   #cluster: Cluster | undefined;
 
   constructor(random: () => number = Math.random) {
@@ -45,6 +49,29 @@ export class Wisps implements ServerPlugin {
       const place = this.#somewhere();
       if (cluster.fragmentAt(place) !== undefined) this.#spawn(cluster, place);
     }
+  }
+
+  /** What was saved. As a rule it comes before the player is in the game; if it comes later, what it caught meanwhile counts too. */
+  onLoad(player: Player, saved: Uint8Array | undefined): void {
+    this.#count(player, saved === undefined ? 0 : new ByteReader(saved).u16());
+  }
+
+  onJoin(player: Player): void {
+    this.#count(player, 0);
+  }
+
+  onLeave(player: Player): void {
+    void player.save(scoreBytes(this.#caught.get(player)));
+  }
+
+  /** At another cluster of the world it goes on with what it had. */
+  onMigrateOut(player: Player): Uint8Array {
+    return scoreBytes(this.#caught.get(player));
+  }
+
+  onMigrateIn(player: Player, score: Uint8Array | undefined): void {
+    if (score !== undefined) this.#caught.set(player, new ByteReader(score).u16());
+    this.#count(player, 0);
   }
 
   onEnterFragment(player: Player, fragment: string): void {
@@ -66,12 +93,21 @@ export class Wisps implements ServerPlugin {
     for (const wisp of this.#wisps) {
       const { position } = wisp.entity;
       if (Math.hypot(position.x - x, position.z - z) > catchRange) continue;
-      const score = (Number(player.entity?.get("score") ?? 0) + 1) & 0xffff;
-      player.entity?.set({ score });
-      player.send(commands.caught, new ByteWriter(2).u16(score).bytes);
+      const score = scoreBytes(this.#count(player, 1));
+      player.send(commands.caught, score);
+      // Not each is sent: one a second at most, the latest.
+      void player.save(score);
       wisp.entity.moveTo(this.#somewhereHere(wisp.entity.position));
       wisp.entity.set({ glow: this.#glow() });
     }
+  }
+
+  /** So many more, for everybody to see. */
+  #count(player: Player, more: number): number {
+    const score = Math.min(this.#caught.get(player) + more, 0xffff);
+    this.#caught.set(player, score);
+    player.entity?.set({ score });
+    return score;
   }
 
   #spawn(cluster: Cluster, place: Point): void {
@@ -108,4 +144,8 @@ export class Wisps implements ServerPlugin {
   #glow(): number {
     return Math.floor(this.#random() * 256);
   }
+}
+
+function scoreBytes(score: number): Uint8Array {
+  return new ByteWriter(2).u16(score).bytes;
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { enrolClusterKey } from "../../../control-plane/store/cluster-keys.ts";
 import { createClusterKey } from "../../../data-plane/index.ts";
 import type { HandoverReading } from "../../../data-plane/handover/handover-counts.ts";
+import { until } from "../../../data-plane/testing/until.ts";
 import { freePort } from "../../../dev/ports.ts";
 import { killGroup, startProcess, type StackProcess } from "../../../dev/process.ts";
 import { type MasterProcess, startMaster } from "../../../dev/stack.ts";
@@ -180,10 +181,10 @@ export class AuditWorld {
   }
 
   async until(what: string, probe: () => boolean, timeoutMs = 60_000): Promise<void> {
-    const deadline = performance.now() + timeoutMs;
-    while (!probe()) {
-      if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs} ms\n${this.#describe()}`);
-      await new Promise((resolve) => setTimeout(resolve, 10));
+    try {
+      await until(what, probe, timeoutMs);
+    } catch (error) {
+      throw new Error(`${what}: not within ${timeoutMs} ms\n${this.#describe()}`, { cause: error });
     }
   }
 

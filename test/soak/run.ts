@@ -1,0 +1,93 @@
+/**
+ * `npm run soak -- --minutes M [--players N] [--seed S]`: players walk between two clusters of one world, as separate processes, while
+ * clusters and the master are killed and connections are cut, one fault after another; everything is audited all the time.
+ * Ends with a line of JSON, and with exit code 1 if anything was lost, doubled, or in two places.
+ */
+import { parseArgs } from "node:util";
+import { AuditWorld, sides } from "../support/handover/world.ts";
+import { Walker } from "../support/handover/walker.ts";
+import { createRandom } from "../simulation/random.ts";
+
+const clusterSteps = ["prepared", "rests", "ready", "commit-asked", "commit-answered", "plays", "commit", "finished"];
+const masterSteps = ["commit-asked", "commit-answered"] as const;
+/** Each way between any two parties. */
+const delayMs = 20;
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "10" },
+    players: { type: "string", default: "10" },
+    seed: { type: "string", default: String(Date.now() % 1_000_000_007) },
+  },
+});
+const [minutes, players, seed] = [Number(values.minutes), Number(values.players), Number(values.seed)];
+if (!(minutes > 0 && minutes <= 1_440 && players >= 1 && players <= 100 && Number.isInteger(players + seed))) {
+  console.error("usage: npm run soak -- --minutes M [--players N] [--seed S]");
+  process.exit(2);
+}
+const random = createRandom(seed);
+const world = new AuditWorld(delayMs);
+const walkers = Array.from({ length: players }, () => new Walker());
+const counts = { kills: 0, masterKills: 0, cuts: 0 };
+let fault: string | undefined;
+const startedAt = performance.now();
+try {
+  await world.start();
+  await Promise.all(walkers.map((walker) => walker.join(world.master.url, world.cluster("west").clusterId)));
+  while (performance.now() - startedAt < minutes * 60_000) {
+    await disturb();
+    await recovered();
+    judge();
+    const fallbacks = walkers.reduce((sum, walker) => sum + walker.fallbacks, 0);
+    console.log(`${world.authority.moves} handovers, ${JSON.stringify(counts)}, ${fallbacks} fell back to a save`);
+  }
+  for (const walker of walkers) walker.rest();
+  await world.until("the last answers", () => walkers.every(({ sent, echoed }) => sent === echoed));
+  judge();
+} catch (error) {
+  fault = error instanceof Error ? error.message : String(error);
+  console.error(walkers.map((walker) => walker.describe()).join("\n"));
+}
+await Promise.all(walkers.map((walker) => walker.leave().catch(() => undefined)));
+await world.stop();
+const inputs = walkers.reduce((sum, { echoed }) => sum + echoed, 0);
+console.log(
+  JSON.stringify({ ok: fault === undefined, seed, inputs, handovers: world.authority.moves, ...counts, fault }),
+);
+process.exit(fault === undefined ? 0 : 1);
+
+/** One fault, in the middle of somebody's handover. */
+async function disturb(): Promise<void> {
+  const side = random.pick(sides);
+  const kind = random.between(0, 3);
+  if (kind === 0) {
+    await world.killAt(side, random.pick(clusterSteps));
+    counts.kills += 1;
+  } else if (kind === 1) {
+    await world.killMasterAt(side, random.pick(masterSteps));
+    counts.masterKills += 1;
+  } else {
+    await world.nextStep(random.pick(["transfer", "commit", "plays"]));
+    world.cut(kind === 2 ? "players" : "peers");
+    counts.cuts += 1;
+  }
+}
+
+/** Everybody has been seen in the game again, in one place, and answered. */
+async function recovered(): Promise<void> {
+  const before = new Map(walkers.map((walker) => [walker, walker.echoed + walker.fallbacks]));
+  await world.until("everybody is back in the game", () => {
+    for (const [walker, news] of before) {
+      const isBack = walker.echoed + walker.fallbacks !== news && walker.session?.state === "joined";
+      if (isBack && world.authority.holdersOf(walker.playerId).length === 1) before.delete(walker);
+    }
+    return before.size === 0;
+  });
+}
+
+/** @throws Error what was lost, doubled or in two places */
+function judge(): void {
+  const faults = [...walkers.flatMap((walker) => walker.faults), ...world.faults];
+  const overlaps = world.authority.overlaps();
+  if (faults.length + overlaps.length > 0) throw new Error([...faults, ...overlaps.map(String)].join("; "));
+}
