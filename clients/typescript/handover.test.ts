@@ -11,7 +11,6 @@ import {
   encodeStreams,
   encodeWelcome,
 } from "../../protocol/index.ts";
-import { until } from "../../data-plane/testing/until.ts";
 import { systemClock } from "./clock.ts";
 import type { ConnectionContext } from "./connection.ts";
 import { GameSession } from "./game-session.ts";
@@ -114,7 +113,7 @@ describe("over TLS", () => {
     session.send(2);
     home.send(message(11), redirect(there.address));
     session.send(3);
-    await until("the last message", () => events.includes("message 13"));
+    await expect.poll(() => events).toContain("message 13");
     expect(events).toEqual(["message 11", "moving", "moved there", "message 12", "message 13"]);
     await home.closed;
     expect(home.received.map(({ type }) => type)).not.toContain("close");
@@ -135,7 +134,7 @@ describe("over TLS", () => {
       for (const byte of Buffer.concat(frames)) peer.socket.write(Uint8Array.of(byte));
     });
     home.send(redirect(there.address));
-    await until("the message", () => events.includes("message 9"));
+    await expect.poll(() => events).toContain("message 9");
     expect(session.welcome.cluster).toBe("there");
   });
 

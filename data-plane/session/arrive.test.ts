@@ -15,6 +15,7 @@ import type { Player } from "../plugin/player.ts";
 import { rawFrame, type TestClient } from "../testing/test-client.ts";
 import { startTestCluster, type TestCluster, type TestClusterOptions } from "../testing/test-cluster.ts";
 import { until } from "../testing/until.ts";
+import { WebSocketClient } from "../testing/websocket-client.ts";
 import { type Arrival, type Arrived, isSameKey } from "./arrivals.ts";
 import { JoinedPlayer } from "./joined-player.ts";
 
@@ -123,6 +124,49 @@ describe("STREAMS", () => {
     const position = { tenure: 7, received: 3, acknowledged: 2 };
     client.send(hello(), encodeJoin({ ticket: await cluster.master.ticket(), position }));
     expect(await client.next("streams")).toMatchObject({ received: 0, fresh: true });
+  });
+});
+
+describe("ARRIVE over WebSocket", () => {
+  async function open(): Promise<WebSocketClient> {
+    const client = new WebSocketClient(cluster.server.address?.webSocketPort ?? 0, cluster.target);
+    return client.opened();
+  }
+
+  it("[ARRIVE-5] goes on where the player was, and closes the connection that it came from", async () => {
+    await start({ settings: { wsPort: 0 } });
+    const first = await open();
+    first.send(hello(), encodeJoin({ ticket: await cluster.master.ticket() }));
+    await first.next("resumeToken");
+    const [player] = players;
+    for (const command of [7, 8, 9]) player?.send(command);
+    await until("the messages", () => first.received.filter(({ type }) => type === "message").length === 3);
+    first.send(message(1));
+    await until("the message", () => heard.length === 1);
+    first.socket.terminate();
+    const again = await open();
+    const position = { tenure: player?.tenure ?? 0, received: 1, acknowledged: 0 };
+    again.send(hello(), encodeArrive({ id, key, token, position }));
+    await again.next("welcome");
+    expect(await again.next("streams")).toMatchObject({ received: 1, fresh: false });
+    await again.next("resumeToken");
+    again.send(encodeAck({ received: 1 }), message(2));
+    await until("the next message", () => heard.length === 2);
+    expect(heard).toEqual([1, 2]);
+    const missed = again.received.flatMap((one) => (one.type === "message" ? [one.command] : []));
+    expect(missed).toEqual([8, 9]);
+    expect(arrivals).toMatchObject([{ id, key, token }]);
+    again.socket.terminate();
+  });
+
+  it("[ARRIVE-4] tells a stranger nothing", async () => {
+    await start({ settings: { wsPort: 0 } });
+    const client = await open();
+    const position = { tenure: 1, received: 0, acknowledged: 0 };
+    client.send(hello(), encodeArrive({ id, key: "0c".repeat(16), token, position }));
+    expect((await client.next("reject")).code).toBe(unknown);
+    await until("its end", () => client.closeCode !== undefined);
+    expect(client.received).toEqual([]);
   });
 });
 
