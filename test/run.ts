@@ -6,7 +6,7 @@
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
@@ -25,10 +25,20 @@ const checks: readonly (readonly [title: string, command: string, ...args: strin
   ["deployable Worker", "wrangler", "deploy", "--dry-run", "--outdir", "dist/worker"],
 ];
 
-const projects = ["node", "workerd", "workerd-alone", "e2e"] as const;
+/** One after the other. */
+const projects = ["node", "workerd"] as const;
 
-/** Files of these spend most of their time waiting for alarms and evictions: more of them at once than there are cores. */
-const workers: Readonly<Record<string, number>> = { workerd: 4 };
+/** Beside those: it waits for alarms and evictions nearly all of its time. */
+const beside = "workerd-alone";
+
+/** When nothing else runs: these start whole process trees, and some of them measure. */
+const last = "e2e";
+
+/**
+ * How many files at once. Files of `workerd` spend most of their time waiting: more of them than there are cores. Vitest itself leaves a
+ * core free, of which there may be only two.
+ */
+const workers: Readonly<Record<string, number>> = { node: Math.max(2, availableParallelism() - 1), workerd: 4 };
 
 interface Counts {
   passed: number;
@@ -57,7 +67,8 @@ const onlyChecks = patterns.length === 1 && patterns[0] === "checks";
 
 if (patterns.length === 0 || onlyChecks) await runChecks();
 if (!onlyChecks) {
-  for (const project of projects) await runProject(project);
+  await Promise.all([runProject(beside, "captured"), runInTurn(projects)]);
+  await runInTurn([last]);
 }
 
 console.log(`\n${total.passed} passed, ${total.failed} failed`);
@@ -76,17 +87,23 @@ async function runChecks(): Promise<void> {
   }
 }
 
-async function runProject(project: string): Promise<void> {
+async function runInTurn(projects: readonly string[]): Promise<void> {
+  for (const project of projects) await runProject(project, "shown");
+}
+
+/** What is captured is printed at its end. */
+async function runProject(project: string, shown: "shown" | "captured"): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "sustenet-test-"));
   const report = join(folder, "report.json");
   try {
     const most = workers[project] === undefined ? [] : [`--maxWorkers=${workers[project]}`];
     const args = ["run", "--project", project, "--passWithNoTests", ...most, ...patterns];
-    const { code } = await run(
+    const { code, output } = await run(
       "vitest",
       [...args, "--reporter=default", "--reporter=json", `--outputFile=${report}`],
-      "shown",
+      shown,
     );
+    if (output !== "") console.log(output);
     const counts = readReport(report);
     total.passed += counts.passed;
     // A run that fails without a failed test (a file that does not load, an unhandled rejection) must not look green.
