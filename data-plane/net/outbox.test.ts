@@ -68,6 +68,19 @@ describe("Outbox", () => {
     expect(sink.writes).toEqual(["abc"]);
   });
 
+  it("does not wait for the end of the turn when it is told so, and writes nothing twice", async () => {
+    outbox.send("reliable", frame("b"));
+    outbox.sendAhead(frame("a"));
+    outbox.flush();
+    expect(sink.writes).toEqual(["ab"]);
+    outbox.send("reliable", frame("c"));
+    outbox.flush();
+    await nextTurn();
+    expect(sink.writes).toEqual(["ab"]);
+    sink.finishWrite();
+    expect(sink.writes).toEqual(["ab", "c"]);
+  });
+
   it("gathers what comes while a write is under way", async () => {
     outbox.send("reliable", frame("a"));
     await nextTurn();

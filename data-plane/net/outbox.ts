@@ -189,10 +189,11 @@ export class Outbox implements TurnTask, StateHolder {
 
   endTurn(): void {
     this.#woken = false;
-    this.#flush();
+    this.flush();
   }
 
-  #flush(): void {
+  /** What is queued goes now, unless a write is under way: for what nothing else of this turn will go along with. */
+  flush(): void {
     if (this.#writingBytes > 0 || this.#ending === "ended" || !this.#attached) return;
     if (this.#queue.isReady) this.#write(this.#take());
     else if (this.#lastFrame !== undefined) this.#write(this.#takeLast());
@@ -246,6 +247,6 @@ export class Outbox implements TurnTask, StateHolder {
     if (!this.#attached) return;
     this.#writingBytes = 0;
     // After an error the socket closes by itself; nothing more can be said.
-    if (error === undefined || error === null) this.#flush();
+    if (error === undefined || error === null) this.flush();
   };
 }

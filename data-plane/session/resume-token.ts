@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { hash as digest, randomFillSync, timingSafeEqual } from "node:crypto";
 
 /** Player number, then the secret. */
 const numberBytes = 4;
@@ -27,7 +27,7 @@ export class ResumeTokens {
   issue(): Uint8Array {
     const token = new Uint8Array(numberBytes + secretBytes);
     new DataView(token.buffer).setUint32(0, this.#playerNumber, true);
-    token.set(randomBytes(secretBytes), numberBytes);
+    randomFillSync(token, numberBytes);
     this.#current = hash(token);
     return token;
   }
@@ -49,5 +49,5 @@ export class ResumeTokens {
 }
 
 function hash(token: Uint8Array): Buffer {
-  return createHash("sha256").update(token).digest();
+  return digest("sha256", token, "buffer");
 }

@@ -169,6 +169,8 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
       this.#outbox.sendAhead(encodeStreams({ tenure: player.tenure, received, fresh: back === undefined }));
     }
     this.#outbox.sendAhead(welcome());
+    // Not at the end of the turn: the handshake's last words are still on their way out, and take it along in one packet.
+    this.#outbox.flush();
   }
 
   /** The player goes on over this connection: the answer, then what it has missed, then what waits. [RESUME-3] */
