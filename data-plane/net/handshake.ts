@@ -29,10 +29,12 @@ export class Handshake {
     this.#pass = pass;
     this.#onEnd = onEnd;
     this.startedAtMs = startedAtMs;
-    socket.on("error", () => socket.destroy());
-    // Somebody who only measures the latency connects and closes without a byte: that is no fault.
-    socket.on("close", () => this.fail(socket.bytesRead > 0 ? "HANDSHAKE_FAILED" : undefined));
+    socket.on("error", destroy);
+    socket.on("close", this.#onClose);
   }
+
+  // Somebody who only measures the latency connects and closes without a byte: that is no fault.
+  readonly #onClose = (): void => this.fail(this.socket.bytesRead > 0 ? "HANDSHAKE_FAILED" : undefined);
 
   /** The peer's own address, as far as it is known. */
   get address(): string {
@@ -68,7 +70,14 @@ export class Handshake {
   #finish(fault: string | undefined): boolean {
     if (!this.#open) return false;
     this.#open = false;
+    // The socket may stay for hours: nothing of its handshake does.
+    this.socket.off("close", this.#onClose);
     this.#onEnd(fault, this.#address);
     return true;
   }
+}
+
+/** Shared by all sockets, so that none keeps more than itself. */
+function destroy(this: Socket): void {
+  this.destroy();
 }

@@ -24,6 +24,12 @@ export interface Listener {
   close(): void;
 }
 
+/** A handshake under way, and what listens for the end of its connection meanwhile. */
+interface Expected {
+  readonly handshake: Handshake;
+  readonly forget: () => void;
+}
+
 /** [TLS-1] */
 const ciphers = ["TLS_AES_256_GCM_SHA384", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384"].join(":");
 
@@ -36,7 +42,7 @@ export async function createTlsServer(
   options: TlsServerOptions,
   onSecure: (socket: TLSSocket, handshake: Handshake) => void,
 ): Promise<Listener> {
-  const handshakes = new Map<string, Handshake>();
+  const handshakes = new Map<string, Expected>();
   const contextFor = ({ keyPem, certificatePem }: Credentials): object => ({
     key: keyPem,
     cert: certificatePem,
@@ -54,18 +60,20 @@ export async function createTlsServer(
   tls.on("tlsClientError", (_error, socket) => socket.destroy());
   tls.on("secureConnection", (socket) => {
     const name = peerName(socket);
-    const handshake = handshakes.get(name);
+    const expected = handshakes.get(name);
     handshakes.delete(name);
-    if (handshake?.open === true) onSecure(socket, handshake);
+    expected?.handshake.socket.off("close", expected.forget);
+    if (expected?.handshake.open === true) onSecure(socket, expected.handshake);
     else socket.destroy();
   });
   const gate = await createGate(options, (handshake) => {
     const { socket } = handshake;
     const name = peerName(socket);
-    handshakes.set(name, handshake);
-    socket.on("close", () => {
-      if (handshakes.get(name) === handshake) handshakes.delete(name);
-    });
+    const forget = (): void => {
+      if (handshakes.get(name)?.handshake === handshake) handshakes.delete(name);
+    };
+    handshakes.set(name, { handshake, forget });
+    socket.on("close", forget);
     tls.emit("connection", socket);
   });
   return {
