@@ -60,6 +60,8 @@ class Refused extends Error {
 const deadlineMs = 15_000;
 
 let token: string | undefined;
+/** Another one after each sign-out: what was asked before it must show nothing after it. */
+let visit = {};
 /** Whether the token was given out to this page, which then ends it. */
 let isOwn = false;
 let nextClusters: string | null = null;
@@ -75,9 +77,14 @@ signIn.addEventListener("submit", (event) => {
   act(async () => {
     const [address = "", secret = "", brought = ""] = [email?.value, password?.value, given?.value];
     for (const field of [password, given]) if (field !== undefined) field.value = "";
+    const mine = visit;
     isOwn = brought === "";
-    token = isOwn ? await logIn(address.trim(), secret) : brought.trim();
+    token = undefined;
+    const shown = isOwn ? await logIn(address.trim(), secret) : brought.trim();
+    if (mine !== visit) return;
+    token = shown;
     await showAll();
+    if (mine !== visit) return;
     signIn.hidden = true;
     overview.hidden = false;
   });
@@ -97,7 +104,9 @@ addEventListener("pagehide", forget);
 /** Does what a button asks for; what goes wrong is said on the page. */
 function act(work: () => Promise<void>): void {
   notice.textContent = "";
+  const mine = visit;
   work().catch((error: unknown) => {
+    if (mine !== visit) return;
     if (!(error instanceof Refused) || error.isSignedOut || overview.hidden) forget();
     notice.textContent = error instanceof Refused ? error.message : "The page has failed. Reload it.";
   });
@@ -105,6 +114,7 @@ function act(work: () => Promise<void>): void {
 
 /** As if nobody had ever signed in. */
 function forget(): void {
+  visit = {};
   token = undefined;
   nextClusters = null;
   overview.hidden = true;
@@ -113,7 +123,6 @@ function forget(): void {
 }
 
 async function logIn(address: string, secret: string): Promise<string> {
-  token = undefined;
   const tokens: { accessToken: string } = JSON.parse(
     await ask("POST", "/v1/login", { email: address, password: secret }),
   );
@@ -121,9 +130,11 @@ async function logIn(address: string, secret: string): Promise<string> {
 }
 
 async function showAll(): Promise<void> {
+  const mine = visit;
   const capacity: Capacity = JSON.parse(await ask("GET", "/v1/admin/capacity"));
   const clusters: ClusterPage = JSON.parse(await ask("GET", "/v1/admin/clusters?limit=100"));
   const audit: AuditPage = JSON.parse(await ask("GET", "/v1/admin/audit?limit=50"));
+  if (mine !== visit) return;
   const regions = [...capacity.regions, { region: "all", total: capacity.total }];
   const head = [
     "region",
@@ -168,7 +179,9 @@ async function showAll(): Promise<void> {
 async function showMoreClusters(): Promise<void> {
   if (nextClusters === null) return;
   const path = `/v1/admin/clusters?limit=100&cursor=${encodeURIComponent(nextClusters)}`;
+  const mine = visit;
   const page: ClusterPage = JSON.parse(await ask("GET", path));
+  if (mine !== visit) return;
   addRows(element("clusters", HTMLTableElement), rowsOf(page));
 }
 

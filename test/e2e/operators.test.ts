@@ -135,8 +135,24 @@ describe("operators", () => {
       const inject =
         "(() => { try { document.body.innerHTML = '<img>'; return 'taken' } catch (error) { return error.name } })()";
       expect(await page.evaluate(inject)).toBe("TypeError");
+      // An answer that comes after the sign-out shows nothing any more.
+      await page.evaluate(`{
+        const real = fetch;
+        globalThis.fetch = async (path, options) => {
+          if (!path.startsWith("/v1/admin/audit")) return real(path, options);
+          const answer = await real(path, { ...options, signal: null });
+          await new Promise((go) => (globalThis.letGo = go));
+          return answer;
+        };
+        document.getElementById("refresh").click();
+      }`);
+      await expect.poll(() => page.evaluate("typeof letGo")).toBe("function");
       await page.evaluate('document.getElementById("sign-out").click()');
       await expect.poll(() => text("clusters")).toBe("");
+      await page.evaluate("letGo(); new Promise((go) => setTimeout(go, 100))");
+      const filled = '["capacity", "clusters", "audit"].map((id) => document.getElementById(id).textContent)';
+      expect(await page.evaluate(filled)).toEqual(["", "", ""]);
+      expect(await text("notice")).toBe("");
       expect(await page.evaluate('document.getElementById("sign-in").hidden')).toBe(false);
       // A token that the page did not get for itself is not ended by it.
       expect(await ask<Shown[]>("clusters")).toHaveLength(2);
