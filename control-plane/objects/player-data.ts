@@ -49,7 +49,7 @@ export function erasePlayerData(
   const operations = tables.operations();
   const unused = operations.filter((operation) => isUnused(operation, nowMs));
   tables.setParty(null);
-  for (const { key } of unused) tables.setOperationState(key, "cancelled");
+  for (const { key } of unused) tables.endOperation(key, "cancelled");
   tables.deleteOperations(operations.filter((operation) => !unused.includes(operation)).map(({ key }) => key));
   return unused.flatMap(({ state, shard, reservationId }) =>
     state === "recorded" && shard !== undefined ? [{ shard, reservationId }] : [],

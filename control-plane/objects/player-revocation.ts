@@ -107,7 +107,7 @@ export class PlayerRevocation {
       if (order.action === "sign-out") this.#signOut(order.playerId, nowMs);
       this.#orderClusters({ playerId: order.playerId, minGeneration, reason }, nowMs);
       const unused = tables.operations().filter((operation) => isUnused(operation, nowMs));
-      for (const { key } of unused) tables.setOperationState(key, "revoked");
+      for (const { key } of unused) tables.endOperation(key, "revoked");
       const seats = unused.flatMap(({ state, shard, reservationId }) =>
         state === "recorded" && shard !== undefined ? [{ shard, reservationId }] : [],
       );

@@ -138,7 +138,7 @@ export class PlayerSession extends DurableObject<Env> {
     if (step.kind === "answer") {
       const { answer, reservationId } = step;
       if (!isSignedByRevokedKey(answer)) return { ok: true, answer, reservationId };
-      this.#tables.setOperationState(key, "revoked");
+      this.#tables.endOperation(key, "revoked");
       return refuse("TICKET_REVOKED", "The key of this ticket was revoked. Allocate with a new key.");
     }
     if (step.kind === "refuse") return refuse(step.code, step.detail, step.retryAfterSeconds);
@@ -185,7 +185,7 @@ export class PlayerSession extends DurableObject<Env> {
     const abandoned = earlier.filter((operation) => operation.state === "recorded");
     const operation = this.#tables.atomically((): Operation => {
       for (const older of abandoned) {
-        tables.setOperationState(older.key, "cancelled");
+        tables.endOperation(older.key, "cancelled");
         // Who goes on waiting keeps the place, whatever the key.
         if (!waits) this.#leaveQueue(older, playerId);
       }
@@ -291,7 +291,7 @@ export class PlayerSession extends DurableObject<Env> {
       tables.commitOperation(current.key, { clusterId, expiresAt, answer });
       this.#leaveQueue(current, playerId, clusterId);
       for (const older of supersededBy(tables.operations(), current, Date.now())) {
-        tables.setOperationState(older.key, "cancelled");
+        tables.endOperation(older.key, "cancelled");
         this.#leaveQueue(older, playerId);
         // On the same cluster the new ticket has taken the old one's seat.
         if (older.clusterId !== clusterId && !gaveBack.includes(older.reservationId)) this.#giveBack(older);
@@ -312,7 +312,7 @@ export class PlayerSession extends DurableObject<Env> {
     if (operation.state === "consumed") return refuse("TICKET_CONSUMED", "The ticket of this reservation has joined.");
     if (isUnused(operation, Date.now())) {
       this.#tables.atomically(() => {
-        this.#tables.setOperationState(operation.key, "cancelled");
+        this.#tables.endOperation(operation.key, "cancelled");
         this.#leaveQueue(operation, playerId);
         this.#giveBack(operation);
       });
@@ -351,7 +351,7 @@ export class PlayerSession extends DurableObject<Env> {
       return true;
     }
     this.#tables.atomically(() => {
-      this.#tables.setOperationState(operation.key, "consumed");
+      this.#tables.endOperation(operation.key, "consumed");
       this.#consult.enter({ clusterId, shard }, playerId, generation);
     });
     failpoint("use.counted");
@@ -396,7 +396,7 @@ export class PlayerSession extends DurableObject<Env> {
     for (const answer of answers) {
       if (answer.type !== "entered") continue;
       const used = this.#tables.operations().find(({ generation }) => generation === answer.generation);
-      if (used?.state === "committed") this.#tables.setOperationState(used.key, "consumed");
+      if (used?.state === "committed") this.#tables.endOperation(used.key, "consumed");
     }
   }
 

@@ -41,6 +41,28 @@ export const playerMigrations: readonly string[] = [
   playerAuthoritySchema,
   // With which key the player has asked for seats for a party last.
   "ALTER TABLE session ADD COLUMN party_key TEXT;",
+  // By generation, which no two share, and without an index: what an allocation writes lies together at the end. Keys are looked up in
+  // memory. Only a ticket that can be used keeps its answer.
+  `
+  ALTER TABLE operations RENAME TO operations_by_key;
+  CREATE TABLE operations (
+    generation INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    body_hash TEXT NOT NULL,
+    reservation_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    shard TEXT,
+    queue TEXT,
+    cluster_id TEXT,
+    expires_at INTEGER,
+    answer TEXT,
+    recorded_at INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO operations (generation, key, body_hash, reservation_id, state, shard, queue, cluster_id, expires_at, answer, recorded_at)
+    SELECT generation, key, body_hash, reservation_id, state, shard, queue, cluster_id, expires_at,
+      iif(state = 'committed', answer, NULL), recorded_at FROM operations_by_key;
+  DROP TABLE operations_by_key;
+  `,
 ];
 
 interface SummaryRow extends Record<string, SqlStorageValue> {
@@ -55,6 +77,9 @@ interface SummaryRow extends Record<string, SqlStorageValue> {
   expires_at: number | null;
   recorded_at: number;
 }
+
+/** How an operation can end: nothing is asked of it any more but what became of it. */
+type EndedState = Exclude<OperationState, "recorded" | "committed">;
 
 const summaryColumns =
   "key, body_hash, reservation_id, generation, state, shard, queue, cluster_id, expires_at, recorded_at";
@@ -105,10 +130,9 @@ export class PlayerTables {
   operation(key: string): Operation | undefined {
     const summary = this.#all().get(key);
     if (summary === undefined) return undefined;
-    // Before there is a ticket there is no answer.
-    if (summary.state === "recorded") return { ...summary, answer: undefined };
+    if (summary.state !== "committed") return { ...summary, answer: undefined };
     const { answer } = this.#sql
-      .exec<{ answer: string | null }>("SELECT answer FROM operations WHERE key = ?", key)
+      .exec<{ answer: string | null }>("SELECT answer FROM operations WHERE generation = ?", summary.generation)
       .one();
     return { ...summary, answer: answer ?? undefined };
   }
@@ -132,10 +156,13 @@ export class PlayerTables {
     return this.#operations;
   }
 
-  #change(key: string, change: Partial<OperationSummary>): void {
+  /** What is stored with these values, if it is still there, has `change` from now on. */
+  #change(key: string, change: Partial<OperationSummary>, assignments: string, ...values: SqlStorageValue[]): void {
     const all = this.#all();
     const summary = all.get(key);
-    if (summary !== undefined) all.set(key, { ...summary, ...change });
+    if (summary === undefined) return;
+    this.#sql.exec(`UPDATE operations SET ${assignments} WHERE generation = ?`, ...values, summary.generation);
+    all.set(key, { ...summary, ...change });
   }
 
   /** A new one, newer than all others. */
@@ -160,36 +187,29 @@ export class PlayerTables {
   /** The operation has come to a ticket. */
   commitOperation(key: string, ticket: { clusterId: string; expiresAt: number; answer: string }): void {
     const { clusterId, expiresAt, answer } = ticket;
-    this.#sql.exec(
-      "UPDATE operations SET state = 'committed', cluster_id = ?, expires_at = ?, answer = ? WHERE key = ?",
-      clusterId,
-      expiresAt,
-      answer,
-      key,
-    );
-    this.#change(key, { state: "committed", clusterId, expiresAt });
+    const assignments = "state = 'committed', cluster_id = ?, expires_at = ?, answer = ?";
+    this.#change(key, { state: "committed", clusterId, expiresAt }, assignments, clusterId, expiresAt, answer);
   }
 
-  setOperationState(key: string, state: OperationState): void {
-    this.#sql.exec("UPDATE operations SET state = ? WHERE key = ?", state, key);
-    this.#change(key, { state });
+  /** The operation has come to its end: there is no answer to give any more. */
+  endOperation(key: string, state: EndedState): void {
+    this.#change(key, { state }, "state = ?, answer = NULL", state);
   }
 
   setOperationShard(key: string, shard: string): void {
-    if (this.#all().get(key)?.shard === shard) return;
-    this.#sql.exec("UPDATE operations SET shard = ? WHERE key = ?", shard, key);
-    this.#change(key, { shard });
+    if (this.#all().get(key)?.shard !== shard) this.#change(key, { shard }, "shard = ?", shard);
   }
 
   /** The operation waits in a queue: no shard has a seat for it. */
   setOperationQueue(key: string, queue: string): void {
-    this.#sql.exec("UPDATE operations SET queue = ?, shard = NULL WHERE key = ?", queue, key);
-    this.#change(key, { queue, shard: undefined });
+    this.#change(key, { queue, shard: undefined }, "queue = ?, shard = NULL", queue);
   }
 
   deleteOperations(keys: readonly string[]): void {
     for (const key of keys) {
-      this.#sql.exec("DELETE FROM operations WHERE key = ?", key);
+      const generation = this.#all().get(key)?.generation;
+      if (generation === undefined) continue;
+      this.#sql.exec("DELETE FROM operations WHERE generation = ?", generation);
       this.#all().delete(key);
     }
   }
