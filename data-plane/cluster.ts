@@ -134,6 +134,8 @@ export function createCluster(options: ClusterOptions): ClusterServer {
 const software = "sustenet-cluster/0.1.0";
 /** Of the time for stopping, what deregistering may take. */
 const deregisterTimeoutMs = 2_500;
+/** So long the master and the other clusters of the world have to take over what a draining one carries. */
+const takeOverMs = 3_000;
 
 class Server implements ClusterServer {
   readonly #settings: ClusterSettings;
@@ -252,6 +254,7 @@ class Server implements ClusterServer {
       nowMs: monotonicMs,
       beatMs: pulseMs,
       leadMs: settings.drainSeconds * 1_000,
+      settleMs: () => (this.#handovers === undefined ? 0 : takeOverMs),
       moveOn: (player) => {
         if (this.#handovers?.takesOn(player) !== true) player.close("SHUTTING_DOWN");
       },

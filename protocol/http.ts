@@ -295,7 +295,7 @@ export interface WorldMapView {
   readonly world: string;
   readonly version: number;
   readonly fragments: readonly (FragmentArea & { readonly clusterId: string })[];
-  /** Every cluster of the world that carries something. */
+  /** Every cluster of the world that carries something, or still has to hand over whom it has. */
   readonly clusters: readonly WorldCluster[];
 }
 

@@ -5,6 +5,7 @@ import {
   type Announcement,
   assign,
   carriedBy,
+  leave,
   maxAnnouncedFragments,
   maxWorldClusters,
   openWorld,
@@ -77,6 +78,41 @@ describe("the map of a world", () => {
     expect(announce(world, cluster("a", ["south"], 4))).toBe(world);
     expect(withdraw(world, "a", 4)).toBe(world);
     expect(withdraw(world, "b", 9)).toBe(world);
+  });
+
+  it("[WORLD-6] gives what a leaving cluster carries to others who can, operators' decisions included", () => {
+    const world = assign(worldOf(cluster("a", ["north", "south"]), cluster("b", ["north", "west"])), "north", "a");
+    const leaving = { clusterId: "a", boot: 1, leaving: true, ordersVersion: 3 };
+    const without = leave(world, leaving) ?? world;
+    expect(without.version).toBe(world.version + 1);
+    expect(carriedBy(without, "b").toSorted()).toEqual(["north", "west"]);
+    expect(carriedBy(without, "a"), "nobody else can").toEqual(["south"]);
+    const emptied = leave(worldOf(cluster("a", ["north"]), cluster("b", ["north"])), leaving) ?? world;
+    expect(viewOf(emptied).clusters, "the new carrier links to who has the players").toHaveLength(2);
+    expect(carriedBy(announce(without, cluster("c", ["south"])), "c"), "who comes later can").toEqual(["south"]);
+    const both = leave(without, { ...leaving, clusterId: "b" }) ?? without;
+    expect(both.version, "to one that leaves as well nothing goes back").toBe(without.version);
+    // What is taken back gives back what an operator has assigned, and nothing else.
+    expect(carriedBy(leave(without, { ...leaving, leaving: false, ordersVersion: 4 }) ?? without, "a")).toEqual([
+      "north",
+      "south",
+    ]);
+    const free = leave(worldOf(cluster("a", ["north"]), cluster("b", ["north"])), leaving) ?? world;
+    expect(carriedBy(leave(free, { ...leaving, leaving: false, ordersVersion: 4 }) ?? free, "a")).toEqual([]);
+    expect(carriedBy(announce(free, cluster("a", ["north"], 2)), "a"), "nor does a new process get it").toEqual([]);
+  });
+
+  it("[WORLD-4] [WORLD-6] hears of a departure late, twice or too early without harm", () => {
+    const world = worldOf(cluster("a", ["north"], 2), cluster("b", ["north"]));
+    const leaving = { clusterId: "a", boot: 2, leaving: true, ordersVersion: 3 };
+    expect(leave(world, { ...leaving, boot: 1 })).toBe(world);
+    expect(leave(world, { ...leaving, boot: 3 })).toBeUndefined();
+    expect(leave(world, { ...leaving, clusterId: "c" })).toBeUndefined();
+    const without = leave(world, leaving) ?? world;
+    expect(leave(without, leaving)).toBe(without);
+    expect(leave(without, { ...leaving, leaving: false, ordersVersion: 2 })).toBe(without);
+    // The announcement once more, as it was before the order.
+    expect(carriedBy(announce(without, cluster("a", ["north"], 2)), "b")).toEqual(["north"]);
   });
 
   it("shows which fragments of different clusters overlap", () => {

@@ -8,6 +8,18 @@ export interface Announcement {
   readonly shard: string;
   readonly fragments: readonly FragmentArea[];
   readonly peer: { readonly host: string; readonly port: number; readonly tls: ClusterTls } | undefined;
+  /** It empties itself, and has its players taken over: it carries only what nobody else can. [WORLD-6] */
+  readonly leaving?: boolean;
+  /** Version of the operators' orders that say whether it leaves. None: 0. */
+  readonly ordersVersion?: number;
+}
+
+/** Whether a cluster is leaving, by the operators' orders of this version. */
+export interface Departure {
+  readonly clusterId: string;
+  readonly boot: number;
+  readonly leaving: boolean;
+  readonly ordersVersion: number;
 }
 
 /** Who may carry what in one world, and who does. Announcements are in the order in which the clusters came. */
@@ -46,7 +58,29 @@ export function announce(state: WorldState, announcement: Announcement): WorldSt
     return decide(state, { ...state, announcements: [...announcements, announcement] });
   }
   if (before.boot > announcement.boot) return state;
-  return decide(state, { ...state, announcements: announcements.with(known, announcement) });
+  // Told twice, it takes back nothing that was said of this process in between.
+  const isLate = before.boot === announcement.boot && ordersOf(before) > ordersOf(announcement);
+  const { leaving = false, ordersVersion = 0 } = isLate ? before : announcement;
+  const next = { ...announcement, leaving, ordersVersion };
+  return decide(state, { ...state, announcements: announcements.with(known, next) });
+}
+
+/**
+ * A cluster is told to empty itself and to have its players taken over, or that is taken back. Older orders, and those to an earlier
+ * process, change nothing. [WORLD-6]
+ *
+ * @returns the state that results; `undefined` while that process has not announced itself
+ */
+export function leave(
+  state: WorldState,
+  { clusterId, boot, leaving, ordersVersion }: Departure,
+): WorldState | undefined {
+  const known = state.announcements.findIndex((one) => one.clusterId === clusterId);
+  const before = state.announcements[known];
+  if (before === undefined || before.boot < boot) return undefined;
+  if (before.boot > boot || ordersOf(before) >= ordersVersion) return state;
+  const next = { ...before, leaving, ordersVersion };
+  return decide(state, { ...state, announcements: state.announcements.with(known, next) });
 }
 
 /** A cluster is gone, or no longer of this world. A later boot of it stays. [WORLD-4] */
@@ -72,9 +106,10 @@ export function carriedBy(state: WorldState, clusterId: string): readonly string
 export function viewOf(state: WorldState): WorldMapView {
   const fragments: WorldMapView["fragments"][number][] = [];
   const clusters: WorldMapView["clusters"][number][] = [];
-  for (const { clusterId, boot, peer, fragments: areas } of state.announcements) {
+  for (const { clusterId, boot, peer, leaving, fragments: areas } of state.announcements) {
     const carried = areas.filter(({ name }) => state.carriers.get(name) === clusterId);
-    if (carried.length === 0) continue;
+    // One that leaves still has players to hand over: without a place in the map nobody would link to it.
+    if (carried.length === 0 && leaving !== true) continue;
     for (const { name, min, max } of carried) fragments.push({ name, min, max, clusterId });
     clusters.push(peer === undefined ? { clusterId, boot } : { clusterId, boot, peer });
   }
@@ -95,14 +130,18 @@ function isOverlap(a: FragmentArea, b: FragmentArea): boolean {
   return [0, 1, 2].every((axis) => (a.min[axis] ?? 0) < (b.max[axis] ?? 0) && (b.min[axis] ?? 0) < (a.max[axis] ?? 0));
 }
 
-/** Settles who carries what, and raises the version if anything that shows has changed. [WORLD-1] [WORLD-2] */
+/** Settles who carries what, and raises the version if anything that shows has changed. [WORLD-1] [WORLD-2] [WORLD-6] */
 function decide(before: WorldState, after: WorldState): WorldState {
   const carriers = new Map<string, string>();
+  const leaving = new Set(after.announcements.filter((one) => one.leaving === true).map(({ clusterId }) => clusterId));
   for (const { clusterId, fragments } of after.announcements) {
     for (const { name } of fragments) {
       const present = carriers.get(name);
       const wanted = [after.assignments.get(name), after.carriers.get(name)];
-      if (present === undefined || rank(wanted, clusterId) < rank(wanted, present)) carriers.set(name, clusterId);
+      // Among those who all leave nothing is passed on.
+      const place = (id: string): number =>
+        leaving.has(id) ? wanted.length + 1 + rank(wanted.toReversed(), id) : rank(wanted, id);
+      if (present === undefined || place(clusterId) < place(present)) carriers.set(name, clusterId);
     }
   }
   const decided = { ...after, carriers };
@@ -113,6 +152,10 @@ function decide(before: WorldState, after: WorldState): WorldState {
 function rank(wanted: readonly (string | undefined)[], clusterId: string): number {
   const at = wanted.indexOf(clusterId);
   return at < 0 ? wanted.length : at;
+}
+
+function ordersOf({ ordersVersion = 0 }: Announcement): number {
+  return ordersVersion;
 }
 
 function shown(state: WorldState): string {

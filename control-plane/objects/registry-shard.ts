@@ -192,7 +192,7 @@ export class RegistryShard extends DurableObject<Env> {
       candidates.putFacts(clusterId, details);
       tables.setJoinRate(clusterId, details.joinRatePerSecond);
       records.cluster("registered", { clusterId, name: details.name, shard, boot }, nowMs);
-      this.#worlds.noteRegistration({ clusterId, shard, boot }, details, previous);
+      this.#worlds.noteRegistration({ clusterId, shard, boot, nowMs }, details, previous);
       this.#orders.apply(clusterId, request, nowMs);
       this.#revocations.startOver(clusterId);
       this.#keys.startOver(clusterId);
@@ -541,8 +541,9 @@ export class RegistryShard extends DurableObject<Env> {
   }
 
   /** What operators have ordered of a cluster. Older orders than those that are known change nothing. */
-  takeOrders(clusterId: string, orders: ClusterOrders): void {
+  async takeOrders(clusterId: string, orders: ClusterOrders): Promise<void> {
     this.#orders.take(clusterId, orders, Date.now());
+    await this.#settle();
   }
 
   /** A cluster key is withdrawn: see `ShardOrders.revokeKey`. */
@@ -658,6 +659,17 @@ export class RegistryShard extends DurableObject<Env> {
       case "announce": {
         const told = worldMap(this.env, target).announce(target, payload.announcement);
         return withDeadline(told, objectCallTimeoutMs, "the map of a world");
+      }
+      case "leave": {
+        const { departure } = payload;
+        const row = this.#parts.tables.cluster(departure.clusterId);
+        if (row?.boot !== departure.boot || row.state === "gone" || row.world !== target) return;
+        failpoint("leave.telling");
+        const told = worldMap(this.env, target).leave(target, departure);
+        const known = await withDeadline(told, objectCallTimeoutMs, "the map of a world");
+        // Messages to one object may overtake each other.
+        if (!known) throw new Error("the world has not heard of this process yet");
+        return;
       }
       case "withdraw": {
         const told = worldMap(this.env, target).withdraw(target, payload.clusterId, payload.boot);

@@ -1,4 +1,5 @@
 import type { RegisterRequest } from "../../protocol/index.ts";
+import { ordersAtRegistration } from "../domain/cluster-orders.ts";
 import type { ClusterRow } from "./registry-rows.ts";
 import type { ShardParts } from "./shard-parts.ts";
 import type { WorldNotice } from "./world-map.ts";
@@ -13,12 +14,12 @@ export class RegistryWorlds {
 
   /** A cluster has registered: part of that transaction. `previous` is its row before, if there was one. [WORLD-3] */
   noteRegistration(
-    registration: { readonly clusterId: string; readonly shard: string; readonly boot: number },
+    registration: { readonly clusterId: string; readonly shard: string; readonly boot: number; readonly nowMs: number },
     { world, tls }: Pick<RegisterRequest, "world" | "tls">,
     previous: ClusterRow | undefined,
   ): void {
-    const { tables, candidates, outbox } = this.#parts;
-    const { clusterId, shard, boot } = registration;
+    const { tables, candidates, orders, outbox } = this.#parts;
+    const { clusterId, shard, boot, nowMs } = registration;
     const name = world?.name ?? "";
     if (previous !== undefined && previous.world !== "" && previous.world !== name) this.noteEnd(previous);
     const lifetimes = new Map<string, number>();
@@ -39,7 +40,10 @@ export class RegistryWorlds {
     tables.setWorld(clusterId, { world: name, version, standby: carried.length === 0 });
     const peer = world?.peer === undefined ? undefined : { ...world.peer, tls };
     const fragments = world?.fragments ?? [];
-    outbox.put(name, { kind: "announce", announcement: { clusterId, boot, shard, fragments, peer } });
+    const { drain, version: ordersVersion } = ordersAtRegistration(orders.orders(clusterId), nowMs);
+    const leaving = drain?.movePlayers === true;
+    const announcement = { clusterId, boot, shard, fragments, peer, leaving, ordersVersion };
+    outbox.put(name, { kind: "announce", announcement });
   }
 
   /** A cluster is no more, or no more here: part of that transaction. */

@@ -108,7 +108,10 @@ function recordKeeperName(number: number): string {
 }
 
 /** The map of a world. */
-export function worldMap(env: Env, name: string): Remote<WorldMap, "announce" | "withdraw" | "assign" | "map"> {
+export function worldMap(
+  env: Env,
+  name: string,
+): Remote<WorldMap, "announce" | "withdraw" | "leave" | "assign" | "map"> {
   return env.WORLD_MAP.getByName(name);
 }
 

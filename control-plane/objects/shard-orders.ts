@@ -25,13 +25,22 @@ export class ShardOrders {
     const { storage, tables, links } = this.#parts;
     const row = tables.cluster(clusterId);
     const isHere = row !== undefined && row.state !== "gone";
-    if (orders.version <= this.#orders.orders(clusterId).version) return isHere;
+    const before = this.#orders.orders(clusterId);
+    if (orders.version <= before.version) return isHere;
     storage.transactionSync(() => {
       this.#orders.putOrders(clusterId, orders);
+      if (isHere && isLeaving(before) !== isLeaving(orders)) this.#tellWorld(row, orders);
       if (row !== undefined) this.#putIntoForce(row, orders);
     });
     links.send(clusterId, [ordersCommand(orders, nowMs)]);
     return isHere;
+  }
+
+  /** Whether a cluster has its players taken over decides what it carries. [WORLD-6] */
+  #tellWorld({ world, cluster_id: clusterId, boot }: ClusterRow, orders: ClusterOrders): void {
+    if (world === "") return;
+    const departure = { clusterId, boot, leaving: isLeaving(orders), ordersVersion: orders.version };
+    this.#parts.outbox.put(world, { kind: "leave", departure });
   }
 
   /** A cluster has registered: its row has what it says of itself. To be called in the same transaction. */
@@ -116,4 +125,8 @@ export class ShardOrders {
     logEvent("info", "registry.key_revoked", { keyId, clusters: revoked.length, unknown: unknown.length });
     return revoked.map((row) => row.cluster_id);
   }
+}
+
+function isLeaving({ drain }: ClusterOrders): boolean {
+  return drain?.movePlayers === true;
 }

@@ -1,4 +1,4 @@
-import type { Announcement } from "../domain/world-map.ts";
+import type { Announcement, Departure } from "../domain/world-map.ts";
 import type { MasterEvent } from "../domain/master-event.ts";
 import type { MasterSettings } from "../settings.ts";
 import type { CandidateTables } from "./candidate-tables.ts";
@@ -27,6 +27,7 @@ export type ShardMessage =
   | { readonly kind: "displace"; readonly clusterId: string; readonly boot: number }
   | { readonly kind: "announce"; readonly announcement: Announcement }
   | { readonly kind: "withdraw"; readonly clusterId: string; readonly boot: number }
+  | { readonly kind: "leave"; readonly departure: Departure }
   /** The target is the cluster's order book. */
   | { readonly kind: "drain-ended"; readonly orderedAtMs: number };
 

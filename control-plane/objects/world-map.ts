@@ -5,6 +5,8 @@ import {
   type Announcement,
   assign,
   carriedBy,
+  type Departure,
+  leave,
   openWorld,
   overlapsOf,
   viewOf,
@@ -60,6 +62,17 @@ export class WorldMap extends DurableObject<Env> {
   /** A cluster is gone, or no longer of this world. */
   async withdraw(world: string, clusterId: string, boot: number): Promise<void> {
     if (this.#isKnown) await this.#change(world, (state) => withdraw(state, clusterId, boot));
+  }
+
+  /**
+   * A cluster is told to leave, or that is taken back. [WORLD-6]
+   *
+   * @returns whether that process, or a later one, has announced itself: if not, it has to be told again
+   */
+  async leave(world: string, departure: Departure): Promise<boolean> {
+    if (leave(this.#read(world), departure) === undefined) return false;
+    await this.#change(world, (state) => leave(state, departure) ?? state);
+    return true;
   }
 
   /** An operator decides who carries a fragment, or (`undefined`) leaves it to the rules. Answers the map that results. */

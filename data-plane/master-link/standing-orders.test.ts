@@ -4,7 +4,7 @@ import { StandingOrders } from "./standing-orders.ts";
 
 const beatMs = 100;
 
-function cluster(count: number, leadMs = 0) {
+function cluster(count: number, leadMs = 0, settleMs = 0) {
   const players = new Set(Array.from({ length: count }, (_, index) => `player-${index}`));
   const moved: string[] = [];
   let now = 0;
@@ -14,6 +14,7 @@ function cluster(count: number, leadMs = 0) {
     nowMs: () => now,
     beatMs,
     leadMs,
+    settleMs: () => settleMs,
     moveOn: (player) => {
       players.delete(player);
       moved.push(player);
@@ -81,6 +82,19 @@ describe("a drain", () => {
     expect(moved).toHaveLength(100);
     run(1_500);
     expect(drained()).toBe(1);
+  });
+
+  it("gives others time to take over what it carries, before it tells anybody to go", () => {
+    const { orders, moved, run } = cluster(100, 0, 3_000);
+    orders.take(drain(1, 60_000, true));
+    run(2_900);
+    expect(moved).toEqual([]);
+    run(10_200);
+    expect(moved).toHaveLength(100);
+    const short = cluster(100, 0, 3_000);
+    short.orders.take(drain(1, 2_000, true));
+    short.run(1_600);
+    expect(short.moved).toHaveLength(100);
   });
 
   it("moves all of them in the time that it has, however short", () => {

@@ -12,6 +12,8 @@ export interface StandingOrdersOptions<P> {
   readonly beatMs: number;
   /** What stopping takes: so long before its deadline a drain ends. */
   readonly leadMs: number;
+  /** So long others have to take over what this cluster carries, before players are told. 0 where nobody does. */
+  readonly settleMs?: () => number;
   /** Tells a player to allocate again, unless it goes on by itself. */
   readonly moveOn: (player: P) => void;
   /** Whether something has to be brought to its end though nobody is here. */
@@ -23,7 +25,8 @@ export interface StandingOrdersOptions<P> {
 interface Drain {
   readonly endsAtMs: number;
   readonly movePlayers: boolean;
-  /** Until when the players are told, a few at a time: the master gets them all back. */
+  /** From when on, and until when, the players are told, a few at a time: the master gets them all back. */
+  readonly movesFromMs: number;
   readonly movedByMs: number;
   /** When last somebody was here. */
   busyAtMs: number;
@@ -66,7 +69,7 @@ export class StandingOrders<P> {
   take(orders: LinkOrders): boolean {
     if (this.#orders !== undefined && orders.version <= this.#orders.version) return false;
     this.#orders = orders;
-    const { nowMs, leadMs } = this.#options;
+    const { nowMs, leadMs, settleMs } = this.#options;
     if (orders.drain === null) {
       this.#drain = undefined;
       return true;
@@ -74,10 +77,12 @@ export class StandingOrders<P> {
     const { deadlineMs, movePlayers } = orders.drain;
     const now = nowMs();
     const leftMs = Math.max(0, deadlineMs - leadMs);
+    const movesFromMs = this.#drain?.movesFromMs ?? now + Math.min(settleMs?.() ?? 0, leftMs / 4);
     this.#drain = {
       endsAtMs: now + leftMs,
       movePlayers,
-      movedByMs: now + Math.min(longestMoveMs, leftMs / 2),
+      movesFromMs,
+      movedByMs: Math.max(now, movesFromMs) + Math.min(longestMoveMs, leftMs / 2),
       busyAtMs: this.#drain?.busyAtMs ?? now,
     };
     return true;
@@ -95,7 +100,7 @@ export class StandingOrders<P> {
       onDrained();
       return;
     }
-    if (!drain.movePlayers) return;
+    if (!drain.movePlayers || now < drain.movesFromMs) return;
     const beatsLeft = Math.max(1, Math.ceil((drain.movedByMs - now) / beatMs));
     const leaving = [...players].slice(0, Math.ceil(players.size / beatsLeft));
     for (const player of leaving) moveOn(player);

@@ -227,6 +227,32 @@ describe("an operator", () => {
     expect(await expectJson(shown, 200)).toEqual(assigned);
   });
 
+  it("[WORLD-6] drains a cluster with moving, and another that can carries its fragments", async () => {
+    const world = newWorld();
+    const [shared, own] = [`${world}-n`, `${world}-s`];
+    const carrier = await startIn(world, [shared, own]);
+    await eventually(async () =>
+      expect(await carriersOf(carrier)).toEqual({ [shared]: carrier.id, [own]: carrier.id }),
+    );
+    const other = await startIn(world, [shared], { region: "eu" });
+    const { accessToken: token } = await logInOperator();
+    const path = `/v1/admin/clusters/${carrier.id}/drain`;
+    const drain = async (movePlayers: boolean) =>
+      expectJson(await call("PUT", path, { token, body: { deadlineSeconds: 600, movePlayers } }), 200);
+    await drain(true);
+    await eventually(async () => expect(await carriersOf(carrier)).toEqual({ [shared]: other.id, [own]: carrier.id }));
+    expect(await allocatedIn({ fragment: shared })).toBe(other.id);
+    // A process in its place before the deadline leaves as well, and one that comes after the drain gets nothing back.
+    const again = await startCluster(carrier.details, carrier.key);
+    await eventually(async () =>
+      expect((await mapOf(again)).clusters.map(({ boot }) => boot)).toContain(again.registered.boot),
+    );
+    expect(await carriersOf(again)).toEqual({ [shared]: other.id, [own]: again.id });
+    await expectJson(await call("DELETE", path, { token }), 200);
+    await call("DELETE", `/v1/clusters/${other.id}`, { token: other.token });
+    await eventually(async () => expect(await carriersOf(again)).toEqual({ [shared]: again.id, [own]: again.id }));
+  });
+
   it("is told of fragments that overlap, and of clusters that cannot carry what they are given", async () => {
     const world = newWorld();
     const [a] = [await startIn(world, ["n"]), await startIn(world, ["m"])];
