@@ -17,6 +17,7 @@ import { addPlayerRoutes } from "./players.ts";
 import { ProblemError, problemResponse } from "./problem.ts";
 import { addPublicRoutes } from "./public.ts";
 import type { MasterHono } from "./route-parts.ts";
+import { refuseUndeclared } from "./undeclared-input.ts";
 
 const browserPaths = [
   "/v1/signup",
@@ -48,6 +49,7 @@ export function createApp(): OpenAPIHono<MasterHono> {
   for (const path of browserPaths) app.use(path, openToBrowsers);
   app.use(requireHttps, limitBody);
   app.use("/v1/admin/*", operatorsOnly);
+  app.use(refuseUndeclared(app));
   addPlayerRoutes(app);
   addClusterRoutes(app);
   addClusterSessionRoutes(app);

@@ -3,6 +3,7 @@ import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { encodeMessage } from "../../protocol/index.ts";
+import type { Player } from "../plugin/player.ts";
 import { startTestCluster, type TestCluster } from "../testing/test-cluster.ts";
 import { until } from "../testing/until.ts";
 
@@ -102,6 +103,67 @@ describe("health and metrics", () => {
     for (const name of read.keys()) {
       expect(explained).toContain(/^[a-z_]+/.exec(name)?.[0]?.replace(/^(\w+_seconds)_(?:bucket|sum|count)$/, "$1"));
     }
+  });
+
+  it("tell what ticks and hooks took beyond what they had, which hook is off, and what waits for whom", async () => {
+    const held: Player[] = [];
+    let ticked = false;
+    let heard = 0;
+    cluster = await startTestCluster({
+      settings,
+      limits: {
+        hookBudgetMs: 5,
+        maxQueuedBytes: 100_000_000,
+        maxQueuedFrames: 1_000_000,
+        breaker: {
+          failures: 2,
+          share: 0.5,
+          players: 3,
+          windowMs: 600_000,
+          openMs: 600_000,
+          maxOpenMs: 600_000,
+          trials: 1,
+        },
+      },
+      plugin: [
+        {
+          name: "hog",
+          onJoin: (player) => void held.push(player),
+          onTick: () => {
+            // Once, for 20 ticks: five of them are made up for, the others left out.
+            const endMs = performance.now() + (ticked ? 0 : 200);
+            ticked = true;
+            while (performance.now() < endMs);
+          },
+          onMessage: () => {
+            throw new Error("broken");
+          },
+        },
+        { onMessage: () => void (heard += 1) },
+      ],
+    });
+    const client = await cluster.joined();
+    for (let count = 0; count < 3; count += 1) {
+      client.send(encodeMessage({ command: 1, payload: new Uint8Array() }));
+    }
+    await until("what the next plugin hears", () => heard === 3);
+    await until("ticks", () => cluster.server.metrics.ticksSkipped > 0);
+    client.socket.pause();
+    // More than the buffers of both kernels hold.
+    for (let count = 0; count < 2_000; count += 1) held[0]?.send(1, new Uint8Array(10_000));
+    const read = samples((await get("/metrics")).text);
+    expect(read.get("sustenet_ticks_overrun_total")).toBeGreaterThanOrEqual(1);
+    expect(read.get("sustenet_ticks_skipped_total")).toBeGreaterThanOrEqual(10);
+    const onTick = '{plugin="hog",hook="onTick"}';
+    expect(read.get(`sustenet_plugin_slow_total${onTick}`)).toBeGreaterThanOrEqual(1);
+    expect(read.get(`sustenet_plugin_over_budget_seconds_total${onTick}`)).toBeGreaterThanOrEqual(0.19);
+    expect(read.get(`sustenet_plugin_seconds_total${onTick}`)).toBeGreaterThanOrEqual(0.2);
+    const onMessage = '{plugin="hog",hook="onMessage"}';
+    expect(read.get(`sustenet_plugin_breaker_state${onMessage}`)).toBe(2);
+    expect(read.get(`sustenet_plugin_errors_total${onMessage}`)).toBe(2);
+    expect(read.get(`sustenet_plugin_left_out_total${onMessage}`)).toBe(1);
+    expect(read.get("sustenet_queued_bytes_max")).toBeGreaterThan(1_000_000);
+    expect(read.get("sustenet_queued_bytes")).toBe(read.get("sustenet_queued_bytes_max"));
   });
 
   it("[OPS-1] answer nothing else", async () => {

@@ -1,11 +1,14 @@
 import { env } from "cloudflare:workers";
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
-import { beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, it, vi } from "vitest";
+import { queueOf } from "../../control-plane/domain/waiting-queue.ts";
+import * as worker from "../../control-plane/worker.ts";
 import { createKey, startCluster, type TestCluster } from "./support/clusters.ts";
 import { call } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
 import { startParty, type TestParty } from "./support/parties.ts";
 import { allocate } from "./support/players.ts";
+import { fill, newWaiter } from "./support/waiting.ts";
 
 /*
  * An alarm that throws is tried six more times by the platform, and then never again. So nothing may come out of one, not even where an
@@ -15,6 +18,7 @@ import { allocate } from "./support/players.ts";
 let cluster: TestCluster;
 let party: TestParty;
 let keyId: string;
+let queue: string;
 
 beforeAll(async () => {
   cluster = await startCluster({
@@ -26,21 +30,39 @@ beforeAll(async () => {
   await call("PUT", `/v1/admin/clusters/${cluster.id}/drain`, { token, body: { deadlineSeconds: 600 } });
   ({ keyId } = await createKey());
   await env.CLUSTER_KEY_RECORD.getByName(keyId).retire(keyId, Date.now() + 60_000);
+  const full = await startCluster({ capacity: 1 });
+  await fill(full);
+  await newWaiter({ clusterId: full.id });
+  ({ name: queue } = await queueOf({ clusterId: full.id }));
+  await env.RATE_LIMITER.getByName("alarmed").attempt(["loginPerAddress"]);
 });
 
 const objects = {
-  "a registry shard": () => env.REGISTRY_SHARD.getByName("default.0"),
-  "the key ring": () => env.KEY_RING.getByName("ring"),
-  "a player's session": () => env.PLAYER_SESSION.getByName(party.leader.player.id),
-  "a cluster key's record": () => env.CLUSTER_KEY_RECORD.getByName(keyId),
-  "the audit log": () => env.AUDIT_LOG.getByName("log"),
-  "a cluster's order book": () => env.CLUSTER_ORDER_BOOK.getByName(cluster.id),
-  "a party": () => env.PARTY.getByName(party.view.id),
-  "a keeper of records": () => env.RECORD_KEEPER.getByName("alarmed"),
-  "the map of a world": () => env.WORLD_MAP.getByName("alarmed"),
+  RegistryShard: () => env.REGISTRY_SHARD.getByName("default.0"),
+  KeyRing: () => env.KEY_RING.getByName("ring"),
+  PlayerSession: () => env.PLAYER_SESSION.getByName(party.leader.player.id),
+  ClusterKeyRecord: () => env.CLUSTER_KEY_RECORD.getByName(keyId),
+  AuditLog: () => env.AUDIT_LOG.getByName("log"),
+  ClusterOrderBook: () => env.CLUSTER_ORDER_BOOK.getByName(cluster.id),
+  Party: () => env.PARTY.getByName(party.view.id),
+  RecordKeeper: () => env.RECORD_KEEPER.getByName("alarmed"),
+  WorldMap: () => env.WORLD_MAP.getByName("alarmed"),
 };
 
-it.each(Object.entries(objects))("an alarm of %s that fails is followed by another", async (_, object) => {
+/** Those whose alarms read no table: the call to their storage with which the alarm ends is what fails. */
+const others = {
+  WaitingRoom: [() => env.WAITING_ROOM.getByName(queue), "setAlarm"],
+  RateLimiter: [() => env.RATE_LIMITER.getByName("alarmed"), "deleteAll"],
+} as const;
+
+it("is tried of every class of objects that has an alarm", () => {
+  const names = Object.values(worker).flatMap((exported) =>
+    typeof exported === "function" && "alarm" in exported.prototype ? [exported.name] : [],
+  );
+  expect([...Object.keys(objects), ...Object.keys(others)].toSorted()).toEqual(names.toSorted());
+});
+
+it.each(Object.entries(objects))("an alarm of a %s that fails is followed by another", async (_, object) => {
   const rows = await runInDurableObject(object(), async (__, { storage }) => {
     const tables = storage.sql
       .exec<{ name: string }>(
@@ -62,4 +84,20 @@ it.each(Object.entries(objects))("an alarm of %s that fails is followed by anoth
   expect(next).toBeLessThan(Date.now() + 120_000);
   // With its storage back, it works again.
   expect(await runDurableObjectAlarm(object())).toBe(true);
+});
+
+it.each(Object.entries(others))("an alarm of a %s that fails is followed by another", async (_, [object, call]) => {
+  const alarmOf = async () => runInDurableObject(object(), async (__, { storage }) => storage.getAlarm());
+  await runInDurableObject(object(), async (__, { storage }) => {
+    await storage.setAlarm(Date.now() + 3_600_000);
+    vi.spyOn(storage, call).mockRejectedValueOnce(new Error("lost"));
+  });
+  expect(await runDurableObjectAlarm(object())).toBe(true);
+  const next = await alarmOf();
+  // A minute, which is what follows a failure: an alarm that went well would have asked for less, or for none.
+  expect(next).toBeGreaterThan(Date.now() + 30_000);
+  expect(next).toBeLessThan(Date.now() + 120_000);
+  expect(await runDurableObjectAlarm(object())).toBe(true);
+  // Now it has gone well.
+  expect((await alarmOf()) ?? 0).toBeLessThan(Date.now() + 30_000);
 });

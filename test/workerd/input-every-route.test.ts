@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { createApp } from "../../control-plane/http/app.ts";
 import { maxSessionBodyBytes } from "../../control-plane/http/session-schemas.ts";
 import { exports } from "cloudflare:workers";
 import type { Problem } from "../../protocol/index.ts";
@@ -55,6 +56,17 @@ beforeAll(async () => {
   tokens["player"] = (await logIn()).accessToken;
   tokens["operator"] = (await logInOperator()).accessToken;
   tokens["clusterSession"] = cluster.token;
+});
+
+/** Pages and documents, which take nothing from who reads them. */
+const undocumented = ["GET /openapi.json", "GET /docs", "GET /metrics", "GET /console", "GET /console/script.js"];
+
+it("the document has every route that there is", () => {
+  const served = createApp()
+    .routes.filter(({ method }) => method !== "ALL")
+    .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)(\{[^}]*\})?/g, "{$1}")}`);
+  const documented = routes.map(({ name }) => name);
+  expect([...new Set(served)].toSorted()).toEqual([...documented, ...undocumented].toSorted());
 });
 
 /** An address of the route's form; whether there is anything there does not matter. */
@@ -123,18 +135,32 @@ describe.each(routes.filter(({ operation }) => operation.requestBody !== undefin
   });
 });
 
-describe.each(routes.filter(({ operation }) => operation.parameters?.some((parameter) => parameter.in === "query")))(
-  "the query of $name",
-  (route) => {
-    it("refuses a field that there is not", async () => {
-      const token = tokens[route.security];
-      const path = `${address(route)}?surprise=secret-of-the-caller`;
-      const response = await call(route.method, path, token === undefined ? {} : { token });
-      const problem = await expectProblem(response, "INVALID_FIELD");
-      expect(problem.errors).toContainEqual({ field: "query.surprise", message: "There is no such field." });
-    });
-  },
-);
+const bodiless = routes.filter(({ method, operation }) => method !== "GET" && operation.requestBody === undefined);
+
+describe.each(bodiless)("$name, which takes no body,", (route) => {
+  it("refuses one, whatever it is, and one over the limit as such", async () => {
+    for (const [body, type] of [
+      ['{"surprise":1}', "application/json"],
+      ["{", "application/json"],
+      ["surprise=1", "application/x-www-form-urlencoded"],
+    ] as const) {
+      const problem = await expectProblem(await send(route, body, { "content-type": type }), "INVALID_FIELD");
+      expect(problem.errors).toEqual([{ field: "body", message: "This call takes none." }]);
+    }
+    await expectProblem(await send(route, "x".repeat(16 * 1_024 + 1)), "BODY_TOO_LARGE");
+  });
+});
+
+describe.each(routes)("the query of $name", (route) => {
+  it("refuses a field that there is not", async () => {
+    const token = tokens[route.security];
+    const path = `${address(route)}?surprise=secret-of-the-caller`;
+    const body = route.operation.requestBody === undefined ? {} : { body: {} };
+    const response = await call(route.method, path, { ...body, ...(token === undefined ? {} : { token }) });
+    const problem = await expectProblem(response, "INVALID_FIELD");
+    expect(problem.errors).toContainEqual({ field: "query.surprise", message: "There is no such field." });
+  });
+});
 
 describe.each(routes.filter(({ path }) => path.startsWith("/v1/admin/")))("[SEC-45] $name", (route) => {
   it("says that it is for operators, and is, before it looks at anything else", async () => {
