@@ -34,7 +34,7 @@ export class AdminApi {
       headers: body === undefined ? {} : { "content-type": "application/json" },
     });
     const text = await response.text();
-    if (!response.ok) throw refusalOf(response.status, text);
+    if (!response.ok) throw this.#refusalOf(response.status, text);
     if (text.length > maxAnswerChars) throw new AdminError("the answer is too long", exitCodes.FAILED);
     // The master's own word: its shape is that of /openapi.json.
     const answer: T = JSON.parse(text === "" ? "null" : text);
@@ -46,8 +46,20 @@ export class AdminApi {
     const response = await this.#fetch(path, {
       headers: lastEventId === undefined ? {} : { "last-event-id": lastEventId },
     });
-    if (!response.ok || response.body === null) throw refusalOf(response.status, await response.text());
+    if (!response.ok || response.body === null) throw this.#refusalOf(response.status, await response.text());
     return response.body;
+  }
+
+  #refusalOf(status: number, text: string): AdminError {
+    const problem = parseProblem(text);
+    if (problem === undefined) {
+      const detail = `${this.#origin} answered with status ${status}, and not as a master does: is that its address?`;
+      return new AdminError(detail, exitCodes.FAILED);
+    }
+    const advice =
+      problem.code === "UNAUTHENTICATED" ? " Get a new access token: docs/OPERATIONS.md, “Operators”, says how." : "";
+    const detail = `${problem.code}: ${problem.detail}${advice} (request ${problem.requestId})`;
+    return new AdminError(detail, exitCodes.FAILED);
   }
 
   async #fetch(path: string, init: RequestInit): Promise<Response> {
@@ -63,14 +75,6 @@ export class AdminApi {
       });
     }
   }
-}
-
-function refusalOf(status: number, text: string): AdminError {
-  const problem = parseProblem(text);
-  if (problem === undefined) return new AdminError(`the master answered with status ${status}`, exitCodes.FAILED);
-  const advice =
-    problem.code === "UNAUTHENTICATED" ? " Get a new access token: docs/OPERATIONS.md, “Operators”, says how." : "";
-  return new AdminError(`${problem.code}: ${problem.detail}${advice} (request ${problem.requestId})`, exitCodes.FAILED);
 }
 
 function parseProblem(

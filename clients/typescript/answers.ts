@@ -147,7 +147,11 @@ export function errorOfAnswer(status: number, value: unknown, retryAfterMs: numb
   if (!isRecord(value) || typeof value["code"] !== "string") {
     // From something between us and the master, such as a proxy.
     const advice = status >= 500 || status === 429 ? "retry" : "stop";
-    return localError("BAD_ANSWER", `HTTP status ${status} without a problem.`, { status, retryAfterMs, advice });
+    return localError("BAD_ANSWER", `HTTP status ${status}, but not from a master: is masterUrl right?`, {
+      status,
+      retryAfterMs,
+      advice,
+    });
   }
   const { code, detail, title, requestId, retryAfterSeconds, errors } = value;
   const known = isProblemCode(code) ? code : undefined;

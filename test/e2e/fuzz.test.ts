@@ -18,5 +18,17 @@ it.each([
 it("[FRAME-6] fuzzing says how it is used", async () => {
   const command = startCommand("test/fuzz/run.ts", ["nothing"]);
   expect(await command.ended).toBe(2);
-  expect(command.stderr.join("\n")).toContain("usage: npm run fuzz");
+  expect(command.stderr.join("\n")).toContain("npm run fuzz -- frames|cluster");
 });
+
+it.each(["test/fuzz/run.ts", "test/simulation/run.ts"])(
+  "%s explains itself, and names a flag that is none",
+  async (file) => {
+    const asked = startCommand(file, ["--help"]);
+    expect(await asked.ended).toBe(0);
+    expect(asked.stdout.join("\n")).toContain("--seed ");
+    const mistyped = startCommand(file, ["--sed", "1"]);
+    expect(await mistyped.ended).toBe(2);
+    expect(mistyped.stderr[0]).toContain("--sed");
+  },
+);

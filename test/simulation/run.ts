@@ -7,7 +7,9 @@
  *
  * Exit code 1 when something was found that should not be (with `--mutants`: when something was not found that should).
  */
-import { parseArgs } from "node:util";
+import { isAskingForHelp } from "../../cli/command-help.ts";
+import { parseTyped } from "../../cli/typed-options.ts";
+import { UsageError } from "../../cli/usage-error.ts";
 import { mutants } from "./mutants.ts";
 import { production } from "./parts.ts";
 import { exploreScene, scenes } from "./scenes.ts";
@@ -18,19 +20,41 @@ const progressEveryMs = 5_000;
 /** Of a long trace, the end tells most. */
 const shownMoves = 80;
 
-const { values } = parseArgs({
-  options: {
+const help = `npm run simulate [-- OPTIONS]   simulates handovers beyond what the tests do
+
+  --seeds N            N random lives (default 1000)
+  --seed S             the first of them (default 1)
+  --explore [--long]   every world of the scenes
+  --mutants            what the explorer finds when a rule is broken, with the way there
+  --help               this text`;
+
+const args = process.argv.slice(2);
+if (isAskingForHelp(args)) {
+  console.log(help);
+  process.exit(0);
+}
+const values = readArguments();
+
+if (values.explore) exploreAll(values.long);
+else if (values.mutants) showMutants();
+else walkAll(parseCount("--seeds", values.seeds ?? "1000"), parseCount("--seed", values.seed));
+
+function readArguments() {
+  const options = {
     seeds: { type: "string" },
     seed: { type: "string", default: "1" },
     explore: { type: "boolean", default: false },
     long: { type: "boolean", default: false },
     mutants: { type: "boolean", default: false },
-  },
-});
-
-if (values.explore) exploreAll(values.long);
-else if (values.mutants) showMutants();
-else walkAll(parseCount("--seeds", values.seeds ?? "1000"), parseCount("--seed", values.seed));
+  } as const;
+  try {
+    return parseTyped(args, options, false).values;
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    console.error(`${error.message}\n\n${help}`);
+    process.exit(2);
+  }
+}
 
 function parseCount(name: string, text: string): number {
   if (!/^[1-9]\d{0,8}$/.test(text)) {
