@@ -242,6 +242,10 @@ describe("the pace of reports", () => {
     let last: readonly LinkCommand[] = [];
     for (const other of others) last = await other.report();
     expect(last).toMatchObject([{ reportIntervalMs: 1_000, gapMs: 150 }]);
+    // Past what a shard wants to hear in a second, the interval grows as well.
+    const many = await Promise.all(Array.from({ length: 90 }, () => startCluster()));
+    for (const other of many) last = await other.report();
+    expect(last).toMatchObject([{ reportIntervalMs: 1_050, gapMs: 1_050 }]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { runInDurableObject } from "cloudflare:test";
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { decodeProtectedHeader } from "jose";
 import { describe, expect, it } from "vitest";
 import type { KeyRing } from "../../control-plane/worker.ts";
@@ -31,6 +31,41 @@ describe("[SEC-27] rotating the signing key by command", () => {
     await expectProblem(await call("POST", `${path}/revoke`, { token, body: {} }), "FORBIDDEN");
     await expectProblem(await call("POST", `${path}/restore`, { token }), "FORBIDDEN");
   });
+});
+
+it("[SEC-27] the next key signs by itself once the active one has done so for its time, and clusters hear of it", async () => {
+  const operator = await logInOperator();
+  const cluster = await startCluster();
+  const before = await activeKid(operator);
+  const ring = env.KEY_RING.getByName("ring");
+  await runInDurableObject(ring, (_: KeyRing, { storage }) => {
+    const monthAgo = Math.floor(Date.now() / 1_000) - 31 * 24 * 60 * 60;
+    storage.sql.exec(
+      `UPDATE keys SET record = json_set(record, '$.createdAt', ?, '$.activatedAt', ?)
+       WHERE json_extract(record, '$.state') = 'active'`,
+      monthAgo,
+      monthAgo,
+    );
+  });
+  // This takes the memory of all objects as well: nobody but the alarm finds out.
+  await ripenNextKey();
+  expect(await runDurableObjectAlarm(ring)).toBe(true);
+  const rows = await runInDurableObject(ring, (_: KeyRing, { storage }) =>
+    storage.sql
+      .exec<{ kid: string; state: string }>(
+        "SELECT json_extract(record, '$.kid') AS kid, json_extract(record, '$.state') AS state FROM keys",
+      )
+      .toArray(),
+  );
+  expect(rows).toContainEqual({ kid: before, state: "retired" });
+  const active = rows.find(({ state }) => state === "active")?.kid ?? "";
+  expect(await publishedKids()).toEqual(expect.arrayContaining([before, active]));
+  await toldKeys(cluster);
+  const { ticket } = await allocate(await logIn(), { clusterId: cluster.id });
+  expect([before, active]).toContain(decodeProtectedHeader(ticket).kid);
+  // The one after is there already, and the alarm is set for its turn.
+  expect(rows.filter(({ state }) => state === "next")).toHaveLength(1);
+  expect(await runInDurableObject(ring, async (_, { storage }) => storage.getAlarm())).toBeGreaterThan(Date.now());
 });
 
 describe("[SEC-73] a signing key that has leaked", () => {
