@@ -307,6 +307,30 @@ describe("requests", () => {
     await expect(session.request(1)).rejects.toMatchObject({ code: "UNSUPPORTED" });
   });
 
+  it("[REQUEST-4] are called off by either side, and the other is told", async () => {
+    const { transport, session } = await setUp();
+    const controller = new AbortController();
+    const outcome = session
+      .request(7, empty, { signal: controller.signal })
+      .catch((error: SustenetError) => error.code);
+    await settle();
+    controller.abort();
+    expect(await outcome).toBe("CLOSED");
+    await settle();
+    expect(transport.last.messages.filter(({ type }) => type === "cancel")).toEqual([{ type: "cancel", id: 1 }]);
+    const signals: AbortSignal[] = [];
+    session.onRequest((_command, _payload, signal) => {
+      signals.push(signal);
+      return new Promise(() => undefined);
+    });
+    transport.last.send(encodeRequest({ id: 1, deadlineMs: 1_000, command: 1, payload: empty }));
+    await settle();
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
+    transport.last.send(encodeCancel({ id: 1 }));
+    await settle();
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+  });
+
   it("[REQUEST-4] of the cluster are answered by the game", async () => {
     const { transport, session } = await setUp();
     const ask = (id: number): Uint8Array => encodeRequest({ id, deadlineMs: 1_000, command: id, payload: empty });

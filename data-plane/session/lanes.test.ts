@@ -243,6 +243,17 @@ describe("requests to a player", () => {
     expect(await codeOf(player.request(1))).toBe("ENDED");
   });
 
+  it("[REQUEST-4] are called off by the game, and the client is told", async () => {
+    await start();
+    const client = await join();
+    const controller = new AbortController();
+    const outcome = codeOf(player.request(1, bytes(), { signal: controller.signal }));
+    const { id } = await client.next("request");
+    controller.abort();
+    expect(await outcome).toBe("CANCELLED");
+    expect(await client.next("cancel")).toMatchObject({ id });
+  });
+
   it("[HELLO-6] reject where the client does not know requests", async () => {
     await start();
     const client = await join(features.state);
