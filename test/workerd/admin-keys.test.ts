@@ -68,8 +68,7 @@ describe("enrolling", () => {
     await expectProblem(await call("POST", "/v1/admin/keys", { body }), "UNAUTHENTICATED");
     await expectProblem(await admin("POST", "/keys", body, (await logIn()).accessToken), "FORBIDDEN");
     const signedOut = await logInOperator();
-    const { refreshToken } = signedOut;
-    await call("POST", "/v1/logout", { token: signedOut.accessToken, body: { refreshToken } });
+    await call("POST", "/v1/logout", { token: signedOut.accessToken });
     await expectProblem(await admin("POST", "/keys", body, signedOut.accessToken), "UNAUTHENTICATED");
     const dismissed = await logInOperator();
     const bindings: Provided["workerBindings"] = inject("workerBindings");
