@@ -37,8 +37,9 @@ it("[SEC-27] the next key signs by itself once the active one has done so for it
   const operator = await logInOperator();
   const cluster = await startCluster();
   const before = await activeKid(operator);
-  const ring = env.KEY_RING.getByName("ring");
-  await runInDurableObject(ring, (_: KeyRing, { storage }) => {
+  // A new one each time: what was there before the object was aborted leads nowhere.
+  const ring = () => env.KEY_RING.getByName("ring");
+  await runInDurableObject(ring(), (_: KeyRing, { storage }) => {
     const monthAgo = Math.floor(Date.now() / 1_000) - 31 * 24 * 60 * 60;
     storage.sql.exec(
       `UPDATE keys SET record = json_set(record, '$.createdAt', ?, '$.activatedAt', ?)
@@ -49,8 +50,8 @@ it("[SEC-27] the next key signs by itself once the active one has done so for it
   });
   // This takes the memory of all objects as well: nobody but the alarm finds out.
   await ripenNextKey();
-  expect(await runDurableObjectAlarm(ring)).toBe(true);
-  const rows = await runInDurableObject(ring, (_: KeyRing, { storage }) =>
+  expect(await runDurableObjectAlarm(ring())).toBe(true);
+  const rows = await runInDurableObject(ring(), (_: KeyRing, { storage }) =>
     storage.sql
       .exec<{ kid: string; state: string }>(
         "SELECT json_extract(record, '$.kid') AS kid, json_extract(record, '$.state') AS state FROM keys",
@@ -65,7 +66,7 @@ it("[SEC-27] the next key signs by itself once the active one has done so for it
   expect([before, active]).toContain(decodeProtectedHeader(ticket).kid);
   // The one after is there already, and the alarm is set for its turn.
   expect(rows.filter(({ state }) => state === "next")).toHaveLength(1);
-  expect(await runInDurableObject(ring, async (_, { storage }) => storage.getAlarm())).toBeGreaterThan(Date.now());
+  expect(await runInDurableObject(ring(), async (_, { storage }) => storage.getAlarm())).toBeGreaterThan(Date.now());
 });
 
 describe("[SEC-73] a signing key that has leaked", () => {
