@@ -162,9 +162,11 @@ export class GameSession {
     const sequence = this.#sequence;
     const frame = encode(() => encodeMove({ sequence, x, y, z, heading }));
     const { state } = this;
-    if (state === "moving") this.#hasMoved = true;
-    else if (state !== "joined" || !this.#journey.connection.send(frame)) return false;
-    else this.#sequence = (sequence + 1) & 0xffff;
+    if (state !== "moving") {
+      if (state !== "joined" || !this.#journey.connection.send(frame)) return false;
+      this.#sequence = (sequence + 1) & 0xffff;
+    }
+    this.#hasMoved = true;
     this.#placement = { x: Math.fround(x), y: Math.fround(y), z: Math.fround(z), heading };
     return true;
   }
@@ -257,10 +259,9 @@ export class GameSession {
     this.#listen(connection);
   }
 
-  /** Asks for the place that it has taken since it was sent on. */
+  /** Asks for the place that it has taken: a MOVE that was on its way, or came while the player stood still, may not have counted. */
   #stand(): void {
     if (!this.#hasMoved) return;
-    this.#hasMoved = false;
     this.move(this.#placement);
   }
 

@@ -139,6 +139,15 @@ describe("a player that is sent on", () => {
     expect(transport.last.messages.at(-1)).toMatchObject({ type: "move", sequence: 2, x: 7 });
   });
 
+  it("[ARRIVE-7] asks for the place that it took last before it was sent on: it may have stood still already", async () => {
+    const { transport, session, home } = await travelling([welcomeFrames(0)]);
+    session.move({ ...place, x: 3 });
+    await sendOn(home, redirectTo("b"));
+    await settle();
+    expect(transport.last.messages.filter((one) => one.type === "move")).toMatchObject([{ sequence: 1, x: 3 }]);
+    expect(session.position.x).toBe(3);
+  });
+
   it("[ENTITIES-6] sees what it saw until the first frame has come, and then all that is new in the same turn", async () => {
     const kinds = encodeKinds({
       kinds: [

@@ -73,13 +73,17 @@ async function startCluster(script: string): Promise<RunningCommand> {
   return cluster;
 }
 
-/** Plays the player's file, at the port where the master is. */
-function play(script: string): Promise<string> {
+/** Has the player's file name the port where the master is, while it is used. */
+function pointedAtMaster<T>(use: () => Promise<T>): Promise<T> {
   const file = join(copy, "examples/minimal/player.ts");
   const original = readFileSync(file, "utf8");
   expect(original).toContain("http://127.0.0.1:6256");
   writeFileSync(file, original.replace("http://127.0.0.1:6256", masterUrl));
-  return finish(script).finally(() => writeFileSync(file, original));
+  return use().finally(() => writeFileSync(file, original));
+}
+
+function play(script: string): Promise<string> {
+  return pointedAtMaster(() => finish(script));
 }
 
 describe("the README", () => {
@@ -112,6 +116,12 @@ describe("the README", () => {
     await cluster.line(/The passphrase has 11 characters/);
     await interrupt(cluster);
     await interrupt(master);
+    const alone = await pointedAtMaster(async () => {
+      const player = begin(take("README.md", "npx node examples/minimal/player.ts"));
+      expect(await player.ended).toBe(1);
+      return player;
+    });
+    expect(alone.stderr).toEqual([`NETWORK: The master at ${masterUrl} cannot be reached.`]);
     const late = begin("npx sustenet keys --database .sustenet/master.env");
     expect(await late.ended).toBe(2);
     expect(late.stderr[0]).toMatch(/master\.env cannot be read: a local master writes such a file/);

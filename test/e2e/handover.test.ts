@@ -96,6 +96,21 @@ describe(`with ${delayMs} ms each way between all parties`, () => {
     120_000 + wanted * 2_000,
   );
 
+  it("[GHOST-1] shows over the border exactly who stands there, where it stands", async () => {
+    for (const walker of walkers) walker.rest();
+    const placesOf = (list: readonly number[]): number[] => list.toSorted((a, b) => a - b);
+    /** Everybody else is within sight; places come in steps of 0.01. */
+    const seesAll = (walker: Walker): boolean => {
+      const others = walkers.filter((one) => one !== walker).map(({ session }) => session?.position.x ?? 0);
+      const seen = Array.from(walker.session?.world.entities() ?? [], ({ told }) => told.x);
+      const expected = placesOf(others);
+      const isThere = placesOf(seen).every((x, index) => Math.abs(x - (expected[index] ?? Number.NaN)) <= 0.011);
+      return seen.length === others.length && isThere;
+    };
+    await world.until("the same view on both sides", () => walkers.every(seesAll), 30_000);
+    for (const walker of walkers) walker.goOn();
+  }, 60_000);
+
   /** Each of them has been seen in the game again, in one place, and answered. Not all at one moment: somebody is always on the way. */
   async function recovered(): Promise<void> {
     const before = new Map(walkers.map((walker) => [walker, walker.echoed + walker.fallbacks]));
