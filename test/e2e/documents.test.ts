@@ -110,16 +110,17 @@ describe("the README", () => {
   it("has two files that find each other through a master", async () => {
     const master = await startMaster(take("README.md", "npm run master"));
     const cluster = await startCluster(take("README.md", "npx node cluster.ts"));
-    const output = await play(take("README.md", "npx node examples/minimal/player.ts"));
+    const player = take("README.md", "npx node examples/minimal/player.ts");
+    const output = await play(player);
     expect(output).toMatch(/Joined Default Cluster Server\nThe cluster answered with command 20/);
     await cluster.line(/Received new command: 1/);
     await cluster.line(/The passphrase has 11 characters/);
     await interrupt(cluster);
     await interrupt(master);
     const alone = await pointedAtMaster(async () => {
-      const player = begin(take("README.md", "npx node examples/minimal/player.ts"));
-      expect(await player.ended).toBe(1);
-      return player;
+      const command = begin(player);
+      expect(await command.ended).toBe(1);
+      return command;
     });
     expect(alone.stderr).toEqual([`NETWORK: The master at ${masterUrl} cannot be reached.`]);
     const late = begin("npx sustenet keys --database .sustenet/master.env");
