@@ -108,6 +108,7 @@ describe(`with ${delayMs} ms each way between all parties`, () => {
       return seen.length === others.length && isThere;
     };
     await world.until("the same view on both sides", () => walkers.every(seesAll), 30_000);
+    expect([...walkers.flatMap(({ faults }) => faults), ...world.faults]).toEqual([]);
     for (const walker of walkers) walker.goOn();
   }, 60_000);
 
