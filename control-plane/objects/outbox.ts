@@ -1,5 +1,6 @@
 import { logEvent } from "../log.ts";
 import { count } from "../metrics.ts";
+import { withDeadline } from "./deadline.ts";
 
 /** A message to another object that has to arrive, recorded together with what caused it. */
 export interface OutboxMessage<Payload> {
@@ -11,7 +12,6 @@ export interface OutboxMessage<Payload> {
 interface OutboxRow extends Record<string, SqlStorageValue> {
   id: number;
   target: string;
-  payload: string;
   attempts: number;
   created_at: number;
 }
@@ -38,13 +38,21 @@ export const outboxSourceSchema = `
 const firstRetryMs = 1_000;
 const maxRetryMs = 60_000;
 const maxAgeMs = 24 * 60 * 60 * 1_000;
-const parallelDeliveries = 16;
+/** Deliveries at a time, in all and to one target: one that hangs holds up what is for itself. */
+const parallelDeliveries = 32;
+const parallelPerTarget = 4;
+/** So many are looked up together, in all and for one target. */
 const batchSize = 256;
+const batchPerTarget = 64;
+/** Longest that a delivery may take, whatever it waits for. */
+const deliveryTimeoutMs = 30_000;
+/** How long one run takes up what comes to be due: an alarm that waits for it must end. */
+const maxRunMs = 60_000;
 
 /**
  * Delivers messages at least once, with growing, jittered pauses, for a day. Receivers treat a repeated message as none.
  * Put a message in within the transaction that makes it necessary; deliver after it. Sources take turns, so that one with many
- * messages does not keep those of others waiting.
+ * messages does not keep those of others waiting; nor does a target that hangs keep those for others.
  */
 export class Outbox<Payload> {
   readonly #sql: SqlStorage;
@@ -52,6 +60,14 @@ export class Outbox<Payload> {
   readonly #now: () => number;
   readonly #mayGiveUp: (payload: Payload) => boolean;
   #delivering: Promise<void> | undefined;
+  /** The messages that are being delivered, and their targets. */
+  readonly #onTheWay = new Map<number, string>();
+  /** What goes next, unless something new has come. */
+  #chosen: OutboxRow[] = [];
+  /** What went wrong at the storage, rather than at a target: it ends the run. */
+  #fault: unknown;
+  /** Has the run look for what is due. */
+  #look: () => void = () => undefined;
   /** Known since the last look, and until something is put in. */
   #isEmpty = false;
 
@@ -102,37 +118,97 @@ export class Outbox<Payload> {
     return due ?? undefined;
   }
 
-  /** Tries every message that is due. Does not throw: what fails is tried again later. */
+  /**
+   * Tries every message that is due, also those that come to be while it does, and resolves when none is on its way. Does not throw: what fails
+   * is tried again later.
+   */
   async deliverDue(): Promise<void> {
-    this.#delivering ??= this.#deliverBatches().finally(() => {
+    this.#chosen = [];
+    this.#look();
+    this.#delivering ??= this.#deliverAll().finally(() => {
       this.#delivering = undefined;
     });
     return this.#delivering;
   }
 
-  async #deliverBatches(): Promise<void> {
-    for (;;) {
-      const rows = this.#sql
-        .exec<OutboxRow>(
-          `SELECT id, target, payload, attempts, created_at FROM outbox WHERE due_at <= ?
-           ORDER BY row_number() OVER (PARTITION BY source ORDER BY id), id LIMIT ${batchSize}`,
-          this.#now(),
-        )
-        .toArray();
-      if (rows.length === 0) return;
-      for (let start = 0; start < rows.length; start += parallelDeliveries) {
-        await Promise.all(rows.slice(start, start + parallelDeliveries).map((row) => this.#attempt(row)));
-      }
+  async #deliverAll(): Promise<void> {
+    const untilMs = this.#now() + maxRunMs;
+    while (true) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#look = resolve;
+      if (this.#now() < untilMs) this.#begin();
+      if (this.#onTheWay.size === 0) return;
+      // What comes to be due meanwhile does not wait for a target that hangs.
+      const timer = setTimeout(() => {
+        this.#chosen = [];
+        resolve();
+      }, firstRetryMs);
+      await promise;
+      clearTimeout(timer);
+      if (this.#fault !== undefined) throw this.#takeFault();
     }
+  }
+
+  /** Sends what is due, as far as it may go now. */
+  #begin(): void {
+    const targets = new Map<string, number>();
+    for (const target of this.#onTheWay.values()) targets.set(target, (targets.get(target) ?? 0) + 1);
+    if (this.#chosen.length === 0) this.#chosen = this.#choose(targets);
+    this.#chosen = this.#chosen.filter((row) => {
+      const onTheWay = targets.get(row.target) ?? 0;
+      if (onTheWay >= parallelPerTarget || this.#onTheWay.size >= parallelDeliveries) return true;
+      targets.set(row.target, onTheWay + 1);
+      this.#start(row);
+      return false;
+    });
+  }
+
+  /** What goes next, of targets that take more: sources in turn, and not too much of one target. */
+  #choose(targets: ReadonlyMap<string, number>): OutboxRow[] {
+    const full = [...targets].filter(([, count]) => count >= parallelPerTarget).map(([target]) => target);
+    return this.#sql
+      .exec<OutboxRow>(
+        `SELECT id, target, attempts, created_at FROM (
+           SELECT *, row_number() OVER (PARTITION BY target ORDER BY turn, id) AS place FROM (
+             SELECT id, target, attempts, created_at, row_number() OVER (PARTITION BY source ORDER BY id) AS turn
+             FROM outbox WHERE due_at <= ? AND ${notIn("id")} AND ${notIn("target")}
+           )
+         ) WHERE place <= ${batchPerTarget} ORDER BY turn, id LIMIT ${batchSize}`,
+        this.#now(),
+        JSON.stringify([...this.#onTheWay.keys()]),
+        JSON.stringify(full),
+      )
+      .toArray();
+  }
+
+  #start(row: OutboxRow): void {
+    this.#onTheWay.set(row.id, row.target);
+    const done = (): void => {
+      this.#onTheWay.delete(row.id);
+      this.#look();
+    };
+    this.#attempt(row).then(done, (error: unknown) => {
+      this.#fault = error;
+      done();
+    });
+  }
+
+  #takeFault(): unknown {
+    const fault = this.#fault;
+    this.#fault = undefined;
+    return fault;
   }
 
   async #attempt(row: OutboxRow): Promise<void> {
     const { id, target, attempts } = row;
     const nowMs = this.#now();
+    const [stored] = this.#sql.exec<{ payload: string }>("SELECT payload FROM outbox WHERE id = ?", id).toArray();
+    // A later one has taken its place.
+    if (stored === undefined) return;
     // Written by `put`, in this object: it has the shape that it had there.
-    const payload: Payload = JSON.parse(row.payload);
+    const payload: Payload = JSON.parse(stored.payload);
     try {
-      await this.#deliver({ target, payload });
+      await withDeadline(this.#deliver({ target, payload }), deliveryTimeoutMs, "a delivery");
       this.#sql.exec("DELETE FROM outbox WHERE id = ?", id);
     } catch (error) {
       if (nowMs - row.created_at > maxAgeMs && this.#mayGiveUp(payload)) {
@@ -148,4 +224,9 @@ export class Outbox<Payload> {
       logEvent("warn", "outbox.retry", { attempts, pauseMs: Math.round(pauseMs), error });
     }
   }
+}
+
+/** A condition with one parameter: a list as JSON. */
+function notIn(column: string): string {
+  return `${column} NOT IN (SELECT value FROM json_each(?))`;
 }

@@ -1,8 +1,9 @@
 import { env } from "cloudflare:workers";
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { beforeAll, expect, it, vi } from "vitest";
-import { queueOf } from "../../control-plane/domain/waiting-queue.ts";
 import * as worker from "../../control-plane/worker.ts";
+import { Outbox } from "../../control-plane/objects/outbox.ts";
+import { queueOf } from "../../control-plane/domain/waiting-queue.ts";
 import { createKey, startCluster, type TestCluster } from "./support/clusters.ts";
 import { call } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
@@ -100,4 +101,55 @@ it.each(Object.entries(others))("an alarm of a %s that fails is followed by anot
   expect(await runDurableObjectAlarm(object())).toBe(true);
   // Now it has gone well.
   expect((await alarmOf()) ?? 0).toBeLessThan(Date.now() + 30_000);
+});
+
+it("a message to an object that hangs does not delay those to others, before or after it", async () => {
+  const stub = env.REGISTRY_SHARD.getByName("outbox-of-a-test");
+  await runInDurableObject(stub, async (_, { storage }) => {
+    const begun: string[] = [];
+    const { promise: hanging, resolve: release } = Promise.withResolvers<void>();
+    const outbox = new Outbox<string>(storage.sql, Date.now, async ({ target, payload }) => {
+      begun.push(payload);
+      if (target === "hangs") await hanging;
+    });
+    for (let index = 0; index < 40; index += 1) outbox.put("hangs", `hangs ${index}`);
+    outbox.put("fine", "behind it");
+    const run = outbox.deliverDue();
+    const others = (): string[] => begun.filter((payload) => !payload.startsWith("hangs"));
+    await vi.waitFor(() => expect(others()).toEqual(["behind it"]), 5_000);
+    outbox.put("fine", "meanwhile");
+    void outbox.deliverDue();
+    await vi.waitFor(() => expect(others()).toEqual(["behind it", "meanwhile"]), 5_000);
+    expect(begun.length - others().length).toBe(4);
+    release();
+    await run;
+    expect([begun.length, outbox.nextDueAtMs()]).toEqual([42, undefined]);
+  });
+});
+
+it("what fails is tried again while another object hangs", async () => {
+  const stub = env.REGISTRY_SHARD.getByName("outbox-of-another-test");
+  await runInDurableObject(stub, async (_, { storage }) => {
+    let nowMs = 1_000_000;
+    let attempts = 0;
+    const { promise: hanging, resolve: release } = Promise.withResolvers<void>();
+    const outbox = new Outbox<string>(
+      storage.sql,
+      () => nowMs,
+      async ({ target }) => {
+        if (target === "hangs") return hanging;
+        attempts += 1;
+        if (attempts === 1) throw new Error("not now");
+      },
+    );
+    outbox.put("hangs", "x");
+    outbox.put("fails", "y");
+    const run = outbox.deliverDue();
+    await vi.waitFor(() => expect(attempts).toBe(1), 5_000);
+    nowMs += 10_000;
+    await vi.waitFor(() => expect(attempts).toBe(2), 5_000);
+    release();
+    await run;
+    expect(outbox.nextDueAtMs()).toBeUndefined();
+  });
 });
