@@ -158,7 +158,7 @@ export class Outbox<Payload> {
       const onTheWay = targets.get(row.target) ?? 0;
       if (onTheWay >= parallelPerTarget || this.#onTheWay.size >= parallelDeliveries) return true;
       targets.set(row.target, onTheWay + 1);
-      this.#start(row);
+      void this.#send(row);
       return false;
     });
   }
@@ -181,16 +181,15 @@ export class Outbox<Payload> {
       .toArray();
   }
 
-  #start(row: OutboxRow): void {
+  async #send(row: OutboxRow): Promise<void> {
     this.#onTheWay.set(row.id, row.target);
-    const done = (): void => {
-      this.#onTheWay.delete(row.id);
-      this.#look();
-    };
-    this.#attempt(row).then(done, (error: unknown) => {
+    try {
+      await this.#attempt(row);
+    } catch (error) {
       this.#fault = error;
-      done();
-    });
+    }
+    this.#onTheWay.delete(row.id);
+    this.#look();
   }
 
   #takeFault(): unknown {
