@@ -178,5 +178,24 @@ describe(`with ${delayMs} ms each way between all parties`, () => {
     }, 120_000);
   }
 
+  it("[WORLD-6] a cluster that drains hands its players over to the one that takes its place, at no cost at all", async () => {
+    const fallbacks = walkers.map((walker) => walker.fallbacks);
+    const spare = await world.startCluster("spare");
+    await world.until("the spare's link", () => spare.links > 0);
+    const holders = (): string[] => walkers.flatMap(({ playerId }) => world.authority.holdersOf(playerId));
+    await world.until("somebody in the east", () => holders().some((holder) => holder.startsWith("east ")));
+    await world.drain("east");
+    await world.until(
+      "the spare in the east's place",
+      () =>
+        holders().some((holder) => holder.startsWith("spare ")) &&
+        !holders().some((holder) => holder.startsWith("east ")),
+    );
+    await recovered();
+    expect(walkers.map((walker) => walker.fallbacks)).toEqual(fallbacks);
+    expect([...walkers.flatMap(({ faults }) => faults), ...world.faults]).toEqual([]);
+    expect(world.authority.overlaps()).toEqual([]);
+  }, 120_000);
+
   it("loses nothing of anybody in the end", audit, 60_000);
 });

@@ -8,6 +8,7 @@ import { until } from "../../../data-plane/testing/until.ts";
 import { freePort } from "../../../dev/ports.ts";
 import { killGroup, startProcess, type StackProcess } from "../../../dev/process.ts";
 import { type MasterProcess, startMaster } from "../../../dev/stack.ts";
+import { operatorToken } from "../operator-token.ts";
 import { AuthorityBook } from "./authority-book.ts";
 import { DelayProxy } from "./delay-proxy.ts";
 import type { LedgerReport } from "./ledger.ts";
@@ -19,8 +20,8 @@ type Report =
   | { readonly event: "counts"; readonly counts: HandoverReading }
   | { readonly event: "ready"; readonly clusterId: string; readonly port: number; readonly boot: number };
 
-/** The two halves of the world: x below 0, and from 0 on. */
-export type Side = "west" | "east";
+/** The two halves of the world: x below 0, and from 0 on. The spare can carry the east and is not there at first. */
+export type Side = "west" | "east" | "spare";
 export const sides: readonly Side[] = ["west", "east"];
 
 export interface WorldCluster {
@@ -135,6 +136,18 @@ export class AuditWorld {
     proxies.players.targetPort = port;
     proxies.peers.targetPort = peerPort;
     return cluster;
+  }
+
+  /** An operator has a cluster leave, and its players go on where others carry its part of the world. */
+  async drain(side: Side): Promise<void> {
+    const token = await operatorToken(this.master.url, join(this.#stateDir, "master"), this.log);
+    const response = await fetch(new URL(`/v1/admin/clusters/${this.cluster(side).clusterId}/drain`, this.master.url), {
+      method: "PUT",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      body: JSON.stringify({ deadlineSeconds: 60, movePlayers: true }),
+      signal: AbortSignal.timeout(30_000),
+    });
+    if (!response.ok) throw new Error(`the drain of ${side} was answered ${response.status}: ${await response.text()}`);
   }
 
   cluster(side: Side): WorldCluster {
@@ -255,7 +268,7 @@ export class AuditWorld {
       "max_unauthenticated_per_ip = 1000",
       "drain_seconds = 0",
       "resume_grace_ms = 5000",
-      fragments.replace("SIDE", side),
+      fragments.replace("SIDE", side === "spare" ? "east" : side),
     ].join("\n");
   }
 }
