@@ -8,7 +8,6 @@ import { type ClusterOptions, type ClusterServer, createCluster } from "./cluste
 import { exitCodes } from "./exit-codes.ts";
 import { KeyError } from "./keys/key-error.ts";
 import { StorageError } from "./storage/storage-file.ts";
-import { letHeapGrow } from "./heap-growth.ts";
 import { defaultLimits } from "./limits.ts";
 import { createLogger, type ProcessLogger } from "./log.ts";
 import { ListenError } from "./net/gate.ts";
@@ -57,7 +56,6 @@ export async function start(plugin: ServerPlugin | readonly ServerPlugin[], opti
   const log = createLogger(settings.logLevel, index === undefined ? {} : { instance: settings.instance });
   if (index === undefined) for (const remark of loaded.remarks) log.warn({ event: "settings" }, remark);
   if (index === undefined && settings.instances > 0) exit(log, await supervise(settings, log));
-  letHeapGrow();
   containStrayErrors(log);
   const watchdog = new Watchdog();
   const cluster = prepare({ settings, plugin, logger: log, watch: watchdog }, log);

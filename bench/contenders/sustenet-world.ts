@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { type Cluster, createCluster, type Logger, loadSettings, type ServerPlugin } from "../../data-plane/index.ts";
-import { letHeapGrow } from "../../data-plane/heap-growth.ts";
 import { parseLayout } from "../../data-plane/fragments/layout-parser.ts";
 import { keyName } from "../setup.ts";
 import { crowdLevels, sideOf, spot, viewRange, visible } from "../world-plan.ts";
@@ -57,8 +56,6 @@ export async function startSustenetWorld(options: ServerOptions, isCrowd: boolea
     onJoin: (player) =>
       void player.teleport({ x: Math.random() * spread, y: 0, z: Math.random() * spread, heading: 0 }),
   };
-  // As in every process of a cluster (`start`).
-  letHeapGrow();
   const server = createCluster({ settings: { ...settings, world: layout }, plugin, logger: silent });
   await server.start();
   await server.registered;

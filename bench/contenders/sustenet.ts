@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { type Cluster, createCluster, type Logger, loadSettings, type ServerPlugin } from "../../data-plane/index.ts";
-import { letHeapGrow } from "../../data-plane/heap-growth.ts";
 import { keyName } from "../setup.ts";
 import { type Contender, type ServerOptions, stamp, type TickWork } from "./contender.ts";
 
@@ -46,8 +45,6 @@ export async function startSustenet(options: ServerOptions, asState: boolean): P
       if (work !== undefined && cluster !== undefined) send(cluster, work, tick, asState);
     },
   };
-  // As in every process of a cluster (`start`).
-  letHeapGrow();
   const server = createCluster({ settings, plugin, logger: silent });
   await server.start();
   await server.registered;
