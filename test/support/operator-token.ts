@@ -14,7 +14,8 @@ interface Tokens {
  */
 export async function operatorToken(masterUrl: string, stateDir: string, log: readonly string[]): Promise<string> {
   const { player, refreshToken } = await post(`${masterUrl}/v1/login`, { anonymous: true });
-  const url = /Supabase Auth at (\S+)/.exec(log.join("\n"))?.[1] ?? "";
+  // The last one: a master that has been started again has it elsewhere.
+  const url = [...log.join("\n").matchAll(/Supabase Auth at (\S+)/g)].at(-1)?.[1] ?? "";
   const secrets: { databaseToken: string; publishableKey: string } = JSON.parse(
     readFileSync(join(stateDir, "secrets.json"), "utf8"),
   );
