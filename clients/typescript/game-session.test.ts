@@ -15,6 +15,7 @@ import { openConnection } from "./opening.ts";
 import { enter, enterAgain, type Entrance, type RejoinPolicy } from "./entrance.ts";
 import { localError, SustenetError } from "./error.ts";
 import { GameSession } from "./game-session.ts";
+import { contextOf } from "./testing/connection-context.ts";
 import { ManualClock, settle } from "./testing/manual-clock.ts";
 import { type MemoryLink, MemoryTransport } from "./testing/memory-transport.ts";
 import { sampleWelcome } from "./testing/scripted-cluster.ts";
@@ -54,15 +55,7 @@ function createWorld(coming: "back" | "off" = "back"): World {
     if (reaction === "no network") throw localError("NETWORK");
     link.onJoin = () => react(link, reaction, index);
   };
-  const context = {
-    transport,
-    clock,
-    clientName: "test/1",
-    connectTimeoutMs: 1_000,
-    joinTimeoutMs: 1_000,
-    leaveTimeoutMs: 100,
-    maxQueuedBytes: 65_536,
-  };
+  const context = contextOf(transport, clock);
   const entrance: Entrance = {
     allocate: async (request) => {
       asked.push(request);

@@ -13,6 +13,7 @@ import {
 import { fromHex } from "../../protocol/vectors/hex.ts";
 import { openConnection, resumeConnection } from "./opening.ts";
 import { GameSession } from "./game-session.ts";
+import { contextOf } from "./testing/connection-context.ts";
 import { ManualClock, settle } from "./testing/manual-clock.ts";
 import { MemoryTransport } from "./testing/memory-transport.ts";
 import { sampleWelcome } from "./testing/scripted-cluster.ts";
@@ -46,15 +47,7 @@ const walks = (tick: number): Uint8Array => encodeEntities({ tick, changes: chan
 async function join(force: number = inForce) {
   const clock = new ManualClock();
   const transport = new MemoryTransport();
-  const context = {
-    transport,
-    clock,
-    clientName: "test/1",
-    connectTimeoutMs: 1_000,
-    joinTimeoutMs: 1_000,
-    leaveTimeoutMs: 100,
-    maxQueuedBytes: 65_536,
-  };
+  const context = contextOf(transport, clock);
   transport.onConnect = (link, index) => {
     link.onJoin = () => {
       const token = encodeResumeToken({ graceMs: 5_000, token: Uint8Array.of(index + 1) });

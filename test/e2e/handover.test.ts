@@ -3,6 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import { join as joinPath } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { startProcess } from "../../dev/process.ts";
+import { faultsOf, recovered } from "../support/handover/recovery.ts";
 import { AuditWorld, type Side } from "../support/handover/world.ts";
 import { Walker } from "../support/handover/walker.ts";
 
@@ -52,8 +53,7 @@ async function startWalker(): Promise<{ readonly playerId: string; readonly chil
 async function audit(): Promise<void> {
   for (const walker of walkers) walker.rest();
   await world.until("the last answers", () => walkers.every(({ sent, echoed }) => sent === echoed), 30_000);
-  expect([...walkers.flatMap(({ faults }) => faults), ...world.faults]).toEqual([]);
-  expect(world.authority.overlaps()).toEqual([]);
+  expect(faultsOf(world, walkers)).toEqual([]);
   // Nobody has it for the moment in which it goes from one to the other. [HAND-6]
   const isSomewhere = ({ playerId }: Walker) => world.authority.holdersOf(playerId).length === 1;
   await world.until("everybody in one place", () => walkers.every(isSomewhere), 30_000);
@@ -112,29 +112,11 @@ describe(`with ${delayMs} ms each way between all parties`, () => {
     for (const walker of walkers) walker.goOn();
   }, 60_000);
 
-  /** Each of them has been seen in the game again, in one place, and answered. Not all at one moment: somebody is always on the way. */
-  async function recovered(): Promise<void> {
-    const before = new Map(walkers.map((walker) => [walker, walker.echoed + walker.fallbacks]));
-    await world.until(
-      "everybody is back in the game",
-      () => {
-        for (const [walker, news] of before) {
-          const { echoed, fallbacks, session, playerId } = walker;
-          const isBack = echoed + fallbacks !== news && session?.state === "joined";
-          if (isBack && world.authority.holdersOf(playerId).length === 1) before.delete(walker);
-        }
-        return before.size === 0;
-      },
-      60_000,
-    );
-  }
-
   for (const [side, step] of kills) {
     it(`[HAND-13] a cluster that is killed as ${side}, at ${step}, costs what was not saved, and nothing else`, async () => {
       await world.killAt(sideOf(side), step);
-      await recovered();
-      expect([...walkers.flatMap(({ faults }) => faults), ...world.faults]).toEqual([]);
-      expect(world.authority.overlaps()).toEqual([]);
+      await recovered(world, walkers);
+      expect(faultsOf(world, walkers)).toEqual([]);
     }, 120_000);
   }
 
@@ -142,10 +124,9 @@ describe(`with ${delayMs} ms each way between all parties`, () => {
     it(`[HAND-5] a master that is killed at ${step} costs nothing at all`, async () => {
       const fallbacks = walkers.map((walker) => walker.fallbacks);
       await world.killMasterAt("west", step);
-      await recovered();
+      await recovered(world, walkers);
       expect(walkers.map((walker) => walker.fallbacks)).toEqual(fallbacks);
-      expect([...walkers.flatMap(({ faults }) => faults), ...world.faults]).toEqual([]);
-      expect(world.authority.overlaps()).toEqual([]);
+      expect(faultsOf(world, walkers)).toEqual([]);
     }, 120_000);
   }
 
@@ -156,10 +137,9 @@ describe(`with ${delayMs} ms each way between all parties`, () => {
         await world.nextStep(step);
         world.cut(what);
       }
-      await recovered();
+      await recovered(world, walkers);
       expect(walkers.map((walker) => walker.fallbacks)).toEqual(fallbacks);
-      expect([...walkers.flatMap(({ faults }) => faults), ...world.faults]).toEqual([]);
-      expect(world.authority.overlaps()).toEqual([]);
+      expect(faultsOf(world, walkers)).toEqual([]);
     }, 120_000);
   }
 
@@ -172,9 +152,8 @@ describe(`with ${delayMs} ms each way between all parties`, () => {
       child.kill("SIGKILL");
       await world.until("the end of its grace", () => world.authority.holdersOf(playerId).length === 0, 60_000);
       for (const walker of walkers) walker.goOn();
-      await recovered();
-      expect([...walkers.flatMap(({ faults }) => faults), ...world.faults]).toEqual([]);
-      expect(world.authority.overlaps()).toEqual([]);
+      await recovered(world, walkers);
+      expect(faultsOf(world, walkers)).toEqual([]);
     }, 120_000);
   }
 
@@ -191,10 +170,9 @@ describe(`with ${delayMs} ms each way between all parties`, () => {
         holders().some((holder) => holder.startsWith("spare ")) &&
         !holders().some((holder) => holder.startsWith("east ")),
     );
-    await recovered();
+    await recovered(world, walkers);
     expect(walkers.map((walker) => walker.fallbacks)).toEqual(fallbacks);
-    expect([...walkers.flatMap(({ faults }) => faults), ...world.faults]).toEqual([]);
-    expect(world.authority.overlaps()).toEqual([]);
+    expect(faultsOf(world, walkers)).toEqual([]);
   }, 120_000);
 
   it("loses nothing of anybody in the end", audit, 60_000);

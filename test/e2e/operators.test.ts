@@ -141,7 +141,12 @@ describe("operators", () => {
         globalThis.fetch = async (path, options) => {
           if (!path.startsWith("/v1/admin/audit")) return real(path, options);
           const answer = await real(path, { ...options, signal: null });
+          const words = await answer.text();
           await new Promise((go) => (globalThis.letGo = go));
+          answer.text = async () => {
+            setTimeout(() => (globalThis.wasRead = true));
+            return words;
+          };
           return answer;
         };
         document.getElementById("refresh").click();
@@ -149,7 +154,8 @@ describe("operators", () => {
       await expect.poll(() => page.evaluate("typeof letGo")).toBe("function");
       await page.evaluate('document.getElementById("sign-out").click()');
       await expect.poll(() => text("clusters")).toBe("");
-      await page.evaluate("letGo(); new Promise((go) => setTimeout(go, 100))");
+      await page.evaluate("letGo()");
+      await expect.poll(() => page.evaluate("globalThis.wasRead")).toBe(true);
       const filled = '["capacity", "clusters", "audit"].map((id) => document.getElementById(id).textContent)';
       expect(await page.evaluate(filled)).toEqual(["", "", ""]);
       expect(await text("notice")).toBe("");

@@ -4,6 +4,7 @@
  * Ends with a line of JSON, and with exit code 1 if anything was lost, doubled, or in two places.
  */
 import { parseArgs } from "node:util";
+import { faultsOf, recovered } from "../support/handover/recovery.ts";
 import { AuditWorld, sides } from "../support/handover/world.ts";
 import { Walker } from "../support/handover/walker.ts";
 import { createRandom } from "../simulation/random.ts";
@@ -36,7 +37,7 @@ try {
   await Promise.all(walkers.map((walker) => walker.join(world.master.url, world.cluster("west").clusterId)));
   while (performance.now() - startedAt < minutes * 60_000) {
     await disturb();
-    await recovered();
+    await recovered(world, walkers);
     judge();
     const fallbacks = walkers.reduce((sum, walker) => sum + walker.fallbacks, 0);
     console.log(`${world.authority.moves} handovers, ${JSON.stringify(counts)}, ${fallbacks} fell back to a save`);
@@ -73,21 +74,8 @@ async function disturb(): Promise<void> {
   }
 }
 
-/** Everybody has been seen in the game again, in one place, and answered. */
-async function recovered(): Promise<void> {
-  const before = new Map(walkers.map((walker) => [walker, walker.echoed + walker.fallbacks]));
-  await world.until("everybody is back in the game", () => {
-    for (const [walker, news] of before) {
-      const isBack = walker.echoed + walker.fallbacks !== news && walker.session?.state === "joined";
-      if (isBack && world.authority.holdersOf(walker.playerId).length === 1) before.delete(walker);
-    }
-    return before.size === 0;
-  });
-}
-
 /** @throws Error what was lost, doubled or in two places */
 function judge(): void {
-  const faults = [...walkers.flatMap((walker) => walker.faults), ...world.faults];
-  const overlaps = world.authority.overlaps();
-  if (faults.length + overlaps.length > 0) throw new Error([...faults, ...overlaps.map(String)].join("; "));
+  const faults = faultsOf(world, walkers);
+  if (faults.length > 0) throw new Error(faults.join("; "));
 }
