@@ -303,6 +303,15 @@ class Server implements ClusterServer {
   }
 
   async start(): Promise<void> {
+    try {
+      await this.#start();
+    } catch (error) {
+      await this.#storage?.close();
+      throw error;
+    }
+  }
+
+  async #start(): Promise<void> {
     const { keysDir, keyName, advertisedHost, stateDir, instance } = this.#settings;
     const storage = await ClusterStorage.open(join(stateDir, `${keyName}.${instance}.storage`), this.#log);
     this.#storage = storage;
@@ -404,6 +413,7 @@ class Server implements ClusterServer {
     this.#sessionDesk.stop();
     this.#host.end();
     this.#closeOps();
+    await within(this.#limits.stopTimeoutMs, this.#storage?.close());
   }
 
   /** The order matters: the master stops sending players here before those who are here are told to go elsewhere. */

@@ -1,5 +1,16 @@
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { Logger } from "../log.ts";
-import { readStorageFile, reasonOf, removeDrafts, type StoredValues, writeStorageFile } from "./storage-file.ts";
+import {
+  isThere,
+  readStorageFile,
+  reasonOf,
+  removeDrafts,
+  StorageError,
+  type StoredValues,
+  writeStorageFile,
+} from "./storage-file.ts";
+import { lockStorage, type StorageLock } from "./storage-lock.ts";
 
 /** What a plugin keeps on this cluster's disk: bytes by key. Others' keys are not seen. */
 export interface PluginStorage {
@@ -7,7 +18,7 @@ export interface PluginStorage {
   get(key: string): Uint8Array | undefined;
   /**
    * Sets a value, which `get` gives from now on. Resolves with true when it would survive the machine's end, or with false when the
-   * disk does not take it: then it stays in memory, and is tried again with the next change. Never rejects.
+   * disk does not take it, or another cluster has the file: then it stays in memory, and is tried again with the next change. Never rejects.
    *
    * @param key 1 to 128 characters
    * @param value up to 65,536 bytes; it is copied
@@ -41,33 +52,36 @@ interface Change {
 
 /**
  * The storage of a cluster's plugins: all of it in memory, and in one file, which is written anew after a change. Changes that come while
- * it is written wait for the next time, together. Only one process may use a file.
+ * it is written wait for the next time, together. Only one process may use a file: it is locked from the start if it is there, and
+ * otherwise with the first change, so that a cluster that keeps nothing makes no folder and stands in nobody's way.
  */
 export class ClusterStorage {
   readonly #file: string;
   readonly #log: Logger;
   readonly #limits: StorageLimits;
-  readonly #values: StoredValues;
+  #values: StoredValues = new Map();
+  #lock: StorageLock | "impossible" | "closed" | undefined;
   #keys = 0;
   #bytes = 0;
   #waiting: Change[] = [];
   #writing: Promise<void> | undefined;
 
-  private constructor(file: string, log: Logger, limits: StorageLimits, values: StoredValues) {
+  private constructor(file: string, log: Logger, limits: StorageLimits) {
     this.#file = file;
     this.#log = log;
     this.#limits = limits;
-    this.#values = values;
-    for (const ofPlugin of values.values()) {
-      for (const [key, value] of ofPlugin) this.#count(key, value, 1);
-    }
   }
 
-  /** @throws StorageError when the file is there and cannot be used */
+  /** @throws StorageError when the file is there and cannot be used, or is in use */
   static async open(file: string, log: Logger, limits: StorageLimits = storageLimits): Promise<ClusterStorage> {
-    const values = await readStorageFile(file);
-    await removeDrafts(file);
-    return new ClusterStorage(file, log, limits, values);
+    const storage = new ClusterStorage(file, log, limits);
+    try {
+      if (await isThere(file)) await storage.#read();
+    } catch (error) {
+      await storage.close();
+      throw error;
+    }
+    return storage;
   }
 
   /** A plugin's own part. */
@@ -86,6 +100,55 @@ export class ClusterStorage {
   /** Resolves when everything is on the disk, or could not be put there. */
   async settled(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing;
+  }
+
+  /** Puts on the disk what is not there yet, and lets others have the file; what changes after that stays in memory. */
+  async close(): Promise<void> {
+    await this.settled();
+    await this.#release("closed");
+  }
+
+  async #release(then: "closed" | undefined): Promise<void> {
+    const lock = this.#lock;
+    this.#lock = then;
+    if (typeof lock === "object") await lock.release();
+  }
+
+  async #read(): Promise<void> {
+    await this.#takeLock();
+    this.#values = await readStorageFile(this.#file);
+    for (const ofPlugin of this.#values.values()) {
+      for (const [key, value] of ofPlugin) this.#count(key, value, 1);
+    }
+    await removeDrafts(this.#file);
+  }
+
+  /** @throws StorageError when another process has the file */
+  async #takeLock(): Promise<void> {
+    try {
+      this.#lock = await lockStorage(this.#file);
+    } catch (error) {
+      if (error instanceof StorageError) throw error;
+      this.#lock = "impossible";
+      const text =
+        `${this.#file} cannot be locked (${reasonOf(error)}): ` +
+        "see to it that no other cluster has this state_dir and [cluster] instance";
+      this.#log.warn({ event: "storage-not-locked", err: error }, text);
+    }
+  }
+
+  /** Before the first change of a cluster that has found no file. @throws Error when the file is not for this process to write */
+  async #claim(): Promise<void> {
+    if (this.#lock === "closed") throw new StorageError("the cluster has stopped");
+    if (this.#lock !== undefined) return;
+    await mkdir(dirname(this.#file), { recursive: true });
+    await this.#takeLock();
+    if (!(await isThere(this.#file))) return;
+    // What is in it was never read here: to write would be to overwrite it.
+    await this.#release(undefined);
+    throw new StorageError(
+      "another cluster has written it meanwhile: start this one again, or give it another instance",
+    );
   }
 
   #set(plugin: string, key: string, value: Uint8Array): Promise<boolean> {
@@ -137,6 +200,7 @@ export class ClusterStorage {
       const changes = this.#waiting.splice(0);
       let kept = true;
       try {
+        await this.#claim();
         await writeStorageFile(this.#file, this.#values);
       } catch (error) {
         kept = false;

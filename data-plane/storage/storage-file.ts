@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 
@@ -19,6 +19,16 @@ const maxFileBytes = 16 * 1_024 * 1_024;
 const firstLine = /^sustenet-storage (\d{1,9}) ([0-9a-f]{64})$/;
 const version = 1;
 const contentSchema = z.record(z.string(), z.record(z.string(), z.base64()));
+
+/** Whether there is a file, as far as can be seen; one that cannot be looked at counts as there. */
+export async function isThere(file: string): Promise<boolean> {
+  try {
+    await stat(file);
+    return true;
+  } catch (error) {
+    return !(error instanceof Error && "code" in error && error.code === "ENOENT");
+  }
+}
 
 /** @throws StorageError when the file is there and cannot be used */
 export async function readStorageFile(file: string): Promise<StoredValues> {
@@ -43,7 +53,7 @@ export async function readStorageFile(file: string): Promise<StoredValues> {
 
 /**
  * Puts the file in place of the one before in one step, and resolves when it would survive the machine's end: whoever reads it
- * sees either the old one or the new one. Each write has a draft of its own: two processes on one file do not tear it, the later one wins.
+ * sees either the old one or the new one. Each write has a draft of its own: where no lock keeps two processes apart they do not tear it.
  */
 export async function writeStorageFile(file: string, values: StoredValues): Promise<void> {
   const entries = Array.from(values, ([plugin, ofPlugin]) => [

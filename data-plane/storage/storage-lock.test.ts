@@ -1,0 +1,166 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { ServerPlugin } from "../plugin/server-plugin.ts";
+import { FakeMaster } from "../testing/fake-master.ts";
+import { LogBook, startTestCluster, type TestCluster, type TestClusterOptions } from "../testing/test-cluster.ts";
+import { ClusterStorage } from "./cluster-storage.ts";
+import { StorageError } from "./storage-file.ts";
+import { lockStorage } from "./storage-lock.ts";
+
+let folder: string;
+let file: string;
+let log: LogBook;
+const children: ChildProcess[] = [];
+const masters: FakeMaster[] = [];
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "sustenet-"));
+  file = join(folder, "key.main.storage");
+  log = new LogBook();
+});
+afterEach(async () => {
+  await Promise.all(children.splice(0).map(killed));
+  await Promise.all(masters.splice(0).map((master) => master.stop()));
+  await rm(folder, { recursive: true, force: true });
+});
+
+const value = Uint8Array.of(7);
+const holder = `process ${process.pid} on ${hostname()}`;
+const locks = async (): Promise<string[]> => (await readdir(folder)).filter((name) => name.includes(".lock"));
+
+async function killed(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGKILL");
+  await ended;
+}
+
+/** Another process, which keeps a value in the file and then says so; `blocked` it does nothing at all after that. */
+async function startOther(how: "waiting" | "blocked" = "waiting"): Promise<ChildProcess> {
+  const script = `import { ClusterStorage } from ${JSON.stringify(join(import.meta.dirname, "cluster-storage.ts"))};
+const log = { debug() {}, info() {}, warn() {}, error() {} };
+const storage = await ClusterStorage.open(${JSON.stringify(file)}, log);
+await storage.of("a").set("k", Uint8Array.of(9));
+process.stdout.write("kept", () => { ${how === "blocked" ? "while (true);" : "setInterval(() => {}, 1_000);"} });`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  children.push(child);
+  await new Promise((resolve) => child.stdout.once("data", resolve));
+  return child;
+}
+
+describe("the lock of a storage", () => {
+  it("is one's at a time, and says in which folder it is and who has it", async () => {
+    const lock = await lockStorage(file);
+    const message =
+      `${file}, which plugins keep their data in, is in use by ${holder}: ` +
+      `stop that first, or give this cluster another [cluster] instance, or another state_dir than ${folder}`;
+    await expect(lockStorage(file)).rejects.toThrow(new StorageError(message));
+    // Instances side by side have a file each.
+    await (await lockStorage(join(folder, "key.main-2.storage"))).release();
+    await (await lockStorage(join(folder, "main.storage"))).release();
+    await lock.release();
+    await (await lockStorage(file)).release();
+    expect(await locks()).toEqual([]);
+  });
+
+  it("is at most one's when many want it at one moment", async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const tries = await Promise.allSettled(Array.from({ length: 8 }, () => lockStorage(file)));
+      const held = tries.filter((one) => one.status === "fulfilled");
+      expect(held.length).toBeLessThanOrEqual(1);
+      for (const { value: lock } of held) await lock.release();
+      expect(await locks()).toEqual([]);
+    }
+  });
+
+  it("holds for a folder whose path is longer than the address of a socket", async () => {
+    const deep = join(folder, "a".repeat(100), "b".repeat(100));
+    await mkdir(deep, { recursive: true });
+    const lock = await lockStorage(join(deep, "main.storage"));
+    await expect(lockStorage(join(deep, "main.storage"))).rejects.toThrow(holder);
+    await lock.release();
+  });
+
+  it("is not taken for free because its holder says nothing, or something else", async () => {
+    const server = createServer((socket) => socket.end("hello"));
+    await new Promise<void>((resolve) => {
+      server.listen(`${file}.0123456789ab.lock`, resolve);
+    });
+    await expect(lockStorage(file)).rejects.toThrow("is in use by another process: stop that first");
+    await new Promise((resolve) => server.close(resolve));
+  });
+});
+
+describe("two processes with one storage", () => {
+  it("are told apart: the second one does not start, and the first one's end frees the file, however it ends", async () => {
+    const other = await startOther();
+    const opening = ClusterStorage.open(file, log);
+    await expect(opening).rejects.toThrow(`is in use by process ${other.pid} on ${hostname()}`);
+    await killed(other);
+    expect(await locks()).toHaveLength(1);
+    const storage = await ClusterStorage.open(file, log);
+    expect(storage.of("a").get("k")).toEqual(Uint8Array.of(9));
+    await storage.close();
+    expect(await readdir(folder)).toEqual(["key.main.storage"]);
+  });
+
+  it("are told apart also while the first one does not come to answer", async () => {
+    await startOther("blocked");
+    await expect(ClusterStorage.open(file, log)).rejects.toThrow("is in use by another process");
+  });
+
+  it("are told apart also when both began with nothing: what the first one kept stays", async () => {
+    const storage = await ClusterStorage.open(file, log);
+    const other = await startOther();
+    expect(await storage.of("a").set("k", value)).toBe(false);
+    expect(log.lines.at(-1)).toMatchObject({ level: "error", fields: { event: "storage-failed" } });
+    expect(log.lines.at(-1)?.message).toContain(`is in use by process ${other.pid} on ${hostname()}`);
+    await killed(other);
+    // It has never read what is there now.
+    expect(await storage.of("a").set("k", value)).toBe(false);
+    expect(log.lines.at(-1)?.message).toContain("another cluster has written it meanwhile: start this one again");
+    await storage.close();
+    const next = await ClusterStorage.open(file, log);
+    expect(next.of("a").get("k")).toEqual(Uint8Array.of(9));
+    await next.close();
+  });
+});
+
+/** A cluster whose master ends with the test, also when it could not start. */
+async function start(options: Pick<TestClusterOptions, "settings" | "plugin">): Promise<TestCluster> {
+  const master = await new FakeMaster().start();
+  masters.push(master);
+  return startTestCluster({ ...options, master });
+}
+
+it("is let go by a cluster that stops, and by one that could not start", async () => {
+  const keeps: ServerPlugin = {
+    name: "keeps",
+    onStart: async ({ storage }) => void (await storage.set("k", value)),
+  };
+  const fails: ServerPlugin = {
+    name: "fails",
+    onStart: () => {
+      throw new Error("not today");
+    },
+  };
+  const settings = { stateDir: folder };
+  const first = await start({ settings, plugin: keeps });
+  await expect(start({ settings, plugin: keeps })).rejects.toThrow(`is in use by ${holder}`);
+  await (await start({ settings: { ...settings, instance: "other" }, plugin: keeps })).stop();
+  await first.stop();
+  await expect(start({ settings, plugin: fails })).rejects.toThrow("not today");
+  await (await start({ settings, plugin: keeps })).stop();
+});
+
+it("is not taken by a cluster whose plugins keep nothing", async () => {
+  const settings = { stateDir: join(folder, "state") };
+  const both = [await start({ settings }), await start({ settings })];
+  for (const cluster of both) await cluster.stop();
+  expect(await readdir(folder)).toEqual([]);
+});
