@@ -96,6 +96,11 @@ export class DestinationHandovers {
     }
   }
 
+  /** There is a new link to a cluster. */
+  linkUp({ clusterId }: ClusterRef): void {
+    for (const { id, source } of this.#states.values()) if (source === clusterId) this.#step(id, { type: "linkUp" });
+  }
+
   /** Looks whose patience is at an end; to be called regularly. */
   beat(): void {
     for (const state of this.#states.values()) {

@@ -70,6 +70,38 @@ describe("a handover between two clusters", () => {
     expect(world.b.handovers.open).toEqual({ outgoing: 0, incoming: 0 });
   });
 
+  it("[HAND-7] ends the handovers of a player that goes to and fro as fast as they begin", async () => {
+    const most = { outgoing: 0, incoming: 0 };
+    for (let crossing = 0; crossing < 60; crossing += 1) {
+      const [from, to] = crossing % 2 === 0 ? [world.a, world.b] : [world.b, world.a];
+      expect(from.handovers.begin(["p"], to.ref)).toBe(true);
+      await world.pass(2_000);
+      const { outgoing, incoming } = world.a.handovers.open;
+      most.outgoing = Math.max(most.outgoing, outgoing);
+      most.incoming = Math.max(most.incoming, incoming);
+    }
+    // Each is remembered for 10 s, in which the player crosses five times, both ways together.
+    expect(most.outgoing).toBeLessThanOrEqual(4);
+    expect(most.incoming).toBeLessThanOrEqual(4);
+  });
+
+  it("[HAND-12] is over for the destination too when the source's last word was lost with the link", async () => {
+    begin();
+    await world.run();
+    while (!world.waiting.includes("finished")) {
+      world.nowMs += 250;
+      world.a.handovers.beat();
+    }
+    world.breakLink();
+    expect(world.a.handovers.open.outgoing).toBe(0);
+    expect(world.b.handovers.open.incoming).toBe(1);
+    world.link();
+    await world.run();
+    expect(world.b.handovers.open.incoming).toBe(0);
+    expect(world.b.stage.historyOf("p")).toBe("<1");
+    expect(world.b.handovers.counts.abandoned).toBe(0);
+  });
+
   it.each([
     ["full", () => (world.b.stage.isFull = true)],
     ["of a game that cannot take the state", () => (world.b.stage.admits = false)],

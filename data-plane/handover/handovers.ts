@@ -119,6 +119,7 @@ export class Handovers {
   linkUp(peer: ClusterRef): void {
     this.#inbox.forget(peer.clusterId);
     this.#source.linkUp(peer);
+    this.#destination.linkUp(peer);
   }
 
   linkDown(peer: ClusterRef): void {

@@ -50,7 +50,7 @@ export class PhaseClock {
       wait.sinceMs = now;
       wait.waitMs = patience.firstMs;
     }
-    if (now - wait.sinceMs < wait.waitMs) return undefined;
+    if (patience.heldBack === true || now - wait.sinceMs < wait.waitMs) return undefined;
     wait.attempts += 1;
     wait.sinceMs = now;
     const nextMs = Math.min(patience.mostMs, patience.firstMs * 2 ** Math.min(wait.attempts, 16));

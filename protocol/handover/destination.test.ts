@@ -49,6 +49,15 @@ describe("the destination", () => {
     expect(state.phase).toBe("ended");
   });
 
+  it("[HAND-12] says over a new link once more that it has taken over, until the source has finished", () => {
+    const up: Event = { type: "linkUp" };
+    const answer = { type: "toSource", message: { type: "activated", id: "h", superseded: [] } };
+    expect(after(...untilHolding, commit, up).last).toEqual([answer]);
+    for (const events of [[], [reserved], untilHolding, [...untilHolding, commit, finished]]) {
+      expect(after(...events, up).last).toEqual([]);
+    }
+  });
+
   it("[HAND-4] lets nobody play before the commit", () => {
     for (const events of [[], [reserved], [reserved, transfer], untilHolding]) {
       expect(after(...events).effects.some((effect) => effect.type === "activate")).toBe(false);

@@ -55,6 +55,8 @@ export type DestinationEvent<Body> =
   | { readonly type: "notAdmitted" }
   | { readonly type: "settled"; readonly playerId: string; readonly generation: number }
   | { readonly type: "fence"; readonly playerId: string; readonly generation: number }
+  /** There is a new link to the source, or to a later process of it. */
+  | { readonly type: "linkUp" }
   | { readonly type: "timeout" }
   /** The memory is wanted back; the source has not been heard of for very long. */
   | { readonly type: "abandon" };
@@ -152,6 +154,9 @@ export function stepDestination<Body>(
       );
     case "fence":
       return fenced(state, event.playerId, event.generation);
+    case "linkUp":
+      // Its last word may have been lost with the old link: one that has forgotten it says it again. [HAND-12]
+      return phase === "active" ? { state, effects: [activated(state)] } : unchanged(state);
     case "timeout":
       return phase === "active" ? { state, effects: reports(state) } : giveUp(state);
     case "abandon":
@@ -192,8 +197,7 @@ function transferred<Body>(
 
 /** The one way to authority here: a signed commit, for this process, this handover and exactly these players. [HAND-4] */
 function committed<Body>(state: DestinationState<Body>): DestinationStep<Body> {
-  const superseded = state.members.filter((member) => member.superseded).map((member) => member.playerId);
-  const answer = toSource<Body>({ type: "activated", id: state.id, superseded });
+  const answer = activated(state);
   if (state.phase === "active") return { state, effects: [answer] };
   if (state.phase !== "holding") return refuse(state, "unknown");
   const effects: DestinationEffect<Body>[] = [];
@@ -207,6 +211,11 @@ function committed<Body>(state: DestinationState<Body>): DestinationStep<Body> {
   });
   const after: DestinationState<Body> = { ...state, phase: "active", members };
   return { state: after, effects: [...effects, answer, ...reports(after)] };
+}
+
+function activated<Body>({ id, members }: DestinationState<Body>): DestinationEffect<Body> {
+  const superseded = members.filter((member) => member.superseded).map((member) => member.playerId);
+  return toSource({ type: "activated", id, superseded });
 }
 
 function isCommitFor(state: DestinationState<unknown>, claims: CommitClaims): boolean {

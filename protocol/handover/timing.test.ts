@@ -45,9 +45,10 @@ describe("how long a party waits", () => {
 
   it("[HAND-7] the old side remembers where a player went while an earlier handover may still bring something for it", () => {
     expect(sourceTimeout(source("released"), [])).toBeUndefined();
-    expect(sourceTimeout(source("released", true), [])).toBeDefined();
-    expect(sourceTimeout(source("released", true), [arrival(generation - 1)])).toBeUndefined();
-    expect(sourceTimeout(source("released", true), [arrival(generation + 1)])).toBeDefined();
+    const patience = { firstMs: 10_000, mostMs: 10_000 };
+    expect(sourceTimeout(source("released", true), [])).toEqual(patience);
+    expect(sourceTimeout(source("released", true), [arrival(generation - 1)])).toEqual({ ...patience, heldBack: true });
+    expect(sourceTimeout(source("released", true), [arrival(generation + 1)])).toEqual(patience);
   });
 
   it("[HAND-5] whoever may only ask again does so until there is an answer", () => {

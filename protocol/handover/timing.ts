@@ -10,6 +10,8 @@ import { isDelivered, type SourceState } from "./source-state.ts";
 export interface Patience {
   readonly firstMs: number;
   readonly mostMs: number;
+  /** The time runs, but what happens at its end has to wait for something else. */
+  readonly heldBack?: true;
 }
 
 /** After this long in `released` or `active` a party may be given `abandon`. */
@@ -19,7 +21,8 @@ export const abandonAfterMs = 600_000;
  * The player stands still in `transferring` and `committing`: together 3 s at most.
  *
  * @param arrivals handovers of which the same cluster is the destination: while an earlier one of a member may still bring something
- * for it, this one has to remember where the member has gone
+ * for it, this one has to remember where the member has gone. Its time runs all the same: of a player that goes to and fro each handover
+ * waits for the one before, and they have to end as fast as they begin.
  */
 export function sourceTimeout(
   state: SourceState<unknown>,
@@ -35,9 +38,10 @@ export function sourceTimeout(
     case "committing":
       return once(2_000);
     case "released":
-      return isDelivered(state) && ![...arrivals].some((arrival) => precedes(arrival, state))
-        ? once(10_000)
-        : undefined;
+      if (!isDelivered(state)) return undefined;
+      return [...arrivals].some((arrival) => precedes(arrival, state))
+        ? { ...once(10_000), heldBack: true }
+        : once(10_000);
     case "doubt":
     case "reclaiming":
       return { firstMs: 1_000, mostMs: 30_000 };

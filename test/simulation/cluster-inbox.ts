@@ -48,6 +48,9 @@ export function noticeLinkUp(shell: Shell, cluster: string, peer: string): void 
   for (const source of Object.values(clusterOf(shell, cluster).sources)) {
     if (source.destination.clusterId === peer) stepSourceOf(shell, cluster, source.id, { type: "linkUp", boot });
   }
+  for (const destination of Object.values(clusterOf(shell, cluster).destinations)) {
+    if (destination.source === peer) stepDestinationOf(shell, cluster, destination.id, { type: "linkUp" });
+  }
 }
 
 function hearSource(shell: Shell, cluster: string, from: string, message: ToDestination<History>): void {

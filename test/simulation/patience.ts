@@ -23,7 +23,8 @@ export function notePatience(world: World, note: Note): void {
 function noteHandovers(world: World, cluster: Cluster, note: Note): void {
   const { name, sources, destinations } = cluster;
   for (const [id, source] of Object.entries(sources)) {
-    if (sourceTimeout(source, Object.values(destinations)) === undefined) continue;
+    const patience = sourceTimeout(source, Object.values(destinations));
+    if (patience === undefined || patience.heldBack === true) continue;
     note(`${name} waits no longer (${source.phase})`, (shell) => stepSourceOf(shell, name, id, { type: "timeout" }));
   }
   for (const [id, destination] of Object.entries(destinations)) {

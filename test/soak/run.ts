@@ -1,7 +1,8 @@
 /**
  * `npm run soak -- --minutes M [--players N] [--seed S]`: players walk between two clusters of one world, as separate processes, while
  * clusters and the master are killed and connections are cut, one fault after another; everything is audited all the time.
- * Ends with a line of JSON, and with exit code 1 if anything was lost, doubled, or in two places.
+ * Ends with a line of JSON, and with exit code 1 if anything was lost, doubled, or in two places. `rssMb` is this process's own, the players and
+ * the books that are kept of them, once everybody is in the game and at the end.
  */
 import { parseArgs } from "node:util";
 import { faultsOf, recovered } from "../support/handover/recovery.ts";
@@ -31,10 +32,12 @@ const world = new AuditWorld(delayMs);
 const walkers = Array.from({ length: players }, () => new Walker());
 const counts = { kills: 0, masterKills: 0, cuts: 0 };
 let fault: string | undefined;
+const rssMb = { start: 0, end: 0 };
 const startedAt = performance.now();
 try {
   await world.start();
   await Promise.all(walkers.map((walker) => walker.join(world.master.url, world.cluster("west").clusterId)));
+  rssMb.start = residentMb();
   while (performance.now() - startedAt < minutes * 60_000) {
     await disturb();
     await recovered(world, walkers);
@@ -52,10 +55,14 @@ try {
 await Promise.all(walkers.map((walker) => walker.leave().catch(() => undefined)));
 await world.stop();
 const inputs = walkers.reduce((sum, { echoed }) => sum + echoed, 0);
-console.log(
-  JSON.stringify({ ok: fault === undefined, seed, inputs, handovers: world.authority.moves, ...counts, fault }),
-);
+rssMb.end = residentMb();
+const { moves: handovers } = world.authority;
+console.log(JSON.stringify({ ok: fault === undefined, seed, players, inputs, handovers, ...counts, rssMb, fault }));
 process.exit(fault === undefined ? 0 : 1);
+
+function residentMb(): number {
+  return Math.round(process.memoryUsage.rss() / 2 ** 20);
+}
 
 /** One fault, in the middle of somebody's handover. */
 async function disturb(): Promise<void> {
