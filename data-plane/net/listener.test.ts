@@ -1,9 +1,10 @@
 import { connect as connectTcp, createServer, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { startTestCluster, type TestCluster } from "../testing/test-cluster.ts";
 import { TestClient } from "../testing/test-client.ts";
 import { until } from "../testing/until.ts";
+import { WebSocketClient } from "../testing/websocket-client.ts";
 import { Admission } from "./admission.ts";
 import { createListener, ListenError } from "./listener.ts";
 
@@ -129,6 +130,41 @@ it("[TLS-4] [NET-2] ends a handshake that takes too long, however busily it drip
   expect(cluster.server.metrics.connections.handshake).toBe(0);
   await cluster.stop();
 });
+
+it("[TLS-4] [WS-2] [NET-2] gives a handshake 5 s, to the millisecond: who is done just before joins, who is not is cut off", async () => {
+  // Its deadlines are held by a clock and an interval; both are ours from the start.
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
+  try {
+    const cluster = await startTestCluster({ settings: { wsPort: 0 } });
+    const webSocketPort = cluster.server.address?.webSocketPort ?? 0;
+    const late = [knock(cluster.target.port), knock(webSocketPort)];
+    const friends = [knock(cluster.target.port), knock(webSocketPort)] as const;
+    await until("four handshakes", () => cluster.server.metrics.connections.handshake === 4);
+    vi.advanceTimersByTime(4_999);
+    const client = await TestClient.open(cluster.target, { socket: friends[0] });
+    client.join(await cluster.master.ticket());
+    await client.next("welcome");
+    const webClient = await new WebSocketClient(webSocketPort, cluster.target, {
+      createConnection: () => connectTls({ ...trusting(cluster), socket: friends[1] }),
+    }).opened();
+    webClient.join(await cluster.master.ticket());
+    await webClient.next("welcome");
+    expect(cluster.server.metrics).toMatchObject({ refusals: {}, connections: { handshake: 2, joined: 2 } });
+    vi.advanceTimersByTime(1);
+    await until("both to be cut off", () => late.every((one) => one.gone()));
+    expect(cluster.server.metrics).toMatchObject({ refusals: { HANDSHAKE_TIMEOUT: 2 }, connections: { joined: 2 } });
+    client.close();
+    webClient.close();
+    await cluster.stop();
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+/** How a client of this cluster trusts it. */
+function trusting({ target }: TestCluster): { readonly servername: string; readonly ca: string } {
+  return { servername: target.serverName, ca: target.caPem };
+}
 
 describe("before the handshake", () => {
   it("[NET-1] admits so many from one address, and no more, while others are welcome", async () => {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type ClusterMessage, closeCodes, encodeClose, encodeHello, encodeJoin } from "../../protocol/index.ts";
 import { hello, TestClient } from "../testing/test-client.ts";
 import { startTestCluster, type TestCluster, type TestClusterOptions } from "../testing/test-cluster.ts";
@@ -294,6 +294,27 @@ describe("the deadline", () => {
     expect(sent).toBeGreaterThan(5);
     expect([...silent.types(), ...afterHello.types(), ...dripping.types()]).toEqual([]);
     expect(cluster.server.metrics.refusals).toEqual({ JOIN_TIMEOUT: 3 });
+  });
+
+  it("[JOIN-2] is 5 s, to the millisecond: who joins just before is in, who has not is cut off", async () => {
+    cluster = await startTestCluster();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const [friend, late] = [await cluster.connected(), await cluster.connected()];
+      await until("both sessions", () => cluster.server.metrics.connections.hello === 2);
+      late.send(hello());
+      await until("the HELLO", () => cluster.server.metrics.connections.join === 1);
+      vi.advanceTimersByTime(4_999);
+      friend.join(await cluster.master.ticket());
+      await friend.next("welcome");
+      expect(cluster.server.metrics).toMatchObject({ refusals: {}, connections: { join: 1 } });
+      vi.advanceTimersByTime(1);
+      await late.gone();
+      expect(cluster.server.metrics).toMatchObject({ refusals: { JOIN_TIMEOUT: 1 }, connections: { joined: 1 } });
+      expect(friend.closed).toBe(false);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("[JOIN-2] holds for the check of the ticket as well", async () => {

@@ -10,6 +10,7 @@ import {
   encodeWelcome,
   features,
 } from "../../protocol/index.ts";
+import type { ClusterLimits } from "../limits.ts";
 import type { Player } from "../plugin/player.ts";
 import { hello, type TestClient } from "../testing/test-client.ts";
 import { startTestCluster, type TestCluster, type TestClusterOptions } from "../testing/test-cluster.ts";
@@ -244,25 +245,35 @@ describe("what cannot go on", () => {
     expect(hooks.at(-1)).toBe("DROPPED");
   });
 
-  it("[RESUME-5] [ACK-3] is refused when too much was not acknowledged", async () => {
-    await start({ limits: { maxUnacknowledgedFrames: 10 } });
+  // Eleven frames of 4 bytes each are sent, and ten of them, 40 bytes, may be kept.
+  const bounds = [
+    ["frames", { maxUnacknowledgedFrames: 10 }],
+    ["bytes", { maxUnacknowledgedBytes: 40 }],
+    ["bytes, a whole frame at a time", { maxUnacknowledgedBytes: 43 }],
+  ] as const;
+
+  async function sayEleven(limits: Partial<ClusterLimits>): Promise<Uint8Array> {
+    await start({ limits });
     const { client, token } = await join();
     for (let count = 0; count < 11; count += 1) players[0]?.send(count);
     await until("all", () => client.received.length >= 11);
     await drop(client);
+    return token;
+  }
+
+  it.each(bounds)("[RESUME-5] [ACK-3] is refused when too much was not acknowledged: %s", async (_what, limits) => {
+    const token = await sayEleven(limits);
     expect((await (await resume(token, 0)).next("reject")).code).toBe(unknown);
     expect(hooks).toEqual(["join", "drop true", "DROPPED"]);
   });
 
-  it("[ACK-3] goes on when just as much was not acknowledged as is kept", async () => {
-    await start({ limits: { maxUnacknowledgedFrames: 10 } });
-    const { client, token } = await join();
-    for (let count = 0; count < 11; count += 1) players[0]?.send(count);
-    await until("all", () => client.received.length >= 11);
-    await drop(client);
+  it.each(bounds)("[ACK-3] goes on when just as much was not acknowledged as is kept: %s", async (_what, limits) => {
+    const token = await sayEleven(limits);
     const again = await resume(token, 1);
     await again.next("resumed");
-    await until("ten again", () => again.types().filter((type) => type === "message").length === 10);
+    const commands = (): number[] => again.received.flatMap((one) => (one.type === "message" ? [one.command] : []));
+    await until("ten again", () => commands().length === 10);
+    expect(commands()).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     expect(hooks).toEqual(["join", "drop true", "resume"]);
   });
 
