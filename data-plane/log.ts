@@ -62,12 +62,16 @@ export function humanLine(line: string): string {
     return line;
   }
   if (typeof entry !== "object" || entry === null) return line;
-  const { time, level, msg, err, ...fields }: Record<string, unknown> = { ...entry };
+  const { time, level, msg, err, ...rest }: Record<string, unknown> = { ...entry };
   const clock = typeof time === "string" ? time.slice(11, 23) : "";
-  const rest = Object.entries(fields)
+  // The master's lines have an event and no words.
+  const { event, ...others } = rest;
+  const isNamed = typeof msg !== "string" && typeof event === "string";
+  const [text, fields] = isNamed ? [event, others] : [msg, rest];
+  const shown = Object.entries(fields)
     .map(([name, value]) => ` ${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)
     .join("");
-  return `${clock} ${String(level).toUpperCase().padEnd(5)} ${typeof msg === "string" ? msg : ""}${rest}\n${stackOf(err)}`;
+  return `${clock} ${String(level).toUpperCase().padEnd(5)} ${typeof text === "string" ? text : ""}${shown}\n${stackOf(err)}`;
 }
 
 function stackOf(err: unknown): string {

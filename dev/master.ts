@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { isAskingForHelp } from "../cli/command-help.ts";
 import { parseTyped } from "../cli/typed-options.ts";
 import { migrate } from "../control-plane/store/migrate.ts";
+import { humanLine } from "../data-plane/log.ts";
 import { forgottenDashes } from "./forgotten-dashes.ts";
 import { type Services, startServices } from "./local-services.ts";
 import { parseMasterPort } from "./master-port.ts";
@@ -75,6 +76,7 @@ async function run(signal: AbortSignal): Promise<void> {
     persistDir: join(stateDir, "objects"),
     port,
     say,
+    log: showLine,
   });
   forgetOtherListeners();
   if (!signal.aborted) {
@@ -150,6 +152,11 @@ function writeEnvironment(stateDir: string, masterUrl: string, { bindings, hasLo
 function say(text: string): void {
   if (process.send === undefined) console.log(text);
   else process.send({ event: "progress", text } satisfies MasterReport);
+}
+
+/** The Worker's log: for people on a terminal, JSON lines otherwise. */
+function showLine(line: string): void {
+  process.stdout.write(process.stdout.isTTY ? humanLine(`${line}\n`) : `${line}\n`);
 }
 
 function fail(text: string): void {

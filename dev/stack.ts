@@ -5,6 +5,7 @@ import { createClusterKey } from "../data-plane/index.ts";
 import type { MasterReport } from "./master.ts";
 import { isPortFree } from "./ports.ts";
 import { startProcess, type StackProcess } from "./process.ts";
+import { parseLogLine, shownClusterLine, shownMasterLine } from "./shown-lines.ts";
 import type { WorldPart } from "./world-part.ts";
 
 const masterStartTimeoutMs = 120_000;
@@ -44,7 +45,7 @@ export async function startMaster(options: {
     // miniflare has its own way with SIGTERM, which skips our goodbye.
     endsOnDisconnect: true,
     onLine: (line) => {
-      const text = readMasterLog(line);
+      const text = shownMasterLine(line);
       if (text !== undefined) options.say("master", text);
     },
     onMessage: (message) => {
@@ -142,8 +143,8 @@ async function runCluster(
     onLine: (line) => {
       const entry = parseLogLine(line);
       if (entry?.event === "ready" && entry.port !== undefined) onReady(entry.port);
-      // Lines for each player would be too much here.
-      if (entry?.event !== "joined" && entry?.event !== "left") options.say(title, entry?.msg ?? line);
+      const text = shownClusterLine(line);
+      if (text !== undefined) options.say(title, text);
     },
   });
   return { ...cluster, port: await orFail(promise, cluster, clusterStartTimeoutMs, options.signal) };
@@ -182,31 +183,6 @@ async function orFail<T>(
     clearTimeout(timer);
     signal?.removeEventListener("abort", onAbort);
     ended.catch(() => undefined);
-  }
-}
-
-/** What a person wants to see of the Worker's log: each request would be too much. */
-function readMasterLog(line: string): string | undefined {
-  const entry = parseLogLine(line);
-  if (entry === undefined) return line;
-  return entry.event === "http.request" && entry.level === "info" ? undefined : line;
-}
-
-/** A line of a JSON log. */
-function parseLogLine(line: string): { event?: string; level?: string; msg?: string; port?: number } | undefined {
-  if (!line.startsWith("{")) return undefined;
-  try {
-    const value: unknown = JSON.parse(line);
-    if (typeof value !== "object" || value === null) return undefined;
-    const { event, level, msg, port }: { event?: unknown; level?: unknown; msg?: unknown; port?: unknown } = value;
-    return {
-      ...(typeof level === "string" ? { level } : {}),
-      ...(typeof event === "string" ? { event } : {}),
-      ...(typeof msg === "string" ? { msg } : {}),
-      ...(typeof port === "number" ? { port } : {}),
-    };
-  } catch {
-    return undefined;
   }
 }
 

@@ -25,6 +25,8 @@ export async function startWorker(options: {
   /** 0 means any. */
   readonly port: number | undefined;
   readonly say: (text: string) => void;
+  /** Takes the Worker's log, and what workerd says, line by line. */
+  readonly log: (line: string) => void;
 }): Promise<LocalWorker> {
   const { say } = options;
   const asked = options.port === 0 ? undefined : options.port;
@@ -49,14 +51,16 @@ async function tryPort(
     readonly entry: string;
     readonly bindings: Readonly<Record<string, string>>;
     readonly persistDir: string;
+    readonly log: (line: string) => void;
   },
 ): Promise<LocalWorker | undefined> {
   const url = `http://${host}:${port}`;
-  const { entry, persistDir } = options;
+  const { entry, persistDir, log } = options;
   const bindings = { ...options.bindings, MASTER_URL: url };
   const miniflare = new Miniflare({
     ...workerOptions({ entry, bindings, host, port, persistDir }),
     log: new Log(LogLevel.WARN),
+    handleStructuredLogs: ({ message }) => log(message),
   });
   try {
     await miniflare.ready;
