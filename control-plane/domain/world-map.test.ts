@@ -8,12 +8,15 @@ import {
   leave,
   maxAnnouncedFragments,
   maxWorldClusters,
+  noteStanding,
   openWorld,
   overlapsOf,
   viewOf,
   withdraw,
   type WorldState,
 } from "./world-map.ts";
+import { overviewOf } from "./world-overview.ts";
+import { goodStanding, type WorldStanding } from "./world-standing.ts";
 
 const area = (name: string, x = 0): FragmentArea => ({ name, min: [x, 0, 0], max: [x + 10, 10, 10] });
 
@@ -28,6 +31,18 @@ const cluster = (clusterId: string, names: readonly string[], boot = 1): Announc
 function worldOf(...announcements: readonly Announcement[]): WorldState {
   return announcements.reduce(announce, openWorld("main"));
 }
+
+let versions = 0;
+/** The world after a cluster's shard has told this of it. */
+function told(state: WorldState, clusterId: string, standing: Partial<WorldStanding>): WorldState {
+  versions += 1;
+  const boot = state.announcements.find((one) => one.clusterId === clusterId)?.boot ?? 0;
+  const note = { clusterId, boot, standing: { ...goodStanding, ...standing }, standingVersion: versions };
+  return noteStanding(state, note) ?? state;
+}
+
+/** Who carries the one fragment. */
+const carrierOf = (state: WorldState, fragment = "north") => state.carriers.get(fragment);
 
 describe("the map of a world", () => {
   it("[WORLD-1] has one carrier a fragment: who announced it first", () => {
@@ -115,6 +130,82 @@ describe("the map of a world", () => {
     expect(carriedBy(announce(without, cluster("a", ["north"], 2)), "b")).toEqual(["north"]);
   });
 
+  it.each(["suspect", "draining", "locked"] as const)(
+    "[WORLD-7] gives nothing to one that is %s while another can, nor takes from it what it has",
+    (reason) => {
+      const three = worldOf(cluster("a", ["north"]), cluster("b", ["north"]), cluster("c", ["north"]));
+      const without = withdraw(told(three, "b", { [reason]: true }), "a", 1);
+      expect(carrierOf(without)).toBe("c");
+      expect(carrierOf(told(without, "b", {})), "nobody is moved for it").toBe("c");
+      expect(carrierOf(told(three, "a", { [reason]: true })), "it goes on with what it has").toBe("a");
+      const leaving = { clusterId: "a", boot: 1, leaving: true, ordersVersion: 1 };
+      const alone = told(worldOf(cluster("a", ["north"]), cluster("b", ["north"])), "b", { [reason]: true });
+      expect(carrierOf(leave(alone, leaving) ?? alone), "nor from one that leaves").toBe("a");
+      expect(carrierOf(told(leave(alone, leaving) ?? alone, "b", {})), "before it is well").toBe("b");
+    },
+  );
+
+  it("[WORLD-7] lets one stand in where nobody can take over, until somebody can", () => {
+    const both = told(worldOf(cluster("a", ["north"]), cluster("b", ["north"])), "b", { suspect: true });
+    const stoodIn = withdraw(both, "a", 1);
+    expect(carrierOf(stoodIn)).toBe("b");
+    expect(overviewOf(stoodIn).provisional).toEqual(["north"]);
+    expect(carrierOf(announce(stoodIn, cluster("c", ["north"]))), "it gives way to the first that can").toBe("c");
+    const well = told(stoodIn, "b", {});
+    expect(overviewOf(well).provisional).toEqual([]);
+    expect(well.version, "for its neighbours nothing has changed").toBe(stoodIn.version);
+    const worse = told(well, "b", { locked: true });
+    expect(carrierOf(announce(worse, cluster("c", ["north"]))), "then it is its own").toBe("b");
+    // Of several, one that lives.
+    const locked = told(announce(stoodIn, cluster("c", [])), "c", { locked: true });
+    expect(
+      carrierOf(announce(locked, { ...cluster("c", ["north"], 2), standing: { ...goodStanding, locked: true } })),
+    ).toBe("b");
+    const fresh = told(told(both, "a", { draining: true }), "b", { suspect: true });
+    const third = announce(fresh, { ...cluster("c", ["north"]), standing: { ...goodStanding, locked: true } });
+    expect(carrierOf(withdraw(third, "a", 1))).toBe("c");
+  });
+
+  it("[WORLD-7] gives what is assigned also to one that is locked or full, not to one that is suspect or drains", () => {
+    const both = worldOf(cluster("a", ["north"]), cluster("b", ["north"]));
+    for (const reason of ["locked", "full"] as const) {
+      expect(carrierOf(assign(told(both, "b", { [reason]: true }), "north", "b"))).toBe("b");
+    }
+    for (const reason of ["suspect", "draining"] as const) {
+      const assigned = assign(told(both, "b", { [reason]: true }), "north", "b");
+      expect(carrierOf(assigned)).toBe("a");
+      expect(carrierOf(told(assigned, "b", {})), "it is once that has passed").toBe("b");
+      expect(carrierOf(told(told(assigned, "b", {}), "b", { [reason]: true })), "and it keeps it").toBe("b");
+    }
+  });
+
+  it("[WORLD-7] gives to one that is full only what no other can take", () => {
+    const three = told(worldOf(cluster("a", ["north"]), cluster("b", ["north"]), cluster("c", ["north"])), "b", {
+      full: true,
+    });
+    expect(carrierOf(withdraw(three, "a", 1))).toBe("c");
+    expect(carrierOf(withdraw(told(three, "c", { suspect: true }), "a", 1))).toBe("b");
+    const leaving = { clusterId: "a", boot: 1, leaving: true, ordersVersion: 1 };
+    const two = withdraw(three, "c", 1);
+    expect(carrierOf(leave(two, leaving) ?? two), "a place that comes free there is for who has to leave").toBe("b");
+  });
+
+  it("[WORLD-4] [WORLD-7] hears of a standing late, twice or too early without harm", () => {
+    const world = worldOf(cluster("a", ["north"], 2), cluster("b", ["north"], 2));
+    const note = { clusterId: "b", boot: 2, standing: { ...goodStanding, suspect: true }, standingVersion: 5 };
+    const suspect = noteStanding(world, note) ?? world;
+    expect(noteStanding(suspect, note)).toBe(suspect);
+    expect(noteStanding(suspect, { ...note, standing: goodStanding, standingVersion: 4 })).toBe(suspect);
+    expect(noteStanding(suspect, { ...note, boot: 1, standingVersion: 9 })).toBe(suspect);
+    expect(noteStanding(suspect, { ...note, boot: 3 })).toBeUndefined();
+    expect(noteStanding(suspect, { ...note, clusterId: "c" })).toBeUndefined();
+    // The announcement once more, as it was before, says nothing of it; that of a new process does.
+    const reasons = (state: WorldState) =>
+      overviewOf(state).announced.find(({ clusterId }) => clusterId === "b")?.reasons;
+    expect(reasons(announce(suspect, cluster("b", ["north"], 2)))).toEqual(["suspect"]);
+    expect(reasons(announce(suspect, cluster("b", ["north"], 3)))).toEqual([]);
+  });
+
   it("shows which fragments of different clusters overlap", () => {
     const world = worldOf(
       { ...cluster("a", []), fragments: [area("one", 0), area("two", 5)] },
@@ -147,10 +238,11 @@ describe("the map of a world", () => {
       return seed % below;
     };
     const names = ["n", "e", "s", "w"];
+    const reasons = ["suspect", "draining", "locked", "full"] as const;
     let world = openWorld("main");
     for (let step = 0; step < 5_000; step += 1) {
       const id = `c${draw(5)}`;
-      const kind = draw(4);
+      const kind = draw(6);
       const before = world;
       if (kind < 2)
         world = announce(
@@ -162,13 +254,24 @@ describe("the map of a world", () => {
           ),
         );
       else if (kind === 2) world = withdraw(world, id, draw(9));
-      else world = assign(world, names[draw(4)] ?? "n", draw(3) === 0 ? undefined : id);
+      else if (kind === 3) world = told(world, id, { [reasons[draw(4)] ?? "full"]: draw(2) === 0 });
+      else if (kind === 4) {
+        const boot = world.announcements.find(({ clusterId }) => clusterId === id)?.boot ?? 0;
+        world = leave(world, { clusterId: id, boot, leaving: draw(2) === 0, ordersVersion: step }) ?? world;
+      } else world = assign(world, names[draw(4)] ?? "n", draw(3) === 0 ? undefined : id);
       expect(world.version).toBeGreaterThanOrEqual(before.version);
       const announced = new Set(world.announcements.flatMap(({ fragments }) => fragments.map(({ name }) => name)));
       expect(new Set(world.carriers.keys())).toEqual(announced);
       for (const [fragment, carrier] of world.carriers) {
         const holder = world.announcements.find(({ clusterId }) => clusterId === carrier);
         expect(holder?.fragments.some(({ name }) => name === fragment)).toBe(true);
+        if (before.carriers.get(fragment) === carrier || world.provisional.has(fragment)) continue;
+        // Whoever has taken it over could. [WORLD-7]
+        const { leaving = false, standing = goodStanding } = holder ?? {};
+        const mayBeLocked = world.assignments.get(fragment) === carrier;
+        expect([leaving, standing.suspect, standing.draining, standing.locked && !mayBeLocked]).toEqual(
+          Array.from({ length: 4 }, () => false),
+        );
       }
     }
   });

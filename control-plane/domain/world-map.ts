@@ -1,4 +1,6 @@
 import type { ClusterTls, FragmentArea, WorldMapView } from "../../protocol/index.ts";
+import { type Carriers, settleCarriers } from "./world-carriers.ts";
+import { goodStanding, type WorldStanding } from "./world-standing.ts";
 
 /** A cluster and what it can carry of a world. Decision: docs/adr/0012-world-map.md. */
 export interface Announcement {
@@ -12,6 +14,9 @@ export interface Announcement {
   readonly leaving?: boolean;
   /** Version of the operators' orders that say whether it leaves. None: 0. */
   readonly ordersVersion?: number;
+  /** What speaks against giving it more, and the version of that. None: nothing, 0. [WORLD-7] */
+  readonly standing?: WorldStanding;
+  readonly standingVersion?: number;
 }
 
 /** Whether a cluster is leaving, by the operators' orders of this version. */
@@ -22,14 +27,20 @@ export interface Departure {
   readonly ordersVersion: number;
 }
 
+/** What speaks against giving a cluster more, as its shard knows it by this version. */
+export interface StandingNote {
+  readonly clusterId: string;
+  readonly boot: number;
+  readonly standing: WorldStanding;
+  readonly standingVersion: number;
+}
+
 /** Who may carry what in one world, and who does. Announcements are in the order in which the clusters came. */
-export interface WorldState {
+export interface WorldState extends Carriers {
   readonly name: string;
   /** Rises whenever {@link viewOf} changes. */
   readonly version: number;
   readonly announcements: readonly Announcement[];
-  /** Cluster id by fragment. [WORLD-1] */
-  readonly carriers: ReadonlyMap<string, string>;
   /** What operators have decided: cluster id by fragment. */
   readonly assignments: ReadonlyMap<string, string>;
 }
@@ -42,7 +53,14 @@ export const maxAnnouncedFragments = 16_384;
 export const maxAssignments = 4_096;
 
 export function openWorld(name: string): WorldState {
-  return { name, version: 0, announcements: [], carriers: new Map(), assignments: new Map() };
+  return {
+    name,
+    version: 0,
+    announcements: [],
+    carriers: new Map(),
+    provisional: new Set(),
+    assignments: new Map(),
+  };
 }
 
 /** A cluster has registered. One that is known keeps its place in the order; an older boot changes nothing. [WORLD-4] */
@@ -61,7 +79,9 @@ export function announce(state: WorldState, announcement: Announcement): WorldSt
   // Told twice, it takes back nothing that was said of this process in between.
   const isLate = before.boot === announcement.boot && ordersOf(before) > ordersOf(announcement);
   const { leaving = false, ordersVersion = 0 } = isLate ? before : announcement;
-  const next = { ...announcement, leaving, ordersVersion };
+  const isOlder = before.boot === announcement.boot && standingVersionOf(before) > standingVersionOf(announcement);
+  const { standing = goodStanding, standingVersion = 0 } = isOlder ? before : announcement;
+  const next = { ...announcement, leaving, ordersVersion, standing, standingVersion };
   return decide(state, { ...state, announcements: announcements.with(known, next) });
 }
 
@@ -80,6 +100,23 @@ export function leave(
   if (before === undefined || before.boot < boot) return undefined;
   if (before.boot > boot || ordersOf(before) >= ordersVersion) return state;
   const next = { ...before, leaving, ordersVersion };
+  return decide(state, { ...state, announcements: state.announcements.with(known, next) });
+}
+
+/**
+ * What speaks against giving a cluster more has changed. What is older, or of an earlier process, changes nothing. [WORLD-7]
+ *
+ * @returns the state that results; `undefined` while that process has not announced itself
+ */
+export function noteStanding(
+  state: WorldState,
+  { clusterId, boot, standing, standingVersion }: StandingNote,
+): WorldState | undefined {
+  const known = state.announcements.findIndex((one) => one.clusterId === clusterId);
+  const before = state.announcements[known];
+  if (before === undefined || before.boot < boot) return undefined;
+  if (before.boot > boot || standingVersionOf(before) >= standingVersion) return state;
+  const next = { ...before, standing, standingVersion };
   return decide(state, { ...state, announcements: state.announcements.with(known, next) });
 }
 
@@ -130,32 +167,30 @@ function isOverlap(a: FragmentArea, b: FragmentArea): boolean {
   return [0, 1, 2].every((axis) => (a.min[axis] ?? 0) < (b.max[axis] ?? 0) && (b.min[axis] ?? 0) < (a.max[axis] ?? 0));
 }
 
-/** Settles who carries what, and raises the version if anything that shows has changed. [WORLD-1] [WORLD-2] [WORLD-6] */
+/** Settles who carries what, and raises the version if anything that shows has changed. */
 function decide(before: WorldState, after: WorldState): WorldState {
-  const carriers = new Map<string, string>();
-  const leaving = new Set(after.announcements.filter((one) => one.leaving === true).map(({ clusterId }) => clusterId));
-  for (const { clusterId, fragments } of after.announcements) {
-    for (const { name } of fragments) {
-      const present = carriers.get(name);
-      const wanted = [after.assignments.get(name), after.carriers.get(name)];
-      // Among those who all leave nothing is passed on.
-      const place = (id: string): number =>
-        leaving.has(id) ? wanted.length + 1 + rank(wanted.toReversed(), id) : rank(wanted, id);
-      if (present === undefined || place(clusterId) < place(present)) carriers.set(name, clusterId);
-    }
-  }
-  const decided = { ...after, carriers };
+  const settled = settleCarriers(after);
+  // What stays the same is not stored anew.
+  const carriers = isSameMap(settled.carriers, after.carriers) ? after.carriers : settled.carriers;
+  const provisional = isSameSet(settled.provisional, after.provisional) ? after.provisional : settled.provisional;
+  const decided = { ...after, carriers, provisional };
   return shown(decided) === shown(before) ? decided : { ...decided, version: before.version + 1 };
 }
 
-/** Who was decided for comes first, then who carries it now, then, by their order, all others. */
-function rank(wanted: readonly (string | undefined)[], clusterId: string): number {
-  const at = wanted.indexOf(clusterId);
-  return at < 0 ? wanted.length : at;
+function isSameMap(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
+  return a.size === b.size && [...a].every(([key, value]) => b.get(key) === value);
+}
+
+function isSameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  return a.size === b.size && [...a].every((one) => b.has(one));
 }
 
 function ordersOf({ ordersVersion = 0 }: Announcement): number {
   return ordersVersion;
+}
+
+function standingVersionOf({ standingVersion = 0 }: Announcement): number {
+  return standingVersion;
 }
 
 function shown(state: WorldState): string {

@@ -6,9 +6,9 @@ import type { ShardParts } from "./shard-parts.ts";
 
 /** Changes the states of a shard's clusters; logs every change, and puts it on record. */
 export class ClusterStanding {
-  readonly #parts: Pick<ShardParts, "tables" | "records" | "announce">;
+  readonly #parts: Pick<ShardParts, "tables" | "records" | "announce" | "standings">;
 
-  constructor(parts: Pick<ShardParts, "tables" | "records" | "announce">) {
+  constructor(parts: Pick<ShardParts, "tables" | "records" | "announce" | "standings">) {
     this.#parts = parts;
   }
 
@@ -25,9 +25,10 @@ export class ClusterStanding {
 
   move(row: ClusterRow, to: KeptState, because: string): void {
     if (to === row.state) return;
-    const { tables, records } = this.#parts;
+    const { tables, records, standings } = this.#parts;
     if (to === "gone") tables.setGone(row.cluster_id);
     else tables.setState(row.cluster_id, to);
+    standings.note(row.cluster_id);
     records.cluster(to, recordedCluster(row), Date.now());
     logMove(row, to, because);
     this.#parts.announce([

@@ -104,6 +104,12 @@ export class Outbox<Payload> {
     this.put(target, payload);
   }
 
+  /** The same, where a message makes all earlier ones of its source to this target needless. */
+  putLatestOf(source: string, target: string, payload: Payload): void {
+    this.#sql.exec("DELETE FROM outbox WHERE source = ? AND target = ?", source, target);
+    this.put(target, payload, source);
+  }
+
   /** How many messages of a source have not arrived yet. */
   pending(source: string): number {
     return this.#sql.exec<{ count: number }>("SELECT count(*) AS count FROM outbox WHERE source = ?", source).one()

@@ -90,7 +90,7 @@ export class RegistryLeases {
 
   /** Brings every cluster's state up to date, and frees the seats that nobody can claim any more. */
   sweep(nowMs: number): void {
-    const { storage, tables, registrations, links } = this.#parts;
+    const { storage, tables, registrations, links, standings } = this.#parts;
     const policy = this.#policy();
     const rows = tables.presentClusters();
     const holders = rows.map((row) => ({
@@ -109,6 +109,7 @@ export class RegistryLeases {
         if (state !== undefined) this.#standing.move(row, state, becauseOf(row, frozen));
         if (state === "gone") this.#worlds.noteEnd(row);
         else this.#freeSeats(row);
+        if (row.world !== "") standings.note(row.cluster_id);
       }
       tables.forget(nowMs - forgetAfterMs);
       registrations.forget(nowMs - forgetAfterMs);

@@ -6,6 +6,7 @@ import { outboxSchema, outboxSourceSchema } from "./outbox.ts";
 import { recordOutboxSchema } from "./record-outbox.ts";
 import { keyRepeatsSchema, registryKeysSchema } from "./registry-keys.ts";
 import { revocationSchema } from "./revocation-tables.ts";
+import { worldStandingSchema } from "./world-standings.ts";
 
 /** Append-only: see `migrateStorage`. Times are milliseconds since 1970. */
 export const registryMigrations: readonly string[] = [
@@ -146,6 +147,7 @@ export const registryMigrations: readonly string[] = [
   `,
   registryKeysSchema,
   keyRepeatsSchema,
+  worldStandingSchema,
 ];
 
 /** What it takes to choose among clusters: of each of them it is read for every allocation, so it is no more than that. */

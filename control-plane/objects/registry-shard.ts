@@ -74,6 +74,7 @@ import { readShardGauges, type ShardGauges } from "./shard-gauges.ts";
 import { recordedCluster, ShardRecords } from "./shard-records.ts";
 import { clusterKeyRecord, clusterOrderBook, playerSession, registryShard, worldMap } from "./remote.ts";
 import type { WorldNotice } from "./world-map.ts";
+import { WorldStandings } from "./world-standings.ts";
 
 /** Least time between two looks at whether a region has clusters; longer than a registration takes. */
 const regionCheckMs = 60_000;
@@ -110,16 +111,19 @@ export class RegistryShard extends DurableObject<Env> {
       write: async (records) => writeRecords(readStoreSettings(env), records),
       schedule: () => this.#schedule(),
     });
+    const tables = new RegistryTables(storage.sql);
+    const outbox = new Outbox<ShardMessage>(storage.sql, Date.now, (message) => this.#deliver(message));
     const announcer = new Announcer(env, (work) => context.waitUntil(work));
     this.#parts = {
       storage,
-      tables: new RegistryTables(storage.sql),
+      tables,
       reports: new ReportTables(storage.sql),
       candidates: new CandidateTables(storage.sql),
       registrations: new RegistrationTables(storage.sql),
       orders: new OrderTables(storage.sql),
       links: new ClusterLinks(context),
-      outbox: new Outbox<ShardMessage>(storage.sql, Date.now, (message) => this.#deliver(message)),
+      outbox,
+      standings: new WorldStandings(storage.sql, tables, outbox),
       records: new ShardRecords(this.#records),
       announce: (events) => announcer.announce(events),
       settings: () => readMasterSettings(env),
@@ -192,8 +196,8 @@ export class RegistryShard extends DurableObject<Env> {
       candidates.putFacts(clusterId, details);
       tables.setJoinRate(clusterId, details.joinRatePerSecond);
       records.cluster("registered", { clusterId, name: details.name, shard, boot }, nowMs);
-      this.#worlds.noteRegistration({ clusterId, shard, boot, nowMs }, details, previous);
       this.#orders.apply(clusterId, request, nowMs);
+      this.#worlds.noteRegistration({ clusterId, shard, boot, nowMs }, details, previous);
       this.#revocations.startOver(clusterId);
       this.#keys.startOver(clusterId);
       this.#moves.begin({ clusterId, shard, boot }, awaited, nowMs);
@@ -418,6 +422,7 @@ export class RegistryShard extends DurableObject<Env> {
     if (!found.ok) return found;
     const applied = this.#seats.report(found.row, report, { overLink: false, nowMs: Date.now() });
     if (!applied.ok) return applied;
+    if (found.row.world !== "") this.#parts.standings.note(clusterId);
     const ordered = this.#orders.commandsFor(found.row, report, Date.now());
     const revoked = this.#answer(found.row, report);
     await this.#settle();
@@ -490,6 +495,7 @@ export class RegistryShard extends DurableObject<Env> {
     if (parsed.type === "tell") return this.#passMail(socket, row.cluster_id, parsed);
     const applied = this.#seats.report(row, parsed, { overLink: true, nowMs: Date.now() });
     if (!applied.ok) return links.closeSocket(socket, "BAD_MESSAGE", applied.detail);
+    if (row.world !== "") this.#parts.standings.note(row.cluster_id);
     const ordered = this.#orders.commandsFor(row, parsed, Date.now());
     const revoked = this.#answer(row, parsed);
     for (const command of [...applied.commands, ...ordered, ...revoked]) socket.send(JSON.stringify(command));
@@ -518,12 +524,14 @@ export class RegistryShard extends DurableObject<Env> {
     return this.#mail.hand(address, mail, Date.now());
   }
 
-  override webSocketClose(socket: WebSocket, code: number, _reason: string, wasClean: boolean): void {
+  override async webSocketClose(socket: WebSocket, code: number, _reason: string, wasClean: boolean): Promise<void> {
     this.#linkEnded(socket, isOrderlyEnd(code, wasClean));
+    await this.#settle();
   }
 
-  override webSocketError(socket: WebSocket): void {
+  override async webSocketError(socket: WebSocket): Promise<void> {
     this.#linkEnded(socket, false);
+    await this.#settle();
   }
 
   #linkEnded(socket: WebSocket, orderly: boolean): void {
@@ -668,6 +676,17 @@ export class RegistryShard extends DurableObject<Env> {
         const told = worldMap(this.env, target).leave(target, departure);
         const known = await withDeadline(told, objectCallTimeoutMs, "the map of a world");
         // Messages to one object may overtake each other.
+        if (!known) throw new Error("the world has not heard of this process yet");
+        return;
+      }
+      case "standing": {
+        const { clusterId, boot } = payload;
+        const row = this.#parts.tables.cluster(clusterId);
+        if (row?.boot !== boot || row.state === "gone" || row.world !== target) return;
+        failpoint("standing.telling");
+        const note = { clusterId, boot, ...this.#parts.standings.told(clusterId) };
+        const told = worldMap(this.env, target).noteStanding(target, note);
+        const known = await withDeadline(told, objectCallTimeoutMs, "the map of a world");
         if (!known) throw new Error("the world has not heard of this process yet");
         return;
       }

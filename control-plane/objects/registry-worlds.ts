@@ -12,13 +12,16 @@ export class RegistryWorlds {
     this.#parts = parts;
   }
 
-  /** A cluster has registered: part of that transaction. `previous` is its row before, if there was one. [WORLD-3] */
+  /**
+   * A cluster has registered, and its row is as operators have ordered: part of that transaction. `previous` is its row before, if
+   * there was one. [WORLD-3]
+   */
   noteRegistration(
     registration: { readonly clusterId: string; readonly shard: string; readonly boot: number; readonly nowMs: number },
     { world, tls }: Pick<RegisterRequest, "world" | "tls">,
     previous: ClusterRow | undefined,
   ): void {
-    const { tables, candidates, orders, outbox } = this.#parts;
+    const { tables, candidates, orders, outbox, standings } = this.#parts;
     const { clusterId, shard, boot, nowMs } = registration;
     const name = world?.name ?? "";
     if (previous !== undefined && previous.world !== "" && previous.world !== name) this.noteEnd(previous);
@@ -42,7 +45,8 @@ export class RegistryWorlds {
     const fragments = world?.fragments ?? [];
     const { drain, version: ordersVersion } = ordersAtRegistration(orders.orders(clusterId), nowMs);
     const leaving = drain?.movePlayers === true;
-    const announcement = { clusterId, boot, shard, fragments, peer, leaving, ordersVersion };
+    const standing = standings.announced(clusterId);
+    const announcement = { clusterId, boot, shard, fragments, peer, leaving, ordersVersion, ...standing };
     outbox.put(name, { kind: "announce", announcement });
   }
 

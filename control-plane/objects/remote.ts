@@ -111,7 +111,7 @@ function recordKeeperName(number: number): string {
 export function worldMap(
   env: Env,
   name: string,
-): Remote<WorldMap, "announce" | "withdraw" | "leave" | "assign" | "map"> {
+): Remote<WorldMap, "announce" | "withdraw" | "leave" | "noteStanding" | "assign" | "map" | "overview"> {
   return env.WORLD_MAP.getByName(name);
 }
 

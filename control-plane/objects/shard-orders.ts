@@ -22,7 +22,7 @@ export class ShardOrders {
    * @returns whether the cluster is here
    */
   take(clusterId: string, orders: ClusterOrders, nowMs: number): boolean {
-    const { storage, tables, links } = this.#parts;
+    const { storage, tables, links, standings } = this.#parts;
     const row = tables.cluster(clusterId);
     const isHere = row !== undefined && row.state !== "gone";
     const before = this.#orders.orders(clusterId);
@@ -31,6 +31,7 @@ export class ShardOrders {
       this.#orders.putOrders(clusterId, orders);
       if (isHere && isLeaving(before) !== isLeaving(orders)) this.#tellWorld(row, orders);
       if (row !== undefined) this.#putIntoForce(row, orders);
+      standings.note(clusterId);
     });
     links.send(clusterId, [ordersCommand(orders, nowMs)]);
     return isHere;

@@ -9,6 +9,7 @@ import type { ShardRecords } from "./shard-records.ts";
 import type { ReportTables } from "./report-tables.ts";
 import type { RegistrationTables } from "./registration-tables.ts";
 import type { RegistryTables } from "./registry-tables.ts";
+import type { WorldStandings } from "./world-standings.ts";
 
 /** What a shard tells other objects, and must not lose. The target is a player's session, another shard, or a world. */
 export type ShardMessage =
@@ -28,6 +29,8 @@ export type ShardMessage =
   | { readonly kind: "announce"; readonly announcement: Announcement }
   | { readonly kind: "withdraw"; readonly clusterId: string; readonly boot: number }
   | { readonly kind: "leave"; readonly departure: Departure }
+  /** What it says is looked up when it leaves. */
+  | { readonly kind: "standing"; readonly clusterId: string; readonly boot: number }
   /** The target is the cluster's order book. */
   | { readonly kind: "drain-ended"; readonly orderedAtMs: number };
 
@@ -41,6 +44,7 @@ export interface ShardParts {
   readonly orders: OrderTables;
   readonly links: ClusterLinks;
   readonly outbox: Outbox<ShardMessage>;
+  readonly standings: WorldStandings;
   readonly records: ShardRecords;
   /** Tells operators who watch, behind the answer. */
   readonly announce: (events: readonly MasterEvent[]) => void;

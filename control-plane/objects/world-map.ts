@@ -7,12 +7,15 @@ import {
   carriedBy,
   type Departure,
   leave,
+  noteStanding,
   openWorld,
   overlapsOf,
   viewOf,
   withdraw,
+  type StandingNote,
   type WorldState,
 } from "../domain/world-map.ts";
+import { overviewOf, type WorldOverview } from "../domain/world-overview.ts";
 import { failpoint } from "../failpoint.ts";
 import { logEvent } from "../log.ts";
 import { retryAlarm, wakeAt } from "./alarm.ts";
@@ -75,12 +78,23 @@ export class WorldMap extends DurableObject<Env> {
     return true;
   }
 
+  /**
+   * What speaks against giving a cluster more has changed. [WORLD-7]
+   *
+   * @returns whether that process, or a later one, has announced itself: if not, it has to be told again
+   */
+  async noteStanding(world: string, note: StandingNote): Promise<boolean> {
+    if (noteStanding(this.#read(world), note) === undefined) return false;
+    await this.#change(world, (state) => noteStanding(state, note) ?? state);
+    return true;
+  }
+
   /** An operator decides who carries a fragment, or (`undefined`) leaves it to the rules. Answers the map that results. */
   async assign(
     world: string,
     fragment: string,
     clusterId: string | undefined,
-  ): Promise<{ readonly ok: true; readonly map: WorldMapView } | Refusal> {
+  ): Promise<{ readonly ok: true; readonly overview: WorldOverview } | Refusal> {
     const known = this.#read(world).announcements.find((one) => one.clusterId === clusterId);
     if (clusterId !== undefined && known?.fragments.some(({ name }) => name === fragment) !== true) {
       return refuse(
@@ -90,11 +104,16 @@ export class WorldMap extends DurableObject<Env> {
     }
     // Of a world that nobody has named there is nothing to leave to the rules.
     if (this.#isKnown) await this.#change(world, (state) => assign(state, fragment, clusterId));
-    return { ok: true, map: this.map(world) };
+    return { ok: true, overview: this.overview(world) };
   }
 
   map(world: string): WorldMapView {
     return viewOf(this.#read(world));
+  }
+
+  /** The map as operators see it. */
+  overview(world: string): WorldOverview {
+    return overviewOf(this.#read(world));
   }
 
   override async alarm(): Promise<void> {
@@ -119,6 +138,9 @@ export class WorldMap extends DurableObject<Env> {
     const before = this.#read(world);
     const after = step(before);
     const shards = new Set(asker === undefined ? [] : [asker]);
+    if (after.provisional !== before.provisional && after.provisional.size > 0) {
+      logEvent("warn", "world.stood_in", { world, fragments: [...after.provisional].slice(0, 8) });
+    }
     if (after.version !== before.version) {
       // A shard whose last cluster has just left has nobody to tell.
       for (const { shard } of after.announcements) shards.add(shard);

@@ -15,6 +15,8 @@ export const worldMigrations: readonly string[] = [
   ${outboxSchema}
   ${outboxSourceSchema}
   `,
+  // Fragments that nobody could take over: see `settleCarriers`.
+  "CREATE TABLE provisional (fragment TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;",
 ];
 
 /** The SQL of a world's map: rows in, rows out, no rules. */
@@ -34,7 +36,13 @@ export class WorldTables {
       .toArray()
       // Written by `write`: it has the shape that it had there.
       .map((row): Announcement => JSON.parse(row.announcement));
-    return { ...world, announcements, carriers: this.#pairs("carriers"), assignments: this.#pairs("assignments") };
+    return {
+      ...world,
+      announcements,
+      carriers: this.#pairs("carriers"),
+      provisional: this.#provisional(),
+      assignments: this.#pairs("assignments"),
+    };
   }
 
   write(before: WorldState, after: WorldState): void {
@@ -56,7 +64,18 @@ export class WorldTables {
       );
     }
     if (after.carriers !== before.carriers) this.#replacePairs("carriers", after.carriers);
+    if (after.provisional !== before.provisional) this.#replaceProvisional(after.provisional);
     if (after.assignments !== before.assignments) this.#replacePairs("assignments", after.assignments);
+  }
+
+  #provisional(): ReadonlySet<string> {
+    const rows = this.#sql.exec<{ fragment: string }>("SELECT fragment FROM provisional").toArray();
+    return new Set(rows.map(({ fragment }) => fragment));
+  }
+
+  #replaceProvisional(fragments: ReadonlySet<string>): void {
+    this.#sql.exec("DELETE FROM provisional");
+    for (const fragment of fragments) this.#sql.exec("INSERT INTO provisional (fragment) VALUES (?)", fragment);
   }
 
   #pairs(table: "carriers" | "assignments"): ReadonlyMap<string, string> {

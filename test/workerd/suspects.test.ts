@@ -1,9 +1,12 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { WorldOverview } from "../../control-plane/domain/world-overview.ts";
 import type { RegistryShard } from "../../control-plane/worker.ts";
+import type { WorldMapView } from "../../protocol/index.ts";
 import { startCluster, type TestCluster, type TestLink } from "./support/clusters.ts";
-import { expectProblem } from "./support/master.ts";
+import { call, expectJson, expectProblem } from "./support/master.ts";
+import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 import { eventually } from "../support/eventually.ts";
 
@@ -156,6 +159,40 @@ describe("a cluster whose link breaks", () => {
     await evictDurableObject(shard, { webSockets: "close" });
     expect(await stateOf(cluster)).toBe("suspect");
     expect(await stateOf(linked(all, 1).cluster)).toBe("ready");
+  });
+
+  it("[WORLD-7] takes over nothing of its world meanwhile, and does when it is back", async () => {
+    const name = `w-${crypto.randomUUID().slice(0, 18)}`;
+    const world = { name, fragments: [{ name: "n", min: [0, 0, 0], max: [1, 1, 1] }] } as const;
+    const carrier = await startCluster({ world });
+    const carried = async () => {
+      const { token } = carrier;
+      const view = await expectJson<WorldMapView>(
+        await call("GET", `/v1/clusters/${carrier.id}/world`, { token }),
+        200,
+      );
+      return view.fragments.map(({ clusterId }) => clusterId);
+    };
+    await eventually(async () => expect(await carried()).toEqual([carrier.id]));
+    const [first, second] = [await startCluster({ world }), await startCluster({ world })];
+    const link = await first.openLink();
+    const { accessToken: token } = await logInOperator();
+    const announced = async () => {
+      const answer = await call("GET", `/v1/admin/worlds/${name}`, { token });
+      return (await expectJson<WorldOverview>(answer, 200)).announced.map(({ reasons }) => reasons);
+    };
+    await eventually(async () => expect(await announced()).toHaveLength(3));
+    link.break();
+    // Said when it happens, not at the next look at all leases.
+    await eventually(async () => expect(await announced()).toEqual([[], ["suspect"], []]));
+    const drain = { token, body: { deadlineSeconds: 600, movePlayers: true } };
+    await expectJson(await call("PUT", `/v1/admin/clusters/${carrier.id}/drain`, drain), 200);
+    await eventually(async () => expect(await carried()).toEqual([second.id]));
+    await expectJson(await call("PUT", `/v1/admin/clusters/${second.id}/drain`, drain), 200);
+    await eventually(async () => expect(await announced()).toEqual([["draining"], ["suspect"], ["draining"]]));
+    expect(await carried()).toEqual([second.id]);
+    await first.report();
+    await eventually(async () => expect(await carried()).toEqual([first.id]));
   });
 
   it("stays suspect through the hibernation of its object", async () => {

@@ -2,6 +2,9 @@ import { abortAllDurableObjects } from "cloudflare:test";
 import { createLocalJWKSet, decodeJwt } from "jose";
 import { describe, expect, it } from "vitest";
 import { verifyPeerTicket } from "../../auth/peer-ticket.ts";
+import type { WorldOverview } from "../../control-plane/domain/world-overview.ts";
+import type { ToSession } from "../../protocol/handover/messages.ts";
+import { openStreams } from "../../protocol/handover/streams.ts";
 import type {
   AllocateRequest,
   FragmentArea,
@@ -9,11 +12,19 @@ import type {
   RegisterRequest,
   WorldMapView,
 } from "../../protocol/index.ts";
-import { enrolledKey, registration, requestRegistration, assertionOf, startCluster } from "./support/clusters.ts";
+import {
+  enrolledKey,
+  registration,
+  requestRegistration,
+  assertionOf,
+  seatOf,
+  startCluster,
+} from "./support/clusters.ts";
 import type { TestCluster } from "./support/clusters.ts";
 import { call, expectJson, expectProblem, masterUrl } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
+import { askSession } from "./support/sessions.ts";
 import { eventually } from "../support/eventually.ts";
 
 const area = (name: string, x = 0): FragmentArea => ({ name, min: [x, 0, 0], max: [x + 10, 10, 10] });
@@ -172,6 +183,27 @@ describe("a peer ticket", () => {
     });
   });
 
+  it("[HAND-18] is also for a cluster that is locked: a lock does not close a border", async () => {
+    const world = newWorld();
+    const [a, b] = [await startIn(world, ["n"]), await startIn(world, ["s"], { region: "eu" })];
+    await eventually(async () => expect(await carriersOf(a)).toEqual({ n: a.id, s: b.id }));
+    const { accessToken: token } = await logInOperator();
+    await expectJson(await call("PUT", `/v1/admin/clusters/${b.id}/lock`, { token, body: {} }), 200);
+    await expectProblem(await requestAllocation(await logIn(), { clusterId: b.id }), "NO_CLUSTER_AVAILABLE");
+    await expectJson<PeerTicketGrant>(await ask(a, b.id), 200);
+    const player = await logIn();
+    const { ticket } = await allocate(player, { clusterId: a.id });
+    const { generation, playerId } = seatOf(player.player, ticket);
+    expect(await askSession(a, playerId, { type: "enter", generation })).toMatchObject([{ type: "entered" }]);
+    const commit: ToSession<string> = {
+      type: "commit",
+      id: crypto.randomUUID().replaceAll("-", ""),
+      destination: { clusterId: b.id, boot: b.registered.boot },
+      members: [{ playerId, generation, snapshot: { state: "", streams: openStreams<string>(generation) } }],
+    };
+    expect(await askSession(a, playerId, commit)).toMatchObject([{ type: "committed" }]);
+  });
+
   it("is not for clusters of other worlds, for those who carry nothing, or for strangers", async () => {
     const world = newWorld();
     const [a, standby] = [await startIn(world, ["n"]), await startIn(world, ["n"])];
@@ -251,6 +283,51 @@ describe("an operator", () => {
     await expectJson(await call("DELETE", path, { token }), 200);
     await call("DELETE", `/v1/clusters/${other.id}`, { token: other.token });
     await eventually(async () => expect(await carriersOf(again)).toEqual({ [shared]: again.id, [own]: again.id }));
+  });
+
+  it("[WORLD-7] has what a carrier leaves go to one that is well, and locks only against what they have not assigned", async () => {
+    const world = newWorld();
+    const carrier = await startIn(world, ["n"]);
+    await eventually(async () => expect(await carriersOf(carrier)).toEqual({ n: carrier.id }));
+    const [locked, full] = [
+      await startIn(world, ["n"], { region: "eu" }),
+      await startIn(world, ["n"], { capacity: 1 }),
+    ];
+    const well = await startIn(world, ["n"], { region: "eu" });
+    const { accessToken: token } = await logInOperator();
+    await expectJson(await call("PUT", `/v1/admin/clusters/${locked.id}/lock`, { token, body: {} }), 200);
+    await full.report({ full: true, players: 1 });
+    const shown = async () => {
+      const answer = await call("GET", `/v1/admin/worlds/${world}`, { token });
+      const { announced, provisional } = await expectJson<WorldOverview>(answer, 200);
+      return { reasons: announced.map(({ clusterId, reasons }) => [clusterId, reasons.join()]), provisional };
+    };
+    const all = [
+      [carrier.id, ""],
+      [locked.id, "locked"],
+      [full.id, "full"],
+      [well.id, ""],
+    ];
+    await eventually(async () => expect(await shown()).toEqual({ reasons: all, provisional: [] }));
+    const leave = async (cluster: TestCluster) => {
+      await call("DELETE", `/v1/clusters/${cluster.id}`, { token: cluster.token });
+    };
+    await leave(carrier);
+    await eventually(async () => expect(await carriersOf(locked)).toEqual({ n: well.id }));
+    await leave(well);
+    await eventually(async () => expect(await carriersOf(locked)).toEqual({ n: full.id }));
+    await leave(full);
+    await eventually(async () =>
+      expect(await shown()).toEqual({ reasons: [[locked.id, "locked"]], provisional: ["n"] }),
+    );
+    expect(await carriersOf(locked), "it stands in").toEqual({ n: locked.id });
+    const late = await startIn(world, ["n"]);
+    await eventually(async () => expect(await carriersOf(locked)).toEqual({ n: late.id }));
+    const path = `/v1/admin/worlds/${world}/fragments/n`;
+    const body = { clusterId: locked.id };
+    const assigned = await expectJson<WorldOverview>(await call("PUT", path, { token, body }), 200);
+    expect(assigned.fragments.map(({ clusterId }) => clusterId)).toEqual([locked.id]);
+    expect(assigned.provisional).toEqual([]);
   });
 
   it("is told of fragments that overlap, and of clusters that cannot carry what they are given", async () => {

@@ -1,6 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { overlapsOf } from "../../domain/world-map.ts";
-import type { WorldMapView } from "../../../protocol/index.ts";
+import { worldReasons } from "../../domain/world-overview.ts";
 import { objectCallTimeoutMs, withDeadline } from "../../objects/deadline.ts";
 import { worldMap } from "../../objects/remote.ts";
 import { fragmentName } from "../allocation-schemas.ts";
@@ -21,9 +20,29 @@ const tags = ["Operators"];
 
 const answerSchema = worldMapSchema
   .extend({
-    overlaps: z.array(z.tuple([z.string(), z.string()])).openapi({
-      description: "Pairs of fragments of different clusters that have a place in common: somebody's mistake.",
+    overlaps: z
+      .array(z.tuple([z.string(), z.string()]).readonly())
+      .readonly()
+      .openapi({
+        description: "Pairs of fragments of different clusters that have a place in common: somebody's mistake.",
+      }),
+    provisional: z.array(z.string()).readonly().openapi({
+      description:
+        "Fragments whose cluster only stands in, since nobody could take them over. Whoever can has them at once.",
     }),
+    announced: z
+      .array(
+        z.object({
+          clusterId: z.string(),
+          fragments: z.array(z.string()).readonly(),
+          reasons: z.array(z.enum(worldReasons)).readonly(),
+        }),
+      )
+      .readonly()
+      .openapi({
+        description:
+          "All clusters that have announced themselves, with what they can carry, and why they take nothing over; one that is full takes what no other can.",
+      }),
   })
   .openapi("WorldMapForOperators");
 
@@ -46,7 +65,7 @@ const assign = createRoute({
   tags,
   summary: "Decide which cluster carries a fragment",
   description:
-    "It does for as long as it announces the fragment. `null` leaves it to the rules again, which moves nothing by itself.",
+    "It does for as long as it announces the fragment, also if it is locked or full; one that is suspect or drains has to be well first. `null` leaves it to the rules again, which moves nothing by itself.",
   security: operatorSecurity,
   request: {
     params: z.object({ world: worldName, fragment: fragmentName }),
@@ -62,8 +81,8 @@ export function addWorldRoutes(app: OpenAPIHono<MasterHono>): void {
   app.openapi(show, async (context) => {
     await requireOperator(context, "read");
     const { world } = context.req.valid("param");
-    const map = await withDeadline(worldMap(context.env, world).map(world), objectCallTimeoutMs, "the map of a world");
-    return context.json(answerOf(map), 200);
+    const shown = worldMap(context.env, world).overview(world);
+    return context.json(await withDeadline(shown, objectCallTimeoutMs, "the map of a world"), 200);
   });
 
   app.openapi(assign, async (context) => {
@@ -71,19 +90,15 @@ export function addWorldRoutes(app: OpenAPIHono<MasterHono>): void {
     const { world, fragment } = context.req.valid("param");
     const { clusterId } = context.req.valid("json");
     const action = { action: "world.assign", target: `world:${world}`, details: { fragment, clusterId } };
-    const map = await audited(context, operator, action, async () => {
+    const overview = await audited(context, operator, action, async () => {
       const answer = await withDeadline(
         worldMap(context.env, world).assign(world, fragment, clusterId ?? undefined),
         objectCallTimeoutMs,
         "the map of a world",
       );
       if (!answer.ok) throw new ProblemError(answer.code, answer.detail);
-      return answer.map;
+      return answer.overview;
     });
-    return context.json(answerOf(map), 200);
+    return context.json(overview, 200);
   });
-}
-
-function answerOf(map: WorldMapView) {
-  return { ...map, overlaps: overlapsOf(map).map(([a, b]): [string, string] => [a, b]) };
 }

@@ -1,0 +1,61 @@
+import type { Announcement, WorldState } from "./world-map.ts";
+import { goodStanding } from "./world-standing.ts";
+
+/** Who carries what, and of that what its carrier only stands in for. */
+export interface Carriers {
+  /** Cluster id by fragment. */
+  readonly carriers: ReadonlyMap<string, string>;
+  /** Fragments that nobody could take over: whoever can has them at once. [WORLD-7] */
+  readonly provisional: ReadonlySet<string>;
+}
+
+/** How a cluster comes into question for a fragment; what comes first here comes first. */
+const places = [
+  "assigned",
+  "holds",
+  "can",
+  "can, but is full",
+  "holds, and leaves",
+  "stands in already",
+  "is locked",
+  "drains",
+  "is suspect",
+] as const;
+const firstToStandIn = places.indexOf("stands in already");
+
+/** Settles who carries each fragment that somebody announces. [WORLD-1] [WORLD-2] [WORLD-6] [WORLD-7] */
+export function settleCarriers(state: Pick<WorldState, "announcements" | "assignments"> & Carriers): Carriers {
+  const best = new Map<string, { readonly clusterId: string; readonly place: number }>();
+  for (const announcement of state.announcements) {
+    const { clusterId } = announcement;
+    for (const { name } of announcement.fragments) {
+      const claim = {
+        isAssigned: state.assignments.get(name) === clusterId,
+        holds: state.carriers.get(name) === clusterId,
+        standsIn: state.provisional.has(name),
+      };
+      const place = places.indexOf(placeOf(announcement, claim));
+      const present = best.get(name);
+      if (present === undefined || place < present.place) best.set(name, { clusterId, place });
+    }
+  }
+  const settled = [...best];
+  return {
+    carriers: new Map(settled.map(([name, { clusterId }]) => [name, clusterId])),
+    provisional: new Set(settled.filter(([, { place }]) => place >= firstToStandIn).map(([name]) => name)),
+  };
+}
+
+function placeOf(
+  { leaving = false, standing = goodStanding }: Announcement,
+  claim: { readonly isAssigned: boolean; readonly holds: boolean; readonly standsIn: boolean },
+): (typeof places)[number] {
+  const isFit = !leaving && !standing.suspect && !standing.draining && (!standing.locked || claim.isAssigned);
+  const holds = claim.holds && (isFit || !claim.standsIn);
+  if (claim.isAssigned && (isFit || (holds && !leaving))) return "assigned";
+  if (holds) return leaving ? "holds, and leaves" : "holds";
+  if (isFit) return standing.full ? "can, but is full" : "can";
+  if (claim.holds) return "stands in already";
+  if (standing.suspect) return "is suspect";
+  return leaving || standing.draining ? "drains" : "is locked";
+}

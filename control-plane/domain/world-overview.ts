@@ -1,0 +1,38 @@
+import type { WorldMapView } from "../../protocol/index.ts";
+import { overlapsOf, viewOf, type WorldState } from "./world-map.ts";
+import { goodStanding } from "./world-standing.ts";
+
+/** Why a cluster takes nothing over, or, if it is full, only what no other can. */
+export const worldReasons = ["suspect", "draining", "locked", "full"] as const;
+export type WorldReason = (typeof worldReasons)[number];
+
+/** A world as operators see it: beside the map, what is odd about it and who could carry more. */
+export interface WorldOverview extends WorldMapView {
+  /** Pairs of fragments of different clusters that have a place in common. */
+  readonly overlaps: readonly (readonly [string, string])[];
+  /** Fragments whose cluster only stands in: nobody could take them over. [WORLD-7] */
+  readonly provisional: readonly string[];
+  /** All clusters that have announced themselves. */
+  readonly announced: readonly {
+    readonly clusterId: string;
+    readonly fragments: readonly string[];
+    readonly reasons: readonly WorldReason[];
+  }[];
+}
+
+export function overviewOf(state: WorldState): WorldOverview {
+  const view = viewOf(state);
+  return {
+    ...view,
+    overlaps: overlapsOf(view),
+    provisional: [...state.provisional].toSorted(),
+    announced: state.announcements.map(({ clusterId, fragments, leaving, standing = goodStanding }) => {
+      const holds = { ...standing, draining: standing.draining || leaving === true };
+      return {
+        clusterId,
+        fragments: fragments.map(({ name }) => name),
+        reasons: worldReasons.filter((reason) => holds[reason]),
+      };
+    }),
+  };
+}
