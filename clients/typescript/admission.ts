@@ -66,6 +66,7 @@ export class Admission {
     const { type } = this.#admittance;
     if (message.type === "welcome" && type !== "resume" && this.#welcome === undefined) {
       this.#welcome = checkWelcome(message, this.#offered);
+      if (type === "arrive") checkArrival(message);
       return this.#needsStreams ? undefined : this.#joined();
     }
     if (message.type === "resumed" && type === "resume" && this.#resumed === undefined) {
@@ -120,12 +121,20 @@ export class Admission {
     const mayBegin = type === "join";
     const mayGoOn = type !== "join" || this.#admittance.earlier?.position !== undefined;
     const agrees = this.#resumed === undefined || this.#resumed.received === streams.received >>> 0;
-    if ((streams.fresh ? mayBegin : mayGoOn) && agrees) return streams;
+    const isNewer = this.#admittance.type !== "arrive" || streams.tenure > this.#admittance.memory.tenure; // [ARRIVE-8]
+    if ((streams.fresh ? mayBegin : mayGoOn) && agrees && isNewer) return streams;
     throw new ProtocolError("BAD_VALUE", "STREAMS does not fit what it answers");
   }
 
   #joined(token?: ResumeToken): Admitted {
     return { type: "joined", welcome: this.#welcome, streams: this.#streams, resumed: this.#resumed, token };
+  }
+}
+
+/** [ARRIVE-8] */
+function checkArrival(welcome: Welcome): void {
+  if ((welcome.features & features.handover) === 0) {
+    throw new ProtocolError("BAD_VALUE", "WELCOME has no HANDOVER for who was handed over");
   }
 }
 

@@ -126,7 +126,7 @@ describe("over TLS", () => {
       await peer.next("arrive");
       const frames = [
         encodeWelcome({ ...sampleWelcome, features: allFeatures, cluster: "there" }),
-        encodeStreams({ tenure, received: 0, fresh: false }),
+        encodeStreams({ tenure: tenure + 1, received: 0, fresh: false }),
         tokenFrame,
         message(9),
       ];

@@ -321,15 +321,17 @@ describe("a redirect", () => {
     expect(events).toEqual(expected);
   });
 
-  it("[REDIRECT-8] is followed 30 times at once, and no more often", async () => {
-    const { transport, home, answers } = await travelling();
+  it("[REDIRECT-8] is followed 30 times at once; who sends the player on once more is left", async () => {
+    const { transport, events, home, answers } = await travelling();
     let link = home;
     for (let index = 0; index < 40; index++) {
-      answers.push(welcomeFrames(0));
+      answers.push(index < 30 ? welcomeFrames(0, firstTenure + 1 + index) : "no network");
       await sendOn(link, redirectTo(index % 2 === 0 ? "b" : "a", index.toString(16).padStart(32, "0"), index));
       link = transport.last;
     }
-    expect(transport.links).toHaveLength(31);
+    expect(transport.links.map(({ state }) => state)).toEqual([...Array(30).fill("aborted"), "aborted", "aborted"]);
+    expect(transport.last.cluster.id).toBe("z");
+    expect(events.slice(-3)).toEqual(["moved a", "allocate after CONNECTION_LOST", "close NETWORK"]);
   });
 
   it("[REDIRECT-8] in a storm leads to one connection at a time", async () => {

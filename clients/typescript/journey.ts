@@ -42,7 +42,7 @@ export class Journey {
   #isListening = true;
   /** What is opened, or has just been opened, to go on with. */
   #candidate: Joined | undefined;
-  /** The redirect that came last, and the one that is followed. */
+  /** The redirect that is being heard, and the one that is followed. */
   #told: Redirect | undefined;
   #followed: Redirect | undefined;
   #attempt: AbortController | undefined;
@@ -101,8 +101,13 @@ export class Journey {
     const { at } = this.#route;
     const { arrive, clock } = this.#context;
     if (!this.hears(connection) || at === undefined || arrive === undefined) return;
-    if (!this.#redirectRate.take(clock.nowMs())) return;
-    if (this.#route.phase === "playing") this.#lastNewsMs = connection.lastNewsMs;
+    const isMoving = this.#route.phase === "moving";
+    if (!this.#redirectRate.take(clock.nowMs())) {
+      // The connection takes nothing of the game any more: who stayed would hear nothing for good.
+      if (!isMoving) this.#leaveBehind(at.cluster);
+      return;
+    }
+    if (!isMoving) this.#lastNewsMs = connection.lastNewsMs;
     this.#hearRedirect(at.cluster, redirect);
   }
 
@@ -150,7 +155,11 @@ export class Journey {
     this.#route = route;
     const isNewTimer = route.phase !== before.phase || route.connecting !== before.connecting;
     if (route.phase !== before.phase || route.move !== before.move) this.#timeouts = 0;
-    for (const effect of effects) this.#perform(effect, before);
+    for (const effect of effects) {
+      this.#perform(effect, before);
+      // The game may leave in what it is told.
+      if (this.#ended) return;
+    }
     if (isNewTimer && this.#route === route) this.#waitForNext();
   }
 
@@ -191,17 +200,25 @@ export class Journey {
 
   #hearRedirect(from: ClusterRef, redirect: Redirect): void {
     const { id, key, token, boot, cluster } = redirect;
-    this.#told = redirect;
     const destination = { clusterId: cluster.id, boot };
+    this.#told = redirect;
     this.#dispatch({ type: "told", from, message: { type: "redirect", id, destination, key, token } });
+    // Whatever the route did not take is forgotten: what is tried again is what was followed.
+    this.#told = undefined;
+  }
+
+  /** The cluster sends the player around more often than is followed: another one has to be found. [REDIRECT-8] */
+  #leaveBehind(from: ClusterRef): void {
+    this.#reason = localCloseEvent("CONNECTION_LOST", "The cluster sent the player on too often.");
+    this.#dispatch({ type: "refused", from });
   }
 
   #follow(id: string, before: ClientRoute): void {
-    if (this.#told?.id === id) this.#followed = this.#told;
+    this.#followed = this.#told ?? this.#followed;
     const redirect = this.#followed;
     if (redirect === undefined) return;
     if (before.phase !== "moving" || before.move?.id !== id) this.#traveller.onMoving(redirect);
-    void this.#arrive(redirect);
+    if (!this.#ended) void this.#arrive(redirect);
   }
 
   async #arrive(redirect: Redirect): Promise<void> {
@@ -250,10 +267,15 @@ export class Journey {
     if (this.#ended) return void opened?.connection.leave();
     if (opened === undefined) return this.#dispatch({ type: "refused", from });
     if ("redirect" in opened) {
+      if (!this.#redirectRate.take(this.#context.clock.nowMs())) {
+        opened.connection.abort();
+        return this.#leaveBehind(from);
+      }
       this.#connection = opened.connection;
       this.#isListening = true;
-      this.#traveller.onConnection(opened.connection);
-      return this.#hearRedirect(from, opened.redirect);
+      // First where to: what came right behind it is about that. [REDIRECT-5]
+      this.#hearRedirect(from, opened.redirect);
+      return this.#traveller.onConnection(opened.connection);
     }
     this.#candidate = opened;
     this.#dispatch({ type: "welcome", ...welcomeOf(opened, from) });
@@ -338,6 +360,7 @@ export class Journey {
 
   #finish(event: CloseEvent): void {
     if (this.#ended) return;
+    this.#hangUp();
     this.end();
     this.#traveller.onEnd(event);
   }

@@ -130,8 +130,10 @@ function redirected(
     // The destination has handed the player on already: what it knows replaces what the cluster before it said.
     effects.push({ type: "close", to: at.cluster });
     at = undefined;
+  } else if (route.move?.id === id) {
+    // Repeated, which makes it no newer: tries go on being counted. [REDIRECT-5]
+    return unchanged(route);
   } else if (route.move !== undefined && route.connecting) {
-    if (route.move.id === id) return unchanged(route);
     effects.push({ type: "close", to: route.move.destination });
   }
   const move: ClientMove = { id, destination, key, token };

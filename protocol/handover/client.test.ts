@@ -125,6 +125,13 @@ describe("the client", () => {
     expect(after(...playing, redirect, down(a), refused).state.phase).toBe("allocating");
   });
 
+  it("[REDIRECT-5] counts its tries though it is told the same again between them", () => {
+    const refused: Event = { type: "refused", from: b };
+    expect(after(...playing, redirect, refused, redirect).last).toEqual([]);
+    const tries = [refused, redirect, timeout, refused, redirect, timeout] as const;
+    expect(after(...playing, redirect, ...tries).state).toMatchObject({ phase: "allocating" });
+  });
+
   it("[HAND-10] says what is lost when it has to start afresh, and counts from one again", () => {
     const again = [down(a), { type: "refused", from: a }, { ...allocated, cluster: b }] as const;
     const { state, last } = after(...playing, input("one"), output(a, 1), ...again, welcome(b, 20, 0, true));

@@ -48,7 +48,12 @@ export class MemoryTransport implements Transport {
 
   async connect(cluster: ClusterAddress, handlers: TransportHandlers): Promise<TransportConnection> {
     const link = new MemoryLink(cluster, handlers);
-    await this.onConnect(link, this.links.push(link) - 1);
+    try {
+      await this.onConnect(link, this.links.push(link) - 1);
+    } catch (error) {
+      link.state = "aborted";
+      throw error;
+    }
     return {
       get queuedBytes() {
         return link.queuedBytes;

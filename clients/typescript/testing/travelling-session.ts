@@ -12,6 +12,7 @@ import {
 } from "../../../protocol/index.ts";
 import { GameSession } from "../game-session.ts";
 import { arriveConnection, openConnection, resumeConnection } from "../opening.ts";
+import type { SessionContext } from "../session-context.ts";
 import type { ClusterAddress } from "../transport.ts";
 import { contextOf } from "./connection-context.ts";
 import { ManualClock, settle } from "./manual-clock.ts";
@@ -69,6 +70,7 @@ export async function travelling(
   answers: Answer[] = [],
   features: number = allFeatures,
   rejoins = true,
+  changes: Partial<SessionContext> = {},
 ): Promise<Travelling> {
   const clock = new ManualClock();
   const transport = new MemoryTransport();
@@ -105,6 +107,7 @@ export async function travelling(
       : undefined,
     resumption: { open: (memory, signal) => resumeConnection(memory, context, signal), clock, random: () => 0 },
     arrive: (memory, redirect, signal) => arriveConnection(memory, redirect, context, signal),
+    ...changes,
   });
   session.on("message", ({ command }) => events.push(`message ${command}`));
   session.on("resuming", ({ attempt }) => events.push(`resuming ${attempt}`));
