@@ -1,10 +1,26 @@
 /** The whole library against a master and a cluster that speak real HTTP and TLS, and do what each test says. */
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { encodeClose, encodeMessage, encodePosition, encodeReject } from "../../protocol/index.ts";
+import {
+  allFeatures,
+  encodeClose,
+  encodeMessage,
+  encodePosition,
+  encodeRedirect,
+  encodeReject,
+  encodeResumeToken,
+  encodeStreams,
+  encodeWelcome,
+} from "../../protocol/index.ts";
 import type { ClientOptions } from "./client.ts";
 import { createClient, type GameSession, type PlayerSessionTokens, type SustenetClient } from "./index.ts";
 import { createTestCertificate } from "./testing/certificate.ts";
-import { type Peer, type ScriptedCluster, serverName, startScriptedCluster } from "./testing/scripted-cluster.ts";
+import {
+  type Peer,
+  sampleWelcome,
+  type ScriptedCluster,
+  serverName,
+  startScriptedCluster,
+} from "./testing/scripted-cluster.ts";
 import {
   type Answer,
   problem,
@@ -460,6 +476,26 @@ describe("the game", () => {
     const chosen = { clusterId: "stale" };
     expect(master.of("POST /v1/allocate").map(({ body }) => body)).toEqual([chosen, chosen, { avoid: ["stale"] }]);
     expect(port.peers.flatMap((peer) => peer.received)).toEqual([]);
+    await session.leave();
+  });
+
+  it("[ALLOC-12] is joined again without a word against the cluster that a lying one has sent it to in vain", async () => {
+    const dead = await startCluster(() => undefined);
+    await dead.close();
+    const { client, cluster, master } = await setUpGame(async (peer, index) => {
+      await peer.next("join");
+      const welcome = encodeWelcome({ ...sampleWelcome, features: allFeatures });
+      const tokenFrame = encodeResumeToken({ graceMs: 5_000, token: Uint8Array.of(1) });
+      peer.send(welcome, encodeStreams({ tenure: 2 ** 20 + index, received: 0, fresh: true }), tokenFrame);
+      if (index > 0) return;
+      const id = "01".repeat(16);
+      const innocent = { ...dead.address, id: "innocent" };
+      peer.send(encodeRedirect({ id, key: id, boot: 1, cluster: innocent, token: "h.t.s" }));
+    });
+    const session = await client.join();
+    await nextEvent((handler) => session.on("rejoined", handler));
+    expect(master.of("POST /v1/allocate").map(({ body }) => body)).toEqual([{}, {}]);
+    expect(cluster.faults).toEqual([]);
     await session.leave();
   });
 

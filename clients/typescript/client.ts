@@ -156,8 +156,12 @@ export class SustenetClient {
         // As it was asked for: what is unreachable now may be back when it is asked for again.
         request,
       }),
-      open: (allocation, signal, earlier) =>
-        unreachable.watch(allocation.cluster.id, () => openConnection(allocation, connectionContext, signal, earlier)),
+      open: (allocation, signal, earlier) => {
+        unreachable.name(allocation.cluster);
+        return unreachable.watch(allocation.cluster, () =>
+          openConnection(allocation, connectionContext, signal, earlier),
+        );
+      },
       policy,
       clock,
       random,
@@ -171,14 +175,14 @@ export class SustenetClient {
     this.#resumption = resumes
       ? {
           open: (memory, signal) =>
-            unreachable.watch(memory.cluster.id, () => resumeConnection(memory, tryContext, signal)),
+            unreachable.watch(memory.cluster, () => resumeConnection(memory, tryContext, signal)),
           clock,
           random,
         }
       : undefined;
     this.#arrive = resumes
       ? (memory, redirect, signal) =>
-          unreachable.watch(redirect.cluster.id, () => arriveConnection(memory, redirect, tryContext, signal))
+          unreachable.watch(redirect.cluster, () => arriveConnection(memory, redirect, tryContext, signal))
       : undefined;
   }
 

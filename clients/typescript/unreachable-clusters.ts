@@ -1,6 +1,7 @@
 import { type AllocateRequest, maxAvoidedClusters } from "../../protocol/index.ts";
 import type { Clock } from "./clock.ts";
 import { SustenetError } from "./error.ts";
+import type { ClusterAddress } from "./transport.ts";
 
 /** By then the master has noticed by itself, or the cluster is back. */
 const rememberMs = 60_000;
@@ -18,29 +19,45 @@ export function isUnreachable(error: unknown): boolean {
   return error instanceof SustenetError && error.origin === "client" && absent.has(error.code);
 }
 
+/** Clusters of which is known where the master says that they are. More than a client comes to. */
+const maxNamed = 64;
+
 /**
  * Clusters that could not be reached a moment ago. The master may go on offering one that has crashed until its lease runs out;
  * whoever has stood before its closed door knows better. [ALLOC-12]
+ *
+ * Only the master says where a cluster is. A cluster that sends the player on says so too, and may lie: a door that it names is another's
+ * only where the master has named the same.
  */
 export class UnreachableClusters {
   readonly #clock: Clock;
   /** When each may be forgotten, the latest last. */
   readonly #untilMs = new Map<string, number>();
+  /** The address that the master named last, by cluster, the latest last. */
+  readonly #named = new Map<string, string>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Opens a connection to a cluster, and remembers whether that could be done. */
-  async watch<T>(clusterId: string, open: () => Promise<T>): Promise<T> {
+  /** The master says that a cluster is there. */
+  name(cluster: ClusterAddress): void {
+    this.#named.delete(cluster.id);
+    this.#named.set(cluster.id, doorOf(cluster));
+    const [oldest] = this.#named.keys();
+    if (this.#named.size > maxNamed && oldest !== undefined) this.#named.delete(oldest);
+  }
+
+  /** Opens a connection to a cluster, and remembers whether that could be done, if the master says that it is there. */
+  async watch<T>(cluster: ClusterAddress, open: () => Promise<T>): Promise<T> {
     try {
       const opened = await open();
-      this.#untilMs.delete(clusterId);
+      if (this.#isNamed(cluster)) this.#untilMs.delete(cluster.id);
       return opened;
     } catch (error) {
-      if (isUnreachable(error)) {
-        this.#untilMs.delete(clusterId);
-        this.#untilMs.set(clusterId, this.#clock.nowMs() + rememberMs);
+      if (isUnreachable(error) && this.#isNamed(cluster)) {
+        this.#untilMs.delete(cluster.id);
+        this.#untilMs.set(cluster.id, this.#clock.nowMs() + rememberMs);
       }
       throw error;
     }
@@ -55,4 +72,12 @@ export class UnreachableClusters {
     const remembered = [...this.#untilMs.keys()].toReversed().filter((clusterId) => !own.includes(clusterId));
     return { ...request, avoid: [...own, ...remembered].slice(0, Math.max(own.length, maxAvoidedClusters)) };
   }
+  #isNamed(cluster: ClusterAddress): boolean {
+    return this.#named.get(cluster.id) === doorOf(cluster);
+  }
+}
+
+/** Where to knock, and by what to know who opens. */
+function doorOf({ host, port, wssUrl, tls }: ClusterAddress): string {
+  return JSON.stringify([host, port, wssUrl ?? "", tls.serverName, tls.sha256, tls.caPem]);
 }

@@ -203,7 +203,12 @@ export class FaithfulClusters {
         this.hasLeft = true;
         line.isCut = true;
         break;
-      default:
+      case "hello":
+      case "move":
+      case "pong":
+      case "request":
+      case "response":
+      case "cancel":
         break;
     }
     const move = this.#moves.at(-1);
