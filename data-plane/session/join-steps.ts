@@ -90,6 +90,7 @@ async function takeSteps(joining: Joining): Promise<void> {
     }
     if (refusal === undefined) continue;
     if (refusal.ticketStaysGood === true) replays.release(claims.jti, session);
+    else replays.consume(claims.jti, session);
     session.reject(refusal.code, refusal.retryAfterMs);
     return;
   }

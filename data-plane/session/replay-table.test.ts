@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { ReplayTable } from "./replay-table.ts";
 
@@ -60,4 +62,27 @@ describe("ReplayTable", () => {
     table.release("t", a);
     expect(table.claim("u", a, 100, 0)).toBe("claimed");
   });
+
+  it("keeps nothing of a connection whose claim is final, for as long as its id is remembered", async () => {
+    const table = new ReplayTable(10, skew);
+    const claimBy = (holder: object): WeakRef<object> => {
+      table.claim("t", holder, 100, 0);
+      table.consume("t", holder);
+      return new WeakRef(holder);
+    };
+    const connection = claimBy({});
+    await collectGarbage();
+    expect(connection.deref()).toBe(undefined);
+    expect(table.claim("t", a, 100, 50)).toBe("seen");
+  });
 });
+
+/** In full, and in a turn of its own: what a WeakRef was asked for, or made with, lives until the turn is over. */
+async function collectGarbage(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  setFlagsFromString("--expose-gc");
+  const collect: unknown = runInNewContext("gc");
+  setFlagsFromString("--no-expose-gc");
+  if (typeof collect !== "function") throw new Error("this engine has no gc()");
+  collect();
+}

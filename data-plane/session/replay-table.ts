@@ -4,11 +4,13 @@ export type ReplayClaim = "claimed" | "seen" | "full";
 /** Names who claimed an id: its connection. */
 export type ReplayHolder = object;
 
-interface Entry {
+interface Claim {
   readonly holder: ReplayHolder;
   readonly bucket: number;
-  consumed: boolean;
 }
+
+/** In place of a claim that is final. It names nobody: else all of a connection would stay for as long as its ticket could be used. */
+const consumed = "consumed";
 
 /**
  * Ticket ids that have been used. [TICKET-8]
@@ -20,7 +22,7 @@ interface Entry {
 export class ReplayTable {
   readonly #maxEntries: number;
   readonly #skewSeconds: number;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, Claim | typeof consumed>();
   /** Ids by the second in which they may be forgotten. */
   readonly #buckets = new Map<number, Set<string>>();
   #sweptAt = Number.NEGATIVE_INFINITY;
@@ -40,7 +42,7 @@ export class ReplayTable {
     if (this.#entries.has(jti)) return "seen";
     if (this.#entries.size >= this.#maxEntries) return "full";
     const bucket = Math.floor(expiresAt + this.#skewSeconds) + 1;
-    this.#entries.set(jti, { holder, bucket, consumed: false });
+    this.#entries.set(jti, { holder, bucket });
     const ids = this.#buckets.get(bucket);
     if (ids === undefined) this.#buckets.set(bucket, new Set([jti]));
     else ids.add(jti);
@@ -49,16 +51,20 @@ export class ReplayTable {
 
   /** The claim of `holder` becomes final. */
   consume(jti: string, holder: ReplayHolder): void {
-    const entry = this.#entries.get(jti);
-    if (entry?.holder === holder) entry.consumed = true;
+    if (this.#claimOf(jti, holder) !== undefined) this.#entries.set(jti, consumed);
   }
 
   /** `holder` gives a pending id back: its ticket may be tried again. Without effect on a consumed one. */
   release(jti: string, holder: ReplayHolder): void {
-    const entry = this.#entries.get(jti);
-    if (entry === undefined || entry.holder !== holder || entry.consumed) return;
+    const claim = this.#claimOf(jti, holder);
+    if (claim === undefined) return;
     this.#entries.delete(jti);
-    this.#buckets.get(entry.bucket)?.delete(jti);
+    this.#buckets.get(claim.bucket)?.delete(jti);
+  }
+
+  #claimOf(jti: string, holder: ReplayHolder): Claim | undefined {
+    const entry = this.#entries.get(jti);
+    return entry !== undefined && entry !== consumed && entry.holder === holder ? entry : undefined;
   }
 
   /** Forgets what has expired; at most once a second, as every claim calls it. */
