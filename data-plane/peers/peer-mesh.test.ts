@@ -34,6 +34,10 @@ interface TestPeer {
   /** Frames that came, as `from kind body`. */
   readonly heard: string[];
   tickets: number;
+  /** What a ticket waits for. */
+  holdTickets: Promise<void> | undefined;
+  /** It is another process from now on, at the same address. */
+  becomes(boot: number): void;
 }
 
 async function startPeer(clusterId: string, boot = 1): Promise<TestPeer> {
@@ -42,11 +46,16 @@ async function startPeer(clusterId: string, boot = 1): Promise<TestPeer> {
   const certificate: Certificate = await ensureCertificate(folder, "peer", clusterId, new Date());
   const events: string[] = [];
   const heard: string[] = [];
-  const self = { clusterId, boot };
+  let self = { clusterId, boot };
   const peer: TestPeer = {
     events,
     heard,
     tickets: 0,
+    holdTickets: undefined,
+    becomes: (next) => {
+      self = { clusterId, boot: next };
+      boots.set(clusterId, next);
+    },
     mesh: new PeerMesh({
       lingerMs: 20,
       host: "127.0.0.1",
@@ -58,10 +67,11 @@ async function startPeer(clusterId: string, boot = 1): Promise<TestPeer> {
       self: () => self,
       ticketFor: async (destination) => {
         peer.tickets += 1;
+        await peer.holdTickets;
         return ticketOf(self, { clusterId: destination, boot: bootOf(destination) });
       },
       verify: async (shown) => {
-        const expected = { issuer, clusterId, boot, world: "main", now: seconds() };
+        const expected = { issuer, ...self, world: "main", now: seconds() };
         const verdict = await verifyPeerTicket(shown, () => Promise.resolve(pair.publicKey), expected);
         return verdict.ok ? verdict.ticket : undefined;
       },
@@ -77,12 +87,12 @@ async function startPeer(clusterId: string, boot = 1): Promise<TestPeer> {
     },
   };
   stops.push(() => peer.mesh.stop());
-  const port = await peer.mesh.listen();
+  const listening = await peer.mesh.listen();
   const { serverName, certificatePem: caPem, sha256 } = certificate;
   const entry: WorldCluster = {
     clusterId,
     boot,
-    peer: { host: "127.0.0.1", port, tls: { serverName, caPem, sha256 } },
+    peer: { host: "127.0.0.1", port: listening, tls: { serverName, caPem, sha256 } },
   };
   boots.set(clusterId, boot);
   return peer;
@@ -173,6 +183,35 @@ describe("a link between clusters", () => {
     late.write(frame(peerFrameKinds.hello, bytes(await ticketOf({ clusterId, boot }, b.entry))));
     await until("its end", late.gone);
     expect(b.mesh.bootOf("eu.a")).toBe(2);
+  });
+
+  it("[PEER-4] is to the process that it leads to, also when the map and the process change while it is made", async () => {
+    const a = await startPeer("eu.a");
+    const older = await startPeer("eu.b", 1);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    a.holdTickets = promise;
+    a.mesh.update(worldOf(a, older));
+    await until("the question for a ticket", () => a.tickets === 1);
+    // The next process at this address, which has its certificate: the ticket is for that one.
+    const newer = { ...older.entry, boot: 2 };
+    older.becomes(2);
+    a.mesh.update({ ...worldOf(a), version: 2, clusters: [a.entry, newer] });
+    resolve();
+    await until("the link", () => a.mesh.bootOf("eu.b") === 2);
+    expect(a.events).toEqual(["up eu.b 2"]);
+  });
+
+  it("[PEER-4] is not made by a process that the map does not show any more", async () => {
+    const b = await startPeer("eu.b");
+    const newer = { clusterId: "eu.a", boot: 2 };
+    b.mesh.update({ ...worldOf(b), clusters: [newer, b.entry] });
+    const late = await stranger(b);
+    late.write(frame(peerFrameKinds.hello, bytes(await ticketOf({ clusterId: "eu.a", boot: 1 }, b.entry))));
+    await until("its end", late.gone);
+    const next = await stranger(b);
+    next.write(frame(peerFrameKinds.hello, bytes(await ticketOf(newer, b.entry))));
+    await until("the link", () => b.events.length === 1);
+    expect(b.events).toEqual(["up eu.a 2"]);
   });
 
   it("[PEER-5] is broken when the other side is silent", async () => {

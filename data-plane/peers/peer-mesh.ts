@@ -213,6 +213,8 @@ export class PeerMesh {
       onFrame: (frame) => {
         if (peer !== undefined) return this.#heard(peer, frame);
         if (frame.kind !== peerFrameKinds.welcome) return connection.end("no welcome");
+        // Of two processes at one address the ticket may have been the later one's, and the map came while all this was under way. [PEER-4]
+        if (this.#wanted.get(clusterId)?.boot !== boot) return connection.end("another process is in the world");
         clearTimeout(deadline);
         signal.removeEventListener("abort", abort);
         peer = this.#install(clusterId, boot, connection);
@@ -267,8 +269,8 @@ export class PeerMesh {
     if (ticket === undefined || self === undefined || this.#stopped) return undefined;
     const { clusterId, boot } = ticket.source;
     // The side whose id comes first dials; an older process of the same cluster has nothing to say any more. [PEER-1] [PEER-4]
-    const known = this.#peers.get(clusterId);
-    return clusterId < self.clusterId && (known === undefined || known.boot <= boot) ? ticket : undefined;
+    const newest = Math.max(this.#peers.get(clusterId)?.boot ?? 0, this.#wanted.get(clusterId)?.boot ?? 0);
+    return clusterId < self.clusterId && newest <= boot ? ticket : undefined;
   }
 
   /** The link stands. An older one is broken before anything of the new one is read. [HAND-12] */
