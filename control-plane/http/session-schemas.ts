@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import type { ToSession } from "../../protocol/handover/messages.ts";
+import { maxStateLength, maxStreamLength, maxUnacknowledgedFrames } from "../../protocol/handover/commit-length.ts";
 import { maxPastTenures } from "../../protocol/handover/streams.ts";
 import { maxMembers } from "../../protocol/handover/parties.ts";
 
@@ -8,9 +9,6 @@ import { maxMembers } from "../../protocol/handover/parties.ts";
  * master looks into them.
  */
 
-/** Longest state of a player, and longest message that waits, in characters of base64. */
-export const maxStateLength = 96 * 1_024;
-export const maxStreamLength = 1_500_000;
 /** Longest body of one call: a group of 16 with their states, or many single saves. */
 export const maxSessionBodyBytes = 8 * 1_024 * 1_024;
 /** Most requests of one call. */
@@ -39,7 +37,7 @@ const streams = z.strictObject({
   lastOutput: count,
   unacknowledged: z
     .array(base64(maxStreamLength))
-    .max(16_384)
+    .max(maxUnacknowledgedFrames)
     .readonly()
     .refine(
       (bodies) => bodies.reduce((sum, body) => sum + body.length, 0) <= maxStreamLength,
@@ -78,7 +76,7 @@ export const fromSessionSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("enlisted"), id: z.string(), playerId }),
   z.object({ type: z.literal("enlistRefused"), id: z.string(), playerId }),
   z.object({ type: z.literal("committed"), id: z.string(), token: z.string() }),
-  z.object({ type: z.literal("commitRefused"), id: z.string() }),
+  z.object({ type: z.literal("commitRefused"), id: z.string(), reason: z.literal("tooLarge").optional() }),
   z.object({ type: z.literal("aborted"), playerId, generation, newGeneration: generation }),
   z.object({ type: z.literal("superseded"), playerId, generation }),
   z.object({

@@ -82,7 +82,7 @@ export class PlayerAuthority {
   /** One step, to be called in a transaction together with whatever carries its effects. */
   step(event: SessionEvent<Body>): AuthorityStep {
     const before = this.read();
-    const { state, effects } = stepSession(before, event);
+    const { state, effects } = stepSession(before, event, (body) => body.length);
     if (state !== before) this.#write(before, state);
     return { effects, saved: state.save === before.save ? undefined : state.save };
   }

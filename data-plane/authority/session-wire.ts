@@ -40,7 +40,12 @@ export const fromSessionSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("enlisted"), id: z.string(), playerId }),
   z.object({ type: z.literal("enlistRefused"), id: z.string(), playerId }),
   z.object({ type: z.literal("committed"), id: z.string(), token: z.string() }),
-  z.object({ type: z.literal("commitRefused"), id: z.string() }),
+  // A reason that a later master may have is none here.
+  z.object({
+    type: z.literal("commitRefused"),
+    id: z.string(),
+    reason: z.literal("tooLarge").optional().catch(undefined),
+  }),
   z.object({ type: z.literal("aborted"), playerId, generation, newGeneration: generation }),
   z.object({ type: z.literal("superseded"), playerId, generation }),
   z.object({

@@ -522,6 +522,30 @@ describe("players who are kept together", () => {
     expect(west.cluster.server.metrics.handovers).toMatchObject({ begun: 1 });
     expect([...master.sessions.values()].map(({ holder }) => holder)).toEqual(["default.b", "default.b"]);
   });
+
+  it("[HAND-21] stays where it is while more is to be moved of it than the master takes at once, and goes when it is less", async () => {
+    const both = [await join(), await join("bob")];
+    const { players } = west.game;
+    west.game.cluster?.keepTogether(players.values());
+    for (const player of players.values())
+      for (let count = 0; count < 42; count += 1) player.send(9, new Uint8Array(16_000));
+    moves += 1;
+    for (const client of both) client.send(encodeMove({ sequence: moves, x: 2, y: 0, z: 0, heading: 0 }));
+    const stays = await until("the word of it", () =>
+      west.cluster.log.lines.find(({ fields }) => fields["event"] === "group-stays"),
+    );
+    expect(stays).toMatchObject({ level: "warn", fields: { code: "GROUP_TOO_LARGE" } });
+    await until("the end of the attempt", () => west.cluster.server.metrics.handovers.stayed === 2);
+    // Nothing of it was offered, and they play on.
+    expect(west.game.hooks.filter((hook) => hook === "in 0")).toHaveLength(2);
+    expect(east.cluster.server.metrics.handovers.taken).toBe(0);
+    const [ann, bob] = both;
+    ann?.send(encodeAck({ received: 42 }), message(1));
+    bob?.send(encodeAck({ received: 42 }));
+    await Promise.all(both.map((client) => client.next("redirect")));
+    await until("both", () => east.game.players.size === 2);
+    expect(east.game.hooks).toContain("in 1");
+  });
 });
 
 describe("a cluster that drains", () => {

@@ -2,6 +2,7 @@ import type { CommitClaims } from "../../protocol/handover/parties.ts";
 import { isOwnEntry } from "../../protocol/handover/entry.ts";
 import type { FromSession } from "../../protocol/handover/messages.ts";
 import type { SessionDesk } from "../authority/session-desk.ts";
+import type { Logger } from "../log.ts";
 import type { Peers } from "../peers/peers.ts";
 import type { JoinedPlayer } from "../session/joined-player.ts";
 import type { SessionContext } from "../session/session-context.ts";
@@ -37,11 +38,13 @@ export class ClusterHandovers {
   readonly #stage: PlayerStage;
   readonly #border: BorderWatch<JoinedPlayer> | undefined;
   readonly #saves: ClusterHandoversOptions["saves"];
+  readonly #log: Logger;
 
   constructor(options: ClusterHandoversOptions) {
     const { context, peers, desk, saves, verify, random, takesPlayers } = options;
     const { world, clock, players } = context;
     this.#saves = saves;
+    this.#log = context.log;
     this.#stage = new PlayerStage({
       context,
       handovers: () => this.handovers,
@@ -120,6 +123,10 @@ export class ClusterHandovers {
   #hear(playerId: string, message: FromSession<Body>): void {
     if (message.type === "fence" || message.type === "superseded") {
       if (isOwnEntry(message, this.#saves.enteringOf(playerId))) return;
+    }
+    if (message.type === "commitRefused" && message.reason === "tooLarge") {
+      const text = "the master does not take a handover: what there is to move is too large for it; its players stay";
+      this.#log.warn({ event: "handover-refused", code: "GROUP_TOO_LARGE", handover: message.id }, text);
     }
     this.handovers.hearSession(message);
     if (message.type === "entered") this.handovers.fence(playerId, message.generation);

@@ -1,3 +1,4 @@
+import { maxCommitLength, snapshotsLength } from "../../protocol/handover/commit-length.ts";
 import type { Snapshot } from "../../protocol/handover/parties.ts";
 import { encodePlayerState, PlayerStateError } from "../authority/player-state.ts";
 import type { Logger } from "../log.ts";
@@ -42,9 +43,25 @@ export class PlayerPacking {
       given.push({ player, parts });
     }
     const packed = given.length < players.length ? [] : given.flatMap((one) => this.#snapshot(one) ?? []);
-    if (packed.length === players.length) return packed;
+    if (packed.length === players.length && this.#fits(packed)) return packed;
     for (const { player, parts } of given) host.migrateIn(player.lane, player, parts);
     return undefined;
+  }
+
+  /** Whether the master can decide about all of them at once. [HAND-21] */
+  #fits(packed: readonly Packed<JoinedPlayer>[]): boolean {
+    const length = snapshotsLength(
+      packed.map(({ snapshot }) => snapshot),
+      base64Length,
+    );
+    if (length <= maxCommitLength) return true;
+    const numbers = packed.map(({ player }) => player.number);
+    this.#options.log.warn(
+      { event: "group-stays", players: numbers, code: "GROUP_TOO_LARGE", length },
+      `players ${numbers.join(", ")} cannot be handed over together: what there is to move of them takes up ${length} characters of base64, ` +
+        `over ${maxCommitLength}; keep fewer players together, or less of each`,
+    );
+    return false;
   }
 
   #snapshot({
@@ -97,4 +114,8 @@ export class PlayerPacking {
       return undefined;
     }
   }
+}
+
+function base64Length({ length }: Uint8Array): number {
+  return Math.ceil(length / 3) * 4;
 }

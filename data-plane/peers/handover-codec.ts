@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { handoverTokenKind } from "../../auth/handover-token.ts";
+import { maxStateLength, maxStreamLength, maxUnacknowledgedFrames } from "../../protocol/handover/commit-length.ts";
 import type { HeldItem, ToDestination, ToSource } from "../../protocol/handover/messages.ts";
 import { type MemberRef, maxMembers, type Snapshot } from "../../protocol/handover/parties.ts";
 import { maxPastTenures } from "../../protocol/handover/streams.ts";
@@ -12,11 +13,6 @@ export type PeerMessage = ToDestination<Uint8Array> | ToSource;
 export class PeerMessageError extends Error {
   override readonly name = "PeerMessageError";
 }
-
-/** Longest state of one player, as the master takes it, and longest replay ring or held item, in characters of base64. */
-const maxStateLength = 96 * 1_024;
-const maxStreamLength = 1_500_000;
-const maxUnacknowledged = 16_384;
 
 const body = (most: number) =>
   z
@@ -36,7 +32,7 @@ const streams = z.strictObject({
   lastOutput: count,
   unacknowledged: z
     .array(z.string().max(maxStreamLength))
-    .max(maxUnacknowledged)
+    .max(maxUnacknowledgedFrames)
     .refine((bodies) => bodies.reduce((sum, text) => sum + text.length, 0) <= maxStreamLength)
     .pipe(z.array(body(maxStreamLength))),
 });

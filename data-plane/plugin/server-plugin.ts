@@ -69,7 +69,7 @@ export interface Cluster {
   /**
    * In a shared world: from now on these players, at most 16, go to another cluster together or not at all, as those in one vehicle or one
    * trade: when all of them stand where that cluster carries; until then all stay here. Their state is saved together, or not at
-   * all. Whoever was in another group is not any more; a group of one is none. It does not go along: group them again in `onMigrateIn`.
+   * all; while there is too much of it to move at once (about 1.3 MB, with what their clients have not acknowledged) all stay. Whoever was in another group is not any more; a group of one is none. It does not go along: group them again in `onMigrateIn`.
    *
    * @throws RangeError for more than 16
    */

@@ -245,6 +245,7 @@ export class FakeMaster {
       message.type === "commit"
         ? { type: "commit", clusterId, message, token }
         : { type: "request", clusterId, message },
+      (text) => text.length,
     );
     this.sessions.set(playerId, step.state);
     this.#tellOthers(clusterId, step.effects);

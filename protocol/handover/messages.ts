@@ -78,7 +78,12 @@ export type FromSession<Body> =
   | { readonly type: "enlisted"; readonly id: string; readonly playerId: string }
   | { readonly type: "enlistRefused"; readonly id: string; readonly playerId: string }
   | { readonly type: "committed"; readonly id: string; readonly token: string }
-  | { readonly type: "commitRefused"; readonly id: string }
+  | {
+      readonly type: "commitRefused";
+      readonly id: string;
+      /** Set where the snapshots are too long together; the handover is aborted then, as the next message says. [HAND-21] */
+      readonly reason?: "tooLarge" | undefined;
+    }
   | {
       /** The source keeps the player, under `newGeneration`. */
       readonly type: "aborted";

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { type BodyLength, maxCommitLength, maxSnapshotLength, snapshotsLength } from "./commit-length.ts";
 import { stepsPerSession } from "./generation.ts";
 import type { BetweenSessions, ToSession } from "./messages.ts";
 import { stepSession } from "./session.ts";
@@ -40,6 +41,8 @@ class Sessions {
   readonly states = new Map<string, SessionState<string>>();
   /** Between sessions, not yet delivered. */
   post: { playerId: string; message: BetweenSessions<string> }[] = [];
+  /** How long every body is. */
+  lengthOf: BodyLength<string> = () => 0;
   /** Answers to clusters. */
   readonly answers: Extract<SessionEffect<string>, { readonly type: "toCluster" }>[] = [];
 
@@ -59,7 +62,7 @@ class Sessions {
   }
 
   step(playerId: string, event: SessionEvent<string>): void {
-    const { state, effects } = stepSession(this.of(playerId), event);
+    const { state, effects } = stepSession(this.of(playerId), event, this.lengthOf);
     this.states.set(playerId, state);
     for (const effect of effects) {
       if (effect.type === "toCluster") this.answers.push(effect);
@@ -78,7 +81,72 @@ class Sessions {
   }
 }
 
+/** Of a group's commit, what the two snapshots have room for. */
+const room = maxCommitLength - snapshotsLength([snapshot, snapshot], () => 0);
+
 describe("the PlayerSessions of a group", () => {
+  it("[HAND-21] take as much with one commit as there is room for", () => {
+    const sessions = new Sessions();
+    sessions.lengthOf = () => room / 2;
+    sessions.step("p", commit);
+    sessions.deliver();
+    expect(sessions.answers).toMatchObject([{ message: { type: "committed" } }]);
+    expect(sessions.of("q")).toMatchObject({ generation: generation + 1, holder: "B" });
+  });
+
+  it("[HAND-21] refuse one that is any larger for good: it is aborted, and each member told so that asks", () => {
+    const sessions = new Sessions();
+    sessions.lengthOf = () => room / 2 + 1;
+    sessions.step("p", commit);
+    expect(sessions.answers.map(({ message }) => message)).toEqual([
+      { type: "commitRefused", id: "h", reason: "tooLarge" },
+      { type: "aborted", playerId: "p", generation, newGeneration: generation + 2 },
+    ]);
+    sessions.step("q", abort);
+    sessions.deliver();
+    expect(sessions.lastAnswer).toMatchObject({ type: "aborted", playerId: "q", newGeneration: generation + 2 });
+    for (const playerId of ["p", "q"])
+      expect(sessions.of(playerId)).toMatchObject({ holder: "A", save: undefined, groups: [] });
+    // What was on its way twice decides nothing any more, though it would fit now.
+    sessions.lengthOf = () => 0;
+    sessions.step("p", commit);
+    expect(sessions.lastAnswer).toEqual({ type: "commitRefused", id: "h" });
+  });
+
+  it("[HAND-21] count what is kept for members who have not confirmed an earlier one", () => {
+    const sessions = new Sessions();
+    const length = maxCommitLength - maxSnapshotLength - snapshotsLength([snapshot], () => 0);
+    sessions.lengthOf = () => length;
+    sessions.step("p", commit);
+    sessions.post = [];
+    sessions.step("p", request({ type: "joined", generation: generation + 1 }, "B"));
+    const enlist = request({ type: "enlist", id: "i", generation: generation + 1, leader: follower }, "B");
+    const { state } = stepSession(sessions.of("p"), enlist, () => length + 1);
+    expect(state.enlistment).toBeUndefined();
+    const alone = (of: number): SessionEvent<string> => ({
+      type: "commit",
+      clusterId: "B",
+      token: "token",
+      message: {
+        type: "commit",
+        id: "i",
+        destination: { clusterId: "A", boot: 1 },
+        members: [{ playerId: "p", generation: generation + 1, snapshot: { ...snapshot, state: "x".repeat(of) } }],
+      },
+    });
+    const left = maxCommitLength - snapshotsLength([snapshot, snapshot], () => 0) - length;
+    const lengthOf = (body: string): number => (body.startsWith("x") ? body.length : length);
+    expect(stepSession(sessions.of("p"), alone(left + 1), lengthOf).effects).toMatchObject([
+      { message: { type: "commitRefused", reason: "tooLarge" } },
+      { message: { type: "aborted", newGeneration: generation + 3 } },
+    ]);
+    expect(stepSession(sessions.of("p"), alone(left), lengthOf).effects[0]).toMatchObject({
+      message: { type: "committed" },
+    });
+    sessions.step("p", enlist);
+    expect(sessions.lastAnswer).toMatchObject({ type: "enlisted" });
+  });
+
   it("[HAND-11] move all members with one commit", () => {
     const sessions = new Sessions();
     sessions.step("p", commit);

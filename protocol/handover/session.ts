@@ -1,3 +1,4 @@
+import { type BodyLength, maxCommitLength, maxSnapshotLength, snapshotsLength } from "./commit-length.ts";
 import { canStep, generationAfterAbort, generationAfterCommit } from "./generation.ts";
 import type { Save, ToSession } from "./messages.ts";
 import { maxMembers } from "./parties.ts";
@@ -11,13 +12,22 @@ import {
   type WaitingRequest,
 } from "./session-state.ts";
 
-/** `PlayerSession`'s production step: pure, and total. Every change of authority is a compare-and-set of the generation. [HAND-3] */
-export function stepSession<Body>(state: SessionState<Body>, event: SessionEvent<Body>): SessionStep<Body> {
+/**
+ * `PlayerSession`'s production step: pure, and total. Every change of authority is a compare-and-set of the generation. [HAND-3]
+ *
+ * @param lengthOf what bodies take up where the state is kept; as if nothing where that has no bound [HAND-21]
+ */
+export function stepSession<Body>(
+  state: SessionState<Body>,
+  event: SessionEvent<Body>,
+  lengthOf: BodyLength<Body> = () => 0,
+): SessionStep<Body> {
   switch (event.type) {
     case "request":
+      if (event.message.type === "enlist") return enlist(state, event.clusterId, event.message, lengthOf);
       return requested(state, event.clusterId, event.message);
     case "commit":
-      return commit(state, event.clusterId, event.message, event.token);
+      return commit(state, event, lengthOf);
     case "member":
       return serveWaiting(state, stepMember(state, event.message));
     case "timeout":
@@ -28,7 +38,7 @@ export function stepSession<Body>(state: SessionState<Body>, event: SessionEvent
 function requested<Body>(
   state: SessionState<Body>,
   clusterId: string,
-  message: Exclude<ToSession<Body>, { type: "commit" }>,
+  message: Exclude<ToSession<Body>, { type: "commit" | "enlist" }>,
 ): SessionStep<Body> {
   switch (message.type) {
     case "enter":
@@ -37,8 +47,6 @@ function requested<Body>(
       return message.type === "enter"
         ? enter(state, clusterId, message.generation)
         : abort(state, clusterId, message.generation);
-    case "enlist":
-      return enlist(state, clusterId, message);
     case "save":
       return save(state, clusterId, message);
     case "joined":
@@ -74,9 +82,8 @@ function enter<Body>(state: SessionState<Body>, clusterId: string, generation: n
 
 function commit<Body>(
   state: SessionState<Body>,
-  clusterId: string,
-  message: Extract<ToSession<Body>, { readonly type: "commit" }>,
-  token: string,
+  { clusterId, message, token }: Extract<SessionEvent<Body>, { readonly type: "commit" }>,
+  lengthOf: BodyLength<Body>,
 ): SessionStep<Body> {
   const { id, destination, members } = message;
   const [self, ...followers] = members;
@@ -96,6 +103,16 @@ function commit<Body>(
   ) {
     return { state, effects: [toCluster(clusterId, { type: "commitRefused", id })] };
   }
+  const length = snapshotsLength(
+    members.map(({ snapshot }) => snapshot),
+    lengthOf,
+  );
+  if (length + pendingLength(state, lengthOf) > maxCommitLength) {
+    // Decided here and now: nobody has to ask again what has become of it.
+    const aborted = abort(state, clusterId, self.generation);
+    const refused = toCluster<Body>(clusterId, { type: "commitRefused", id, reason: "tooLarge" });
+    return { state: aborted.state, effects: [refused, ...aborted.effects] };
+  }
   const generation = generationAfterCommit(self.generation);
   const groups =
     followers.length === 0
@@ -113,6 +130,14 @@ function commit<Body>(
     state: after,
     effects: [toCluster(clusterId, { type: "committed", id, token }), ...decisionsToTell(after)],
   };
+}
+
+/** What this session keeps for members of groups that have not confirmed it. */
+function pendingLength<Body>({ groups }: SessionState<Body>, lengthOf: BodyLength<Body>): number {
+  return snapshotsLength(
+    groups.flatMap(({ members }) => members.map(({ snapshot }) => snapshot)),
+    lengthOf,
+  );
 }
 
 /** Takes a handover back, decided or not, unless the destination has acted on it. [HAND-5] */
@@ -149,12 +174,15 @@ function enlist<Body>(
   state: SessionState<Body>,
   clusterId: string,
   message: Extract<ToSession<Body>, { readonly type: "enlist" }>,
+  lengthOf: BodyLength<Body>,
 ): SessionStep<Body> {
   const { playerId, enlistment } = state;
   const { id, generation, leader } = message;
   const free = enlistment === undefined || enlistment.id === id;
   const authorised = generation === state.generation && clusterId === state.holder && canStep(generation);
-  if (!free || !authorised || leader.playerId === playerId) {
+  // Its own snapshot, which the decision brings, has to find room.
+  const hasRoom = pendingLength(state, lengthOf) + maxSnapshotLength <= maxCommitLength;
+  if (!free || !authorised || leader.playerId === playerId || !hasRoom) {
     return { state, effects: [toCluster(clusterId, { type: "enlistRefused", id, playerId })] };
   }
   return {

@@ -33,7 +33,7 @@ export function digestWorld(world: World): number {
   const { budget } = world;
   mixer.add(budget.inputs + budget.outputs * 64 + budget.saves * 4_096 + budget.handovers * 262_144);
   mixer.add(budget.fillings + budget.crashes * 64 + budget.breaks * 4_096 + budget.lostMail * 262_144);
-  mixer.add(budget.doubledMail + budget.goneClients * 64 + budget.devices * 4_096);
+  mixer.add(budget.doubledMail + budget.goneClients * 64 + budget.devices * 4_096 + budget.tooLarge * 262_144);
   for (const name in world.clusters) {
     const cluster = world.clusters[name];
     if (cluster !== undefined) mixer.add(digestCluster(cluster));

@@ -2,6 +2,7 @@
 import { nameOfMail, readMail } from "./deliveries.ts";
 import { changeDevice, crash, loseClient } from "./environment.ts";
 import type { Note, Scope } from "./move.ts";
+import { deliverToSession } from "./session-shell.ts";
 import type { Shell } from "./shell.ts";
 import { breakConnection, breakPeer } from "./wires.ts";
 import type { Budget, World } from "./world.ts";
@@ -42,6 +43,12 @@ export function noteFaults(world: World, scope: Scope, note: Note): void {
   }
   for (const [index, mail] of world.mail.entries()) {
     spend("lostMail", `lost: ${nameOfMail(mail)}`, (shell) => shell.world.mail.splice(index, 1));
+    if (mail.to === "session" && mail.message.type === "commit") {
+      spend("tooLarge", `${nameOfMail(mail)}, and it is too large`, (shell) => {
+        shell.world.mail.splice(index, 1);
+        deliverToSession(shell, mail, () => Number.POSITIVE_INFINITY);
+      });
+    }
     spend("doubledMail", `${nameOfMail(mail)}, and once more later`, (shell) => readMail(shell, mail));
   }
   for (const [playerId, player] of Object.entries(world.players)) {

@@ -113,12 +113,14 @@ export const scenes: readonly Scene[] = [
   { ...one, name: "a doubled letter and an input", budget: { doubledMail: 1, inputs: 1 } },
   { ...one, name: "a client that vanishes", budget: { goneClients: 1, inputs: 1 } },
   { ...one, name: "another device", budget: { devices: 1 } },
+  { ...one, name: "a commit that is too large, and an output", budget: { tooLarge: 1, outputs: 1 } },
   { ...one, name: "there and back", budget: {}, back: true },
   { ...two, name: "a group and an output for each", budget: { outputs: 1 } },
   { ...two, name: "a group and a kill", budget: { crashes: 1 } },
   { ...two, name: "a group and a broken link", budget: { breaks: 1 } },
   { ...two, name: "a group and a lost letter", budget: { lostMail: 1 } },
   { ...two, name: "a group and a doubled letter", budget: { doubledMail: 1 } },
+  { ...two, name: "a group that is too large", budget: { tooLarge: 1 } },
 
   { ...one, name: "two inputs and two outputs", budget: { inputs: 2, outputs: 2 }, long: true },
   { ...one, name: "a kill, an input and an output", budget: { crashes: 1, inputs: 1, outputs: 1 }, long: true },
@@ -132,6 +134,8 @@ export const scenes: readonly Scene[] = [
   { ...one, name: "there and back with a broken connection", budget: { breaks: 1 }, back: true, long: true },
   { ...two, name: "a group, there and back", budget: {}, back: true, long: true },
   { ...two, name: "a group, a kill and a save", budget: { crashes: 1, saves: 1 }, long: true },
+  { ...two, name: "a group that is too large, and a kill", budget: { tooLarge: 1, crashes: 1 }, long: true },
+  { ...two, name: "a group that is too large, and a lost letter", budget: { tooLarge: 1, lostMail: 1 }, long: true },
   { ...two, name: "a group, a kill and a lost letter", budget: { crashes: 1, lostMail: 1 }, long: true },
 ];
 

@@ -1,4 +1,5 @@
 /** The Durable Object around `PlayerSession`: what it keeps is durable; answers leave after it. */
+import type { BodyLength } from "../../protocol/handover/commit-length.ts";
 import { claimsOf, issueGeneration, type SessionEvent } from "../../protocol/handover/session-state.ts";
 import type { CommitClaims } from "../../protocol/handover/parties.ts";
 import { sessionOf } from "../../protocol/handover/generation.ts";
@@ -9,13 +10,18 @@ import { post } from "./wires.ts";
 /** Stands for the signature: only this file makes tokens. */
 const signature = "signed:";
 
-export function deliverToSession(shell: Shell, mail: Extract<Mail, { to: "session" | "member" }>): void {
+/** @param lengthOf as `stepSession` has it */
+export function deliverToSession(
+  shell: Shell,
+  mail: Extract<Mail, { to: "session" | "member" }>,
+  lengthOf?: BodyLength<History>,
+): void {
   const { playerId } = mail;
   if (mail.to === "member") return stepSessionOf(shell, playerId, { type: "member", message: mail.message });
   const { from, message } = mail;
   if (message.type !== "commit") return stepSessionOf(shell, playerId, { type: "request", clusterId: from, message });
   const token = signature + JSON.stringify(claimsOf(from, message));
-  stepSessionOf(shell, playerId, { type: "commit", clusterId: from, message, token });
+  stepSessionOf(shell, playerId, { type: "commit", clusterId: from, message, token }, lengthOf);
 }
 
 /** What a signed commit says. */
@@ -25,11 +31,16 @@ export function readToken(token: string): CommitClaims {
   return claims;
 }
 
-export function stepSessionOf(shell: Shell, playerId: string, event: SessionEvent<History>): void {
+export function stepSessionOf(
+  shell: Shell,
+  playerId: string,
+  event: SessionEvent<History>,
+  lengthOf?: BodyLength<History>,
+): void {
   const { world, parts, faults } = shell;
   const player = playerOf(shell, playerId);
   const before = player.session;
-  const { state, effects } = parts.stepSession(before, event);
+  const { state, effects } = parts.stepSession(before, event, lengthOf);
   player.session = state;
   if (
     state.save !== before.save &&

@@ -64,6 +64,7 @@ function open(random: Random, clusters: readonly string[], players: readonly str
     lostMail: random.between(0, 6),
     doubledMail: random.between(0, 6),
     devices: Math.max(0, random.between(-4, 3)),
+    tooLarge: Math.max(0, random.between(-3, 2)),
     goneClients: random.between(0, 8) === 0 ? 1 : 0,
   };
   const clients = random.between(0, 9) > 0;

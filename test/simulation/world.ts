@@ -153,6 +153,8 @@ export interface Budget {
   goneClients: number;
   /** Players who start the game on another machine, and are sent anywhere. */
   devices: number;
+  /** Commits that are too large for the master. */
+  tooLarge: number;
 }
 
 export const noBudget: Budget = {
@@ -167,6 +169,7 @@ export const noBudget: Budget = {
   doubledMail: 0,
   goneClients: 0,
   devices: 0,
+  tooLarge: 0,
 };
 
 /**

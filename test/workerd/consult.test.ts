@@ -8,6 +8,7 @@ import { readStoreSettings } from "../../control-plane/settings.ts";
 import { findSave } from "../../control-plane/store/saves.ts";
 import type { ToSession } from "../../protocol/handover/messages.ts";
 import { generationAfterAbort, generationAfterCommit } from "../../protocol/handover/generation.ts";
+import { maxCommitLength, snapshotsLength } from "../../protocol/handover/commit-length.ts";
 import { openStreams } from "../../protocol/handover/streams.ts";
 import type { Allocation, PlayerSessionTokens } from "../../protocol/index.ts";
 import { createKey, seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
@@ -233,6 +234,67 @@ describe("a handover", () => {
         { type: "settled", playerId: follower.playerId, generation: moved },
       ]);
     });
+  });
+
+  it("[HAND-21] of a group is stored as long as it may be, and refused for good when it is any longer: nobody is moved, or bound", async () => {
+    const [a, b] = [await startCluster(), await startCluster()];
+    const [leader, follower] = [await enter(a), await enter(a)];
+    const members = (more: number) => {
+      const empty = [leader, follower].map(({ generation }) => snapshot("", generation));
+      const left = maxCommitLength - snapshotsLength(empty, (body) => body.length);
+      // Two frames each: what stands before a frame counts too. Base64 comes in fours.
+      const all = [left / 2 - 8, left - left / 2 - 8 + more].map((length) => {
+        const first = Math.floor(length / 8) * 4;
+        return ["A".repeat(first), "B".repeat(length - first)];
+      });
+      return [leader, follower].map(({ playerId, generation }, index) => {
+        const { state: of, streams } = snapshot("", generation);
+        return {
+          playerId,
+          generation,
+          snapshot: { state: of, streams: { ...streams, unacknowledged: all[index] ?? [] } },
+        };
+      });
+    };
+    const commit = (id: string, more: number): ToSession<string> => ({
+      type: "commit",
+      id,
+      destination: { clusterId: b.id, boot: b.registered.boot },
+      members: members(more),
+    });
+    const enlist = (id: string): ToSession<string> => {
+      const { playerId, generation } = leader;
+      return { type: "enlist", id, generation: follower.generation, leader: { playerId, generation } };
+    };
+    const [tooLong, fits] = [newId(), newId()];
+    expect(await askSession(a, follower.playerId, enlist(tooLong))).toMatchObject([{ type: "enlisted" }]);
+    expect(await askSession(a, leader.playerId, commit(tooLong, 1))).toEqual([
+      { type: "commitRefused", id: tooLong, reason: "tooLarge" },
+      {
+        type: "aborted",
+        playerId: leader.playerId,
+        generation: leader.generation,
+        newGeneration: generationAfterAbort(leader.generation),
+      },
+    ]);
+    await askSession(a, follower.playerId, { type: "abort", generation: follower.generation });
+    for (const player of [leader, follower]) {
+      const generation = generationAfterAbort(player.generation);
+      const save = { type: "save", generation, version: 1, state: state("here") } as const;
+      await eventually(async () =>
+        expect(await askSession(a, player.playerId, save)).toMatchObject([{ type: "saved" }]),
+      );
+      Object.assign(player, { generation });
+    }
+    expect(await askSession(a, follower.playerId, enlist(fits))).toMatchObject([{ type: "enlisted" }]);
+    const [committed] = await askSession(a, leader.playerId, commit(fits, 0));
+    expect(committed).toMatchObject({ type: "committed" });
+    await abortAllDurableObjects();
+    expect(await askSession(a, leader.playerId, commit(fits, 0))).toEqual([committed]);
+    for (const { playerId, generation } of [leader, follower]) {
+      const joined = { type: "joined", generation: generationAfterCommit(generation) } as const;
+      await eventually(async () => expect(await askSession(b, playerId, joined)).toMatchObject([{ type: "settled" }]));
+    }
   });
 
   it.each(["nobody knows", "has no part in it"])(
