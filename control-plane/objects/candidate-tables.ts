@@ -19,9 +19,13 @@ import {
   type ClusterRow,
   type FactsRow,
 } from "./registry-rows.ts";
+import type { ClusterMemory, Sql } from "./cluster-memory.ts";
 
 /** Up to this many clusters with some facet are looked at one by one; with more, those that lack it are passed over. */
 const rareFacet = 64;
+
+/** Longest that a look at the least loaded clusters is kept: one that may not be filled faster is open again as time goes by. */
+const keptForMs = 250;
 
 const offered = "clusters.state = 'ready' AND clusters.locked = 0 AND clusters.draining = 0 AND clusters.standby = 0";
 /** The same, for clusters that are found by their ids: the plus keeps SQLite from reading all that can be offered instead. */
@@ -52,10 +56,12 @@ interface Clause {
  * prepares a statement anew each time that it runs.
  */
 export class CandidateTables {
-  readonly #sql: SqlStorage;
+  readonly #memory: ClusterMemory;
+  readonly #sql: Sql;
 
-  constructor(sql: SqlStorage) {
-    this.#sql = sql;
+  constructor(memory: ClusterMemory) {
+    this.#memory = memory;
+    this.#sql = memory.sql;
   }
 
   /** Notes by what a cluster can be selected, but for its fragments. Its row has to be there. */
@@ -111,7 +117,7 @@ export class CandidateTables {
    * Those of the clusters with room that come into question first. Those without a limit that have more than enough to do are
    * among them only where there are no others.
    */
-  promising({ policy, selector, without, limit, places = 1, nowMs }: CandidateQuery): ChoosableRow[] {
+  promising({ policy, selector, without, limit, places = 1, nowMs }: CandidateQuery): readonly ChoosableRow[] {
     const open = (condition: string) =>
       roomFor(withoutThese(this.#source(selector, condition), without), places, nowMs);
     const found = open(offered);
@@ -121,6 +127,21 @@ export class CandidateTables {
     const rows = this.#select(found, `clusters.load < 1 ORDER BY ${byLoad} LIMIT ${most}`);
     if (rows.length === 0) return this.#select(found, `clusters.capacity = 0 ORDER BY clusters.load LIMIT ${limit}`);
     return rows.length > limit ? this.#drawn(open(offeredById), limit) : rows;
+  }
+
+  /** The least loaded of them, by a look that may be a moment old; what seats were given since counts. */
+  leastLoaded(selector: Wants, limit: number, nowMs: number): readonly ChoosableRow[] {
+    const key = `${limit} ${JSON.stringify(selector)}`;
+    const kept = this.#memory.page(key, nowMs);
+    if (kept !== undefined) return kept.rows;
+    const found = this.promising({ policy: "load", selector, without: [], limit: limit + 1, nowMs });
+    const rows = found.slice(0, limit);
+    this.#memory.keepPage(key, {
+      rows,
+      nextLoad: found[limit]?.load ?? Number.POSITIVE_INFINITY,
+      untilMs: nowMs + keptForMs,
+    });
+    return rows;
   }
 
   /** Some clusters with room, drawn by chance: ids are digests, so those that follow a random one are as good as random. */

@@ -61,34 +61,43 @@ export class ClusterCandidates {
   #pickWithout(without: readonly string[], wish: AllocateRequest, seeker: Seeker, nowMs: number): Choice {
     const policy = policyOf(wish);
     const selector = wantsOf(wish);
+    const { candidates } = this.#parts;
     const { places } = seeker;
     let drawn: readonly string[] = [];
-    // A dead lease among the candidates makes all leases be looked at, which takes the dead ones out: twice is enough.
+    // A dead lease among the candidates makes all leases be looked at, which takes the dead ones out; and what was kept of an earlier
+    // look may not be all there is: twice is enough.
     for (let attempt = 0; attempt < 2; attempt += 1) {
-      const rows = this.#parts.candidates.promising({
-        policy,
-        selector,
-        without,
-        limit: candidatePage,
-        places,
-        nowMs,
-      });
-      const measured =
-        policy === "latency" ? measuredClusters(wish.latencies ?? {}).filter((id) => !without.includes(id)) : [];
-      const byId = new Map(
-        [...rows, ...this.#parts.candidates.named(measured, selector)].map((row) => [row.cluster_id, row]),
-      );
-      drawn = [...byId.keys()];
+      const mayBeKept = attempt === 0 && policy === "load" && without.length === 0 && (places ?? 1) === 1;
+      const rows = mayBeKept
+        ? candidates.leastLoaded(selector, candidatePage, nowMs)
+        : this.#withMeasured(wish, {
+            without,
+            rows: candidates.promising({ policy, selector, without, limit: candidatePage, places, nowMs }),
+          });
+      drawn = rows.map((row) => row.cluster_id);
       const picked = pickCluster(
-        [...byId.values()].map((row) => candidateOf(row, true, wish, this.withheld(row, seeker, nowMs))),
+        rows.map((row) => candidateOf(row, true, wish, this.withheld(row, seeker, nowMs))),
         policy,
         Math.random,
         places,
       );
-      if (picked === undefined) break;
-      if (this.#leases.isLive(picked.row, nowMs)) return { row: this.#whole(picked.row), drawn };
+      if (picked === undefined && !mayBeKept) break;
+      if (picked !== undefined && this.#leases.isLive(picked.row, nowMs)) {
+        return { row: this.#whole(picked.row), drawn };
+      }
     }
     return { row: undefined, drawn };
+  }
+
+  /** Those, and the clusters that the player has measured, where latency decides. */
+  #withMeasured(
+    wish: AllocateRequest,
+    { without, rows }: { readonly without: readonly string[]; readonly rows: readonly ChoosableRow[] },
+  ): readonly ChoosableRow[] {
+    if (policyOf(wish) !== "latency") return rows;
+    const measured = measuredClusters(wish.latencies ?? {}).filter((id) => !without.includes(id));
+    const named = this.#parts.candidates.named(measured, wantsOf(wish));
+    return [...new Map([...rows, ...named].map((row) => [row.cluster_id, row])).values()];
   }
 
   #lastResort(drawn: readonly string[], wish: AllocateRequest, seeker: Seeker, nowMs: number): Choice {
@@ -123,7 +132,7 @@ export class ClusterCandidates {
     const selector = wantsOf(wish);
     const rows =
       clusterId === undefined
-        ? candidates.promising({ policy: "load", selector, without: [], limit: candidatePage, nowMs })
+        ? candidates.leastLoaded(selector, candidatePage, nowMs)
         : candidates.named([clusterId], selector);
     return rows.filter((row) => this.#leases.isLive(row, nowMs));
   }

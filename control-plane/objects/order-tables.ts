@@ -1,5 +1,6 @@
 import { type ClusterOrders, type DeclaredSettings, noOrders } from "../domain/cluster-orders.ts";
 import type { ClusterRow } from "./registry-rows.ts";
+import type { Sql } from "./cluster-memory.ts";
 
 /** Part of the schema of a registry shard. `declared` is JSON of what the cluster has said of itself. */
 export const orderSchema = `
@@ -16,9 +17,9 @@ export const orderSchema = `
 
 /** The SQL of what operators have ordered, at a shard: rows in, rows out, no rules. */
 export class OrderTables {
-  readonly #sql: SqlStorage;
+  readonly #sql: Sql;
 
-  constructor(sql: SqlStorage) {
+  constructor(sql: Sql) {
     this.#sql = sql;
   }
 

@@ -1,4 +1,5 @@
 import type { ReachFault } from "../../protocol/index.ts";
+import type { Sql } from "./cluster-memory.ts";
 
 /** A cluster whose address is to be tried. */
 export interface ReachRow {
@@ -19,9 +20,9 @@ export interface ReachNote {
 
 /** The SQL of whether clusters can be reached: rows in, rows out, no rules. */
 export class ReachTables {
-  readonly #sql: SqlStorage;
+  readonly #sql: Sql;
 
-  constructor(sql: SqlStorage) {
+  constructor(sql: Sql) {
     this.#sql = sql;
   }
 

@@ -1,10 +1,11 @@
 import type { BroughtRegion } from "../domain/region-cap.ts";
+import type { Sql } from "./cluster-memory.ts";
 
 /** The SQL of who may register at a shard: keys, used assertions, fenced tokens, regions. Rows in, rows out, no rules. */
 export class RegistrationTables {
-  readonly #sql: SqlStorage;
+  readonly #sql: Sql;
 
-  constructor(sql: SqlStorage) {
+  constructor(sql: Sql) {
     this.#sql = sql;
   }
 

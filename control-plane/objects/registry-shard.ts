@@ -32,6 +32,7 @@ import { retryAlarm, wakeAt } from "./alarm.ts";
 import { CandidateTables } from "./candidate-tables.ts";
 import { ClusterMoves } from "./cluster-moves.ts";
 import { logMove } from "./cluster-standing.ts";
+import { ClusterMemory } from "./cluster-memory.ts";
 import { ClusterLinks, isOrderlyEnd } from "./cluster-links.ts";
 import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
 import { Announcer } from "./events.ts";
@@ -111,16 +112,17 @@ export class RegistryShard extends DurableObject<Env> {
       write: async (records) => writeRecords(readStoreSettings(env), records),
       schedule: () => this.#schedule(),
     });
-    const tables = new RegistryTables(storage.sql);
+    const memory = new ClusterMemory(storage);
+    const tables = new RegistryTables(memory);
     const outbox = new Outbox<ShardMessage>(storage.sql, Date.now, (message) => this.#deliver(message));
     const announcer = new Announcer(env, (work) => context.waitUntil(work));
     this.#parts = {
-      storage,
+      storage: memory,
       tables,
-      reports: new ReportTables(storage.sql),
-      candidates: new CandidateTables(storage.sql),
-      registrations: new RegistrationTables(storage.sql),
-      orders: new OrderTables(storage.sql),
+      reports: new ReportTables(memory.sql),
+      candidates: new CandidateTables(memory),
+      registrations: new RegistrationTables(memory.sql),
+      orders: new OrderTables(memory.sql),
       links: new ClusterLinks(context),
       outbox,
       standings: new WorldStandings(storage.sql, tables, outbox),
@@ -133,7 +135,7 @@ export class RegistryShard extends DurableObject<Env> {
     this.#inspector = new ShardInspector(this.#parts);
     this.#leases = new RegistryLeases(this.#parts, this.#worlds);
     this.#seats = new RegistrySeats(this.#parts, this.#leases);
-    this.#reach = new RegistryReach(this.#parts, new ReachTables(storage.sql));
+    this.#reach = new RegistryReach(this.#parts, new ReachTables(memory.sql));
     this.#revocations = new RegistryRevocations(this.#parts, this.#leases);
     this.#mail = new RegistryMail(this.#parts, env);
     this.#moves = new ClusterMoves(this.#parts);
@@ -589,7 +591,7 @@ export class RegistryShard extends DurableObject<Env> {
       await Promise.all([this.#records.writeDue(), this.#send(), this.#reach.run()]);
       await this.#schedule();
     } catch (error) {
-      await retryAlarm(this.#parts.storage, error);
+      await retryAlarm(this.ctx.storage, error);
     }
   }
 
@@ -612,10 +614,10 @@ export class RegistryShard extends DurableObject<Env> {
   }
 
   async #schedule(): Promise<void> {
-    const { outbox, storage } = this.#parts;
+    const { outbox } = this.#parts;
     // While there are clusters, the next look at leases comes soon enough for records whose timer was lost.
     const sweepAtMs = this.#leases.nextSweepAtMs(Date.now()) ?? this.#records.nextDueAtMs();
-    await wakeAt(storage, [
+    await wakeAt(this.ctx.storage, [
       outbox.nextDueAtMs(),
       this.#records.nextRetryAtMs(),
       this.#reach.nextDueAtMs(),

@@ -2,20 +2,23 @@ import type { ClusterListing, LinkFence, LinkReport, RegisterRequest } from "../
 import type { KeptState } from "../domain/cluster-states.ts";
 import { loadOf } from "../domain/pick.ts";
 import { type Seat, ticketsUntilMs } from "../domain/seats.ts";
+import type { ClusterMemory, Sql } from "./cluster-memory.ts";
 import { type ClusterRow, seatFromRow, type SeatRow } from "./registry-rows.ts";
 
 const maxListed = 1_000;
 
 /** The SQL of a shard's clusters and seats: rows in, rows out, no rules. */
 export class RegistryTables {
-  readonly #sql: SqlStorage;
+  readonly #memory: ClusterMemory;
+  readonly #sql: Sql;
 
-  constructor(sql: SqlStorage) {
-    this.#sql = sql;
+  constructor(memory: ClusterMemory) {
+    this.#memory = memory;
+    this.#sql = memory.sql;
   }
 
   cluster(clusterId: string): ClusterRow | undefined {
-    return this.#sql.exec<ClusterRow>("SELECT * FROM clusters WHERE cluster_id = ?", clusterId).toArray()[0];
+    return this.#memory.cluster(clusterId);
   }
 
   /** All that are not gone. */
@@ -229,18 +232,18 @@ export class RegistryTables {
     );
   }
 
-  /** Changes a cluster's totals together with the rows that they count. */
+  /** Changes a cluster's totals together with the rows that they count. It has to be there. */
   addOccupancy(clusterId: string, seatsDelta: number, joinedDelta: number): void {
-    const row = this.#sql
-      .exec<{ capacity: number; seats: number; joined: number; players: number; tickMs: number | null }>(
-        `UPDATE clusters SET seats = seats + ?, joined = joined + ? WHERE cluster_id = ?
-         RETURNING capacity, seats, joined, players, tick_ms AS tickMs`,
-        seatsDelta,
-        joinedDelta,
-        clusterId,
-      )
-      .one();
-    this.#sql.exec("UPDATE clusters SET load = ? WHERE cluster_id = ?", loadOf(row), clusterId);
+    const row = this.#memory.cluster(clusterId);
+    if (row === undefined) throw new Error("seats are of a cluster that there is");
+    const { capacity, players, tick_ms: tickMs } = row;
+    const seats = row.seats + seatsDelta;
+    const joined = row.joined + joinedDelta;
+    this.#memory.setOccupancy(clusterId, {
+      seats,
+      joined,
+      load: loadOf({ capacity, seats, joined, players, tickMs }),
+    });
   }
 
   /** How fast a cluster wants to be filled; `undefined` for any rate. */

@@ -2,12 +2,13 @@ import { type LinkCancel, maxReportSeats } from "../../protocol/index.ts";
 import type { FullProgress } from "../domain/full-report.ts";
 import type { Seat } from "../domain/seats.ts";
 import { seatFromRow, type SeatRow } from "./registry-rows.ts";
+import type { Sql } from "./cluster-memory.ts";
 
 /** The SQL of what clusters report, and are told in return: rows in, rows out, no rules. */
 export class ReportTables {
-  readonly #sql: SqlStorage;
+  readonly #sql: Sql;
 
-  constructor(sql: SqlStorage) {
+  constructor(sql: Sql) {
     this.#sql = sql;
   }
 

@@ -1,4 +1,5 @@
 import type { Revocation } from "../domain/revocations.ts";
+import type { Sql } from "./cluster-memory.ts";
 
 /** Part of the schema of a registry shard. Times are milliseconds since 1970. */
 export const revocationSchema = `
@@ -48,9 +49,9 @@ interface Row extends Record<string, SqlStorageValue> {
 
 /** The SQL of a shard's revocations: rows in, rows out, no rules. */
 export class RevocationTables {
-  readonly #sql: SqlStorage;
+  readonly #sql: Sql;
 
-  constructor(sql: SqlStorage) {
+  constructor(sql: Sql) {
     this.#sql = sql;
   }
 

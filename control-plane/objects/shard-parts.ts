@@ -3,6 +3,7 @@ import type { MasterEvent } from "../domain/master-event.ts";
 import type { MasterSettings } from "../settings.ts";
 import type { CandidateTables } from "./candidate-tables.ts";
 import type { ClusterLinks } from "./cluster-links.ts";
+import type { ClusterMemory } from "./cluster-memory.ts";
 import type { OrderTables } from "./order-tables.ts";
 import type { Outbox } from "./outbox.ts";
 import type { ShardRecords } from "./shard-records.ts";
@@ -36,7 +37,7 @@ export type ShardMessage =
 
 /** What the parts of a registry shard share. */
 export interface ShardParts {
-  readonly storage: DurableObjectStorage;
+  readonly storage: ClusterMemory;
   readonly tables: RegistryTables;
   readonly reports: ReportTables;
   readonly candidates: CandidateTables;

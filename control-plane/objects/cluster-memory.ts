@@ -1,0 +1,116 @@
+import { hasRoom } from "../domain/seats.ts";
+import type { ChoosableRow, ClusterRow } from "./registry-rows.ts";
+
+/** The part of an object's SQL that its tables need. */
+export type Sql = Pick<SqlStorage, "exec">;
+
+/** Clusters of the least load, as a query found them. */
+export interface CandidatePage {
+  /** The least loaded first, when it was read. */
+  readonly rows: readonly ChoosableRow[];
+  /** No cluster that is not among them had a smaller load; `Infinity` where there were no others. */
+  readonly nextLoad: number;
+  readonly untilMs: number;
+}
+
+/** So many are remembered, of each kind, before all of them are forgotten: rows have certificates in them. */
+const maxRows = 1_024;
+const maxPages = 64;
+
+/** Statements that change what is remembered. Found once for each text: there are few, and they do not change. */
+const changesClusters = /\b(?:INSERT(?: OR \w+)? INTO|UPDATE|DELETE FROM)\s+(?:clusters|facets)\b/i;
+
+/**
+ * A shard's storage, and what the shard remembers of its clusters: an allocation looks at some of them, and a seat changes no more
+ * than how full one of them is. Every other change that goes through here makes all forgotten, and so does a step that is
+ * undone. Rows that were handed out stay as they were read.
+ */
+export class ClusterMemory {
+  readonly sql: Sql;
+  readonly #storage: Pick<DurableObjectStorage, "sql" | "transactionSync">;
+  readonly #changes = new Map<string, boolean>();
+  readonly #rows = new Map<string, ClusterRow>();
+  readonly #pages = new Map<string, CandidatePage>();
+
+  constructor(storage: Pick<DurableObjectStorage, "sql" | "transactionSync">) {
+    this.#storage = storage;
+    const { sql } = storage;
+    this.sql = {
+      exec: (query, ...bindings) => {
+        if (this.#isChange(query)) this.#forget();
+        return sql.exec(query, ...bindings);
+      },
+    };
+  }
+
+  /** A step that is stored whole, or not at all. */
+  transactionSync<T>(step: () => T): T {
+    try {
+      return this.#storage.transactionSync(step);
+    } catch (error) {
+      this.#forget();
+      throw error;
+    }
+  }
+
+  cluster(clusterId: string): ClusterRow | undefined {
+    const known = this.#rows.get(clusterId);
+    if (known !== undefined) return known;
+    const [row] = this.#storage.sql
+      .exec<ClusterRow>("SELECT * FROM clusters WHERE cluster_id = ?", clusterId)
+      .toArray();
+    if (row !== undefined) {
+      if (this.#rows.size >= maxRows) this.#rows.clear();
+      this.#rows.set(clusterId, row);
+    }
+    return row;
+  }
+
+  /** A cluster is as full as this from now on. */
+  setOccupancy(clusterId: string, change: Pick<ClusterRow, "seats" | "joined" | "load">): void {
+    const { seats, joined, load } = change;
+    this.#storage.sql.exec(
+      "UPDATE clusters SET seats = ?, joined = ?, load = ? WHERE cluster_id = ?",
+      seats,
+      joined,
+      load,
+      clusterId,
+    );
+    const known = this.#rows.get(clusterId);
+    // One that has become emptier may belong on a page that it is not on.
+    if (known === undefined || load < known.load) return this.#forget();
+    this.#rows.set(clusterId, { ...known, seats, joined, load });
+    for (const [key, page] of this.#pages) {
+      const rows = page.rows.map((row) => (row.cluster_id === clusterId ? { ...row, seats, joined, load } : row));
+      this.#pages.set(key, { ...page, rows });
+    }
+  }
+
+  /** A page that was kept under `key`, if the least loaded cluster with room for one more is still sure to be on it. */
+  page(key: string, nowMs: number): CandidatePage | undefined {
+    const page = this.#pages.get(key);
+    if (page === undefined || nowMs >= page.untilMs) return undefined;
+    return page.rows.some((row) => row.load <= page.nextLoad && hasRoom(row)) ? page : undefined;
+  }
+
+  keepPage(key: string, page: CandidatePage): void {
+    if (this.#pages.size >= maxPages) this.#pages.clear();
+    this.#pages.set(key, page);
+  }
+
+  #forget(): void {
+    this.#rows.clear();
+    this.#pages.clear();
+  }
+
+  #isChange(query: string): boolean {
+    let changes = this.#changes.get(query);
+    if (changes === undefined) {
+      // Some statements have values in their text; those that change clusters do not.
+      if (this.#changes.size >= maxRows) this.#changes.clear();
+      changes = changesClusters.test(query);
+      this.#changes.set(query, changes);
+    }
+    return changes;
+  }
+}
