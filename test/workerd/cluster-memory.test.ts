@@ -1,0 +1,122 @@
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { hasRoom } from "../../control-plane/domain/seats.ts";
+import { CandidateTables } from "../../control-plane/objects/candidate-tables.ts";
+import { ClusterMemory } from "../../control-plane/objects/cluster-memory.ts";
+import { OrderTables } from "../../control-plane/objects/order-tables.ts";
+import type { ChoosableRow, ClusterRow } from "../../control-plane/objects/registry-rows.ts";
+import { RegistryTables } from "../../control-plane/objects/registry-tables.ts";
+import { registration } from "./support/clusters.ts";
+
+/** So few of the clusters are on a page. */
+const pageSize = 4;
+const capacity = 10;
+const nowMs = 1_700_000_000_000;
+
+interface Shard {
+  readonly memory: ClusterMemory;
+  readonly tables: RegistryTables;
+  readonly candidates: CandidateTables;
+  readonly orders: OrderTables;
+  readonly ids: readonly string[];
+  /** As it is stored. */
+  readonly stored: (clusterId: string) => ClusterRow | undefined;
+}
+
+let shards = 0;
+
+/** Runs in a shard of its own, with so many clusters that can be offered. */
+async function withShard<T>(clusters: number, step: (shard: Shard) => T): Promise<T> {
+  shards += 1;
+  return runInDurableObject(env.REGISTRY_SHARD.getByName(`memory.${shards}`), (_, { storage }) => {
+    const memory = new ClusterMemory(storage);
+    const tables = new RegistryTables(memory);
+    const ids = Array.from({ length: clusters }, (_, index) => `memory.c${String(index).padStart(2, "0")}`);
+    for (const clusterId of ids) {
+      const place = { clusterId, shard: "memory.0", boot: 1, tokenHash: clusterId, state: "ready", nowMs } as const;
+      tables.putCluster(place, registration({ region: "memory", capacity }));
+    }
+    return step({
+      memory,
+      tables,
+      candidates: new CandidateTables(memory),
+      orders: new OrderTables(memory.sql),
+      ids,
+      stored: (id) => storage.sql.exec<ClusterRow>("SELECT * FROM clusters WHERE cluster_id = ?", id).toArray()[0],
+    });
+  });
+}
+
+function lowestLoad(rows: readonly ChoosableRow[]): number {
+  return Math.min(...rows.filter((row) => hasRoom(row)).map(({ load }) => load));
+}
+
+function close({ orders }: Shard, clusterId: string, locked: boolean): void {
+  const orderly = { draining: false, capacity, tags: [], labels: {}, ticketLifetimeSeconds: undefined };
+  orders.putInForce(clusterId, { ...orderly, locked, joinRatePerSecond: undefined });
+}
+
+/** Does something in a transaction that comes to nothing. */
+function undo(memory: ClusterMemory, step: () => void): void {
+  const undone = new Error("undone");
+  try {
+    memory.transactionSync(() => {
+      step();
+      throw undone;
+    });
+  } catch (error) {
+    if (error !== undone) throw error;
+  }
+}
+
+describe("what a shard remembers of its clusters", () => {
+  it("is what is stored, and has the least loaded of them, whatever changes", async () => {
+    await withShard(20, (shard) => {
+      const { tables, candidates, memory, ids, stored } = shard;
+      let seed = 20_261_126;
+      const random = (below: number): number => {
+        seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
+        return (seed >>> 8) % below;
+      };
+      for (let step = 0; step < 2_000; step += 1) {
+        const page = candidates.leastLoaded({}, pageSize, nowMs);
+        const all = candidates.promising({ policy: "load", selector: {}, without: [], limit: ids.length, nowMs });
+        expect(lowestLoad(page), `step ${step}`).toBe(lowestLoad(all));
+        const seek = random(10) < 8 ? page[random(Math.max(1, page.length))]?.cluster_id : undefined;
+        const clusterId = seek ?? ids[random(ids.length)] ?? "";
+        const row = tables.cluster(clusterId);
+        expect(row, `step ${step}`).toEqual(stored(clusterId));
+        if (row === undefined) throw new Error("each of them is there");
+        const what = random(20);
+        if (what === 0) close(shard, clusterId, row.locked === 0);
+        else if (what === 1) tables.noteReport(clusterId, { sequence: step, players: random(capacity) }, nowMs);
+        else if (what === 2) tables.removeSeats(clusterId);
+        else if (what < 6) tables.addOccupancy(clusterId, -Math.min(row.seats, 1 + random(capacity)), 0);
+        else if (what === 6) {
+          undo(memory, () => tables.addOccupancy(clusterId, 1, 0));
+        } else if (hasRoom(row)) tables.addOccupancy(clusterId, 1, 0);
+        expect(tables.cluster(clusterId), `step ${step}`).toEqual(stored(clusterId));
+      }
+    });
+  });
+
+  it("is given out as it was read: a row does not change under who holds it", async () => {
+    await withShard(1, ({ tables, ids: [id = ""] }) => {
+      const before = tables.cluster(id);
+      tables.addOccupancy(id, 1, 0);
+      expect(before?.seats).toBe(0);
+      expect(tables.cluster(id)?.seats).toBe(1);
+    });
+  });
+
+  it("of who may be filled no faster than so is looked at again a moment later", async () => {
+    await withShard(2, ({ tables, candidates, ids: [first = "", second = ""] }) => {
+      tables.setJoinRate(first, 1);
+      tables.setNextJoin(first, nowMs + 1_000);
+      const openAt = (atMs: number) => candidates.leastLoaded({}, pageSize, atMs).map((row) => row.cluster_id);
+      expect(openAt(nowMs)).toEqual([second]);
+      expect(openAt(nowMs + 2_000)).toEqual([first, second]);
+    });
+  });
+});
