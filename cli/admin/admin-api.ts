@@ -1,3 +1,5 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
 import { explainNoAnswer } from "../../data-plane/master-link/no-answer.ts";
 import { exitCodes } from "../exit-codes.ts";
 
@@ -13,27 +15,55 @@ export class AdminError extends Error {
 }
 
 const timeoutMs = 30_000;
+/** How often an order is given whose answer is lost. */
+const orderAttempts = 3;
+const orderPauseMs = 1_000;
 const maxAnswerChars = 4 * 1_024 * 1_024;
 
 /** The operators' calls of a master. */
 export class AdminApi {
   readonly #origin: string;
   readonly #token: string;
+  readonly #pause: (ms: number) => Promise<unknown>;
 
-  constructor(origin: string, token: string) {
+  constructor(origin: string, token: string, pause: (ms: number) => Promise<unknown> = setTimeout) {
     this.#origin = origin;
     this.#token = token;
+    this.#pause = pause;
+  }
+
+  /**
+   * Gives an order that must not be carried out twice: under a key of its own, so it is repeated where its answer is lost.
+   *
+   * @throws AdminError
+   */
+  async order<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const key = randomUUID();
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.call<T>(method, path, body, { "idempotency-key": key });
+      } catch (error) {
+        const isLost = error instanceof AdminError && error.exitCode === exitCodes.UNREACHABLE;
+        if (!isLost || attempt === orderAttempts) throw error;
+        await this.#pause(orderPauseMs * attempt * (0.5 + Math.random()));
+      }
+    }
   }
 
   /** @throws AdminError */
-  async call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  async call<T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<T> {
     const response = await this.#fetch(path, {
       method,
       signal: AbortSignal.timeout(timeoutMs),
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      headers: body === undefined ? {} : { "content-type": "application/json" },
+      headers: body === undefined ? headers : { ...headers, "content-type": "application/json" },
     });
-    const text = await response.text();
+    const text = await this.#textOf(response);
     if (!response.ok) throw this.#refusalOf(response.status, text);
     if (text.length > maxAnswerChars) throw new AdminError("the answer is too long", exitCodes.FAILED);
     // The master's own word: its shape is that of /openapi.json.
@@ -48,6 +78,21 @@ export class AdminApi {
     });
     if (!response.ok || response.body === null) throw this.#refusalOf(response.status, await response.text());
     return response.body;
+  }
+
+  /** @throws AdminError when the answer breaks off */
+  async #textOf(response: Response): Promise<string> {
+    try {
+      return await response.text();
+    } catch (error) {
+      throw this.#lost(error);
+    }
+  }
+
+  #lost(error: unknown): AdminError {
+    const reason = explainNoAnswer(error, timeoutMs);
+    const message = `the master at ${this.#origin} cannot be reached: ${reason}`;
+    return new AdminError(message, exitCodes.UNREACHABLE, { cause: error });
   }
 
   #refusalOf(status: number, text: string): AdminError {
@@ -69,10 +114,7 @@ export class AdminApi {
       // A redirect would carry the token elsewhere.
       return await fetch(`${this.#origin}/v1/admin${path}`, { ...init, headers, redirect: "error" });
     } catch (error) {
-      const reason = explainNoAnswer(error, timeoutMs);
-      throw new AdminError(`the master at ${this.#origin} cannot be reached: ${reason}`, exitCodes.UNREACHABLE, {
-        cause: error,
-      });
+      throw this.#lost(error);
     }
   }
 }

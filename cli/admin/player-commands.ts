@@ -28,7 +28,7 @@ export const playerCommands: Readonly<Record<string, Command>> = {
       interface Banned {
         readonly until: string | null;
       }
-      const banned = await given.api().call<Banned>("POST", `${pathOf(given)}/ban`, body);
+      const banned = await given.api().order<Banned>("POST", `${pathOf(given)}/ban`, body);
       show(given.json, banned, () => `banned ${banned.until === null ? "for good" : `until ${banned.until}`}`);
     },
   },
@@ -61,7 +61,7 @@ function ending(name: string, method: "POST" | "DELETE", path: string, does: str
     does,
     run: async (args) => {
       const given = parseAdminArguments(args, {}, 1);
-      await given.api().call(method, `${pathOf(given)}/${path}`);
+      await given.api().order(method, `${pathOf(given)}/${path}`);
       show(given.json, { done: true }, () => done);
     },
   };

@@ -2,6 +2,7 @@ import type { RevocationReason } from "../../protocol/index.ts";
 import { nextSessionGeneration } from "../../protocol/handover/generation.ts";
 import { limits } from "../../protocol/index.ts";
 import { type Ban, banInForce, describeBan, type Standing } from "../domain/standing.ts";
+import { type KnownOrder, stepOfOrder, withOrder } from "../domain/known-orders.ts";
 import { isUnused } from "../domain/operations.ts";
 import type { Outbox } from "./outbox.ts";
 import { databaseTarget, identityTarget, type PlayerMessage } from "./player-message.ts";
@@ -23,8 +24,15 @@ export const playerRevocationSchema = `
   INSERT INTO revocation DEFAULT VALUES;
 `;
 
+/** Orders of late, JSON: see `stepOfOrder`. */
+export const playerOrdersSchema = "ALTER TABLE revocation ADD COLUMN orders TEXT NOT NULL DEFAULT '[]';";
+
 /** What an operator, or the player, has decided. */
-export type RevokeOrder = { readonly playerId: string } & (
+export type RevokeOrder = {
+  readonly playerId: string;
+  /** Names the order, and who gives it: given again under it, it is the same one. Without it each is a new one. */
+  readonly orderKey?: string | undefined;
+} & (
   | {
       readonly action: "ban";
       readonly reason: string;
@@ -52,7 +60,10 @@ interface Row extends Record<string, SqlStorageValue> {
   ban_reason: string | null;
   ban_until: number | null;
   banned_at: number | null;
+  orders: string;
 }
+
+type Carried = Revoked & { readonly ok: true; readonly seats: readonly SeatToWithdraw[] };
 
 const reasonOf = { ban: "banned", kick: "kicked", "sign-out": "signed-out" } as const;
 
@@ -87,11 +98,31 @@ export class PlayerRevocation {
 
   /**
    * Ends every session and ticket that there is. The floor, what it does to operations, and the orders to clusters become durable
-   * together: from then on no ticket below is signed, and none is counted.
+   * together: from then on no ticket below is signed, and none is counted. What was ordered before under the same key is done, and ends
+   * nothing that has begun since. [SEC-98]
    *
    * @returns beside what was decided, the seats for which no ticket was handed out: they can go at once
    */
-  revoke(order: RevokeOrder, nowMs: number): Revoked & { readonly seats: readonly SeatToWithdraw[] } {
+  revoke(order: RevokeOrder, nowMs: number): Carried | Refusal {
+    const { orderKey: key } = order;
+    if (key === undefined) return this.#carryOut(order, nowMs);
+    const content = contentOf(order);
+    const known: readonly KnownOrder<Revoked>[] = JSON.parse(this.#row().orders);
+    const step = stepOfOrder(known, { key, content });
+    if (step.kind === "clash") {
+      return refuse("IDEMPOTENCY_KEY_REUSED", "Another order about this player was given under this key.");
+    }
+    if (step.kind === "repeat") return { ok: true, ...step.answer, seats: [] };
+    return this.#tables.atomically(() => {
+      const carried = this.#carryOut(order, nowMs);
+      const { minGeneration, ban } = carried;
+      const orders = withOrder(known, { key, content, answer: { minGeneration, ban } });
+      this.#storage.sql.exec("UPDATE revocation SET orders = ?", JSON.stringify(orders));
+      return carried;
+    });
+  }
+
+  #carryOut(order: RevokeOrder, nowMs: number): Carried {
     const tables = this.#tables;
     this.#known = undefined;
     return tables.atomically(() => {
@@ -111,7 +142,7 @@ export class PlayerRevocation {
       const seats = unused.flatMap(({ state, shard, reservationId }) =>
         state === "recorded" && shard !== undefined ? [{ shard, reservationId }] : [],
       );
-      return { minGeneration, ban, seats };
+      return { ok: true, minGeneration, ban, seats };
     });
   }
 
@@ -207,6 +238,12 @@ export class PlayerRevocation {
       this.#outbox.put(shard, { kind: "revoke", ...revoked, clusterId, ticketsUntilMs, revokedAtMs: nowMs });
     }
   }
+}
+
+function contentOf(order: RevokeOrder): string {
+  if (order.action !== "ban") return order.action;
+  const { reason, untilMs, note } = order;
+  return JSON.stringify([order.action, reason, untilMs ?? null, note]);
 }
 
 /** A reservation behind which there is no ticket. */

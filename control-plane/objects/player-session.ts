@@ -400,10 +400,12 @@ export class PlayerSession extends DurableObject<Env> {
     }
   }
 
-  /** Ends every session and every ticket of the player: see `PlayerRevocation`. Repeating it is harmless. */
-  async revoke(order: RevokeOrder): Promise<Revoked> {
+  /** Ends every session and every ticket of the player: see `PlayerRevocation`. */
+  async revoke(order: RevokeOrder): Promise<({ readonly ok: true } & Revoked) | Refusal> {
     this.#makeKnown();
-    const { seats, ...revoked } = this.#revocation.revoke(order, Date.now());
+    const outcome = this.#revocation.revoke(order, Date.now());
+    if (!outcome.ok) return outcome;
+    const { seats, ...revoked } = outcome;
     // Without a wait in between, so that it is durable together with the floor: should all stop here, the orders leave all the same.
     const armed = this.#wakeup.set(Date.now() + firstDeliveryMs);
     failpoint("ban.committed");

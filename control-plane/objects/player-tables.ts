@@ -3,7 +3,7 @@ import { nextSessionGeneration } from "../../protocol/handover/generation.ts";
 import { type Operation, nextForgetAtMs, type OperationState, type OperationSummary } from "../domain/operations.ts";
 import { outboxSchema, outboxSourceSchema } from "./outbox.ts";
 import { playerAuthoritySchema } from "./player-authority.ts";
-import { playerRevocationSchema } from "./player-revocation.ts";
+import { playerOrdersSchema, playerRevocationSchema } from "./player-revocation.ts";
 
 /** Append-only: see `migrateStorage`. `expires_at` is in seconds, as in the ticket; other times in milliseconds. */
 export const playerMigrations: readonly string[] = [
@@ -63,6 +63,7 @@ export const playerMigrations: readonly string[] = [
       iif(state = 'committed', answer, NULL), recorded_at FROM operations_by_key;
   DROP TABLE operations_by_key;
   `,
+  playerOrdersSchema,
 ];
 
 interface SummaryRow extends Record<string, SqlStorageValue> {

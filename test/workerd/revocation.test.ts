@@ -3,7 +3,7 @@ import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { registryShard } from "../../control-plane/objects/remote.ts";
 import type { RegistryShard } from "../../control-plane/worker.ts";
-import { type LinkCommand, linkCloseCodes, type Problem } from "../../protocol/index.ts";
+import { type LinkCommand, linkCloseCodes, type PlayerSessionTokens, type Problem } from "../../protocol/index.ts";
 import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
@@ -341,6 +341,48 @@ describe("[SEC-72] while other services are away", () => {
     });
   });
 });
+
+it.each(["sign-out", "kick", "ban"])(
+  "[SEC-98] repeating a %s under its key ends nothing that came after it",
+  async (action) => {
+    const cluster = await startCluster();
+    const operator = await logInOperator();
+    const account = { email: `${crypto.randomUUID()}@players.test`, password: "correct horse battery" };
+    await expectJson(await call("POST", "/v1/signup", { body: account }), 201);
+    const logInAgain = async (): Promise<PlayerSessionTokens> =>
+      expectJson(await call("POST", "/v1/login", { body: account }), 200);
+    const player = await logInAgain();
+    await allocate(player, { clusterId: cluster.id });
+    const { id } = player.player;
+    const order = async (key: string, as = operator, reason = "cheating") =>
+      call("POST", `/v1/admin/players/${id}/${action}`, {
+        token: as.accessToken,
+        headers: { "idempotency-key": key },
+        ...(action === "ban" ? { body: { reason } } : {}),
+      });
+    const key = crypto.randomUUID();
+    const first = await order(key);
+    const answer = await first.text();
+    expect(first.ok, answer).toBe(true);
+    // Of no account but after a ban.
+    expect((await call("DELETE", `/v1/admin/players/${id}/ban`, { token: operator.accessToken })).status).toBe(204);
+    // A login counts from the second after a sign-out.
+    const [back, { ticket }] = await eventually(async () => {
+      const tokens = await logInAgain();
+      return [tokens, await allocate(tokens, { clusterId: cluster.id })] as const;
+    });
+    const { generation } = seatOf(back.player, ticket);
+    const again = await order(key);
+    expect([again.status, await again.text()]).toEqual([first.status, answer]);
+    expect((await toldOf(cluster, id)).minGeneration).toBeLessThanOrEqual(generation);
+    await allocate(back, { clusterId: cluster.id });
+    if (action === "ban") await expectProblem(await order(key, operator, "spam"), "IDEMPOTENCY_KEY_REUSED");
+    await expectProblem(await order("short"), "IDEMPOTENCY_KEY_REQUIRED");
+    // Another operator's order is another one, whatever it is called; so is one under a new key.
+    expect((await order(key, await logInOperator())).ok).toBe(true);
+    await eventually(async () => expect((await toldOf(cluster, id)).minGeneration).toBeGreaterThan(generation));
+  },
+);
 
 it("bans are listed page by page, the newest first, and end early", async () => {
   const operator = await logInOperator();

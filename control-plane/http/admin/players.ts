@@ -1,9 +1,12 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { Context } from "hono";
 import type { BanNotice } from "../../../protocol/index.ts";
 import { describeBan } from "../../domain/standing.ts";
 import { objectCallTimeoutMs, withDeadline } from "../../objects/deadline.ts";
+import type { Revoked, RevokeOrder } from "../../objects/player-revocation.ts";
 import { playerSession } from "../../objects/remote.ts";
-import { ProblemError } from "../problem.ts";
+import { idempotencyKeyPattern } from "../allocate.ts";
+import { ProblemError, problemOfRefusal } from "../problem.ts";
 import {
   bodyProblems,
   jsonAnswer,
@@ -13,7 +16,7 @@ import {
   problemAnswers,
 } from "../route-parts.ts";
 import { audited, auditProblems } from "./audited.ts";
-import { operatorProblems, requireOperator } from "./operator.ts";
+import { type Operator, operatorProblems, requireOperator } from "./operator.ts";
 
 const tags = ["Operators"];
 const params = z.object({
@@ -44,7 +47,20 @@ const bannedSchema = z
   .object({ banId: z.string(), reason: z.string(), until: z.string().nullable() })
   .openapi("Banned") satisfies z.ZodType<BanNotice & { banId: string }>;
 
-const endedProblems = [...bodyProblems, ...operatorProblems, ...auditProblems] as const;
+const orderProblems = [
+  "INVALID_FIELD",
+  "IDEMPOTENCY_KEY_REQUIRED",
+  "IDEMPOTENCY_KEY_REUSED",
+  ...operatorProblems,
+  ...auditProblems,
+] as const;
+const headers = z.object({
+  "idempotency-key": z.string().optional().openapi({
+    description:
+      "8 to 128 printable ASCII characters, new for every order, the same for its retries: an order that was carried out is answered as before, and ends nothing that has begun since. Without it each call is a new order.",
+    example: "0f6f5d0c-3c39-4a62-8f2f-0a9f4c1f7a11",
+  }),
+});
 const once =
   "From the moment of the answer no ticket of before is good for anything at the master. Clusters that are linked hear of it within a second.";
 
@@ -53,10 +69,10 @@ const ban = createRoute({
   path: "/v1/admin/players/{playerId}/ban",
   tags,
   summary: "Ban a player",
-  description: `Ends every session and ticket of the player, and refuses new ones until the ban is over. ${once} Another ban takes the place of one that is in force. Repeating it is harmless.`,
+  description: `Ends every session and ticket of the player, and refuses new ones until the ban is over. ${once} Another ban takes the place of one that is in force.`,
   security: operatorSecurity,
-  request: { params, ...jsonBody(banSchema) },
-  responses: { 200: jsonAnswer("Banned.", bannedSchema), ...problemAnswers(...endedProblems) },
+  request: { params, headers, ...jsonBody(banSchema) },
+  responses: { 200: jsonAnswer("Banned.", bannedSchema), ...problemAnswers(...bodyProblems, ...orderProblems) },
 });
 
 const unban = createRoute({
@@ -77,13 +93,10 @@ const kick = createRoute({
   path: "/v1/admin/players/{playerId}/kick",
   tags,
   summary: "End a player's session",
-  description: `Ends every session and ticket of the player, who may allocate again. ${once} Repeating it is harmless.`,
+  description: `Ends every session and ticket of the player, who may allocate again. ${once} Repeat it under the same \`Idempotency-Key\`: another call ends what the player has begun since.`,
   security: operatorSecurity,
-  request: { params },
-  responses: {
-    204: { description: "Ended." },
-    ...problemAnswers("INVALID_FIELD", ...operatorProblems, ...auditProblems),
-  },
+  request: { params, headers },
+  responses: { 204: { description: "Ended." }, ...problemAnswers(...orderProblems) },
 });
 
 const signOut = createRoute({
@@ -91,13 +104,10 @@ const signOut = createRoute({
   path: "/v1/admin/players/{playerId}/sign-out",
   tags,
   summary: "Sign a player out everywhere",
-  description: `Ends every session, ticket and login of the player, who has to log in again. ${once} The identity service is asked to end its sessions too, until it has.`,
+  description: `Ends every session, ticket and login of the player, who has to log in again. ${once} The identity service is asked to end its sessions too, until it has. Repeat it under the same \`Idempotency-Key\`: another call ends what the player has begun since.`,
   security: operatorSecurity,
-  request: { params },
-  responses: {
-    204: { description: "Signed out." },
-    ...problemAnswers("INVALID_FIELD", ...operatorProblems, ...auditProblems),
-  },
+  request: { params, headers },
+  responses: { 204: { description: "Signed out." }, ...problemAnswers(...orderProblems) },
 });
 
 export function addPlayerControlRoutes(app: OpenAPIHono<MasterHono>): void {
@@ -105,16 +115,12 @@ export function addPlayerControlRoutes(app: OpenAPIHono<MasterHono>): void {
     const operator = await requireOperator(context, "sensitive");
     const { playerId } = context.req.valid("param");
     const { reason, until, note } = context.req.valid("json");
+    const orderKey = orderKeyOf(context, operator);
     const untilMs = until === undefined ? undefined : endOf(until);
     const details = { reason, until: until ?? null };
     const action = { action: "player.ban", target: `player:${playerId}`, details };
     const answer = await audited(context, operator, action, async () => {
-      const order = { playerId, action: "ban" as const, reason, untilMs, note, operatorId: operator.id };
-      return withDeadline(
-        playerSession(context.env, playerId).revoke(order),
-        objectCallTimeoutMs,
-        "the player's session",
-      );
+      return revoke(context, { playerId, orderKey, action: "ban", reason, untilMs, note, operatorId: operator.id });
     });
     if (answer.ban === undefined) throw new Error("a ban was ordered");
     return context.json({ banId: answer.ban.id, ...describeBan(answer.ban) }, 200);
@@ -139,13 +145,29 @@ export function addPlayerControlRoutes(app: OpenAPIHono<MasterHono>): void {
       const operator = await requireOperator(context, "sensitive");
       const { playerId } = context.req.valid("param");
       const entry = { action: `player.${action}`, target: `player:${playerId}`, details: {} };
-      await audited(context, operator, entry, async () => {
-        const session = playerSession(context.env, playerId);
-        return withDeadline(session.revoke({ playerId, action }), objectCallTimeoutMs, "the player's session");
-      });
+      const orderKey = orderKeyOf(context, operator);
+      await audited(context, operator, entry, async () => revoke(context, { playerId, orderKey, action }));
       return context.body(null, 204);
     });
   }
+}
+
+/** @throws ProblemError for an order that was not carried out */
+async function revoke(context: Context<MasterHono>, order: RevokeOrder): Promise<Revoked> {
+  const session = playerSession(context.env, order.playerId);
+  const answer = await withDeadline(session.revoke(order), objectCallTimeoutMs, "the player's session");
+  if (!answer.ok) throw problemOfRefusal(answer);
+  return answer;
+}
+
+/** What names an order of this operator's; `undefined` if it is to be a new one whatever came before. */
+function orderKeyOf(context: Context<MasterHono>, operator: Operator): string | undefined {
+  const key = context.req.header("idempotency-key");
+  if (key === undefined) return undefined;
+  if (!idempotencyKeyPattern.test(key)) {
+    throw new ProblemError("IDEMPOTENCY_KEY_REQUIRED", "Send a random Idempotency-Key, or none.");
+  }
+  return `${operator.id} ${key}`;
 }
 
 function endOf(until: string): number {
