@@ -51,6 +51,7 @@ import type { ServerPlugin } from "./plugin/server-plugin.ts";
 import { TickLoop } from "./plugin/tick-loop.ts";
 import type { Layout } from "./fragments/layout.ts";
 import { ClusterHandovers } from "./handover/cluster-handovers.ts";
+import { Departure } from "./handover/departure.ts";
 import { PlayerGroups } from "./handover/player-groups.ts";
 import { type ClusterWorld, createWorld, type WorldCounts } from "./world/cluster-world.ts";
 import { ClusterStorage } from "./storage/cluster-storage.ts";
@@ -89,8 +90,8 @@ export interface ClusterServer {
    */
   start(): Promise<void>;
   /**
-   * Lets nobody in, deregisters, lets the plugins bring the game to its end, tells everyone to go, and resolves when it is
-   * over: at the latest `drainSeconds` and `stopTimeoutMs` from now.
+   * Lets nobody in, lets the plugins bring the game to its end, hands over the players whom other clusters of the world can take,
+   * deregisters, tells all others to go, and resolves when it is over: at the latest `drainSeconds` and twice `stopTimeoutMs` from now.
    */
   stop(): Promise<void>;
   /** Looks at once whether there is another certificate. */
@@ -132,6 +133,8 @@ export function createCluster(options: ClusterOptions): ClusterServer {
 }
 
 const software = "sustenet-cluster/0.1.0";
+/** What the master has to hear that this process is about to end. */
+const departTimeoutMs = 2_500;
 /** Of the time for stopping, what deregistering may take. */
 const deregisterTimeoutMs = 2_500;
 /** So long the master and the other clusters of the world have to take over what a draining one carries. */
@@ -182,6 +185,7 @@ class Server implements ClusterServer {
   #address: ClusterAddress | undefined;
   #everRegistered = false;
   #stopping: Promise<void> | undefined;
+  #departure: Departure<JoinedPlayer> | undefined;
 
   constructor(options: ClusterOptions) {
     const { settings } = options;
@@ -416,13 +420,38 @@ class Server implements ClusterServer {
     await within(this.#limits.stopTimeoutMs, this.#storage?.close());
   }
 
-  /** The order matters: the master stops sending players here before those who are here are told to go elsewhere. */
+  /** The order matters: the master stops sending players here before those who are here go elsewhere. */
   async #drain(): Promise<void> {
     const deadlineMs = this.#settings.drainSeconds * 1_000;
-    await Promise.all([
-      within(this.#limits.stopTimeoutMs, this.#link?.stop(deregisterTimeoutMs)),
-      within(deadlineMs, this.#host.drain(deadlineMs)),
-    ]);
+    const endsAtMs = this.#clock.monotonicMs() + deadlineMs;
+    const pluginsReady = within(deadlineMs, this.#host.drain(deadlineMs));
+    if (await this.#departs(deadlineMs)) {
+      await Promise.all([pluginsReady, this.#depart(endsAtMs - this.#clock.monotonicMs())]);
+    }
+    await Promise.all([pluginsReady, within(this.#limits.stopTimeoutMs, this.#link?.stop(deregisterTimeoutMs))]);
+  }
+
+  /** Whether others may take over what is carried here, and the master knows that they have to. [WORLD-8] */
+  async #departs(deadlineMs: number): Promise<boolean> {
+    if (this.#handovers === undefined || deadlineMs === 0) return false;
+    return (await this.#link?.depart(deadlineMs, Math.min(departTimeoutMs, deadlineMs))) === true;
+  }
+
+  /** Off the list of those who are given players, and with the authority to hand over those who are here. */
+  async #depart(deadlineMs: number): Promise<void> {
+    const handovers = this.#handovers;
+    if (handovers === undefined) return;
+    this.#departure = new Departure({
+      players: this.#players,
+      nowMs: this.#clock.monotonicMs,
+      deadlineMs,
+      settleMs: takeOverMs,
+      mayGoOn: (player) => handovers.mayGoOn(player),
+      goesOn: (player) => player.arriving || handovers.takesOn(player),
+      isBusy: () => handovers.undelivered > 0 || handovers.reservedSeats > 0,
+    });
+    this.#departure.beat();
+    await within(deadlineMs, this.#departure.over);
   }
 
   async #leave(): Promise<void> {
@@ -727,6 +756,7 @@ class Server implements ClusterServer {
   #beat(): void {
     this.#pulse.beat();
     this.#orders.beat();
+    this.#departure?.beat();
     this.#handovers?.beat();
     for (const session of this.#sessions) session.check();
   }

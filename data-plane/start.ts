@@ -34,7 +34,7 @@ const maxUncaughtASecond = 100;
 
 /**
  * Runs a cluster with this plugin, or these in their order, in this process, until SIGTERM or SIGINT: then it lets nobody
- * in, lets the plugins bring the game to its end, tells everyone to go, deregisters, and ends the process with 0. Resolves
+ * in, lets the plugins bring the game to its end, hands players over or tells them to go, deregisters, and ends the process with 0. Resolves
  * when players can connect. Settings that cannot be used are said line by line on standard error, and end the process
  * with 2; `--print-config` prints the settings and ends it with 0, `--help` the flags.
  *

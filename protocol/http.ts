@@ -306,6 +306,18 @@ export interface WorldCluster {
   readonly peer?: { readonly host: string; readonly port: number; readonly tls: ClusterTls } | undefined;
 }
 
+/**
+ * Body of `POST /v1/clusters/:id/drain`: this process is about to end. Others take over what it carries, and it hands its players over.
+ * A master of an earlier version answers 404.
+ */
+export interface DrainRequest {
+  /** How long that may take. For operators to see; nothing happens then. */
+  readonly deadlineMs: number;
+}
+
+/** Longest `deadlineMs` of a {@link DrainRequest}: a day. */
+export const maxDrainMs = 86_400_000;
+
 /** Answer of `POST /v1/clusters/:id/peer-tickets`. */
 export interface PeerTicketGrant {
   /** To be shown to the other cluster. Spec: docs/HANDOVER.md, section 15. */

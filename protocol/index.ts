@@ -57,6 +57,7 @@ export {
   candidateReasons,
   maxAvoidedClusters,
   maxExplainedCandidates,
+  maxDrainMs,
   maxFragmentsPerCluster,
   partyStates,
   shardOutcomes,

@@ -23,7 +23,7 @@ const places = [
 ] as const;
 const firstToStandIn = places.indexOf("stands in already");
 
-/** Settles who carries each fragment that somebody announces. [WORLD-1] [WORLD-2] [WORLD-6] [WORLD-7] */
+/** Settles who carries each fragment that somebody announces. [WORLD-1] [WORLD-2] [WORLD-6] [WORLD-7] [WORLD-8] */
 export function settleCarriers(state: Pick<WorldState, "announcements" | "assignments"> & Carriers): Carriers {
   const best = new Map<string, { readonly clusterId: string; readonly place: number }>();
   for (const announcement of state.announcements) {
@@ -46,10 +46,17 @@ export function settleCarriers(state: Pick<WorldState, "announcements" | "assign
   };
 }
 
+/** Whether a cluster carries only what nobody else can: as an operator has ordered, or as its process is about to end. */
+export function isLeaving({ leaving, ending }: Announcement): boolean {
+  return leaving === true || ending === true;
+}
+
 function placeOf(
-  { leaving = false, standing = goodStanding }: Announcement,
+  announcement: Announcement,
   claim: { readonly isAssigned: boolean; readonly holds: boolean; readonly standsIn: boolean },
 ): (typeof places)[number] {
+  const { standing = goodStanding } = announcement;
+  const leaving = isLeaving(announcement);
   const isFit = !leaving && !standing.suspect && !standing.draining && (!standing.locked || claim.isAssigned);
   const holds = claim.holds && (isFit || !claim.standsIn);
   if (claim.isAssigned && (isFit || (holds && !leaving))) return "assigned";

@@ -206,6 +206,30 @@ describe("the map of a world", () => {
     expect(reasons(announce(suspect, cluster("b", ["north"], 3)))).toEqual([]);
   });
 
+  it("[WORLD-8] gives away what a process carries that is about to end, whatever operators order", () => {
+    const world = worldOf(cluster("a", ["north", "south"], 2), cluster("b", ["north"]));
+    const ending = { clusterId: "a", boot: 2, ending: true } as const;
+    expect(leave(world, { ...ending, boot: 1 }), "an earlier process has ended anyway").toBe(world);
+    expect(leave(world, { ...ending, boot: 3 })).toBeUndefined();
+    const without = leave(world, ending) ?? world;
+    expect(carriedBy(without, "b")).toEqual(["north"]);
+    expect(carriedBy(without, "a"), "nobody else can").toEqual(["south"]);
+    expect(leave(without, ending), "said again").toBe(without);
+    const ordered = leave(without, { clusterId: "a", boot: 2, leaving: true, ordersVersion: 1 }) ?? without;
+    const undrained = leave(ordered, { clusterId: "a", boot: 2, leaving: false, ordersVersion: 2 }) ?? ordered;
+    for (const state of [without, ordered, undrained]) {
+      const late = announce(state, { ...cluster("a", ["north", "south"], 2), ordersVersion: 2 });
+      expect(carriedBy(withdraw(late, "c", 1), "b"), "the announcement once more").toEqual(["north"]);
+      expect(carriedBy(assign(late, "north", "a"), "b"), "an assignment").toEqual(["north"]);
+    }
+    const all = leave(worldOf(cluster("a", ["north"], 2), cluster("b", ["north"])), ending) ?? world;
+    expect(viewOf(all).clusters, "the new carrier links to who has the players").toHaveLength(2);
+    const again = announce(all, cluster("a", ["north"], 3));
+    expect(viewOf(again).clusters, "what comes next stays").toHaveLength(1);
+    expect(carriedBy(withdraw(again, "b", 1), "a")).toEqual(["north"]);
+    expect(carriedBy(announce(again, cluster("c", ["north"])), "b")).toEqual(["north"]);
+  });
+
   it("shows which fragments of different clusters overlap", () => {
     const world = worldOf(
       { ...cluster("a", []), fragments: [area("one", 0), area("two", 5)] },

@@ -1,5 +1,5 @@
 import type { ClusterTls, FragmentArea, WorldMapView } from "../../protocol/index.ts";
-import { type Carriers, settleCarriers } from "./world-carriers.ts";
+import { type Carriers, isLeaving, settleCarriers } from "./world-carriers.ts";
 import { goodStanding, type WorldStanding } from "./world-standing.ts";
 
 /** A cluster and what it can carry of a world. Decision: docs/adr/0012-world-map.md. */
@@ -17,15 +17,15 @@ export interface Announcement {
   /** What speaks against giving it more, and the version of that. None: nothing, 0. [WORLD-7] */
   readonly standing?: WorldStanding;
   readonly standingVersion?: number;
+  /** Its process has said that it is about to end: it leaves, whatever operators order. [WORLD-8] */
+  readonly ending?: true;
 }
 
-/** Whether a cluster is leaving, by the operators' orders of this version. */
-export interface Departure {
-  readonly clusterId: string;
-  readonly boot: number;
-  readonly leaving: boolean;
-  readonly ordersVersion: number;
-}
+/** Whether a cluster is leaving: by the operators' orders of this version, or as its process is about to end. */
+export type Departure = { readonly clusterId: string; readonly boot: number } & (
+  | { readonly leaving: boolean; readonly ordersVersion: number }
+  | { readonly ending: true }
+);
 
 /** What speaks against giving a cluster more, as its shard knows it by this version. */
 export interface StandingNote {
@@ -81,25 +81,29 @@ export function announce(state: WorldState, announcement: Announcement): WorldSt
   const { leaving = false, ordersVersion = 0 } = isLate ? before : announcement;
   const isOlder = before.boot === announcement.boot && standingVersionOf(before) > standingVersionOf(announcement);
   const { standing = goodStanding, standingVersion = 0 } = isOlder ? before : announcement;
-  const next = { ...announcement, leaving, ordersVersion, standing, standingVersion };
+  const isEnding = before.boot === announcement.boot && before.ending === true;
+  const ending = isEnding ? ({ ending: true } as const) : {};
+  const next = { ...announcement, leaving, ordersVersion, standing, standingVersion, ...ending };
   return decide(state, { ...state, announcements: announcements.with(known, next) });
 }
 
 /**
- * A cluster is told to empty itself and to have its players taken over, or that is taken back. Older orders, and those to an earlier
- * process, change nothing. [WORLD-6]
+ * A cluster is told to empty itself and to have its players taken over, or that is taken back; or it does so by itself, for good. Older
+ * orders, and what is about an earlier process, change nothing. [WORLD-6] [WORLD-8]
  *
  * @returns the state that results; `undefined` while that process has not announced itself
  */
-export function leave(
-  state: WorldState,
-  { clusterId, boot, leaving, ordersVersion }: Departure,
-): WorldState | undefined {
+export function leave(state: WorldState, departure: Departure): WorldState | undefined {
+  const { clusterId, boot } = departure;
   const known = state.announcements.findIndex((one) => one.clusterId === clusterId);
   const before = state.announcements[known];
   if (before === undefined || before.boot < boot) return undefined;
-  if (before.boot > boot || ordersOf(before) >= ordersVersion) return state;
-  const next = { ...before, leaving, ordersVersion };
+  if (before.boot > boot) return state;
+  if ("ending" in departure ? before.ending === true : ordersOf(before) >= departure.ordersVersion) return state;
+  const next: Announcement =
+    "ending" in departure
+      ? { ...before, ending: true }
+      : { ...before, leaving: departure.leaving, ordersVersion: departure.ordersVersion };
   return decide(state, { ...state, announcements: state.announcements.with(known, next) });
 }
 
@@ -143,10 +147,11 @@ export function carriedBy(state: WorldState, clusterId: string): readonly string
 export function viewOf(state: WorldState): WorldMapView {
   const fragments: WorldMapView["fragments"][number][] = [];
   const clusters: WorldMapView["clusters"][number][] = [];
-  for (const { clusterId, boot, peer, leaving, fragments: areas } of state.announcements) {
+  for (const announcement of state.announcements) {
+    const { clusterId, boot, peer, fragments: areas } = announcement;
     const carried = areas.filter(({ name }) => state.carriers.get(name) === clusterId);
     // One that leaves still has players to hand over: without a place in the map nobody would link to it.
-    if (carried.length === 0 && leaving !== true) continue;
+    if (carried.length === 0 && !isLeaving(announcement)) continue;
     for (const { name, min, max } of carried) fragments.push({ name, min, max, clusterId });
     clusters.push(peer === undefined ? { clusterId, boot } : { clusterId, boot, peer });
   }

@@ -23,6 +23,7 @@ import {
 import {
   clusterListQuerySchema,
   clusterListSchema,
+  drainSchema,
   heartbeatSchema,
   peerTicketSchema,
   registeredSchema,
@@ -102,6 +103,18 @@ const heartbeat = createRoute({
     200: jsonAnswer("The acknowledgement and the commands that are due.", heartbeatSchema),
     ...problemAnswers(...bodyProblems, ...sessionProblems, "RATE_LIMITED"),
   },
+});
+
+const drain = createRoute({
+  method: "post",
+  path: "/v1/clusters/{id}/drain",
+  tags,
+  summary: "The process is about to end: send nobody there, and let others take its players over",
+  description:
+    "Others that can carry its fragments of a shared world do so from now on, and it hands its players over, then deregisters. Holds for this registration; saying it again changes nothing.",
+  security: clusterSessionSecurity,
+  request: { params, ...jsonBody(drainSchema) },
+  responses: { 204: { description: "Done." }, ...problemAnswers(...bodyProblems, ...sessionProblems) },
 });
 
 const deregister = createRoute({
@@ -269,6 +282,15 @@ export function addClusterRoutes(app: OpenAPIHono<MasterHono>): void {
     );
     if (!answer.ok) throw problemOfRefusal(answer);
     return context.json({ commands: [...answer.response.commands] }, 200);
+  });
+
+  app.openapi(drain, async (context) => {
+    const { id } = context.req.valid("param");
+    const { deadlineMs } = context.req.valid("json");
+    const { token, shard } = await clusterSession(context.env, id, bearerOf(context));
+    const answer = await withDeadline(shard.drain(id, token, deadlineMs), objectCallTimeoutMs, "a registry shard");
+    if (!answer.ok) throw problemOfRefusal(answer);
+    return context.body(null, 204);
   });
 
   app.openapi(deregister, async (context) => {

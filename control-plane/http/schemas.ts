@@ -3,6 +3,7 @@ import type {
   Allocation,
   ClusterListing,
   ClusterTls,
+  DrainRequest,
   FragmentArea,
   HeartbeatResponse,
   JsonWebKeySet,
@@ -17,7 +18,7 @@ import type {
   WorldAnnouncement,
   WorldMapView,
 } from "../../protocol/index.ts";
-import { maxFragmentsPerCluster, problems, reachFaults, revocationReasons } from "../../protocol/index.ts";
+import { maxDrainMs, maxFragmentsPerCluster, problems, reachFaults, revocationReasons } from "../../protocol/index.ts";
 import { countersSchema } from "../domain/report-schema.ts";
 import { isRegion } from "../domain/sharding.ts";
 import { maxTicketLifetimeSeconds, minTicketLifetimeSeconds } from "../settings.ts";
@@ -175,6 +176,12 @@ export const worldMapSchema = z
 export const peerTicketSchema = z
   .object({ ticket: z.string(), expiresAt: z.number().openapi({ description: "Seconds since 1970." }) })
   .openapi("PeerTicket") satisfies z.ZodType<PeerTicketGrant>;
+
+export const drainSchema = z
+  .strictObject({
+    deadlineMs: z.int().min(0).max(maxDrainMs).openapi({ description: "How long it may take; for operators to see." }),
+  })
+  .openapi("DrainRequest") satisfies z.ZodType<DrainRequest>;
 
 export const registerSchema = z
   .strictObject({

@@ -92,6 +92,11 @@ export class OrderTables {
     );
   }
 
+  /** The process that is registered is about to end. */
+  putEnd(clusterId: string, endsByMs: number): void {
+    this.#sql.exec("UPDATE clusters SET ends_by = ? WHERE cluster_id = ?", endsByMs, clusterId);
+  }
+
   isRevoked(keyId: string): boolean {
     return this.#sql.exec("SELECT 1 FROM revoked_keys WHERE key_id = ?", keyId).toArray().length > 0;
   }

@@ -148,6 +148,8 @@ export const registryMigrations: readonly string[] = [
   registryKeysSchema,
   keyRepeatsSchema,
   worldStandingSchema,
+  // Until when the registered process wants to have ended, as it has said itself; 0: it has not.
+  "ALTER TABLE clusters ADD COLUMN ends_by INTEGER NOT NULL DEFAULT 0;",
 ];
 
 /** What it takes to choose among clusters: of each of them it is read for every allocation, so it is no more than that. */
@@ -261,6 +263,7 @@ export interface ClusterRow extends ChoosableRow, FactsRow {
   awaited: string;
   awaited_until: number;
   displaced: number;
+  ends_by: number;
 }
 
 /** Whether a cluster that gives signs of life can be offered: players can reach it, and all its seats are known here. */

@@ -432,6 +432,16 @@ export class RegistryShard extends DurableObject<Env> {
     return { ok: true, response: { commands } };
   }
 
+  /** The cluster's process is about to end, within so long as it says: see `ShardOrders.noteEnd`. */
+  async drain(clusterId: string, token: string, deadlineMs: number): Promise<{ readonly ok: true } | Refusal> {
+    const found = this.#authenticate(clusterId, await hashToken(token));
+    if (!found.ok) return found;
+    this.#orders.noteEnd(found.row, Date.now() + deadlineMs);
+    failpoint("drain.noted");
+    await this.#settle();
+    return { ok: true };
+  }
+
   /** The cluster stops: it is offered to nobody and its seats are gone. */
   async deregister(clusterId: string, token: string): Promise<{ readonly ok: true } | Refusal> {
     const { storage, links } = this.#parts;

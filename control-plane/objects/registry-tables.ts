@@ -69,7 +69,7 @@ export class RegistryTables {
          tags, software, proto_min, proto_max, capacity, labels, counters, game_build, ticket_lifetime, renewed_at, registered_at)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (cluster_id) DO UPDATE SET shard = excluded.shard, boot = excluded.boot, token_hash = excluded.token_hash,
-         state = excluded.state, draining = 0, name = excluded.name, host = excluded.host, port = excluded.port,
+         state = excluded.state, draining = 0, ends_by = 0, name = excluded.name, host = excluded.host, port = excluded.port,
          wss_url = excluded.wss_url, tls = excluded.tls, tags = excluded.tags, software = excluded.software,
          proto_min = excluded.proto_min, proto_max = excluded.proto_max, capacity = excluded.capacity,
          labels = excluded.labels, counters = excluded.counters, game_build = excluded.game_build,

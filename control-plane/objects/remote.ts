@@ -40,6 +40,7 @@ type RemoteShard = Remote<
   | "admitRegion"
   | "hasClusters"
   | "heartbeat"
+  | "drain"
   | "deregister"
   | "worldChanged"
   | "worldOf"

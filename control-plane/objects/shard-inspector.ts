@@ -122,7 +122,7 @@ export class ShardInspector {
       keyId: row.key_id,
       boot: row.boot,
       ordersVersion: version,
-      drainDeadlineAtMs: draining ? (drain?.deadlineAtMs ?? null) : null,
+      drainDeadlineAtMs: draining ? (drain?.deadlineAtMs ?? row.ends_by) : null,
       registeredAtMs: row.registered_at,
       lastSignAtMs,
       lastReportAtMs: row.reported_at,
@@ -137,6 +137,7 @@ function reasonOf(row: ClusterRow, silentMs: number): string | null {
     const { host, port, probe_fault: fault } = row;
     return fault === "" ? "its address has not been reached yet" : `${host}:${port} cannot be reached: ${fault}`;
   }
+  if (row.ends_by > 0) return "it drains, as its process is about to end";
   if (row.draining === 1) return "it drains, as an operator has ordered";
   if (row.locked === 1) return "an operator has locked it";
   return row.capacity > 0 && Math.max(row.seats, row.players) >= row.capacity ? "it is full" : null;

@@ -44,6 +44,23 @@ export class ShardOrders {
     this.#parts.outbox.put(world, { kind: "leave", departure });
   }
 
+  /**
+   * A process is about to end: nobody is sent there any more, and others take over what it carries. Holds until something registers in its
+   * place; saying it again changes nothing. [WORLD-8]
+   */
+  noteEnd({ cluster_id: clusterId, boot, world, ends_by: endsBy }: ClusterRow, endsByMs: number): void {
+    const { storage, tables, outbox, standings } = this.#parts;
+    if (endsBy > 0) return;
+    storage.transactionSync(() => {
+      this.#orders.putEnd(clusterId, endsByMs);
+      if (world !== "") outbox.put(world, { kind: "leave", departure: { clusterId, boot, ending: true } });
+      const row = tables.cluster(clusterId);
+      if (row !== undefined) this.#putIntoForce(row, this.#orders.orders(clusterId));
+      standings.note(clusterId);
+    });
+    logEvent("info", "registry.ending", { clusterId, boot });
+  }
+
   /** A cluster has registered: its row has what it says of itself. To be called in the same transaction. */
   apply(
     clusterId: string,
@@ -68,7 +85,7 @@ export class ShardOrders {
       ...inForce,
       ticketLifetimeSeconds: inForce.ticketLifetimeSeconds,
       locked: orders.locked,
-      draining: orders.drain !== null,
+      draining: orders.drain !== null || row.ends_by > 0,
       joinRatePerSecond: inForce.joinRatePerSecond,
     });
     candidates.putFacts(clusterId, { ...inForce, gameBuild: row.game_build });

@@ -74,7 +74,7 @@ export class BorderWatch<P extends BorderPlayer> {
     if (world.isBeyond(player, point) !== "within-overrun") return false;
     // One that is out there already, because its handover came to nothing, must be able to walk back.
     const isOut = world.isBeyond(player, player.position) !== "no";
-    if (!isOut && !(this.#canGo(player) && this.#carrierOf(point) !== undefined)) return false;
+    if (!isOut && !(this.canGo(player) && this.#carrierOf(point) !== undefined)) return false;
     this.#note(player);
     return true;
   }
@@ -84,10 +84,15 @@ export class BorderWatch<P extends BorderPlayer> {
     this.#arrivedAtMs.set(player, this.#options.nowMs());
   }
 
+  /** Whether a player could be handed over, wherever it stands. */
+  canGo(player: P): boolean {
+    return player.has(features.handover) && player.hasClient && !player.arriving && !player.held;
+  }
+
   /** Whether a player that stands where another cluster has taken over can be expected to go there. */
   willGo(player: P): boolean {
     const attempts = this.#crossings.get(player)?.attempts ?? 0;
-    return attempts < mostAttempts && this.#canGo(player) && this.#carrierOf(player.position) !== undefined;
+    return attempts < mostAttempts && this.canGo(player) && this.#carrierOf(player.position) !== undefined;
   }
 
   /** A tick is over. */
@@ -124,7 +129,7 @@ export class BorderWatch<P extends BorderPlayer> {
     const stayedMs = nowMs() - (this.#arrivedAtMs.get(player) ?? Number.NEGATIVE_INFINITY);
     return (
       stayedMs >= leastStayMs &&
-      this.#canGo(player) &&
+      this.canGo(player) &&
       isSettled(player) &&
       this.#carrierOf(player.position)?.clusterId === clusterId
     );
@@ -140,10 +145,6 @@ export class BorderWatch<P extends BorderPlayer> {
 
   #note(player: P): void {
     if (!this.#crossings.has(player)) this.#crossings.set(player, { ticks: 0, attempts: 0, restUntilMs: 0 });
-  }
-
-  #canGo(player: P): boolean {
-    return player.has(features.handover) && player.hasClient && !player.arriving && !player.held;
   }
 
   /** Who takes players over there, if that is possible now. */

@@ -14,6 +14,8 @@ import {
   encodeMessage,
   encodeMove,
   encodeRequest,
+  features,
+  linkCloseCodes,
   type Redirect,
   responseStatuses,
 } from "../../protocol/index.ts";
@@ -120,7 +122,8 @@ async function start(instance: string): Promise<{ cluster: TestCluster; game: Co
     instance,
     world,
     worldName: "main",
-    drainSeconds: 0,
+    // Only the first one is stopped while somebody plays.
+    drainSeconds: instance === "b" ? 0 : 20,
     spawn: { x: instance === "a" ? -2 : 2, y: 0, z: 0 },
   };
   const cluster = await startTestCluster({ master, plugin: game, settings });
@@ -144,10 +147,11 @@ afterEach(async () => {
 
 const message = (command: number): Uint8Array => encodeMessage({ command, payload: new Uint8Array(0) });
 
-async function join(sub = "ann"): Promise<TestClient> {
+async function join(sub = "ann", features = allFeatures): Promise<TestClient> {
   const client = await west.cluster.connected();
   const boot = west.cluster.server.peers?.self?.boot ?? 0;
-  client.send(hello, encodeJoin({ ticket: await master.ticket({ aud: "default.a", boot, gen: generation, sub }) }));
+  const said = encodeHello({ minVersion: 1, maxVersion: 1, features, client: "walker" });
+  client.send(said, encodeJoin({ ticket: await master.ticket({ aud: "default.a", boot, gen: generation, sub }) }));
   await client.next("welcome");
   return client;
 }
@@ -572,5 +576,63 @@ describe("a cluster that drains", () => {
     expect(east.game.hooks).toEqual(["in 1", "enter west"]);
     await drained;
     expect(west.game.hooks).toEqual(["join", "enter west", "out", "leave west"]);
+  });
+});
+
+describe("a cluster whose process is told to stop", () => {
+  it("[WORLD-8] lets others take over, hands over whom they take, then deregisters and tells the rest to go", async () => {
+    const client = await join();
+    const bob = await join("bob", allFeatures & ~features.handover);
+    client.send(message(1));
+    await until("the answer", () => counts(client).length === 1);
+    const stopped = west.cluster.server.stop();
+    const late = await west.cluster.connected();
+    const boot = west.cluster.server.peers?.self?.boot ?? 0;
+    late.send(hello, encodeJoin({ ticket: await master.ticket({ aud: "default.a", boot, gen: generation }) }));
+    expect(await late.next("reject")).toMatchObject({ code: closeCodes.SHUTTING_DOWN.number });
+    const redirect = await client.next("redirect");
+    expect([master.drains, master.deregistered]).toEqual([["default.a"], 0]);
+    expect(bob.received.map(({ type }) => type)).not.toContain("close");
+    const arrived = await arrive(redirect, { tenure: generation, received: 1, acknowledged: 1 });
+    await arrived.next("streams");
+    arrived.send(encodeAck({ received: 1 }), message(1));
+    await until("the answer", () => counts(arrived).length === 1);
+    expect(counts(arrived)).toEqual([2]);
+    client.close();
+    await stopped;
+    expect((await bob.next("close")).code).toBe(closeCodes.SHUTTING_DOWN.number);
+    expect(master.deregistered).toBe(1);
+    expect(
+      west.game.hooks.filter((hook) => hook === "leave SHUTTING_DOWN"),
+      "bob alone",
+    ).toHaveLength(1);
+    expect(east.cluster.server.metrics.handovers).toMatchObject({ taken: 1, abandoned: 0 });
+  });
+
+  it("deregisters first where the master does not know the call, and where it does not answer in time", async () => {
+    const client = await join();
+    master.refuseDrain = { status: 404, code: "NOT_FOUND" };
+    await west.cluster.server.stop();
+    expect((await client.next("close")).code).toBe(closeCodes.SHUTTING_DOWN.number);
+    expect([master.drains.length, master.deregistered]).toEqual([1, 1]);
+    const again = await start("c");
+    master.refuseDrain = undefined;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    master.holdDrain = promise;
+    await again.cluster.server.stop();
+    expect([master.drains.length, master.deregistered]).toEqual([2, 2]);
+    resolve();
+  });
+
+  it("says so again when it has to register again, and waits no longer for who has gone", async () => {
+    const client = await join();
+    west.game.refusesToPack = true;
+    const stopped = west.cluster.server.stop();
+    await until("its word", () => master.drains.length === 1);
+    master.endLinks(linkCloseCodes.REGISTER_AGAIN);
+    await until("its word once more", () => master.drains.filter((id) => id === "default.a").length === 2);
+    client.close();
+    await stopped;
+    expect(master.deregistered).toBe(1);
   });
 });

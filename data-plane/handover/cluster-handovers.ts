@@ -94,6 +94,11 @@ export class ClusterHandovers {
     return this.handovers.undelivered;
   }
 
+  /** Whether a player could go on at another cluster, if there is one for it, or has yet to come from one. */
+  mayGoOn(player: JoinedPlayer): boolean {
+    return player.held || player.arriving || this.#border?.canGo(player) === true;
+  }
+
   /** Whether a drain may leave a player to its handover, instead of telling it to allocate again. */
   takesOn(player: JoinedPlayer): boolean {
     return player.held || this.#border?.willGo(player) === true;

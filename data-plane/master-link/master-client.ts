@@ -1,6 +1,6 @@
 import { fetchBounded } from "../../auth/bounded-fetch.ts";
 import { parseSessionAnswers, type SessionAnswer, type SessionRequest } from "../authority/session-wire.ts";
-import type { LinkReport, PeerTicketGrant, RegisterRequest, WorldMapView } from "../../protocol/index.ts";
+import type { DrainRequest, LinkReport, PeerTicketGrant, RegisterRequest, WorldMapView } from "../../protocol/index.ts";
 import {
   type KnownCommand,
   parseHeartbeatResponse,
@@ -74,6 +74,11 @@ export class MasterClient {
     const path = `${clusterPath(session)}/sessions`;
     const bounds = { timeoutMs: sessionsTimeoutMs, maxBytes: maxSessionsBytes };
     return parseSessionAnswers(await this.#call("POST", path, session.sessionToken, { requests }, bounds), requests);
+  }
+
+  /** This process is about to end: others take over what it carries. A master of an earlier version answers 404. */
+  async drain(session: ClusterSession, body: DrainRequest, timeoutMs: number): Promise<void> {
+    await this.#call("POST", `${clusterPath(session)}/drain`, session.sessionToken, body, { timeoutMs });
   }
 
   async deregister(session: ClusterSession, timeoutMs: number): Promise<void> {

@@ -13,6 +13,7 @@ import type {
   RevokedPlayer,
   SeatRef,
 } from "../../protocol/index.ts";
+import { maxDrainMs } from "../../protocol/index.ts";
 import type { Clock } from "../clock.ts";
 import type { ClusterKey } from "../keys/cluster-key.ts";
 import type { Logger } from "../log.ts";
@@ -82,6 +83,9 @@ export const defaultPace: LinkPace = {
   ackTimeoutMs: 10_000,
 };
 
+/** Longest wait for the master to hear once more that this process is about to end. */
+const tellEndTimeoutMs = 2_500;
+
 /**
  * The cluster's side of its tie to the master: registers, holds the link, reports seats, takes commands; and goes on trying
  * for as long as the process lives. Players never wait for it.
@@ -99,6 +103,8 @@ export class MasterLink {
   /** Whether this registration's master takes mail. */
   #mailTaken = false;
   #superseded = false;
+  /** When this process ends at the latest, once it is about to. */
+  #endsAtMs: number | undefined;
   #outdated = false;
   #reachNotice = "";
   #reporter: Reporter | undefined;
@@ -141,6 +147,38 @@ export class MasterLink {
   registerAgain(): void {
     this.#outdated = true;
     this.#link?.abandon();
+  }
+
+  /**
+   * Tells the master that this process ends within so long, so that others take over what it carries; again by itself when it has to
+   * register again. Waits so long for the answer at most, and never rejects.
+   *
+   * @returns whether the master has heard it
+   */
+  async depart(deadlineMs: number, timeoutMs: number): Promise<boolean> {
+    this.#endsAtMs = this.#options.clock.monotonicMs() + deadlineMs;
+    if (this.#registration === undefined || this.#superseded) return false;
+    return this.#tellEnd(this.#registration, this.#endsAtMs, timeoutMs);
+  }
+
+  async #tellEnd(registration: Registration, endsAtMs: number, timeoutMs: number): Promise<boolean> {
+    const { client, clock, log } = this.#options;
+    const deadlineMs = Math.min(maxDrainMs, Math.max(0, Math.round(endsAtMs - clock.monotonicMs())));
+    try {
+      await client.drain(registration, { deadlineMs }, timeoutMs);
+      log.info(
+        { event: "departing", deadlineMs },
+        "told the master that this process is about to end: players go on elsewhere",
+      );
+      return true;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : "it failed";
+      log.warn(
+        { event: "depart-failed" },
+        `could not tell the master that this process is about to end: ${reason}; players will have to rejoin`,
+      );
+      return false;
+    }
   }
 
   /** Takes the cluster off the master's list, if the master can be reached in time, and hangs up. */
@@ -203,6 +241,7 @@ export class MasterLink {
         this.#held.reset();
         this.#mailTaken = registration.takesMail === true;
         this.#options.onRegistered(registration);
+        if (this.#endsAtMs !== undefined) await this.#tellEnd(registration, this.#endsAtMs, tellEndTimeoutMs);
         return registration;
       } catch (error) {
         this.#stopping.signal.throwIfAborted();

@@ -114,14 +114,15 @@ function checkGeneration({ session, claims }: Joining): JoinRefusal | undefined 
 
 function checkRoom({ session, claims, record }: Joining): JoinRefusal | undefined {
   const { players, maxPlayers, reservedSeats, stopping } = session.context;
+  // First, as one that leaves may carry no place any more.
+  if (stopping()) return { code: "SHUTTING_DOWN", ticketStaysGood: true };
   // Whoever replaces an older session of their own takes its place.
   const others = players.size + reservedSeats() - (players.byId(claims.sub) === undefined ? 0 : 1);
   const most = maxPlayers();
   if (most > 0 && others >= most) {
     return { code: "FULL", ticketStaysGood: true };
   }
-  if (place(session, claims, record) === undefined) return { code: "FULL", ticketStaysGood: true };
-  return stopping() ? { code: "SHUTTING_DOWN", ticketStaysGood: true } : undefined;
+  return place(session, claims, record) === undefined ? { code: "FULL", ticketStaysGood: true } : undefined;
 }
 
 /** Where the player starts: where its ticket says, else where it was saved. `undefined` when the world has no room for it. */

@@ -54,6 +54,12 @@ export class FakeMaster {
   refuse: FakeRefusal | undefined;
   /** Turns WebSockets away, while it is set. */
   refuseLinks: FakeRefusal | undefined;
+  /** Who has said that it is about to end, each call by itself. */
+  readonly drains: string[] = [];
+  /** Answers such a call so, while it is set. */
+  refuseDrain: FakeRefusal | undefined;
+  /** While it is set, such a call is answered when it resolves. */
+  holdDrain: Promise<void> | undefined;
   /** While it is set, a call to deregister is answered when it resolves. */
   holdDeregister: Promise<void> | undefined;
   /** While it is set, the key set is answered when it resolves. */
@@ -65,6 +71,8 @@ export class FakeMaster {
   changeMap: (map: WorldMapView) => WorldMapView = (map) => map;
   /** Who is registered, in the order in which they first came. */
   readonly #clusters = new Map<string, { readonly boot: number; readonly request: RegisterRequest }>();
+  /** Who is about to end: others carry what they can of its fragments. */
+  readonly #ending = new Set<string>();
   #worldVersion = 0;
   /** Whether registrations say that messages to players elsewhere are taken. */
   takesMail = true;
@@ -211,6 +219,15 @@ export class FakeMaster {
     if (refusal !== undefined) return { status: refusal.status, value: { code: refusal.code } };
     const [, clusterId = "", what] = /^\/v1\/clusters\/([^/]+)\/?(.*)$/.exec(request.url ?? "") ?? [];
     if (call.startsWith("GET ") && what === "world") return { status: 200, value: this.changeMap(this.map(clusterId)) };
+    if (what === "drain") {
+      this.drains.push(clusterId);
+      await this.holdDrain;
+      if (this.refuseDrain !== undefined)
+        return { status: this.refuseDrain.status, value: { code: this.refuseDrain.code } };
+      this.#ending.add(clusterId);
+      this.worldChanged();
+      return { status: 204 };
+    }
     if (what === "peer-tickets") return this.#grantPeerTicket(clusterId, body);
     if (call.startsWith("DELETE ")) {
       this.deregistered += 1;
@@ -298,6 +315,7 @@ export class FakeMaster {
     this.#lastInstance = body.instance;
     const clusterId = this.manyClusters ? `default.${body.instance}` : this.clusterId;
     this.#clusters.set(clusterId, { boot: this.boot, request: body });
+    this.#ending.delete(clusterId);
     this.worldChanged();
     const answer: RegisterResponse = {
       clusterId,
@@ -349,18 +367,20 @@ export class FakeMaster {
     return { type: "ack", sequence, reportIntervalMs, ...world };
   }
 
-  /** The map of a cluster's world: each fragment is carried by who announced it first. */
+  /** The map of a cluster's world: each fragment is carried by who announced it first, of those who stay if there are any. */
   map(clusterId: string): WorldMapView {
     const world = this.#clusters.get(clusterId)?.request.world?.name ?? "";
     const fragments = new Map<string, WorldMapView["fragments"][number]>();
     const clusters: WorldCluster[] = [];
-    for (const [id, { boot, request }] of this.#clusters) {
+    const isEnding = (id: string): boolean => this.#ending.has(id);
+    const inOrder = [...this.#clusters].toSorted(([a], [b]) => Number(isEnding(a)) - Number(isEnding(b)));
+    for (const [id, { boot, request }] of inOrder) {
       const { name, fragments: announced = [], peer } = request.world ?? {};
       if (name !== world) continue;
       for (const area of announced) {
         if (!fragments.has(area.name)) fragments.set(area.name, { ...area, clusterId: id });
       }
-      if (![...fragments.values()].some((area) => area.clusterId === id)) continue;
+      if (!isEnding(id) && ![...fragments.values()].some((area) => area.clusterId === id)) continue;
       clusters.push({ clusterId: id, boot, ...(peer === undefined ? {} : { peer: { ...peer, tls: request.tls } }) });
     }
     return { world, version: this.#worldVersion, fragments: [...fragments.values()], clusters };

@@ -34,6 +34,11 @@ function tellGaps(): void {
   if (wanted > 100) console.log(`${gaps.length} gaps: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms`);
 }
 
+/** The cluster processes at which the walkers are. */
+function holders(): string[] {
+  return walkers.flatMap(({ playerId }) => world.authority.holdersOf(playerId));
+}
+
 /** A walker in a process of its own, in the game in the west. */
 async function startWalker(): Promise<{ readonly playerId: string; readonly child: ChildProcess }> {
   const { promise, resolve } = Promise.withResolvers<string>();
@@ -159,9 +164,7 @@ describe(`with ${delayMs} ms each way between all parties`, () => {
 
   it("[WORLD-6] a cluster that drains hands its players over to the one that takes its place, at no cost at all", async () => {
     const fallbacks = walkers.map((walker) => walker.fallbacks);
-    const spare = await world.startCluster("spare");
-    await world.until("the spare's link", () => spare.links > 0);
-    const holders = (): string[] => walkers.flatMap(({ playerId }) => world.authority.holdersOf(playerId));
+    await world.startCluster("spare");
     await world.until("somebody in the east", () => holders().some((holder) => holder.startsWith("east ")));
     await world.drain("east");
     await world.until(
@@ -170,6 +173,20 @@ describe(`with ${delayMs} ms each way between all parties`, () => {
         holders().some((holder) => holder.startsWith("spare ")) &&
         !holders().some((holder) => holder.startsWith("east ")),
     );
+    await recovered(world, walkers);
+    expect(walkers.map((walker) => walker.fallbacks)).toEqual(fallbacks);
+    expect(faultsOf(world, walkers)).toEqual([]);
+  }, 120_000);
+
+  it("[WORLD-8] so does one whose process is told to stop, which then ends as it should", async () => {
+    const fallbacks = walkers.map((walker) => walker.fallbacks);
+    // The order that it was given ends with it.
+    expect(await world.stopCluster("east")).toBe("0");
+    const east = await world.startCluster("east");
+    await world.until("somebody at the spare", () => holders().some((holder) => holder.startsWith("spare ")));
+    expect(await world.stopCluster("spare")).toBe("0");
+    await world.until("the east in the spare's place", () => holders().some((holder) => holder.startsWith("east ")));
+    expect(east.links).toBeGreaterThan(0);
     await recovered(world, walkers);
     expect(walkers.map((walker) => walker.fallbacks)).toEqual(fallbacks);
     expect(faultsOf(world, walkers)).toEqual([]);

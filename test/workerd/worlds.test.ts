@@ -346,6 +346,81 @@ describe("an operator", () => {
   });
 });
 
+describe("a process that is about to end", () => {
+  const drain = (cluster: Pick<TestCluster, "id" | "token">, body: object = { deadlineMs: 10_000 }) =>
+    call("POST", `/v1/clusters/${cluster.id}/drain`, { token: cluster.token, body });
+
+  it("[WORLD-8] is given to nobody, and others carry what they can of its fragments; saying it again changes nothing", async () => {
+    const world = newWorld();
+    const [shared, own] = [`${world}-n`, `${world}-s`];
+    const carrier = await startIn(world, [shared, own]);
+    await eventually(async () =>
+      expect(await carriersOf(carrier)).toEqual({ [shared]: carrier.id, [own]: carrier.id }),
+    );
+    const other = await startIn(world, [shared], { region: "eu" });
+    const link = await carrier.openLink();
+    expect((await drain(carrier)).status).toBe(204);
+    await expectProblem(await requestAllocation(await logIn(), { clusterId: carrier.id }), "NO_CLUSTER_AVAILABLE");
+    await eventually(async () => expect(await carriersOf(carrier)).toEqual({ [shared]: other.id, [own]: carrier.id }));
+    await eventually(async () => {
+      expect(await link.nextCommand()).toEqual({ type: "world", version: (await mapOf(carrier)).version });
+    });
+    expect(await allocatedIn({ fragment: shared })).toBe(other.id);
+    const { accessToken: token } = await logInOperator();
+    const path = `/v1/admin/clusters/${carrier.id}`;
+    const shown = await expectJson<{ drainDeadlineAtMs: number }>(await call("GET", path, { token }), 200);
+    expect(shown).toMatchObject({ state: "draining", reason: "it drains, as its process is about to end" });
+    const { version } = await mapOf(carrier);
+    expect((await drain(carrier, { deadlineMs: 60_000 })).status).toBe(204);
+    // Nor do operators change it.
+    await expectJson(await call("PUT", `${path}/lock`, { token }), 200);
+    await expectJson(await call("DELETE", `${path}/lock`, { token }), 200);
+    const again = await expectJson<{ drainDeadlineAtMs: number }>(await call("GET", path, { token }), 200);
+    expect(again).toMatchObject({ state: "draining", drainDeadlineAtMs: shown.drainDeadlineAtMs });
+    expect((await mapOf(carrier)).version).toBe(version);
+    link.close();
+  });
+
+  it("[WORLD-8] [SEC-79] is one process: what comes in its place is offered, and the older one drains it no more", async () => {
+    const world = newWorld();
+    const fragment = `${world}-n`;
+    const first = await startIn(world, [fragment]);
+    expect(await allocatedIn({ fragment })).toBe(first.id);
+    expect((await drain(first)).status).toBe(204);
+    const again = await startCluster(first.details, first.key);
+    await expectProblem(await drain(first), "CLUSTER_FENCED");
+    expect(await allocatedIn({ fragment })).toBe(again.id);
+    // The word about the older process does not reach the newer one's place in the map.
+    await startIn(world, [fragment]);
+    expect(await allocatedIn({ fragment })).toBe(again.id);
+    await call("DELETE", `/v1/clusters/${again.id}`, { token: again.token });
+    await expectProblem(await drain(again), "CLUSTER_SESSION_INVALID");
+  });
+
+  it("[SEC-79] is nobody else's to name, and says no more than how long it takes", async () => {
+    const [cluster, other] = [await startCluster(), await startCluster()];
+    await expectProblem(await drain({ id: cluster.id, token: other.token }), "CLUSTER_SESSION_INVALID");
+    await expectProblem(await drain({ id: cluster.id, token: (await logIn()).accessToken }), "CLUSTER_SESSION_INVALID");
+    await expectProblem(
+      await call("POST", `/v1/clusters/${cluster.id}/drain`, { body: { deadlineMs: 0 } }),
+      "CLUSTER_SESSION_INVALID",
+    );
+    for (const body of [
+      {},
+      { deadlineMs: 1, movePlayers: true },
+      { deadlineMs: -1 },
+      { deadlineMs: 0.5 },
+      { deadlineMs: 86_400_001 },
+      { deadlineMs: "10" },
+    ]) {
+      await expectProblem(await drain(cluster, body), "INVALID_FIELD");
+    }
+    expect((await allocate(await logIn(), { clusterId: cluster.id })).cluster.id).toBe(cluster.id);
+    for (const deadlineMs of [0, 86_400_000]) expect((await drain(cluster, { deadlineMs })).status).toBe(204);
+    await expectProblem(await requestAllocation(await logIn(), { clusterId: cluster.id }), "NO_CLUSTER_AVAILABLE");
+  });
+});
+
 describe("a cluster without a shared world", () => {
   it("carries all its fragments, has no map, and may be one of many that do", async () => {
     const fragment = `f-${crypto.randomUUID()}`;

@@ -150,6 +150,13 @@ export class AuditWorld {
     if (!response.ok) throw new Error(`the drain of ${side} was answered ${response.status}: ${await response.text()}`);
   }
 
+  /** Tells a cluster's process to stop, as whatever runs it does, and resolves with how it has ended. */
+  async stopCluster(side: Side): Promise<string> {
+    const { process } = this.cluster(side);
+    process.child.kill("SIGTERM");
+    return process.ended;
+  }
+
   cluster(side: Side): WorldCluster {
     const cluster = this.clusters.get(side);
     if (cluster === undefined) throw new Error(`${side} has not been started`);
@@ -266,7 +273,8 @@ export class AuditWorld {
       `spawn = [${x}, 0, 0]`,
       "max_unauthenticated = 1000",
       "max_unauthenticated_per_ip = 1000",
-      "drain_seconds = 0",
+      // The spare alone is told to stop while somebody plays there.
+      `drain_seconds = ${side === "spare" ? 40 : 0}`,
       "resume_grace_ms = 5000",
       fragments.replace("SIDE", side === "spare" ? "east" : side),
     ].join("\n");
