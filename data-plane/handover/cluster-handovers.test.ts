@@ -14,6 +14,7 @@ import {
   encodeMessage,
   encodeMove,
   encodeRequest,
+  encodeResume,
   features,
   linkCloseCodes,
   type Redirect,
@@ -314,6 +315,29 @@ describe("a player that walks over the border", () => {
     expect(await client.next("close")).toMatchObject({ code: closeCodes.INTERNAL.number });
     await until("its end", () => west.game.hooks.at(-1) === "leave INTERNAL");
     expect(west.game.hooks.slice(-4)).toEqual(["out", "leave east", "in 2", "leave INTERNAL"]);
+  });
+
+  it("[HAND-9] is told all that is said to it where it plays on, though its connection was lost on the way", async () => {
+    const client = await join();
+    const { token } = await client.next("resumeToken");
+    client.send(message(1));
+    await until("the answer", () => counts(client).length === 1);
+    // The destination looks at the token for as long as it takes, and then does not take it.
+    const { promise, resolve } = Promise.withResolvers<void>();
+    master.holdKeySet = promise;
+    await master.addKey("later");
+    master.changeCommit = (claims) => ({ ...claims, members: [{ playerId: "bob", generation }] });
+    await walkOver(client);
+    client.close();
+    await until("its end", () => west.cluster.server.metrics.connections.joined === 0);
+    resolve();
+    await until("the return", () => west.game.hooks.includes("in 1"));
+    for (const text of ["a", "b"]) west.game.players.get("ann")?.send(9, Buffer.from(text));
+    const back = await west.cluster.connected();
+    back.send(hello, encodeResume({ received: 1, token }));
+    await back.next("resumed");
+    await until("what was said", () => counts(back).length === 2);
+    expect(counts(back)).toEqual([97, 98]);
   });
 
   it("may walk on by the overrun and no farther, and back", async () => {

@@ -311,7 +311,8 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
     this.#enter(undefined);
     this.#outbox.detach();
     if (joined) this.#player?.drop();
-    if (this.#player?.dropped !== true) this.#outbox.discard();
+    // One that a handover has may yet be played here again: what it is told then gathers for its next connection. [HAND-9]
+    if (this.#player?.dropped !== true && this.#player?.held !== true) this.#outbox.discard();
     this.#ended?.resolve();
     this.context.onSessionEnd(this);
   }
