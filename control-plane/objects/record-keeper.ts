@@ -7,7 +7,7 @@ import { DatabaseError } from "../store/database.ts";
 import { writeRecords } from "../store/records.ts";
 import { forgetErasedPlayers, pruneRecords } from "../store/retention.ts";
 import { retryAlarm, wakeAt } from "./alarm.ts";
-import { type RecordBacklog, RecordOutbox, recordOutboxSchema } from "./record-outbox.ts";
+import { type RecordBacklog, recordNumberSchema, RecordOutbox, recordOutboxSchema } from "./record-outbox.ts";
 import { migrateStorage } from "./schema.ts";
 
 /** Append-only: see `migrateStorage`. */
@@ -17,6 +17,7 @@ export const recordKeeperMigrations: readonly string[] = [
   CREATE TABLE upkeep (next_at INTEGER NOT NULL) STRICT;
   INSERT INTO upkeep (next_at) VALUES (0);
   `,
+  recordNumberSchema,
 ];
 
 const dayMs = 24 * 60 * 60 * 1_000;

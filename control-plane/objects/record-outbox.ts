@@ -21,6 +21,22 @@ export const recordOutboxSchema = `
   INSERT INTO record_state (attempts, not_before, lost, refused) VALUES (0, 0, 0, 0);
 `;
 
+/**
+ * The next part of that schema: without AUTOINCREMENT, which writes the last number to a page of its own with each record. A number then
+ * follows the largest that waits, and what is taken away is always all up to some number: so one that is put in while others are being
+ * written comes after them, and a number is used again only when nothing waits and nothing is being written.
+ */
+export const recordNumberSchema = `
+  CREATE TABLE numbered_records (
+    id INTEGER PRIMARY KEY,
+    record TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO numbered_records (id, record, created_at) SELECT id, record, created_at FROM records ORDER BY id;
+  DROP TABLE records;
+  ALTER TABLE numbered_records RENAME TO records;
+`;
+
 /** How long records wait for others that can be written with them. */
 const gatherMs = 1_000;
 /** Most records of one transaction. */

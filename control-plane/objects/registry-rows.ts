@@ -3,7 +3,7 @@ import type { KeptState } from "../domain/cluster-states.ts";
 import type { Seat } from "../domain/seats.ts";
 import { orderSchema } from "./order-tables.ts";
 import { outboxSchema, outboxSourceSchema } from "./outbox.ts";
-import { recordOutboxSchema } from "./record-outbox.ts";
+import { recordNumberSchema, recordOutboxSchema } from "./record-outbox.ts";
 import { keyRepeatsSchema, registryKeysSchema } from "./registry-keys.ts";
 import { revocationSchema } from "./revocation-tables.ts";
 import { worldStandingSchema } from "./world-standings.ts";
@@ -150,6 +150,7 @@ export const registryMigrations: readonly string[] = [
   worldStandingSchema,
   // Until when the registered process wants to have ended, as it has said itself; 0: it has not.
   "ALTER TABLE clusters ADD COLUMN ends_by INTEGER NOT NULL DEFAULT 0;",
+  recordNumberSchema,
 ];
 
 /** What it takes to choose among clusters: of each of them it is read for every allocation, so it is no more than that. */

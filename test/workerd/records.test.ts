@@ -190,6 +190,28 @@ describe("an outbox of records", () => {
     expect(batches.flat()).toEqual(Array.from({ length: 450 }, (_, record) => record));
   });
 
+  it("writes once, and in order, what comes while others are being written, and again after all has been written", async () => {
+    const written: number[] = [];
+    const coming = [3, 4, 5];
+    let put: (record: number) => void = () => undefined;
+    const write = async (records: readonly number[]) => {
+      const next = coming.shift();
+      if (next !== undefined) put(next);
+      await Promise.resolve();
+      written.push(...records);
+    };
+    await withOutbox(write, async (outbox) => {
+      put = (record) => outbox.put(record);
+      for (const record of [1, 2]) outbox.put(record);
+      await outbox.writeDue();
+      expect(outbox.backlog()).toMatchObject({ waiting: 0 });
+      outbox.put(6);
+      await outbox.writeDue();
+      expect(outbox.backlog()).toMatchObject({ waiting: 0 });
+    });
+    expect(written).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
   it("waits longer and longer for a database that is away, up to a minute", async () => {
     let calls = 0;
     const write = async () => {
