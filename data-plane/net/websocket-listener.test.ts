@@ -1,7 +1,17 @@
 import { connect, type TLSSocket } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { ClientOptions } from "ws";
-import { closeCodes, encodeClose, encodeJoin, encodeMessage, encodePing } from "../../protocol/index.ts";
+import {
+  closeCodes,
+  encodeAck,
+  encodeClose,
+  encodeHello,
+  encodeJoin,
+  encodeMessage,
+  encodePing,
+  encodeResume,
+  features,
+} from "../../protocol/index.ts";
 import { hello, rawFrame } from "../testing/test-client.ts";
 import { startTestCluster, type TestCluster } from "../testing/test-cluster.ts";
 import { until } from "../testing/until.ts";
@@ -38,9 +48,11 @@ async function joined(options?: ClientOptions): Promise<WebSocketClient> {
 }
 
 /** A TLS connection that says its own bytes, and keeps what it hears. */
-function raw(): { socket: TLSSocket; heard: () => Buffer; gone: () => boolean } {
-  const { serverName: servername, caPem: ca } = cluster.target;
-  const socket = connect({ host: "127.0.0.1", port: portOf(), servername, ca });
+function raw(
+  port = portOf(),
+  { serverName: servername, caPem: ca } = cluster.target,
+): { socket: TLSSocket; heard: () => Buffer; gone: () => boolean } {
+  const socket = connect({ host: "127.0.0.1", port, servername, ca });
   sockets.push(socket);
   const chunks: Buffer[] = [];
   let gone = false;
@@ -73,8 +85,7 @@ function head(first: number, length: number): Buffer {
 }
 
 /** A raw WebSocket after its upgrade. */
-async function upgraded(): Promise<ReturnType<typeof raw>> {
-  const peer = raw();
+async function upgraded(peer = raw()): Promise<ReturnType<typeof raw>> {
   peer.socket.write(`${upgrade.join("\r\n")}\r\n\r\n`);
   await until("the upgrade", () => peer.heard().includes("101 Switching Protocols"));
   return peer;
@@ -124,13 +135,18 @@ describe("the upgrade", () => {
     expect(refusals()["NO_UPGRADE"]).toBe(1);
   });
 
-  it("[WS-2] takes a request of nearly 8 KiB, and none beyond", async () => {
-    const request = (padding: number): string => `${upgrade.join("\r\n")}\r\nCookie: ${"x".repeat(padding)}\r\n\r\n`;
+  it("[WS-2] takes a request of 8 KiB, and none beyond", async () => {
+    const request = (bytes: number): string => {
+      const text = `${upgrade.join("\r\n")}\r\nCookie: \r\n\r\n`;
+      return text.replace("Cookie: ", `Cookie: ${"x".repeat(bytes - text.length)}`);
+    };
     const small = raw();
-    small.socket.write(request(7_800));
+    small.socket.write(request(8_192));
     await until("the upgrade", () => small.heard().includes("101 Switching Protocols"));
+    // Neither method, version, separators nor line ends count.
+    const uncounted = request(8_192).replaceAll(/^GET | HTTP\/1\.1|: |\r\n/g, "").length;
     const large = raw();
-    large.socket.write(request(8_200));
+    large.socket.write(request(8_192 + (8_192 - uncounted)));
     await until("the end", large.gone);
     expect(large.heard().toString()).not.toContain("101");
   });
@@ -237,6 +253,32 @@ describe("messages", () => {
     expect(await client.gone()).toBe(1008);
   });
 
+  it("[WS-5] may come in 1,024 pieces, and in no more", async () => {
+    const own = await startTestCluster({
+      settings: { wsPort: 0 },
+      plugin: { onMessage: (player, _command, reader) => void player.send(reader.remaining & 255) },
+    });
+    const peer = await upgraded(raw(own.server.address?.webSocketPort, own.target));
+    for (const frame of [hello(), encodeJoin({ ticket: await own.master.ticket() })]) {
+      peer.socket.write(Buffer.concat([head(0x82, frame.length - 2), frame.subarray(2)]));
+    }
+    await until("the game", () => own.server.metrics.connections.joined === 1);
+    /** A message of so many bytes, each in a TLS record of its own behind that of the head. */
+    const say = async (bytes: number): Promise<void> => {
+      peer.socket.write(head(0x82, bytes));
+      for (const byte of message(1, bytes - 2).subarray(2)) {
+        await new Promise((resolve) => peer.socket.write(Uint8Array.of(byte), resolve));
+      }
+    };
+    await say(1_024);
+    // A message of one frame: MESSAGE, and what was left of the payload.
+    await until("the answer", () => peer.heard().includes(Uint8Array.of(0x82, 2, 0x40, 1_022 & 255)));
+    await say(1_025);
+    await until("the end", peer.gone);
+    expect(peer.heard().subarray(-4)).toEqual(Buffer.from([0x88, 2, 1008 >> 8, 1008 & 255]));
+    await own.stop();
+  });
+
   it("[WS-5] may not be compressed, nor unmasked", async () => {
     for (const bytes of [head(0xc2, 5), Buffer.from([0x82, 0x01, 0x01])]) {
       const before = refusals()["BAD_VALUE"] ?? 0;
@@ -289,6 +331,40 @@ describe("the end", () => {
     for (let count = 0; count < 20_000; count += 1) client.send(message(1, 990));
     await until("its end", () => cluster.server.metrics.connections.joined === others - 1, 15_000);
     expect(cluster.server.metrics.departures["SLOW_CONSUMER"]).toBe(1);
+  });
+});
+
+describe("a session", () => {
+  const capable = encodeHello({
+    minVersion: 1,
+    maxVersion: 1,
+    features: features.resume | features.state,
+    client: "x",
+  });
+
+  it("[RESUME-3] goes on over WebSocket where it began over TLS and TCP, and the other way round", async () => {
+    const first = await cluster.connected();
+    first.send(capable, encodeJoin({ ticket: await cluster.master.ticket() }));
+    await first.next("welcome");
+    let { token } = await first.next("resumeToken");
+    first.send(message(1, 3));
+    await first.next("message");
+    first.close();
+    const second = await begin().opened();
+    second.send(capable, encodeResume({ received: 0, token }));
+    expect(await second.next("resumed")).toMatchObject({ received: 1 });
+    ({ token } = await second.next("resumeToken"));
+    expect((await second.next("message")).payload).toEqual(Uint8Array.of(1, 1, 1));
+    second.send(encodeAck({ received: 1 }), message(2, 1));
+    expect((await second.next("message")).command).toBe(2);
+    second.socket.close(1000);
+    await second.gone();
+    const third = await cluster.connected();
+    third.send(capable, encodeResume({ received: 1, token }));
+    expect(await third.next("resumed")).toMatchObject({ received: 2 });
+    expect((await third.next("message")).command).toBe(2);
+    third.send(encodeClose("NORMAL"));
+    await third.gone();
   });
 });
 
