@@ -63,7 +63,7 @@ it("counts bytes, frames and connections", async () => {
   await until("its end", () => cluster.server.metrics.connections.joined === 0);
 });
 
-it("leaves no secret in its log", async () => {
+it("[SEC-82] leaves no secret in its log", async () => {
   cluster = await startTestCluster();
   const ticket = await cluster.master.ticket({ name: "Secret Name" });
   const client = await cluster.connected();

@@ -75,7 +75,7 @@ it("ends with 0 on SIGINT, also while the master is away", async () => {
   await runner.master.listen();
 });
 
-it("ends with 3 when a newer process has taken over", async () => {
+it("[SEC-80] ends with 3 when a newer process has taken over", async () => {
   const made = await ready();
   await runner.master.linked();
   runner.master.endLinks(linkCloseCodes.FENCED);

@@ -23,7 +23,7 @@ describe("the pace of reports", () => {
     }
   });
 
-  it("is not faster than the setting, nor slower than the longest interval", () => {
+  it("[SEC-72] is not faster than the setting, nor slower than the longest interval", () => {
     expect(dictatePace(1, 5_000).reportIntervalMs).toBe(5_000);
     expect(dictatePace(1, 60_000).reportIntervalMs).toBe(longestReportIntervalMs);
   });

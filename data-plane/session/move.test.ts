@@ -50,6 +50,23 @@ describe("MOVE", () => {
     expect(cluster.server.metrics.movesRefused).toBe(1);
   });
 
+  it("[SEC-81] is noted once of who was put back 50 times, not of who was 49 times", async () => {
+    const players: Player[] = [];
+    cluster = await startTestCluster({
+      settings: { maxSpeed: 10 },
+      plugin: { onJoin: (player) => void players.push(player) },
+    });
+    const noted = (): unknown[] => cluster.log.lines.filter(({ fields }) => fields["event"] === "move-offender");
+    const [cheat, unlucky] = [await cluster.joined(), await cluster.joined()];
+    for (let count = 0; count < 49; count += 1) for (const client of [cheat, unlucky]) move(client, 1_000_000);
+    for (const client of [cheat, unlucky]) await handled(client);
+    expect([noted(), cluster.server.metrics.moveOffenders]).toEqual([[], 0]);
+    for (let count = 0; count < 60; count += 1) move(cheat, 1_000_000);
+    await handled(cheat);
+    expect([noted().length, cluster.server.metrics.moveOffenders]).toEqual([1, 1]);
+    expect(players.map((player) => player.refusedMoves)).toEqual([109, 49]);
+  });
+
   it("[MOVE-1] [MOVE-2] is refused when the plugin says so, or fails", async () => {
     const asked: [Placement, Placement][] = [];
     cluster = await startTestCluster({

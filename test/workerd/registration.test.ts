@@ -121,7 +121,7 @@ describe("a registration", () => {
     );
   });
 
-  it.each(["default", "eu", "brought-region"])("takes an assertion once, also in %s", async (region) => {
+  it.each(["default", "eu", "brought-region"])("[SEC-39] takes an assertion once, also in %s", async (region) => {
     const key = await enrolledKey();
     const assertion = await assertionOf(key, "main");
     expect((await requestRegistration(registration(), assertion)).status).toBe(200);
@@ -219,7 +219,7 @@ describe("without the database", () => {
 });
 
 describe("a second process with the same key and instance", () => {
-  it("fences the first: its link is closed, its calls are refused", async () => {
+  it("[SEC-80] fences the first: its link is closed, its calls are refused", async () => {
     const first = await startCluster();
     const link = await first.openLink();
     const second = await startCluster({ port: 7000 }, first.key);
