@@ -157,12 +157,21 @@ describe("refusals", () => {
     ["session_id", undefined],
     ["session_id", ""],
     ["session_id", { a: 1 }],
+    ["session_id", "x".repeat(65)],
     ["exp", undefined],
     ["exp", null],
     ["exp", "1900000000"],
     ["nbf", now + 6],
   ])("[SEC-11] refuses %s %j", async (name, value) => {
     expect(await outcomeOf({ [name]: value })).toBe("UNAUTHENTICATED");
+  });
+
+  it.each([
+    ["sub", "x".repeat(64)],
+    ["session_id", "x".repeat(64)],
+    ["nbf", now + 5],
+  ])("[SEC-11] takes %s %j", async (name, value) => {
+    expect(await outcomeOf({ [name]: value })).toBe("ok");
   });
 
   it("[SEC-11] lasts until 5 s after exp", async () => {

@@ -307,8 +307,10 @@ describe("[TICKET-4] claims", () => {
       const verdict = await verifyTicket(await forge({ payload: { ...claims, req } }), resolveKey, expectations);
       return verdict.ok ? verdict.claims : verdict.fault;
     };
-    expect(await claimsWith("request-17.b_C")).toEqual({ ...claims, req: "request-17.b_C" });
-    for (const req of [undefined, "", "short", "x".repeat(65), "line\nbreaks", 12345678, null, {}]) {
+    for (const req of ["request-17.b_C", "x".repeat(8), "x".repeat(64)]) {
+      expect(await claimsWith(req)).toEqual({ ...claims, req });
+    }
+    for (const req of [undefined, "", "short", "x".repeat(7), "x".repeat(65), "line\nbreaks", 12345678, null, {}]) {
       expect(await claimsWith(req)).toEqual(claims);
     }
   });

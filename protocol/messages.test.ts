@@ -292,6 +292,22 @@ function withTail(frame: Uint8Array): Uint8Array {
   return bytes.subarray(frameHeaderBytes);
 }
 
+it.each([{ name: "m" }, { name: "é".repeat(32) }, { updateHz: 0.5, viewRange: 0.5, precision: 0.5 }])(
+  "[FRAGMENT-2] carries a fragment at its bounds: %o",
+  (change) => {
+    const fragment = {
+      tick: 1,
+      updateHz: 20,
+      viewRange: 100,
+      precision: 0.5,
+      speedLimit: 0,
+      name: "meadow",
+      ...change,
+    };
+    expect(decodeClusterMessage(bodyOf(encodeFragment(fragment)))).toEqual({ type: "fragment", ...fragment });
+  },
+);
+
 it.each([
   [{ updateHz: 0 }],
   [{ viewRange: -1 }],

@@ -1,5 +1,6 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { closeCodes, encodeMove, encodePong } from "../../protocol/index.ts";
+import type { Player } from "../plugin/player.ts";
 import { startTestCluster, type TestCluster } from "../testing/test-cluster.ts";
 import { until } from "../testing/until.ts";
 
@@ -41,6 +42,45 @@ describe("silence", () => {
     await until("a while", () => performance.now() - startedAt > 2_400);
     clearInterval(chatter);
     expect(client.types()).toEqual([]);
+  });
+});
+
+describe("to the beat of the pulse", () => {
+  // Silence is measured by an interval and a clock, and both are ours from the start.
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] }));
+  afterEach(() => void vi.useRealTimers());
+
+  it("[PING-3] 15 s of silence are not too long, and one beat more is", async () => {
+    cluster = await startTestCluster();
+    const [friend, silent] = [await cluster.joined(), await cluster.joined()];
+    vi.advanceTimersByTime(15_000);
+    expect(cluster.server.metrics).toMatchObject({ departures: {}, connections: { joined: 2 } });
+    const before = cluster.server.metrics.framesIn;
+    friend.send(encodePong({ echoMs: 0, timeMs: 0 }));
+    await until("its word", () => cluster.server.metrics.framesIn > before);
+    vi.advanceTimersByTime(250);
+    expect(cluster.server.metrics).toMatchObject({ departures: { IDLE: 1 }, connections: { joined: 1 } });
+    expect((await silent.next("close")).code).toBe(closeCodes.IDLE.number);
+    expect(friend.closed).toBe(false);
+  });
+
+  it("[SLOW-1] a write may make no headway for 5 s, and not for one beat more", async () => {
+    const players: Player[] = [];
+    cluster = await startTestCluster({
+      limits: { maxQueuedBytes: 100_000_000 },
+      plugin: { onJoin: (player) => void players.push(player) },
+    });
+    const [friend, stuck] = [await cluster.joined(), await cluster.joined()];
+    stuck.socket.pause();
+    // More than the buffers of both kernels hold: some write is always under way.
+    for (let count = 0; count < 2_000; count += 1) players[1]?.send(1, new Uint8Array(10_000));
+    players[0]?.send(2);
+    await friend.next("message");
+    vi.advanceTimersByTime(5_000);
+    expect(cluster.server.metrics).toMatchObject({ departures: {}, connections: { joined: 2 } });
+    vi.advanceTimersByTime(250);
+    expect(cluster.server.metrics).toMatchObject({ departures: { SLOW_CONSUMER: 1 }, connections: { joined: 1 } });
+    expect(friend.closed).toBe(false);
   });
 });
 
@@ -89,6 +129,22 @@ describe("a slow consumer", () => {
     await until("its end", () => cluster.server.metrics.departures["SLOW_CONSUMER"] === 1);
     await until("the connection to go", () => cluster.server.metrics.connections.closing === 0);
     expect(cluster.server.metrics.connections.joined).toBe(0);
+  });
+
+  it("[WELCOME-2] does not hold up a newer session of the same player: what waits for the old one is not waited for", async () => {
+    const players: Player[] = [];
+    cluster = await startTestCluster({
+      limits: { maxQueuedBytes: 100_000_000 },
+      plugin: { onJoin: (player) => void players.push(player) },
+    });
+    const old = await cluster.joined({ sub: "hero", gen: 4 });
+    old.socket.pause();
+    // More than the buffers of both kernels hold.
+    for (let count = 0; count < 2_000; count += 1) players[0]?.send(1, payload);
+    const fresh = await cluster.joined({ sub: "hero", gen: 5 });
+    expect(cluster.server.metrics).toMatchObject({ connections: { joined: 1 }, departures: { REPLACED: 1 } });
+    await until("the old connection to go", () => cluster.server.metrics.connections.closing === 0);
+    expect([old.types(), fresh.closed]).toEqual([[], false]);
   });
 
   it("does not hold up anybody else", async () => {

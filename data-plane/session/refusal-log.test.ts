@@ -10,12 +10,15 @@ it("[NET-7] counts every refusal, and says each reason once a second with how ma
   const log = new RefusalLog(metrics, book, () => now);
   for (let count = 0; count < 1_000; count += 1) log.note("A", "192.0.2.1");
   log.note("B", "192.0.2.2");
+  now = 999;
+  log.note("A", "192.0.2.2");
+  expect(book.lines).toHaveLength(2);
   now = 1_000;
   log.note("A", "192.0.2.3");
-  expect(metrics.snapshot().refusals).toEqual({ A: 1_001, B: 1 });
+  expect(metrics.snapshot().refusals).toEqual({ A: 1_002, B: 1 });
   expect(book.lines.map(({ fields }) => [fields["reason"], fields["count"]])).toEqual([
     ["A", 1],
     ["B", 1],
-    ["A", 1_000],
+    ["A", 1_001],
   ]);
 });

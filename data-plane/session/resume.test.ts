@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import {
   closeCodes,
   encodeAck,
@@ -224,6 +224,24 @@ describe("a token", () => {
       expect(client.received).toEqual([]);
     }
     expect(cluster.server.metrics.refusals).toEqual({ BAD_VALUE: 2 });
+  });
+
+  it("[RESUME-7] is good for 15 s, to the millisecond", async () => {
+    await start();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const { client, token } = await join();
+      await drop(client);
+      vi.advanceTimersByTime(14_999);
+      const again = await resume(token);
+      const next = await again.next("resumeToken");
+      await drop(again, 2);
+      vi.advanceTimersByTime(15_000);
+      expect(hooks).toEqual(["join", "drop true", "resume", "drop true", "DROPPED"]);
+      expect((await (await resume(Buffer.from(next.token))).next("reject")).code).toBe(unknown);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("[RESUME-7] is worth nothing after the grace period, and the player has left", async () => {

@@ -44,11 +44,19 @@ describe("KINDS", () => {
     expect(Object.keys(fieldTypes)).toHaveLength(8);
   });
 
+  it("[KINDS-1] carries names of 64 bytes, and bytes of 255", () => {
+    const name = "é".repeat(32);
+    const kinds: EntityKind[] = [{ id: 1, name, fields: [{ name, type: "bytes", maxBytes: 255 }] }];
+    expect(decode(encode(kinds))).toEqual(kinds);
+  });
+
   it.each([
     ["", "nothing"],
     ["01", "a kind that is missing"],
     ["0107046865726f", "a kind without fields' number"],
     ["01070000", "an empty name"],
+    ["010741" + "61".repeat(65) + "00", "a name of 65 bytes"],
+    ["0107016101" + "0141" + "61".repeat(65), "a field's name of 65 bytes"],
     ["0107016101090161", "an unknown type"],
     ["0107016102010161010161", "two fields of a name"],
     ["020701610007016200", "two kinds of an id"],

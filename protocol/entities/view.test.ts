@@ -84,6 +84,11 @@ describe("EntityView", () => {
     expect(view.find(1)?.values).toEqual([255, 65_535, 4_294_967_295, 1, -0.5, 128, new Uint8Array(0)]);
   });
 
+  it("[ENTITIES-1] [ENTITIES-4] takes handle 999, and a place 2^30 - 1 steps away, either way", () => {
+    apply("01000000 00 01 e707 01 00 0000803f feffffff07 00 fdffffff07 0000");
+    expect(view.find(1)).toMatchObject({ x: 2 ** 30 - 1, y: 0, z: 1 - 2 ** 30 });
+  });
+
   it.each([
     ["010000", "a tick cut off"],
     ["0100000000", "no number of enters"],

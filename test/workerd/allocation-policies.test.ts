@@ -344,6 +344,17 @@ describe("what is not valid", () => {
     expect(problem.errors?.map((error) => error.field)).toContain(field);
   });
 
+  it("[ALLOC-6] [ALLOC-11] begins right beyond what is taken", async () => {
+    const asked = { ...many(63, 0.001), eu: 2_000 };
+    for (const ticketLifetimeSeconds of [5, 300]) {
+      const cluster = await startCluster({ ticketLifetimeSeconds, counters: many(16, 1), labels: many(16, "x") });
+      const selector = { labels: many(16, "x"), counters: many(16, { min: 1 }) };
+      const { ticket } = await allocate(await logIn(), { clusterId: cluster.id, latencies: asked, selector });
+      const { iat = 0, exp = 0 } = decodeJwt(ticket);
+      expect(exp - iat).toBe(ticketLifetimeSeconds);
+    }
+  });
+
   it("[ALLOC-1] is a key that is used for a request which differs in one part of one field", async () => {
     await startCluster({ tags: ["same"], counters: { rooms: 1 } });
     const player = await logIn();

@@ -243,6 +243,12 @@ describe("a stranger", () => {
     expect(problem.errors?.map((error) => error.field)).toContain(field);
   });
 
+  it.each([1, 16])("[PARTY-1] may have %i members", async (size) => {
+    const { accessToken } = await logIn();
+    const response = await call("POST", "/v1/parties", { token: accessToken, body: { size } });
+    expect([response.status, await response.json()]).toMatchObject([200, { size }]);
+  });
+
   it.each([
     ["size", { size: 17 }],
     ["size", { size: 0 }],
