@@ -37,7 +37,7 @@ describe("which master", () => {
   });
 
   it.each(["http://master.example.com", "http://localhost.example.com", "ftp://127.0.0.1", "nonsense", "127.0.0.1"])(
-    "[SEC-79] is never sent a token in the clear: %s",
+    "[SEC-83] is never sent a token in the clear: %s",
     (url) => {
       vi.stubEnv("SUSTENET_TOKEN", "a.b.c");
       expect(api("--master", url)).toThrow(UsageError);

@@ -105,7 +105,7 @@ describe("options", () => {
     "ftp://localhost",
     "master.example.com",
     "",
-  ])("[SEC-79] refuse the master's URL %j: passwords would go in the clear", (masterUrl) => {
+  ])("[SEC-83] refuse the master's URL %j: passwords would go in the clear", (masterUrl) => {
     expect(() => createClient({ masterUrl })).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
   });
 

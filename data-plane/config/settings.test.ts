@@ -296,7 +296,7 @@ describe("the master's address", () => {
     ["http://127.0.0.1:6256", "http://127.0.0.1:6256"],
     ["http://localhost", "http://localhost"],
     ["http://[::1]:6256", "http://[::1]:6256"],
-  ])("[SEC-79] takes %s", (url, origin) => {
+  ])("[SEC-83] takes %s", (url, origin) => {
     expect(load(`[cluster]\nmaster_url = "${url}"\nadvertised_host = "h"`).masterUrl).toBe(origin);
   });
 
@@ -309,7 +309,7 @@ describe("the master's address", () => {
     ["ftp://master.example.com", "https://"],
     ["master.example.com:6256", "https://"],
     ["master", "an address like"],
-  ])("[SEC-79] refuses %s", (url, reason) => {
+  ])("[SEC-83] refuses %s", (url, reason) => {
     expect(problems(`[cluster]\nmaster_url = "${url}"\nadvertised_host = "h"`)).toEqual([
       expect.stringContaining(reason),
     ]);

@@ -272,7 +272,7 @@ describe("messages", () => {
     };
     await say(1_024);
     // A message of one frame: MESSAGE, and what was left of the payload.
-    await until("the answer", () => peer.heard().includes(Uint8Array.of(0x82, 2, 0x40, 1_022 & 255)));
+    await until("the answer", () => peer.heard().includes(Buffer.from([0x82, 2, 0x40, 1_022 & 255])));
     await say(1_025);
     await until("the end", peer.gone);
     expect(peer.heard().subarray(-4)).toEqual(Buffer.from([0x88, 2, 1008 >> 8, 1008 & 255]));

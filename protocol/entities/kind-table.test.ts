@@ -56,7 +56,7 @@ describe("KINDS", () => {
     ["0107046865726f", "a kind without fields' number"],
     ["01070000", "an empty name"],
     ["010741" + "61".repeat(65) + "00", "a name of 65 bytes"],
-    ["0107016101" + "0141" + "61".repeat(65), "a field's name of 65 bytes"],
+    ["01070161010141" + "61".repeat(65), "a field's name of 65 bytes"],
     ["0107016101090161", "an unknown type"],
     ["0107016102010161010161", "two fields of a name"],
     ["020701610007016200", "two kinds of an id"],

@@ -313,7 +313,7 @@ describe("a ticket's lifetime", () => {
 
 describe("what is not valid", () => {
   const clusterId = "eu.AAAAAAAAAAAAAAAAAAAAAA";
-  const many = (count: number, value: unknown) =>
+  const many = <T>(count: number, value: T): Record<string, T> =>
     Object.fromEntries(Array.from({ length: count }, (_, index) => [`n${index}`, value]));
 
   it.each([
