@@ -159,6 +159,14 @@ describe("age", () => {
     expect(await keys.lookup("a")).toEqual({ status: "unknown" });
   });
 
+  it("[SEC-8] waits for nothing when the set is just as old as that", async () => {
+    const { keys, state } = createFixture();
+    await keys.resolve("a");
+    state.answer = async () => ({ keys: [keyB] });
+    state.now = 2 * maxAgeMs;
+    expect(await keys.lookup("a")).toMatchObject({ status: "found" });
+  });
+
   it("[SEC-5] [TICKET-3] keeps the last good set while the publisher is away, however old, and lets nobody wait for it twice", async () => {
     const { keys, state } = createFixture({ fetchTimeoutMs: 20 });
     await keys.resolve("a");

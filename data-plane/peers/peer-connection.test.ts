@@ -1,0 +1,73 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect, createServer, type Server, type TLSSocket } from "node:tls";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { ensureCertificate } from "../keys/certificate.ts";
+import { until } from "../testing/until.ts";
+import { defaultPeerLimits, PeerConnection } from "./peer-connection.ts";
+import { encodePeerFrameHead, peerFrameKinds } from "./peer-frame.ts";
+
+let folder: string;
+let server: Server;
+/** The other side, which does what the test says. */
+let other: TLSSocket;
+let connection: PeerConnection;
+let ends: string[];
+let heard: number[];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "sustenet-peer-"));
+  const { keyPem, certificatePem, serverName } = await ensureCertificate(folder, "peer", "eu.a", new Date());
+  server = createServer({ key: keyPem, cert: certificatePem }, (socket) => {
+    other = socket;
+    socket.on("error", () => undefined);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  const port = address !== null && typeof address !== "string" ? address.port : 0;
+  const accepted = new Promise((resolve) => server.once("secureConnection", resolve));
+  const socket = connect({ port, host: "127.0.0.1", ca: certificatePem, servername: serverName });
+  await Promise.all([accepted, new Promise((resolve) => socket.once("secureConnect", resolve))]);
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
+  ends = [];
+  heard = [];
+  connection = new PeerConnection(socket, defaultPeerLimits, {
+    onFrame: ({ kind }) => heard.push(kind),
+    onEnd: (reason) => ends.push(reason),
+  });
+});
+afterEach(async () => {
+  vi.useRealTimers();
+  connection.end("over");
+  other.destroy();
+  server.close();
+  await rm(folder, { recursive: true });
+});
+
+describe("a link", () => {
+  it("[PEER-5] may be silent for 6 s, and not a millisecond longer", async () => {
+    other.resume();
+    vi.advanceTimersByTime(5_999);
+    expect(ends).toEqual([]);
+    other.write(
+      Buffer.concat([encodePeerFrameHead(peerFrameKinds.ping, 0), encodePeerFrameHead(peerFrameKinds.ghosts, 0)]),
+    );
+    await until("the sign of life", () => heard.length === 1);
+    vi.advanceTimersByTime(5_999);
+    expect([connection.open, ends]).toEqual([true, []]);
+    vi.advanceTimersByTime(1);
+    expect([connection.open, ends]).toEqual([false, ["silent"]]);
+  });
+
+  it("[PEER-6] may have 16 MiB wait to be sent, and not a byte more", () => {
+    other.pause();
+    const half = new Uint8Array(8 * 1_024 * 1_024);
+    expect([connection.send(peerFrameKinds.ghosts, half), connection.queuedBytes > 0]).toEqual([true, true]);
+    const room = defaultPeerLimits.maxQueuedBytes - connection.queuedBytes;
+    expect(connection.send(peerFrameKinds.ghosts, new Uint8Array(room - 10))).toBe(true);
+    expect(connection.send(peerFrameKinds.ping)).toBe(true);
+    expect([connection.queuedBytes, ends]).toEqual([defaultPeerLimits.maxQueuedBytes, []]);
+    expect([connection.send(peerFrameKinds.ping), ends]).toEqual([false, ["slow"]]);
+  });
+});
