@@ -34,6 +34,15 @@ describe("a rate", () => {
     expect([rate.take(200, 3), rate.take(200, 2)]).toEqual([false, true]);
   });
 
+  it("is full again when what was taken has come back, and not before", () => {
+    const rate = new Rate(10, 5);
+    expect(rate.isFull(0)).toBe(true);
+    rate.take(0, 3);
+    expect([rate.isFull(0), rate.isFull(299), rate.isFull(300)]).toEqual([false, false, true]);
+    expect(taken(rate, 9, 300)).toBe(5);
+    expect([rate.isFull(799), rate.isFull(800)]).toEqual([false, true]);
+  });
+
   it("costs nothing where it refuses", () => {
     const rate = new Rate(1, 1);
     expect(taken(rate, 1_000, 0)).toBe(1);

@@ -18,4 +18,9 @@ export class Rate {
     this.#nextAtMs = nextAtMs + count * this.#intervalMs;
     return true;
   }
+
+  /** Whether it is as if none had ever been taken: it may be forgotten. */
+  isFull(nowMs: number): boolean {
+    return this.#nextAtMs <= nowMs - (this.#burst - 1) * this.#intervalMs;
+  }
 }

@@ -1,4 +1,5 @@
 import { mailsPerSecond, maxMailBurst, Rate } from "../../protocol/index.ts";
+import { FadingMap } from "./fading-map.ts";
 
 /** Most messages of one cluster in a second before its link is closed. One that keeps to its rate comes nowhere near. */
 export const floodedMails = 500;
@@ -11,30 +12,28 @@ export const playerMailBurst = 40;
 /** Most messages of a shard's clusters that are on their way at once. */
 export const maxMailsOnTheWay = 256;
 
-interface Sender {
-  readonly rate: Rate;
-  startMs: number;
-  count: number;
-}
+/** After so long whatever was sent or got is not of account any more. */
+const refillMs = 1_000 * Math.max(maxMailBurst / mailsPerSecond, shardMailBurst / shardMailsPerSecond);
 
 /** Counts messages to players elsewhere, by the clusters that send and that get them. Kept in memory: an object that forgets it has been idle. */
 export class MailBudget {
-  readonly #senders = new Map<string, Sender>();
-  readonly #receivers = new Map<string, Rate>();
+  readonly #senders = new FadingMap({
+    everyMs: refillMs,
+    create: (startMs) => ({ rate: new Rate(mailsPerSecond, maxMailBurst), startMs, count: 0 }),
+    hasFaded: ({ rate, startMs }, nowMs) => rate.isFull(nowMs) && isOver(startMs, nowMs),
+  });
+  readonly #receivers = new FadingMap({
+    everyMs: refillMs,
+    create: () => new Rate(shardMailsPerSecond, shardMailBurst),
+    hasFaded: (rate, nowMs) => rate.isFull(nowMs),
+  });
   readonly #all = new Rate(shardMailsPerSecond, shardMailBurst);
   #onTheWay = 0;
 
   /** Whether a cluster may send one now; if so, {@link arrived} has to follow. */
   send(clusterId: string, nowMs: number): "allowed" | "refused" | "flooded" {
-    const sender = entry(this.#senders, clusterId, () => ({
-      rate: new Rate(mailsPerSecond, maxMailBurst),
-      startMs: nowMs,
-      count: 0,
-    }));
-    if (nowMs - sender.startMs >= 1_000 || nowMs < sender.startMs) {
-      sender.startMs = nowMs;
-      sender.count = 0;
-    }
+    const sender = this.#senders.get(clusterId, nowMs);
+    if (isOver(sender.startMs, nowMs)) Object.assign(sender, { startMs: nowMs, count: 0 });
     sender.count += 1;
     if (sender.count > floodedMails) return "flooded";
     if (this.#onTheWay >= maxMailsOnTheWay || !sender.rate.take(nowMs) || !this.#all.take(nowMs)) return "refused";
@@ -49,14 +48,11 @@ export class MailBudget {
 
   /** Whether a cluster may be handed one now. */
   receive(clusterId: string, nowMs: number): boolean {
-    return entry(this.#receivers, clusterId, () => new Rate(shardMailsPerSecond, shardMailBurst)).take(nowMs);
+    return this.#receivers.get(clusterId, nowMs).take(nowMs);
   }
 }
 
-function entry<T>(map: Map<string, T>, key: string, create: () => T): T {
-  const known = map.get(key);
-  if (known !== undefined) return known;
-  const created = create();
-  map.set(key, created);
-  return created;
+/** Whether the second has passed in which a cluster's messages are counted for being too many by far. */
+function isOver(startMs: number, nowMs: number): boolean {
+  return nowMs - startMs >= 1_000 || nowMs < startMs;
 }

@@ -1,11 +1,13 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { readMasterSettings } from "../../control-plane/settings.ts";
 import { RegistryShard } from "../../control-plane/worker.ts";
 import { SeatJournal } from "../../data-plane/master-link/seat-journal.ts";
 import { type LinkCommand, type LinkReport, maxReportSeats, type SeatRef } from "../../protocol/index.ts";
 import { startCluster, type TestCluster } from "./support/clusters.ts";
 import { allocate, logIn } from "./support/players.ts";
+import { setReportInterval } from "./support/shard-settings.ts";
 
 const shard = env.REGISTRY_SHARD.getByName("default.0");
 
@@ -234,6 +236,15 @@ describe("after any sequence of reports that are lost, repeated and out of order
   );
 });
 
+const usualIntervalMs = readMasterSettings(env).reportIntervalMs;
+
+/** What an acknowledgement says of how often to report: the interval, and the least time between two where it is told. */
+function paceOf(commands: readonly LinkCommand[]): readonly number[] {
+  const [ack] = commands;
+  if (ack?.type !== "ack") throw new Error("it is acknowledged");
+  return [ack.reportIntervalMs, ...(ack.gapMs === undefined ? [] : [ack.gapMs])];
+}
+
 describe("the pace of reports", () => {
   it("slows down with the number of clusters that report", async () => {
     const cluster = await startCluster();
@@ -242,6 +253,48 @@ describe("the pace of reports", () => {
     let last: readonly LinkCommand[] = [];
     for (const other of others) last = await other.report();
     expect(last).toMatchObject([{ reportIntervalMs: 1_000, gapMs: 150 }]);
+  });
+
+  it("is dictated by the shard's load, on the link and with a heartbeat alike, up and down and within its bounds", async () => {
+    // At the usual setting it takes over a hundred busy clusters to change the interval itself.
+    await setReportInterval(50);
+    onTestFinished(async () => setReportInterval(usualIntervalMs));
+    // Whoever reported before is not busy any more.
+    passSeconds(120);
+    const [cluster, ...others] = await Promise.all(Array.from({ length: 13 }, () => startCluster()));
+    if (cluster === undefined) throw new Error("it was started");
+    const link = await cluster.openLink();
+    const onLink = async () => {
+      link.send(cluster.nextReport({ full: true }));
+      return paceOf([await link.nextCommand()]);
+    };
+    const overHttps = async () => paceOf(await cluster.report({ full: true }));
+    const both = async () => [await onLink(), await overHttps()];
+    // Alone it would be due each 10 ms: the setting is the least.
+    expect(await both()).toEqual([
+      [50, 10],
+      [50, 10],
+    ]);
+    for (const busy of [6, 9, 13]) {
+      for (const other of others.slice(0, busy - 1)) await other.report();
+      const intervalMs = Math.max(50, busy * 10);
+      expect(await both()).toEqual([
+        [intervalMs, busy * 10],
+        [intervalMs, busy * 10],
+      ]);
+    }
+    // The others fall silent: two intervals of 15 s later none of them is busy.
+    for (let second = 0; second < 45; second += 5) {
+      passSeconds(5);
+      await onLink();
+    }
+    expect(await both()).toEqual([
+      [50, 10],
+      [50, 10],
+    ]);
+    await setReportInterval(60_000);
+    expect(await both()).toEqual([[15_000], [15_000]]);
+    link.close();
   });
 });
 

@@ -17,6 +17,15 @@ export async function setProbing(probeClusters: boolean, at = masterUrl): Promis
   });
 }
 
+/** Has one shard, and with it the Worker that it runs in, expect reports this often when it has little to do. */
+export async function setReportInterval(reportIntervalMs: number): Promise<void> {
+  await runInDurableObject(env.REGISTRY_SHARD.getByName("default.0"), (instance: RegistryShard) => {
+    const source: unknown = Reflect.get(instance, "env");
+    if (typeof source !== "object" || source === null) throw new Error("an object has its settings");
+    Object.assign(readMasterSettings(source), { reportIntervalMs });
+  });
+}
+
 /** Changes the map of shards for the whole master, as a deploy does with another value of `SHARDS`. */
 export async function setShards(shards: ShardMap): Promise<void> {
   const sources: unknown[] = [env];
