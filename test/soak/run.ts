@@ -1,5 +1,5 @@
 /**
- * `npm run soak -- --minutes M [--players N] [--seed S]`: players walk between two clusters of one world, as separate processes, while
+ * `npm run soak -- --minutes M [--players N] [--seed S] [--delay MS]`: players walk between two clusters of one world, as separate processes, while
  * clusters and the master are killed and connections are cut, one fault after another; everything is audited all the time.
  * Ends with a line of JSON, and with exit code 1 if anything was lost, doubled, or in two places. `rssMb` is this process's own, the players and
  * the books that are kept of them, once everybody is in the game and at the end.
@@ -12,19 +12,20 @@ import { createRandom } from "../simulation/random.ts";
 
 const clusterSteps = ["prepared", "rests", "ready", "commit-asked", "commit-answered", "plays", "commit", "finished"];
 const masterSteps = ["commit-asked", "commit-answered"] as const;
-/** Each way between any two parties. */
-const delayMs = 20;
-
 const { values } = parseArgs({
   options: {
     minutes: { type: "string", default: "10" },
     players: { type: "string", default: "10" },
     seed: { type: "string", default: String(Date.now() % 1_000_000_007) },
+    /** Each way between any two parties, in milliseconds: the longer, the more is under way when something breaks. */
+    delay: { type: "string", default: "20" },
   },
 });
 const [minutes, players, seed] = [Number(values.minutes), Number(values.players), Number(values.seed)];
-if (!(minutes > 0 && minutes <= 1_440 && players >= 1 && players <= 100 && Number.isInteger(players + seed))) {
-  console.error("usage: npm run soak -- --minutes M [--players N] [--seed S]");
+const delayMs = Number(values.delay);
+const isWhole = Number.isInteger(players + seed) && Number.isInteger(delayMs);
+if (!(minutes > 0 && minutes <= 1_440 && players >= 1 && players <= 100 && isWhole && delayMs >= 0 && delayMs <= 500)) {
+  console.error("usage: npm run soak -- --minutes M [--players N] [--seed S] [--delay MS]");
   process.exit(2);
 }
 const random = createRandom(seed);
@@ -57,7 +58,9 @@ await world.stop();
 const inputs = walkers.reduce((sum, { echoed }) => sum + echoed, 0);
 rssMb.end = residentMb();
 const { moves: handovers } = world.authority;
-console.log(JSON.stringify({ ok: fault === undefined, seed, players, inputs, handovers, ...counts, rssMb, fault }));
+console.log(
+  JSON.stringify({ ok: fault === undefined, seed, players, delayMs, inputs, handovers, ...counts, rssMb, fault }),
+);
 process.exit(fault === undefined ? 0 : 1);
 
 function residentMb(): number {
