@@ -1,5 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { closeCodes, encodeMove, encodePong } from "../../protocol/index.ts";
+import {
+  closeCodes,
+  encodeHello,
+  encodeJoin,
+  encodeMessage,
+  encodeMove,
+  encodePong,
+  features,
+} from "../../protocol/index.ts";
 import type { Player } from "../plugin/player.ts";
 import { startTestCluster, type TestCluster } from "../testing/test-cluster.ts";
 import { until } from "../testing/until.ts";
@@ -62,6 +70,21 @@ describe("to the beat of the pulse", () => {
     expect(cluster.server.metrics).toMatchObject({ departures: { IDLE: 1 }, connections: { joined: 1 } });
     expect((await silent.next("close")).code).toBe(closeCodes.IDLE.number);
     expect(friend.closed).toBe(false);
+  });
+
+  it("[ACK-2] what was received is acknowledged within a second, also where nothing else is said", async () => {
+    cluster = await startTestCluster();
+    const client = await cluster.connected();
+    client.send(
+      encodeHello({ minVersion: 1, maxVersion: 1, features: features.resume | features.state, client: "test" }),
+      encodeJoin({ ticket: await cluster.master.ticket() }),
+    );
+    await client.next("resumeToken");
+    const before = cluster.server.metrics.framesIn;
+    client.send(encodeMessage({ command: 1, payload: new Uint8Array(0) }));
+    await until("its arrival", () => cluster.server.metrics.framesIn > before);
+    vi.advanceTimersByTime(1_000);
+    expect((await client.next("ack")).received).toBe(1);
   });
 
   it("[SLOW-1] a write may make no headway for 5 s, and not for one beat more", async () => {

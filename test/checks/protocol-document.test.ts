@@ -39,6 +39,8 @@ import {
 
 import { maxHandles } from "../../protocol/entities/view.ts";
 import { fieldTypes } from "../../protocol/entities/wire.ts";
+import { settingTable } from "../../data-plane/config/setting-table.ts";
+import { defaultLimits } from "../../data-plane/limits.ts";
 
 const root = join(import.meta.dirname, "../..");
 const text = readFileSync(join(root, "docs/PROTOCOL.md"), "utf8");
@@ -187,6 +189,17 @@ describe("limits", () => {
     ["TLS-4", `longer than ${limits.handshakeTimeoutMs / 1_000} s`],
     ["JOIN-2", `within ${limits.joinTimeoutMs / 1_000} s`],
     ["TICKET-7", `now + ${limits.clockSkewMs / 1_000} s`],
+    ["TICKET-7", `(${defaultLimits.maxTicketLifetimeSeconds} s by default)`],
+    [
+      "BUDGET-1",
+      `${count(settingTable.maxBytesPerSecond.fallback)} bytes and ${count(settingTable.maxMessagesPerSecond.fallback)} frames`,
+    ],
+    ["SLOW-1", `(${defaultLimits.maxQueuedBytes / 1_048_576} MiB or ${count(defaultLimits.maxQueuedFrames)} frames)`],
+    ["SLOW-1", `no headway for ${defaultLimits.stallTimeoutMs / 1_000} s`],
+    [
+      "ACK-3",
+      `${defaultLimits.maxUnacknowledgedBytes / 1_048_576} MiB and ${count(defaultLimits.maxUnacknowledgedFrames)} frames`,
+    ],
   ])("of %s: %s", (id, words) => {
     expect(ruleOf(id)).toContain(words);
   });
