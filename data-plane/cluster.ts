@@ -1,14 +1,5 @@
-import { isIPv6 } from "node:net";
 import { join, relative } from "node:path";
-import {
-  type Allocation,
-  limits as protocolLimits,
-  type LinkOrders,
-  type MailOutcome,
-  type RegisterRequest,
-  type RevokedPlayer,
-  versions,
-} from "../protocol/index.ts";
+import { limits as protocolLimits, type LinkOrders, type RevokedPlayer } from "../protocol/index.ts";
 import { PlayerSaves } from "./authority/player-saves.ts";
 import { SessionDesk } from "./authority/session-desk.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -18,36 +9,25 @@ import { CertificateKeeper } from "./keys/certificate-keeper.ts";
 import { loadClusterKey } from "./keys/cluster-key.ts";
 import { readOperatorCertificate } from "./keys/operator-certificate.ts";
 import { type ClusterLimits, defaultLimits } from "./limits.ts";
-import type { Logger } from "./log.ts";
 import type { Registration } from "./master-link/master-answers.ts";
 import { MasterClient, MasterError } from "./master-link/master-client.ts";
 import { defaultPace, type LinkPace, MasterLink } from "./master-link/master-link.ts";
 import { StandingOrders } from "./master-link/standing-orders.ts";
 import { TicketDesk } from "./master-link/ticket-desk.ts";
 import { Metrics, type MetricsSnapshot } from "./metrics.ts";
-import { Admission, type AdmissionPass } from "./net/admission.ts";
-import { createListener } from "./net/listener.ts";
-import type { PlayerSocket } from "./net/player-socket.ts";
-import { TrustedProxies } from "./net/proxy-header.ts";
-import type { Credentials, Listener } from "./net/tls-server.ts";
+import type { Credentials } from "./net/tls-server.ts";
 import { TickEnd } from "./net/tick-end.ts";
 import { TurnEnd } from "./net/turn-end.ts";
-import { createWebSocketListener } from "./net/websocket-listener.ts";
 import { GhostExchange } from "./peers/ghost-exchange.ts";
 import type { Peers } from "./peers/peers.ts";
 import { WorldPeers } from "./peers/world-peers.ts";
-import { writeMetrics } from "./ops/cluster-metrics.ts";
-import { LoopLag } from "./ops/loop-lag.ts";
-import { describeWorld } from "./ops/world-metrics.ts";
-import { createOpsServer, type OpsServer, type Readiness } from "./ops/ops-server.ts";
+import { type Readiness } from "./ops/ops-server.ts";
 import { TickLoad } from "./plugin/tick-load.ts";
 import { Counters } from "./plugin/counters.ts";
 import { ClusterView } from "./plugin/cluster-view.ts";
-import { type HookWatch, unwatched } from "./plugin/hook-names.ts";
+import { unwatched } from "./plugin/hook-names.ts";
 import { LogFeed } from "./plugin/log-feed.ts";
-import { isPlayerId, type Mail } from "./plugin/mail.ts";
 import { PluginHost } from "./plugin/plugin-host.ts";
-import type { ServerPlugin } from "./plugin/server-plugin.ts";
 import { TickLoop } from "./plugin/tick-loop.ts";
 import type { Layout } from "./fragments/layout.ts";
 import { ClusterHandovers } from "./handover/cluster-handovers.ts";
@@ -65,74 +45,17 @@ import { Revocations } from "./session/revocations.ts";
 import { Session } from "./session/session.ts";
 import type { Arrivals } from "./session/arrivals.ts";
 import type { SessionContext } from "./session/session-context.ts";
-
-export interface ClusterOptions {
-  readonly settings: ClusterSettings;
-  /** Game logic; several are asked in this order. */
-  readonly plugin: ServerPlugin | readonly ServerPlugin[];
-  readonly logger: Logger;
-  /** Bounds other than the usual ones. */
-  readonly limits?: Partial<ClusterLimits>;
-  /** Waiting times towards the master other than the usual ones. */
-  readonly pace?: Partial<LinkPace>;
-  readonly clock?: Clock;
-  /** Told which hook runs. */
-  readonly watch?: HookWatch;
-}
-
-/** A cluster in this process. */
-export interface ClusterServer {
-  /**
-   * Loads keys, listens, starts the plugin, and begins to register. Resolves when players can connect; they can join once
-   * the master has taken the registration, for which this does not wait.
-   *
-   * @throws KeyError, StorageError, ListenError, or what the plugin's `onStart` threw
-   */
-  start(): Promise<void>;
-  /**
-   * Lets nobody in, lets the plugins bring the game to its end, hands over the players whom other clusters of the world can take,
-   * deregisters, tells all others to go, and resolves when it is over: at the latest `drainSeconds` and twice `stopTimeoutMs` from now.
-   */
-  stop(): Promise<void>;
-  /** Looks at once whether there is another certificate. */
-  reloadCertificate(): Promise<void>;
-  /** Takes over another layout of the world while players play; without effect where there is no world. */
-  changeLayout(layout: Layout): void;
-  /** Where it listens, and where players are sent; `undefined` before it has started. */
-  readonly address: ClusterAddress | undefined;
-  readonly metrics: MetricsSnapshot;
-  /** Whether players can join. */
-  readonly readiness: Readiness;
-  /** The other clusters of the world; `undefined` where it is not shared, and before the start. */
-  readonly peers: Peers | undefined;
-  /** Who knows of players that other clusters hand over to this one; `undefined` where none does. */
-  arrivals: Arrivals | undefined;
-  /** What the world has done so far; `undefined` where there is none. */
-  readonly worldCounts: WorldCounts | undefined;
-  /** Port of health and metrics, where they are served. */
-  readonly opsPort: number | undefined;
-  /** Resolves with the first registration. */
-  readonly registered: Promise<Registration>;
-  /** Resolves when a newer process with the same key and instance has taken over: then this one has to stop. */
-  readonly superseded: Promise<void>;
-  /** Resolves when an operator's order to drain has been carried out, or its time is over: then this process has to stop. */
-  readonly drained: Promise<void>;
-}
-
-export interface ClusterAddress {
-  readonly port: number;
-  readonly advertisedHost: string;
-  readonly advertisedPort: number;
-  /** Where it listens for WebSocket, if it does. */
-  readonly webSocketPort: number | undefined;
-}
+import type { ClusterAddress, ClusterOptions, ClusterServer } from "./cluster-server.ts";
+import { describeAddress, describeCluster } from "./master-link/self-description.ts";
+import { PlayerListeners } from "./net/player-listeners.ts";
+import { type ClusterOps, openClusterOps } from "./ops/cluster-ops.ts";
+import { PlayerMail } from "./session/player-mail.ts";
 
 /** Prepares a cluster; nothing happens before its `start`. */
 export function createCluster(options: ClusterOptions): ClusterServer {
   return new Server(options);
 }
 
-const software = "sustenet-cluster/0.1.0";
 /** What the master has to hear that this process is about to end. */
 const departTimeoutMs = 2_500;
 /** Of the time for stopping, what deregistering may take. */
@@ -162,6 +85,7 @@ class Server implements ClusterServer {
   #context: SessionContext | undefined;
   #handovers: ClusterHandovers | undefined;
   readonly #groups = new PlayerGroups<JoinedPlayer>();
+  readonly #mail: PlayerMail;
   readonly #desk: TicketDesk;
   readonly #client: MasterClient;
   readonly #sessionDesk: SessionDesk;
@@ -175,11 +99,10 @@ class Server implements ClusterServer {
   readonly #ticks: TickLoop;
   readonly #pulse: Pulse;
   readonly #tickEnd = new TickEnd();
-  readonly #loopLag = new LoopLag();
-  #ops: OpsServer | undefined;
+  #ops: ClusterOps | undefined;
   #started = false;
   #pulseTimer: NodeJS.Timeout | undefined;
-  #listeners: readonly Listener[] = [];
+  #listeners: PlayerListeners | undefined;
   #certificate: CertificateKeeper | undefined;
   #link: MasterLink | undefined;
   #address: ClusterAddress | undefined;
@@ -209,6 +132,12 @@ class Server implements ClusterServer {
       playerCount: () => this.#players.size,
     });
     this.#log.attach(this.#host.slots);
+    this.#mail = new PlayerMail({
+      players: this.#players,
+      host: this.#host,
+      metrics: this.#counters,
+      passOn: async (...mail) => (await this.#link?.tell(...mail)) ?? "refused",
+    });
     this.#world = createWorld(settings, this.#host);
     this.#layout = settings.world;
     this.#client = new MasterClient(settings.masterUrl);
@@ -326,7 +255,9 @@ class Server implements ClusterServer {
     }
     const certificate = await this.#createCertificateKeeper(key.keyId);
     this.#certificate = certificate;
-    const [port = 0, webSocketPort] = await this.#listen(certificate.shown);
+    const listeners = await this.#listen(certificate.shown);
+    this.#listeners = listeners;
+    const { port, webSocketPort } = listeners;
     const address = { port, advertisedHost, advertisedPort: this.#settings.advertisedPort || port, webSocketPort };
     this.#address = address;
     try {
@@ -342,7 +273,7 @@ class Server implements ClusterServer {
               players: this.#players,
               counters: this.#gameCounters,
               world: this.#world,
-              tell: (playerId, command, payload) => this.#tell(playerId, command, payload),
+              tell: (playerId, command, payload) => this.#mail.tell(playerId, command, payload),
               groups: this.#groups,
               storage: storage.of(plugin),
             },
@@ -351,9 +282,9 @@ class Server implements ClusterServer {
           ),
       );
     } catch (error) {
-      this.#closeListeners();
+      this.#listeners?.close();
       this.#peers?.stop();
-      this.#closeOps();
+      this.#ops?.close();
       this.#host.end();
       throw error;
     }
@@ -365,7 +296,12 @@ class Server implements ClusterServer {
       masterUrl: this.#settings.masterUrl,
       key,
       publicKeyFile: shown(join(keysDir, `${keyName}.pub`)),
-      request: () => this.#createRequest(certificate, address),
+      request: () =>
+        describeCluster(this.#settings, address, {
+          tls: certificate.announcement,
+          counters: this.#gameCounters.list(),
+          world: this.#layout === undefined ? undefined : announceWorld(this.#layout, this.#peers?.announcement),
+        }),
       facts: () => ({ tickMs: this.#tickLoad.ms, counters: this.#gameCounters.list() }),
       desk: this.#desk,
       clock: this.#clock,
@@ -377,7 +313,7 @@ class Server implements ClusterServer {
       onOrders: (orders) => this.#take(orders),
       onRevoke: (players) => this.#revoke(players),
       onMail: ({ from, playerId, generation, command, payload }) => {
-        this.#takeMail(playerId, generation, { from, command, payload: Buffer.from(payload, "base64") });
+        this.#mail.take(playerId, generation, { from, command, payload: Buffer.from(payload, "base64") });
       },
       onSession: (playerId, message) => this.#sessionDesk.hear(playerId, message),
       onUp: () => this.#sessionDesk.hurry(),
@@ -409,14 +345,14 @@ class Server implements ClusterServer {
     await this.#drain();
     await within(this.#limits.stopTimeoutMs, this.#leave());
     this.#peers?.stop();
-    this.#closeListeners();
+    this.#listeners?.close();
     this.#certificate?.stop();
     for (const session of this.#sessions) session.destroy();
     this.#ticks.stop();
     clearInterval(this.#pulseTimer);
     this.#sessionDesk.stop();
     this.#host.end();
-    this.#closeOps();
+    this.#ops?.close();
     await within(this.#limits.stopTimeoutMs, this.#storage?.close());
   }
 
@@ -459,7 +395,7 @@ class Server implements ClusterServer {
     for (const session of this.#sessions) session.shutDown();
     // Those that are away, too: there is nothing to come back to.
     for (const player of this.#players) player.close("SHUTTING_DOWN");
-    this.#closeListeners();
+    this.#listeners?.close();
     await Promise.all([...this.#sessions].map((session) => session.ended));
     await this.#host.stop();
     await Promise.all([this.#saves.settled(), this.#storage?.settled()]);
@@ -502,7 +438,7 @@ class Server implements ClusterServer {
       log: this.#log,
       onAnnounce: () => this.#link?.registerAgain(),
       onShow: (certificate) => {
-        for (const listener of this.#listeners) listener.show(certificate);
+        this.#listeners?.show(certificate);
         this.#peers?.show(certificate);
       },
     });
@@ -517,7 +453,7 @@ class Server implements ClusterServer {
       world,
       layout: this.#layout,
       credentials: certificate.shown,
-      address: () => this.#describeAddress(certificate, address),
+      address: () => describeAddress(this.#settings, address, certificate.announcement),
       client: this.#client,
       desk: this.#desk,
       log: this.#log,
@@ -535,82 +471,43 @@ class Server implements ClusterServer {
     return peers;
   }
 
-  /** The ports: for TLS, and for WebSocket if there is one. */
-  async #listen(credentials: Credentials): Promise<readonly number[]> {
-    const settings = this.#settings;
+  /** @throws ListenError */
+  async #listen(credentials: Credentials): Promise<PlayerListeners> {
     const context = this.#createContext();
     this.#context = context;
-    const { proxyProtocolFrom } = settings;
-    const shared = {
-      host: settings.host,
+    return PlayerListeners.open({
+      settings: this.#settings,
+      limits: this.#limits,
       credentials,
-      tls12: settings.tls12,
-      handshakeTimeoutMs: this.#limits.handshakeTimeoutMs,
-      proxies: proxyProtocolFrom.length === 0 ? undefined : new TrustedProxies(proxyProtocolFrom),
-      admission: new Admission(
-        {
-          maxTotal: settings.maxUnauthenticated,
-          maxPerGroup: settings.maxUnauthenticatedPerIp,
-          penaltyHalfLifeMs: this.#limits.penaltyHalfLifeMs,
-        },
-        this.#clock.monotonicMs,
-      ),
-      onRefused: (reason: string, address: string) => context.refusals.note(reason, address),
-      onHandshake: (change: 1 | -1) => {
+      nowMs: this.#clock.monotonicMs,
+      onRefused: (reason, address) => context.refusals.note(reason, address),
+      onHandshake: (change) => {
         this.#counters.connections.handshake += change;
       },
-      onConnection: (socket: PlayerSocket, pass: AdmissionPass) => {
-        const session = new Session(context, socket, pass);
-        this.#sessions.add(session);
-      },
-    };
-    const { port, wsPort, wsOrigins } = settings;
-    this.#listeners = [await createListener({ ...shared, port, portSetting: "[all] port" })];
-    if (wsPort !== undefined) {
-      try {
-        const options = { ...shared, port: wsPort, portSetting: "[cluster] ws_port", origins: wsOrigins };
-        this.#listeners = [...this.#listeners, await createWebSocketListener(options)];
-      } catch (error) {
-        this.#closeListeners();
-        throw error;
-      }
-    }
-    return this.#listeners.map((listener) => listener.port);
-  }
-
-  #closeListeners(): void {
-    for (const listener of this.#listeners) listener.close();
+      onConnection: (socket, pass) => void this.#sessions.add(new Session(context, socket, pass)),
+    });
   }
 
   async #openOps(): Promise<void> {
     const { opsPort: port, opsHost: host } = this.#settings;
     if (port === undefined) return;
-    this.#loopLag.start();
-    this.#ops = await createOpsServer({
+    this.#ops = await openClusterOps({
       host,
       port,
+      log: this.#log,
       readiness: () => this.readiness,
-      world: () => describeWorld(this.#world),
-      metrics: () =>
-        writeMetrics({
-          metrics: this.#counters,
-          players: this.#players.size,
-          world: this.#world,
-          hooks: this.#host.records,
-          queuedBytes: [...this.#sessions].map((session) => session.queuedBytes),
-          loopLag: this.#loopLag.read(),
-          registered: this.#everRegistered,
-          linkUp: this.#link?.up ?? false,
-          peerLinks: this.#peers?.linked.length ?? 0,
-          draining: this.#stopping !== undefined,
-        }),
+      world: this.#world,
+      source: () => ({
+        metrics: this.#counters,
+        players: this.#players.size,
+        hooks: this.#host.records,
+        queuedBytes: [...this.#sessions].map((session) => session.queuedBytes),
+        registered: this.#everRegistered,
+        linkUp: this.#link?.up ?? false,
+        peerLinks: this.#peers?.linked.length ?? 0,
+        draining: this.#stopping !== undefined,
+      }),
     });
-    this.#log.info({ event: "ops", host, port: this.#ops.port }, `health and metrics at ${host}:${this.#ops.port}`);
-  }
-
-  #closeOps(): void {
-    this.#loopLag.stop();
-    this.#ops?.close();
   }
 
   /** Only in a world that is shared is there anybody to hand players over to. */
@@ -660,45 +557,6 @@ class Server implements ClusterServer {
     };
   }
 
-  #createRequest(certificate: CertificateKeeper, address: ClusterAddress): RegisterRequest {
-    const { instance, region, maxConnections, tags, labels, gameBuild, joinRatePerSecond } = this.#settings;
-    // The one fragment of a world that nobody has laid out is nothing to send players to.
-    const world = this.#layout === undefined ? undefined : announceWorld(this.#layout, this.#peers?.announcement);
-    return {
-      instance,
-      region,
-      ...this.#describeAddress(certificate, address),
-      ...(world === undefined ? {} : { world }),
-      capacity: maxConnections,
-      protocol: versions,
-      tags,
-      // Left out rather than sent as 0: a master of an earlier version refuses what it does not know.
-      ...(joinRatePerSecond === 0 ? {} : { joinRatePerSecond }),
-      labels: Object.fromEntries(labels.map(labelEntry)),
-      counters: this.#gameCounters.list(),
-      ...(gameBuild === undefined ? {} : { gameBuild }),
-      software,
-    };
-  }
-
-  /** Where players reach it. */
-  #describeAddress(certificate: CertificateKeeper, address: ClusterAddress): Omit<Allocation["cluster"], "id"> {
-    const wssUrl = this.#webSocketUrl(address);
-    return {
-      name: this.#settings.serverName,
-      host: address.advertisedHost,
-      port: address.advertisedPort,
-      ...(wssUrl === undefined ? {} : { wssUrl }),
-      tls: certificate.announcement,
-    };
-  }
-
-  #webSocketUrl({ advertisedHost, webSocketPort }: ClusterAddress): string | undefined {
-    if (webSocketPort === undefined) return undefined;
-    const host = isIPv6(advertisedHost) ? `[${advertisedHost}]` : advertisedHost;
-    return this.#settings.wsUrl ?? `wss://${host}:${webSocketPort}`;
-  }
-
   #onRegistered(registration: Registration): void {
     this.#certificate?.announced();
     this.#registration = registration;
@@ -713,28 +571,6 @@ class Server implements ClusterServer {
       `${this.#settings.serverName} is registered at ${this.#settings.masterUrl}; players are sent to ${host}:${port}`,
     );
     this.#registered.resolve(registration);
-  }
-
-  async #tell(playerId: string, command: number, payload: Uint8Array): Promise<MailOutcome> {
-    const outcome = this.#players.byId(playerId)
-      ? this.#takeMail(playerId, 0, { from: undefined, command, payload: payload.slice() })
-      : isPlayerId(playerId)
-        ? ((await this.#link?.tell(playerId, command, payload)) ?? "refused")
-        : "unknown";
-    this.#counters.countMailSent(outcome);
-    return outcome;
-  }
-
-  /** Never to a session that a newer one has left behind. [MAIL-4] */
-  #takeMail(playerId: string, generation: number, mail: Mail): MailOutcome {
-    const player = this.#players.byId(playerId);
-    if (player === undefined || player.seat.generation < generation || player.held) {
-      this.#counters.countMailReceived("stray");
-      return "unknown";
-    }
-    const passed = this.#host.mail(player, mail) && player.send(mail.command, mail.payload);
-    this.#counters.countMailReceived(passed ? "passed" : "kept");
-    return "sent";
   }
 
   #take(orders: LinkOrders): void {
@@ -760,12 +596,6 @@ class Server implements ClusterServer {
     this.#handovers?.beat();
     for (const session of this.#sessions) session.check();
   }
-}
-
-/** A label of the settings, which have looked at its form. */
-function labelEntry(label: string): [string, string] {
-  const equals = label.indexOf("=");
-  return [label.slice(0, equals), label.slice(equals + 1)];
 }
 
 function shown(file: string): string {

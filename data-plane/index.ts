@@ -1,5 +1,6 @@
 /** Runs a cluster: a game server with your plugin in it. */
-export { type ClusterAddress, type ClusterOptions, type ClusterServer, createCluster } from "./cluster.ts";
+export { createCluster } from "./cluster.ts";
+export type { ClusterAddress, ClusterOptions, ClusterServer } from "./cluster-server.ts";
 export { exitCodes } from "./exit-codes.ts";
 export type { SaveOutcome } from "./authority/save-line.ts";
 export { ConfigError } from "./config/config-error.ts";

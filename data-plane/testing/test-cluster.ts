@@ -1,7 +1,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ClusterServer, createCluster, type ClusterOptions } from "../cluster.ts";
+import { createCluster } from "../cluster.ts";
+import type { ClusterOptions, ClusterServer } from "../cluster-server.ts";
 import type { ClusterSettings } from "../config/settings.ts";
 import { createClusterKey } from "../keys/cluster-key.ts";
 import type { Logger } from "../log.ts";
