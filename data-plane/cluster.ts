@@ -541,6 +541,7 @@ class Server implements ClusterServer {
       replays: new ReplayTable(this.#limits.maxReplayEntries, protocolLimits.clockSkewMs / 1_000),
       host: this.#host,
       arrivals: () => this.arrivals,
+      teleports: () => this.#handovers?.teleports,
       reservedSeats: () => this.#handovers?.reservedSeats ?? 0,
       clientArrived: (player) => this.#handovers?.clientArrived(player),
       saves: this.#saves,

@@ -74,7 +74,7 @@ export class BorderWatch<P extends BorderPlayer> {
     if (world.isBeyond(player, point) !== "within-overrun") return false;
     // One that is out there already, because its handover came to nothing, must be able to walk back.
     const isOut = world.isBeyond(player, player.position) !== "no";
-    if (!isOut && !(this.canGo(player) && this.#carrierOf(point) !== undefined)) return false;
+    if (!isOut && !(this.canGo(player) && this.carrierOf(point) !== undefined)) return false;
     this.#note(player);
     return true;
   }
@@ -92,7 +92,22 @@ export class BorderWatch<P extends BorderPlayer> {
   /** Whether a player that stands where another cluster has taken over can be expected to go there. */
   willGo(player: P): boolean {
     const attempts = this.#crossings.get(player)?.attempts ?? 0;
-    return attempts < mostAttempts && this.canGo(player) && this.#carrierOf(player.position) !== undefined;
+    return attempts < mostAttempts && this.canGo(player) && this.carrierOf(player.position) !== undefined;
+  }
+
+  /** Whether a player can go to another cluster now. One that has just come stays for a moment: nobody swings over a border. */
+  readiness(player: P): "ready" | "busy" | "unsupported" {
+    const { isSettled, nowMs } = this.#options;
+    if (!player.has(features.handover)) return "unsupported";
+    const stayedMs = nowMs() - (this.#arrivedAtMs.get(player) ?? Number.NEGATIVE_INFINITY);
+    return stayedMs >= leastStayMs && this.canGo(player) && isSettled(player) ? "ready" : "busy";
+  }
+
+  /** Who takes players over there, if that is possible now. */
+  carrierOf({ x, y, z }: Point): Carrier | undefined {
+    const { peers } = this.#options;
+    const carrier = peers.carrierOf(x, y, z);
+    return carrier?.linked === true && peers.addressOf(carrier.clusterId) !== undefined ? carrier : undefined;
   }
 
   /** A tick is over. */
@@ -113,7 +128,7 @@ export class BorderWatch<P extends BorderPlayer> {
   #try(player: P, crossing: Crossing): boolean {
     const { nowMs, random, begin, groupOf } = this.#options;
     if (nowMs() < crossing.restUntilMs) return false;
-    const carrier = this.#carrierOf(player.position);
+    const carrier = this.carrierOf(player.position);
     const group = groupOf(player);
     if (carrier === undefined || !group.every((one) => this.#isReady(one, carrier))) return false;
     const restMs = Math.min(longestRestMs, firstRestMs * 2 ** Math.min(crossing.attempts, 8));
@@ -123,16 +138,8 @@ export class BorderWatch<P extends BorderPlayer> {
     return begin(group, { clusterId: carrier.clusterId, boot: carrier.boot });
   }
 
-  /** Whether a player can go to this carrier now. One that has just come stays for a moment: nobody swings over a border. */
   #isReady(player: P, { clusterId }: Carrier): boolean {
-    const { isSettled, nowMs } = this.#options;
-    const stayedMs = nowMs() - (this.#arrivedAtMs.get(player) ?? Number.NEGATIVE_INFINITY);
-    return (
-      stayedMs >= leastStayMs &&
-      this.canGo(player) &&
-      isSettled(player) &&
-      this.#carrierOf(player.position)?.clusterId === clusterId
-    );
+    return this.readiness(player) === "ready" && this.carrierOf(player.position)?.clusterId === clusterId;
   }
 
   /** Those who stand still where another cluster has taken over. */
@@ -145,12 +152,5 @@ export class BorderWatch<P extends BorderPlayer> {
 
   #note(player: P): void {
     if (!this.#crossings.has(player)) this.#crossings.set(player, { ticks: 0, attempts: 0, restUntilMs: 0 });
-  }
-
-  /** Who takes players over there, if that is possible now. */
-  #carrierOf({ x, y, z }: Point): Carrier | undefined {
-    const { peers } = this.#options;
-    const carrier = peers.carrierOf(x, y, z);
-    return carrier?.linked === true && peers.addressOf(carrier.clusterId) !== undefined ? carrier : undefined;
   }
 }

@@ -14,14 +14,21 @@ export interface CarriedFacts {
   readonly lastRequest: number;
   /** Sequence of the last MOVE. */
   readonly moveSequence: number;
+  /** Whether the game has put it where it stands, so that its client may not know that yet. [MOVE-4] */
+  readonly isPut: boolean;
 }
 
-const version = 1;
+/** Of a player that walks. Every cluster reads it. */
+const walking = 1;
+/** Of one that its game has put there: a cluster that does not know of that refuses it, rather than take it for one that walked. */
+const put = 2;
 const maxTextBytes = 255;
 
 export function encodeCarriedFacts(facts: CarriedFacts): Uint8Array {
   const texts = [facts.name, facts.reservationId, facts.ticketFragment].map((text) => encodeUtf8(text, maxTextBytes));
-  const writer = new ByteWriter(1 + 13 + texts.reduce((sum, text) => sum + 1 + text.length, 0)).u8(version);
+  const writer = new ByteWriter(1 + 13 + texts.reduce((sum, text) => sum + 1 + text.length, 0)).u8(
+    facts.isPut ? put : walking,
+  );
   for (const text of texts) writer.u8(text.length).raw(text);
   return writer.u8(facts.version).u32(facts.features).u32(facts.lastRequest).u32(facts.moveSequence).bytes;
 }
@@ -30,7 +37,8 @@ export function encodeCarriedFacts(facts: CarriedFacts): Uint8Array {
 export function decodeCarriedFacts(bytes: Uint8Array): CarriedFacts | undefined {
   try {
     const reader = new ByteReader(bytes);
-    if (reader.u8() !== version) return undefined;
+    const version = reader.u8();
+    if (version !== walking && version !== put) return undefined;
     const facts = {
       name: reader.str8(),
       reservationId: reader.str8(),
@@ -39,6 +47,7 @@ export function decodeCarriedFacts(bytes: Uint8Array): CarriedFacts | undefined 
       features: reader.u32(),
       lastRequest: reader.u32(),
       moveSequence: reader.u32(),
+      isPut: version === put,
     };
     reader.end();
     return facts;

@@ -436,6 +436,7 @@ describe("a cluster that is offered a player by a neighbour that lies", () => {
     features: allFeatures,
     lastRequest: 0,
     moveSequence: 0,
+    isPut: false,
   };
   const state: PlayerState = {
     placement: { x: 5, y: 0, z: 0, heading: 0 },
@@ -486,6 +487,14 @@ describe("a cluster that is offered a player by a neighbour that lies", () => {
     [
       "no streams to go on with",
       encodePlayerState({ ...state, carried: encodeCarriedFacts({ ...facts, features: 0 }) }),
+    ],
+    [
+      "a teleport to a place that it does not carry",
+      encodePlayerState({
+        ...state,
+        placement: { x: -5, y: 0, z: 0, heading: 0 },
+        carried: encodeCarriedFacts({ ...facts, isPut: true }),
+      }),
     ],
     ["a place that it does not carry", encodePlayerState({ ...state, placement: { x: -5, y: 0, z: 0, heading: 0 } })],
     [

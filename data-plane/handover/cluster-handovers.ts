@@ -1,4 +1,4 @@
-import type { CommitClaims } from "../../protocol/handover/parties.ts";
+import type { ClusterRef, CommitClaims } from "../../protocol/handover/parties.ts";
 import { isOwnEntry } from "../../protocol/handover/entry.ts";
 import type { FromSession } from "../../protocol/handover/messages.ts";
 import type { SessionDesk } from "../authority/session-desk.ts";
@@ -12,6 +12,7 @@ import { Handovers } from "./handovers.ts";
 import type { PlayerGroups } from "./player-groups.ts";
 import { PlayerStage, type PlayerStageOptions } from "./player-stage.ts";
 import type { Body } from "./stage.ts";
+import { Teleports } from "./teleports.ts";
 
 export interface ClusterHandoversOptions {
   readonly context: SessionContext;
@@ -35,6 +36,8 @@ export interface ClusterHandoversOptions {
 export class ClusterHandovers {
   readonly handovers: Handovers;
   readonly arrivals: ArrivalDesk;
+  /** To what other clusters carry; `undefined` where there is no world. */
+  readonly teleports: Teleports<JoinedPlayer> | undefined;
   readonly #stage: PlayerStage;
   readonly #border: BorderWatch<JoinedPlayer> | undefined;
   readonly #saves: ClusterHandoversOptions["saves"];
@@ -51,6 +54,7 @@ export class ClusterHandovers {
       peers,
       saves,
       onArrived: (player) => this.#border?.arrived(player),
+      targetOf: (player) => this.teleports?.targetOf(player),
     });
     this.handovers = new Handovers({
       stage: this.#stage,
@@ -62,6 +66,7 @@ export class ClusterHandovers {
       sendSession: (playerId, message) => void desk.tell(playerId, message),
       verify,
       takesPlayers,
+      onStep: (step) => this.teleports?.stepTaken(step),
     });
     this.arrivals = new ArrivalDesk(this.handovers, this.#stage);
     peers.listen({
@@ -71,7 +76,13 @@ export class ClusterHandovers {
     });
     desk.listen((playerId, message) => this.#hear(playerId, message));
     if (world === undefined) return;
-    this.#border = new BorderWatch({
+    const groupOf = (player: JoinedPlayer): readonly JoinedPlayer[] => options.groups.of(player);
+    const begin = (group: readonly JoinedPlayer[], destination: ClusterRef): string | undefined =>
+      this.handovers.begin(
+        group.map(({ id }) => id),
+        destination,
+      );
+    const border = new BorderWatch({
       peers,
       world,
       players,
@@ -79,14 +90,17 @@ export class ClusterHandovers {
       nowMs: clock.monotonicMs,
       random,
       isSettled: (player) => saves.isEntered(player),
-      groupOf: (player) => options.groups.of(player),
-      begin: (group, destination) =>
-        this.handovers.begin(
-          group.map(({ id }) => id),
-          destination,
-        ),
+      groupOf,
+      begin: (group, destination) => begin(group, destination) !== undefined,
     });
-    world.border = this.#border;
+    this.#border = border;
+    world.border = border;
+    this.teleports = new Teleports({
+      carrierOf: (place) => border.carrierOf(place),
+      readiness: (player) => border.readiness(player),
+      groupOf,
+      begin,
+    });
   }
 
   /** Handovers from here of which the destination does not have everything yet. */
@@ -117,6 +131,7 @@ export class ClusterHandovers {
   /** A tick is over. */
   endTick(): void {
     this.#stage.endTick();
+    this.teleports?.endTick();
     this.#border?.endTick();
   }
 

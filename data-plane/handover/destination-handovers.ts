@@ -179,10 +179,10 @@ export class DestinationHandovers {
       }
       case "unreserve":
         return stage.unreserve(id);
-      case "admit":
-        return this.#step(id, {
-          type: this.#holds(id, source, effect.members) && stage.admit(effect.members) ? "admitted" : "notAdmitted",
-        });
+      case "admit": {
+        const reason = this.#holds(id, source, effect.members) ? stage.admit(effect.members) : "full";
+        return this.#step(id, reason === undefined ? { type: "admitted" } : { type: "notAdmitted", reason });
+      }
       case "activate":
         counts.taken += 1;
         stage.unreserve(id);

@@ -8,6 +8,7 @@ import { PeerInbox, type PeerMessage } from "./peer-inbox.ts";
 import { PhaseClock } from "./phase-clock.ts";
 import { SourceHandovers } from "./source-handovers.ts";
 import type { Body, Stage } from "./stage.ts";
+import type { SourceStepTaken } from "./teleport-outcome.ts";
 
 export interface HandoversOptions {
   readonly stage: Stage;
@@ -22,8 +23,8 @@ export interface HandoversOptions {
   /** What a token says, if its signature holds and it is for this cluster. [HAND-4] */
   readonly verify: (token: string) => Promise<CommitClaims | undefined>;
   readonly takesPlayers: () => boolean;
-  /** Told of each handover of which this cluster is the source, when it is over. */
-  readonly onEnded?: (state: SourceState<Body>) => void;
+  /** Told of each step of a handover of which this cluster is the source, when it has had its effects. */
+  readonly onStep?: (step: SourceStepTaken) => void;
 }
 
 /** All handovers of a cluster, and the way of everything that comes for them. Spec: docs/HANDOVER.md, section 12. */
@@ -35,7 +36,7 @@ export class Handovers {
   readonly #verify: HandoversOptions["verify"];
 
   constructor(options: HandoversOptions) {
-    const { stage, nowMs, random, self, sendPeer, sendSession, takesPlayers, onEnded } = options;
+    const { stage, nowMs, random, self, sendPeer, sendSession, takesPlayers, onStep } = options;
     const { counts = new HandoverCounts() } = options;
     this.counts = counts;
     this.#verify = options.verify;
@@ -56,7 +57,7 @@ export class Handovers {
       sendPeer,
       sendSession,
       arrivals: () => this.#destination.states,
-      ...(onEnded === undefined ? {} : { onEnded }),
+      ...(onStep === undefined ? {} : { onStep }),
     });
     this.#inbox = new PeerInbox({ verify: options.verify, deal: (...letter) => this.#deal(...letter) });
   }
@@ -71,7 +72,8 @@ export class Handovers {
     return this.#source.undelivered;
   }
 
-  begin(playerIds: readonly string[], destination: ClusterRef): boolean {
+  /** @returns its id, if it has begun */
+  begin(playerIds: readonly string[], destination: ClusterRef): string | undefined {
     return this.#source.begin(playerIds, destination);
   }
 

@@ -2,6 +2,7 @@ import { maxCommitLength, snapshotsLength } from "../../protocol/handover/commit
 import type { Snapshot } from "../../protocol/handover/parties.ts";
 import { encodePlayerState, PlayerStateError } from "../authority/player-state.ts";
 import type { Logger } from "../log.ts";
+import type { Placement } from "../plugin/player.ts";
 import type { PluginHost } from "../plugin/plugin-host.ts";
 import type { JoinedPlayer } from "../session/joined-player.ts";
 import type { ClusterWorld } from "../world/cluster-world.ts";
@@ -13,9 +14,11 @@ export type Parts = ReadonlyMap<string, Uint8Array>;
 
 export interface PackingOptions {
   readonly host: Pick<PluginHost, "migrateOut" | "migrateIn">;
-  readonly world: Pick<ClusterWorld, "snapshot"> | undefined;
+  readonly world: Pick<ClusterWorld, "snapshot" | "nameAt"> | undefined;
   /** What the game has saved of a player. */
   readonly savedOf: (player: JoinedPlayer) => Uint8Array | undefined;
+  /** Where its game teleports it; `undefined` for who walks. */
+  readonly targetOf: (player: JoinedPlayer) => Placement | undefined;
   readonly log: Logger;
 }
 
@@ -71,14 +74,14 @@ export class PlayerPacking {
     readonly player: JoinedPlayer;
     readonly parts: Parts;
   }): Packed<JoinedPlayer> | undefined {
-    const { world, savedOf, log } = this.#options;
+    const { world, savedOf, targetOf, log } = this.#options;
     // The hooks may have said something to it, or have ended it.
     if (!player.connected || player.streams === undefined || !player.settleStreams()) return undefined;
-    const { placement, fragment, values } = world?.snapshot(player) ?? {
-      placement: player.position,
-      fragment: player.fragment,
-      values: {},
-    };
+    const stands = world?.snapshot(player) ?? { placement: player.position, fragment: player.fragment, values: {} };
+    const target = targetOf(player);
+    // The last thing in the snapshot: it has been teleported. Who plays on here has not. [HAND-19]
+    const { placement, fragment, values } =
+      target === undefined ? stands : { ...stands, placement: target, fragment: world?.nameAt(target) ?? "" };
     const { lastInput, lastOutput, unacknowledged } = player.streams.export();
     try {
       const state = encodePlayerState({
@@ -94,6 +97,7 @@ export class PlayerPacking {
           features: player.features,
           lastRequest: player.requests.lastId,
           moveSequence: player.moveSequence,
+          isPut: target !== undefined,
         }),
         parts,
       });

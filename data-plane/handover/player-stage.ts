@@ -2,9 +2,10 @@ import { generationAfterCommit } from "../../protocol/handover/generation.ts";
 import type { HeldItem, ToClient } from "../../protocol/handover/messages.ts";
 import type { MemberRef, MemberTransfer, Snapshot } from "../../protocol/handover/parties.ts";
 import type { MemberOutcome } from "../../protocol/handover/source-state.ts";
-import { allFeatures, encodeRedirect, encodeStay, features, versions } from "../../protocol/index.ts";
+import { allFeatures, encodePosition, encodeRedirect, encodeStay, features, versions } from "../../protocol/index.ts";
 import { decodePlayerState, type PlayerState, PlayerStateError } from "../authority/player-state.ts";
 import type { Peers } from "../peers/peers.ts";
+import type { Placement } from "../plugin/player.ts";
 import { ArrivingLine } from "../session/arriving-line.ts";
 import { JoinedPlayer } from "../session/joined-player.ts";
 import type { PlayerHolder } from "../session/player-holder.ts";
@@ -24,6 +25,8 @@ export interface PlayerStageOptions {
   readonly peers: Pick<Peers, "addressOf">;
   /** Told of each player that has come from another cluster. */
   readonly onArrived: (player: JoinedPlayer) => void;
+  /** Where a player's game teleports it; `undefined` for who walks. */
+  readonly targetOf: (player: JoinedPlayer) => Placement | undefined;
   /** What the game has saved of a player, and how that goes on where it comes. */
   readonly saves: {
     savedOf(player: JoinedPlayer): Uint8Array | undefined;
@@ -44,10 +47,10 @@ export class PlayerStage implements Stage, PlayerHolder {
   readonly #reserved = new Map<string, { readonly source: string; readonly seats: number }>();
 
   constructor(options: PlayerStageOptions) {
-    const { context, saves } = options;
+    const { context, saves, targetOf } = options;
     this.#options = options;
     const { host, world, log } = context;
-    const packing = new PlayerPacking({ host, world, savedOf: (player) => saves.savedOf(player), log });
+    const packing = new PlayerPacking({ host, world, savedOf: (player) => saves.savedOf(player), targetOf, log });
     this.#freezer = new Freezer({
       playerOf: (playerId) => context.players.byId(playerId),
       pack: (players) => packing.pack(players),
@@ -104,6 +107,8 @@ export class PlayerStage implements Stage, PlayerHolder {
     const parts = this.#parts.get(player);
     if (parts === undefined) return;
     this.#parts.delete(player);
+    // Its client may have been told already that it stands elsewhere.
+    if (gone !== undefined && this.#options.targetOf(player) !== undefined) player.markUntold();
     host.migrateIn(player.lane, player, parts);
     player.unfreeze();
     for (const item of items) this.#apply(player, item);
@@ -140,7 +145,11 @@ export class PlayerStage implements Stage, PlayerHolder {
     const player = this.#departed.get(nameOf(playerId, generation)) ?? this.#player(playerId);
     if (player === undefined) return;
     const frame = message.type === "stay" ? encodeStay({ id: message.id }) : this.#redirect(message);
-    if (frame !== undefined) player.tellClient(frame);
+    if (frame === undefined) return;
+    const target = message.type === "redirect" ? this.#options.targetOf(player) : undefined;
+    // Behind REDIRECT it would not listen any more. [MOVE-3] [REDIRECT-4]
+    if (target !== undefined) player.tellClient(encodePosition({ sequence: player.moveSequence, ...target }));
+    player.tellClient(frame);
   }
 
   /** Where the client of a player that has gone on has to go; `undefined` when that is not known any more. */
@@ -172,22 +181,24 @@ export class PlayerStage implements Stage, PlayerHolder {
     this.#reserved.delete(id);
   }
 
-  admit(members: readonly MemberTransfer<Body>[]): boolean {
-    const { context } = this.#options;
-    const names = new Set(context.host.slots.map(({ name }) => name));
-    return members.every(({ snapshot }) => {
-      const found = readState(snapshot.state);
-      if (found === undefined) return false;
-      const { state, facts } = found;
-      return (
-        facts.version >= versions.min &&
-        facts.version <= versions.max &&
-        (facts.features & ~allFeatures) === 0 &&
-        (facts.features & features.resume) !== 0 &&
-        context.world?.carries(state.placement) !== false &&
-        [...state.parts.keys()].every((name) => names.has(name))
-      );
-    });
+  admit(members: readonly MemberTransfer<Body>[]): "full" | "invalid" | undefined {
+    const { world, host } = this.#options.context;
+    const names = new Set(host.slots.map(({ name }) => name));
+    const found = members.map(({ snapshot }) => readState(snapshot.state));
+    const isReadable = found.every(
+      (one) =>
+        one !== undefined &&
+        one.facts.version >= versions.min &&
+        one.facts.version <= versions.max &&
+        (one.facts.features & ~allFeatures) === 0 &&
+        (one.facts.features & features.resume) !== 0 &&
+        world?.carries(one.state.placement) !== false &&
+        [...one.state.parts.keys()].every((name) => names.has(name)),
+    );
+    if (!isReadable) return "invalid";
+    // Who walks over a border stands in the fragment already; a teleport is let into one that has room, as it is where there is one cluster.
+    const hasRoom = found.every((one) => one?.facts.isPut !== true || world?.isOpen(one.state.placement) !== false);
+    return hasRoom ? undefined : "full";
   }
 
   activate(playerId: string, generation: number, key: string, { state: bytes, streams }: Snapshot<Body>): void {
@@ -219,6 +230,7 @@ export class PlayerStage implements Stage, PlayerHolder {
     context.players.add(player);
     context.seats.joined(player.seat);
     player.awaitArrival();
+    if (facts.isPut) player.markUntold();
     this.#options.onArrived(player);
     this.keys.add(key, player);
     const isIn = context.world?.enter(player, state.values, true) !== false;

@@ -18,6 +18,7 @@ import { sourceTimeout } from "../../protocol/handover/timing.ts";
 import type { HandoverCounts } from "./handover-counts.ts";
 import type { PhaseClock } from "./phase-clock.ts";
 import type { Body, Stage } from "./stage.ts";
+import type { SourceStepTaken } from "./teleport-outcome.ts";
 
 export interface SourceHandoversOptions {
   readonly stage: Stage;
@@ -29,8 +30,8 @@ export interface SourceHandoversOptions {
   readonly sendSession: (playerId: string, message: ToSession<Body>) => void;
   /** The handovers of which this cluster is the destination: they say how long a source has to remember. */
   readonly arrivals: () => Iterable<DestinationState<Body>>;
-  /** Told of each handover that is over, with the players that stayed. */
-  readonly onEnded?: (state: SourceState<Body>) => void;
+  /** Told of each step of a handover, when it has had its effects. */
+  readonly onStep?: (step: SourceStepTaken) => void;
 }
 
 /** Handovers at a time. Bounds what is remembered. */
@@ -64,21 +65,23 @@ export class SourceHandovers {
   /**
    * Begins to hand players over who must stay together. The link to the destination is up.
    *
-   * @returns whether it has begun: not for players that are not here, are being handed over already, or whose generation cannot step
+   * @returns its id, if it has begun: not for players that are not here, are being handed over already, or whose generation cannot step
    */
-  begin(playerIds: readonly string[], destination: ClusterRef): boolean {
+  begin(playerIds: readonly string[], destination: ClusterRef): string | undefined {
     const { stage, counts } = this.#options;
-    if (this.#states.size >= maxSourceHandovers || playerIds.length < 1 || playerIds.length > maxMembers) return false;
+    if (this.#states.size >= maxSourceHandovers || playerIds.length < 1 || playerIds.length > maxMembers)
+      return undefined;
     const candidates = playerIds.flatMap((playerId) => {
       const generation = stage.generationOf(playerId);
       if (generation === undefined || !canStep(generation) || this.newest(playerId) !== undefined) return [];
       const key = randomBytes(16).toString("hex");
       return { playerId, generation, key, clientHere: stage.isConnected(playerId) };
     });
-    if (candidates.length < playerIds.length) return false;
+    if (candidates.length < playerIds.length) return undefined;
     counts.begun += 1;
-    this.#run(beginHandover<Body>(randomBytes(16).toString("hex"), destination, candidates));
-    return true;
+    const id = randomBytes(16).toString("hex");
+    this.#run(beginHandover<Body>(id, destination, candidates));
+    return id;
   }
 
   /** The newest handover of a player that has not ended. */
@@ -198,12 +201,15 @@ export class SourceHandovers {
   }
 
   #step(id: string, event: SourceEvent<Body>): void {
-    const state = this.#states.get(id);
-    if (state !== undefined) this.#run(stepSource(state, event), state);
+    const before = this.#states.get(id);
+    if (before === undefined) return;
+    const step = stepSource(before, event);
+    this.#run(step, before);
+    this.#options.onStep?.({ before, event, after: step.state });
   }
 
   #run({ state, effects }: SourceStep<Body>, before?: SourceState<Body>): void {
-    const { clock, onEnded } = this.#options;
+    const { clock } = this.#options;
     if (state.phase === "ended") {
       this.#states.delete(state.id);
       clock.forget(state.id);
@@ -213,9 +219,7 @@ export class SourceHandovers {
     }
     this.#count(state, before);
     for (const effect of effects) this.#carryOut(state.id, state.destination, effect);
-    if (state.phase !== "ended" || before?.phase === "ended") return;
-    this.#frozenAtMs.delete(state.id);
-    onEnded?.(state);
+    if (state.phase === "ended") this.#frozenAtMs.delete(state.id);
   }
 
   #carryOut(id: string, destination: ClusterRef, effect: SourceEffect<Body>): void {

@@ -24,8 +24,8 @@ export interface Stage {
   /** Holds seats for them, within the share of the cluster that they come from; why not, otherwise. [HAND-17] */
   reserve(id: string, members: readonly MemberRef[], source: string): "full" | "invalid" | undefined;
   unreserve(id: string): void;
-  /** Whether these states can be taken over. Nothing runs yet. */
-  admit(members: readonly MemberTransfer<Body>[]): boolean;
+  /** Why these states cannot be taken over, if they cannot. Nothing runs yet. */
+  admit(members: readonly MemberTransfer<Body>[]): "full" | "invalid" | undefined;
   /** The player is in the game here from now on. */
   activate(playerId: string, generation: number, key: string, snapshot: Snapshot<Body>): void;
   /** What reached the source after the freeze. */

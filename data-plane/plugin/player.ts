@@ -19,6 +19,30 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What came of {@link Player.teleport}. Only with the first two has the player moved; with the others it is where it was. */
+export type TeleportOutcome =
+  /** It stands there, on this cluster. */
+  | "moved"
+  /** It plays there, on another cluster. */
+  | "handed-over"
+  /** There is no room, there or in the fragment. */
+  | "full"
+  /**
+   * It cannot go to that cluster as it is: a plugin here could not pack it, or was not done with it in time, its state is too large, or
+   * the other cluster has not got its game, or is of an earlier version. The log says which.
+   */
+  | "refused"
+  /** No cluster carries the place, or the way there is down, or broke off, or the master is away. It may be tried again. */
+  | "unreachable"
+  /** Not just now: it came a moment ago, its client is away, or a handover or a teleport of it is under way. It may be tried again. */
+  | "busy"
+  /** It is kept together with others, who do not go to the same cluster in the same tick. */
+  | "apart"
+  /** Its client cannot change clusters. */
+  | "unsupported"
+  /** It has left the game. */
+  | "left";
+
 /** A player in the game, as a plugin sees it. */
 export interface Player {
   /** The account: the same wherever and whenever this player joins. */
@@ -69,13 +93,16 @@ export interface Player {
    */
   request(command: number, payload?: Uint8Array, options?: RequestOptions): Promise<Uint8Array>;
   /**
-   * Puts it elsewhere at once, into the fragment there, and tells its client. Moves that are on their way start where it was:
-   * only a speed limit tells them from later ones.
+   * Puts it elsewhere, into the fragment there, and tells its client. Where this cluster carries the place, that is done when this returns.
+   * Moves that are on their way start where it was: only a speed limit tells them from later ones. Where another cluster carries it, the
+   * player is handed over to it from the end of the tick on, as one that walks over the border: with `onMigrateOut` here and `onMigrateIn` there.
    *
-   * @returns false when it has left, or there is no room: then it has not moved
-   * @throws RangeError for a coordinate that is not finite
+   * Resolves with what came of it, as a rule within a second. Never rejects. Do not await it in a hook of the same player: it goes only
+   * when none is under way.
+   *
+   * @throws RangeError for a coordinate that is not finite, or a heading that is no whole number from 0 to 65,535
    */
-  teleport(to: Placement): boolean;
+  teleport(to: Placement): Promise<TeleportOutcome>;
   /**
    * Keeps what the game wants to know of this player the next time it joins, wherever that is (`ServerPlugin.onLoad`), with where it
    * stands and the state of its entity. Resolves with `saved` once that is durable; with `superseded` when a newer session has the

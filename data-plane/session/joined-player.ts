@@ -22,12 +22,12 @@ import type { SendLane } from "../net/send-queue.ts";
 import type { StateKey } from "../net/state-pile.ts";
 import type { Entity, FieldValues } from "../plugin/entities.ts";
 import type { HookLane } from "../plugin/hook-lane.ts";
-import type { LeaveReason, Placement, Player, RequestOptions } from "../plugin/player.ts";
+import type { LeaveReason, Placement, Player, RequestOptions, TeleportOutcome } from "../plugin/player.ts";
 import type { LaneOwner } from "../plugin/plugin-host.ts";
 import { Budget } from "./budget.ts";
 import { MoveBudget } from "./movement.ts";
 import { ResumeTokens } from "./resume-token.ts";
-import { assertFinite } from "../world/entity-handle.ts";
+import { assertFinite, assertHeading } from "../world/entity-handle.ts";
 import type { PlayerHolder } from "./player-holder.ts";
 import type { SessionContext } from "./session-context.ts";
 
@@ -124,6 +124,8 @@ export class JoinedPlayer implements Player, LaneOwner {
   #holder: PlayerHolder | undefined;
   /** It came from another cluster, and its client has not come yet. */
   #arriving = false;
+  /** Its client may not know where it stands. */
+  #isUntold = false;
   /** What the game had saved of it, as it departed. */
   #saved: Uint8Array | undefined;
   /** State of its entity, as it departed. */
@@ -239,14 +241,40 @@ export class JoinedPlayer implements Player, LaneOwner {
     return this.#context.world?.entityOf(this);
   }
 
-  teleport(to: Placement): boolean {
-    const { world } = this.#context;
-    assertFinite(to.x, to.y, to.z);
-    if (!this.connected || this.held || (world !== undefined && !world.teleport(this, to))) return false;
+  teleport({ x, y, z, heading }: Placement): Promise<TeleportOutcome> {
+    assertFinite(x, y, z);
+    assertHeading(heading);
+    return Promise.resolve(this.#teleport({ x, y, z, heading }));
+  }
+
+  #teleport(to: Placement): TeleportOutcome | Promise<TeleportOutcome> {
+    const { world, teleports } = this.#context;
+    const elsewhere = teleports();
+    if (!this.connected) return this.held ? "busy" : "left";
+    if (this.held || elsewhere?.has(this) === true) return "busy";
+    if (world?.carries(to) === false) return elsewhere?.ask(this, to) ?? "unreachable";
+    if (world?.teleport(this, to) === false) return "full";
     this.position = to;
-    // [MOVE-3]
-    this.sendControl(encodePosition({ sequence: this.moveSequence, ...to }));
-    return true;
+    this.#tellPlace();
+    return "moved";
+  }
+
+  /** [MOVE-3] */
+  #tellPlace(): void {
+    this.sendControl(encodePosition({ sequence: this.moveSequence, ...this.position }));
+  }
+
+  /** Its client may not know where it stands: it was teleported here from another cluster, or to one, and that was taken back. [MOVE-4] */
+  markUntold(): void {
+    this.#isUntold = true;
+  }
+
+  /** Whether a MOVE may be of a client that does not know yet where its player stands: asked for each, and it is the first one only. [MOVE-4] */
+  mayNotKnow(to: Placement): boolean {
+    if (!this.#isUntold) return false;
+    this.#isUntold = false;
+    const { x, y, z } = this.position;
+    return to.x !== Math.fround(x) || to.y !== Math.fround(y) || to.z !== Math.fround(z);
   }
 
   /** Sends a word about the connection or the world, before everything else. */
@@ -348,6 +376,7 @@ export class JoinedPlayer implements Player, LaneOwner {
     const { metrics, world } = this.#context;
     if (arrives) world?.arrived(this);
     else world?.returned(this);
+    if (this.#isUntold) this.#tellPlace();
     if (this.#arriving) {
       this.#arriving = false;
       return;

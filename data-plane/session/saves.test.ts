@@ -47,7 +47,7 @@ describe("a player that is saved", () => {
     const first = await cluster.joined({ sub: "hero", gen: 1 });
     expect(await save(players[0], "gold")).toBe("saved");
     expect(kept()?.text).toBe("gold");
-    players[0]?.teleport({ x: 7, y: 0, z: -3, heading: 9 });
+    void players[0]?.teleport({ x: 7, y: 0, z: -3, heading: 9 });
     first.close();
     await until("what it left", () => kept()?.placement.x === 7);
     const again = await cluster.connected();

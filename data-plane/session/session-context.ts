@@ -5,6 +5,7 @@ import type { Clock } from "../clock.ts";
 import type { ClusterSettings } from "../config/settings.ts";
 import type { ClusterLimits } from "../limits.ts";
 import type { Logger } from "../log.ts";
+import type { Teleports } from "../handover/teleports.ts";
 import type { Metrics } from "../metrics.ts";
 import type { TickEnd } from "../net/tick-end.ts";
 import type { TurnEnd } from "../net/turn-end.ts";
@@ -36,6 +37,8 @@ export interface SessionContext {
   readonly host: PluginHost;
   /** `undefined` where no other cluster hands players over. */
   readonly arrivals: () => Arrivals | undefined;
+  /** Takes players to what another cluster carries; `undefined` where there is none. [HAND-19] */
+  readonly teleports: () => Pick<Teleports<JoinedPlayer>, "ask" | "has"> | undefined;
   /** Seats that are promised to players of other clusters. */
   readonly reservedSeats: () => number;
   /** Told of each player whose client has been heard on the connection that it came, or came back, with. */

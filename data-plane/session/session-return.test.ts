@@ -55,6 +55,7 @@ function committed(changes: { readonly features?: number; readonly carried?: Uin
     features: changes.features ?? offered,
     lastRequest: 6,
     moveSequence: 9,
+    isPut: false,
   };
   const state = encodePlayerState({
     placement: { x: 1, y: 2, z: 3, heading: 4 },

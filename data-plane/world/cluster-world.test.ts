@@ -94,8 +94,8 @@ describe("fragments", () => {
     await settled("bob enters west");
     victim = playerOf(bob);
     // In one tick: both stand across the border from the same moment on.
-    playerOf(ann)?.teleport({ x: 5, y: 0, z: 0, heading: 0 });
-    playerOf(bob)?.teleport({ x: 6, y: 0, z: 0, heading: 0 });
+    void playerOf(ann)?.teleport({ x: 5, y: 0, z: 0, heading: 0 });
+    void playerOf(bob)?.teleport({ x: 6, y: 0, z: 0, heading: 0 });
     await settled("bob is gone");
     expect(heard.filter((what) => what.startsWith("bob"))).toEqual([
       "bob joins in west",
@@ -135,7 +135,7 @@ describe("fragments", () => {
     await until("bob to be put back", () => bob.corrections === 1);
     expect(bob.position.x).toBe(-5);
     bob.move(0.5, 0, 0);
-    expect(playerOf(bob)?.teleport({ x: 10, y: 0, z: 0, heading: 0 })).toBe(false);
+    expect(await playerOf(bob)?.teleport({ x: 10, y: 0, z: 0, heading: 0 })).toBe("full");
     // Whoever comes back takes its own place.
     const again = await join("ann", { frag: "east", gen: 2 });
     expect(again.welcome?.fragment).toBe("east");
@@ -146,7 +146,8 @@ describe("fragments", () => {
     const client = await join("ann", { frag: "west" });
     expect([client.welcome?.fragment, client.position.x]).toEqual(["east", 25]);
     expect(world.fragments.map(({ name }) => name)).toEqual(["east"]);
-    playerOf(client)?.teleport({ x: 0.5, y: 0, z: 0, heading: 0 });
+    expect(await playerOf(client)?.teleport({ x: 0.5, y: 0, z: 0, heading: 0 })).toBe("moved");
+    expect(await playerOf(client)?.teleport({ x: -20, y: 0, z: 0, heading: 0 })).toBe("unreachable");
     client.move(-0.5, 0, 0);
     client.move(-2, 0, 0);
     await until("it to be put back", () => client.corrections === 2);
@@ -283,13 +284,20 @@ describe("entities", () => {
   it("[MOVE-3] follow a player whom the game puts elsewhere, and its client is told", async () => {
     await start();
     const client = await join("ann");
-    expect(playerOf(client)?.teleport({ x: 20, y: 1, z: 2, heading: 9 })).toBe(true);
+    const teleport = playerOf(client)?.teleport({ x: 20, y: 1, z: 2, heading: 9 });
+    // At once, where nothing is in between.
+    expect(playerOf(client)?.position.x).toBe(20);
+    expect(await teleport).toBe("moved");
     await until("the client to know", () => client.corrections === 1);
     expect(client.position).toEqual({ x: 20, y: 1, z: 2 });
     expect(playerOf(client)?.entity?.position).toEqual({ x: 20, y: 1, z: 2 });
     await settled("ann enters east");
     expect(() => playerOf(client)?.teleport({ x: Number.NaN, y: 0, z: 0, heading: 0 })).toThrow("finite");
+    expect(() => playerOf(client)?.teleport({ x: 1, y: 0, z: 0, heading: 65_536 })).toThrow("0 to 65,535");
     expect(playerOf(client)?.position.x).toBe(20);
+    const player = playerOf(client);
+    player?.close();
+    expect(await player?.teleport({ x: 1, y: 0, z: 0, heading: 0 })).toBe("left");
   });
 });
 

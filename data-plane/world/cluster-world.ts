@@ -286,6 +286,17 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
     return carried === true ? name : undefined;
   }
 
+  /** Name of the fragment there, whoever carries it. */
+  nameAt({ x, y, z }: Point): string {
+    const { locator, fragments } = this.#world.layout;
+    return fragments[locator.locate(x, y, z)]?.name ?? "";
+  }
+
+  /** Whether one more player may be in the fragment there: it is carried here, and not full. */
+  isOpen({ x, y, z }: Point): boolean {
+    return this.#world.isOpen(x, y, z);
+  }
+
   /** Whether a player may step there: not into a fragment that is full, or another cluster's. */
   admits(player: P, point: Point): boolean {
     const member = this.#members.get(player);

@@ -84,3 +84,10 @@ export class EntityHandle implements Entity {
 export function assertFinite(...coordinates: readonly number[]): void {
   if (!coordinates.every(Number.isFinite)) throw new RangeError("expected coordinates that are finite");
 }
+
+/** @throws RangeError */
+export function assertHeading(heading: number): void {
+  if (!Number.isInteger(heading) || heading < 0 || heading > 65_535) {
+    throw new RangeError(`a heading is a whole number from 0 to 65,535, not ${heading}`);
+  }
+}

@@ -175,7 +175,8 @@ describe("the destination", () => {
   it.each<[string, readonly Event[]]>([
     ["full", [{ type: "notReserved", reason: "full" }]],
     ["invalid", [{ type: "notReserved", reason: "invalid" }]],
-    ["invalid", [reserved, transfer, { type: "notAdmitted" }]],
+    ["invalid", [reserved, transfer, { type: "notAdmitted", reason: "invalid" }]],
+    ["full", [reserved, transfer, { type: "notAdmitted", reason: "full" }]],
     ["invalid", [reserved, { type: "source", message: { type: "transfer", id: "h", members: [] } }]],
   ])("refuses, and says why: %s", (reason, events) => {
     const { state, last } = after(...events);

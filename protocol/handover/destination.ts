@@ -52,7 +52,7 @@ export type DestinationEvent<Body> =
   | { readonly type: "reserved" }
   | { readonly type: "notReserved"; readonly reason: "full" | "invalid" }
   | { readonly type: "admitted" }
-  | { readonly type: "notAdmitted" }
+  | { readonly type: "notAdmitted"; readonly reason: "full" | "invalid" }
   | { readonly type: "settled"; readonly playerId: string; readonly generation: number }
   | { readonly type: "fence"; readonly playerId: string; readonly generation: number }
   /** There is a new link to the source, or to a later process of it. */
@@ -140,7 +140,7 @@ export function stepDestination<Body>(
       if (phase !== "admitting") return unchanged(state);
       return { state: { ...state, phase: "holding" }, effects: [toSource({ type: "ready", id: state.id })] };
     case "notAdmitted":
-      return phase === "admitting" ? refuse(state, "invalid") : unchanged(state);
+      return phase === "admitting" ? refuse(state, event.reason) : unchanged(state);
     case "source":
       return heardSource(state, event.message);
     case "commit":

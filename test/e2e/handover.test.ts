@@ -117,6 +117,19 @@ describe(`with ${delayMs} ms each way between all parties`, () => {
     for (const walker of walkers) walker.goOn();
   }, 60_000);
 
+  it("[HAND-19] [MOVE-4] a teleport to the other cluster costs nothing either, and is not undone by who still walks where it was", async () => {
+    const fallbacks = walkers.map((walker) => walker.fallbacks);
+    const near = new Set(walkers);
+    for (const walker of walkers) walker.teleport();
+    await world.until("everybody far from the border, where nobody gets on foot", () => {
+      for (const walker of near) if (Math.abs(walker.session?.position.x ?? 0) > 10) near.delete(walker);
+      return near.size === 0;
+    });
+    await audit();
+    for (const walker of walkers) walker.goOn();
+    expect(walkers.map((walker) => walker.fallbacks)).toEqual(fallbacks);
+  }, 60_000);
+
   for (const [side, step] of kills) {
     it(`[HAND-13] a cluster that is killed as ${side}, at ${step}, costs what was not saved, and nothing else`, async () => {
       await world.killAt(sideOf(side), step);

@@ -104,8 +104,8 @@ export class StageCopies implements Stage {
     this.reserved.delete(id);
   }
 
-  admit(_members: readonly MemberTransfer<Body>[]): boolean {
-    return this.admits;
+  admit(_members: readonly MemberTransfer<Body>[]): "invalid" | undefined {
+    return this.admits ? undefined : "invalid";
   }
 
   activate(playerId: string, generation: number, key: string, { state, streams }: Snapshot<Body>): void {

@@ -13,6 +13,7 @@ export function handleMove(session: Session, move: Move): void {
   const to = { x: move.x, y: move.y, z: move.z, heading: move.heading };
   const { world, host, clock } = context;
   player.moveSequence = move.sequence;
+  if (player.mayNotKnow(to)) return session.send("control", encodePosition({ sequence: move.sequence, ...from }));
   const isFine =
     player.moveBudget.draw(from, to, clock.monotonicMs()) &&
     world?.admits(player, to) !== false &&

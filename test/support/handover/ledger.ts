@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, type Player, type ServerPlugin } from "../../../data-plane/index.ts";
+import { ByteReader, ByteWriter, type Cluster, type Player, type ServerPlugin } from "../../../data-plane/index.ts";
 import { JoinedPlayer } from "../../../data-plane/session/joined-player.ts";
 
 /** Commands of the game's messages. */
@@ -13,6 +13,8 @@ export const commands = {
   begin: 4,
   /** All inputs up to this one are saved for good. */
   saved: 5,
+  /** From the client: where it wants to be teleported to, as an x. */
+  teleport: 6,
 } as const;
 
 /** What a cluster tells the test. */
@@ -49,9 +51,14 @@ export class Ledger implements ServerPlugin {
   readonly #pages = new Map<Player, Page>();
   /** What was saved of players who have not joined yet. */
   readonly #saved = new WeakMap<Player, Page>();
+  #cluster: Cluster | undefined;
 
   constructor(report: (report: LedgerReport) => void) {
     this.#report = report;
+  }
+
+  onStart(cluster: Cluster): void {
+    this.#cluster = cluster;
   }
 
   /** What was saved may come late, when the master was away: then the game begins once more. */
@@ -84,6 +91,7 @@ export class Ledger implements ServerPlugin {
   }
 
   onMessage(player: Player, command: number, reader: ByteReader): void {
+    if (command === commands.teleport) return void this.#teleport(player, reader.f32());
     if (command !== commands.input) return;
     const [input, nonce] = [reader.u32(), reader.u32()];
     const page = this.#page(player);
@@ -102,6 +110,13 @@ export class Ledger implements ServerPlugin {
       player.send(commands.pulse, new ByteWriter(4).u32(page.pulse).bytes);
       if (page.pulse % 10 === 0) void this.#save(player, { ...page });
     }
+  }
+
+  /** Asks until it is there: it may have come a moment ago, or be slow. */
+  async #teleport(player: Player, x: number): Promise<void> {
+    const outcome = await player.teleport({ ...player.position, x });
+    if (outcome === "moved" || outcome === "handed-over" || !player.connected) return;
+    this.#cluster?.after(100, () => this.#teleport(player, x));
   }
 
   async #save(player: Player, page: Page): Promise<void> {

@@ -56,6 +56,13 @@ export class Walker {
     this.#timer = undefined;
   }
 
+  /** Has itself teleported to the other half of the world, farther than anybody walks. */
+  teleport(): void {
+    const { session } = this;
+    const x = (session?.position.x ?? 0) < 0 ? 20 : -20;
+    session?.send(commands.teleport, new ByteWriter(4).f32(x).bytes);
+  }
+
   describe(): string {
     const { playerId, session, sent, echoed, saved, fallbacks } = this;
     const { x } = session?.position ?? { x: 0 };
