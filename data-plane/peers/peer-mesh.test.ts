@@ -3,12 +3,13 @@ import { connect, type TLSSocket } from "node:tls";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CryptoKey, generateKeyPair } from "jose";
-import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { signPeerTicket, verifyPeerTicket } from "../../auth/peer-ticket.ts";
 import type { WorldCluster, WorldMapView } from "../../protocol/index.ts";
 import { type Certificate, ensureCertificate } from "../keys/certificate.ts";
 import { createLogger } from "../log.ts";
 import { until } from "../testing/until.ts";
+import type { PeerConnectionLimits } from "./peer-connection.ts";
 import { encodePeerFrameHead, peerFrameKinds } from "./peer-frame.ts";
 import { PeerMesh } from "./peer-mesh.ts";
 
@@ -40,7 +41,9 @@ interface TestPeer {
   becomes(boot: number): void;
 }
 
-async function startPeer(clusterId: string, boot = 1): Promise<TestPeer> {
+const hasty: Partial<PeerConnectionLimits> = { pingMs: 50, silenceMs: 1_000, maxQueuedBytes: 1_000_000 };
+
+async function startPeer(clusterId: string, boot = 1, limits = hasty): Promise<TestPeer> {
   const folder = await mkdtemp(join(tmpdir(), "sustenet-peer-"));
   stops.push(() => rm(folder, { recursive: true, force: true }));
   const certificate: Certificate = await ensureCertificate(folder, "peer", clusterId, new Date());
@@ -80,7 +83,7 @@ async function startPeer(clusterId: string, boot = 1): Promise<TestPeer> {
         onDown: (other) => events.push(`down ${other}`),
         onFrame: (other, { kind, body }) => heard.push(`${other} ${kind} ${Buffer.from(body).toString()}`),
       },
-      limits: { pingMs: 50, silenceMs: 1_000, maxQueuedBytes: 1_000_000 },
+      limits,
     }),
     get entry() {
       return entry;
@@ -279,6 +282,25 @@ describe("a stranger at the peers' port", () => {
     await until("its end", socket.gone);
     expect(Buffer.concat(answers).includes(frame(peerFrameKinds.welcome, new Uint8Array(0)))).toBe(false);
     expect(b.events).toEqual([]);
+  });
+
+  it("[PEER-3] is shown out after 5 s of silence, to the millisecond; who shows its ticket just before is a peer", async () => {
+    const b = await startPeer("eu.b", 1, {});
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const [friend, silent] = [await stranger(b), await stranger(b)];
+      // Each has two: for the ticket, and for any silence.
+      await until("their deadlines", () => vi.getTimerCount() === 4);
+      vi.advanceTimersByTime(4_999);
+      friend.write(frame(peerFrameKinds.hello, bytes(await ticketOf({ clusterId: "eu.a", boot: 1 }, b.entry))));
+      await until("the link", () => b.events.length === 1);
+      expect(silent.gone()).toBe(false);
+      vi.advanceTimersByTime(1);
+      await until("the end of the silent one", silent.gone);
+      expect([b.events, friend.gone()]).toEqual([["up eu.a 1"], false]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("[PEER-2] who is a peer may not greet again, nor announce too much", async () => {
