@@ -69,14 +69,21 @@ export const requireHttps: Middleware = async (context, next) => {
   await next();
 };
 
-/** Browsers may call from any origin: authority is in the bearer token, which no browser adds by itself. */
-export const openToBrowsers = cors({
+const corsAnswer = cors({
   origin: "*",
   allowMethods: ["GET", "POST", "PUT", "DELETE"],
   allowHeaders: ["authorization", "content-type", "idempotency-key", "x-device-id", "x-request-id"],
   exposeHeaders: ["retry-after", "x-request-id"],
   maxAge: 600,
 });
+
+/**
+ * Browsers may call from any origin: authority is in the bearer token, which no browser adds by itself. A call without an
+ * origin is none of a browser's, and its answer is not made twice for headers that nobody reads; but what may be cached has to be the same
+ * for all.
+ */
+export const openToBrowsers: Middleware = (context, next) =>
+  context.req.method !== "GET" && context.req.header("origin") === undefined ? next() : corsAnswer(context, next);
 
 const longBodies: Readonly<Record<string, number>> = { heartbeat: maxReportChars, sessions: maxSessionBodyBytes };
 const longBodyPath = /^\/v1\/clusters\/([^/]{1,64})\/(heartbeat|sessions)$/;

@@ -193,6 +193,13 @@ describe("browsers", () => {
     await expectProblem(refused, "MALFORMED_JSON");
   });
 
+  it("find what may be cached open to them, whoever had it cached; a call of no browser says nothing of them", async () => {
+    const keys = await call("GET", "/.well-known/jwks.json");
+    expect(keys.headers.get("access-control-allow-origin")).toBe("*");
+    const refused = await call("POST", "/v1/login", { body: "{" });
+    expect(refused.headers.get("access-control-allow-origin")).toBeNull();
+  });
+
   it("have no business with what clusters call", async () => {
     const headers = { origin: "https://game.example", "access-control-request-method": "POST" };
     const response = await call("OPTIONS", "/v1/clusters/register", { headers });
