@@ -4,10 +4,11 @@ import { PlayerSaves } from "./authority/player-saves.ts";
 import { SessionDesk } from "./authority/session-desk.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { ClusterSettings } from "./config/settings.ts";
-import { ensureCertificate } from "./keys/certificate.ts";
+import { Farewell } from "./farewell.ts";
+import { within } from "./within.ts";
 import { CertificateKeeper } from "./keys/certificate-keeper.ts";
 import { loadClusterKey } from "./keys/cluster-key.ts";
-import { readOperatorCertificate } from "./keys/operator-certificate.ts";
+import { loadCertificate } from "./keys/certificate-source.ts";
 import { type ClusterLimits, defaultLimits } from "./limits.ts";
 import type { Registration } from "./master-link/master-answers.ts";
 import { MasterClient, MasterError } from "./master-link/master-client.ts";
@@ -31,7 +32,6 @@ import { PluginHost } from "./plugin/plugin-host.ts";
 import { TickLoop } from "./plugin/tick-loop.ts";
 import type { Layout } from "./fragments/layout.ts";
 import { ClusterHandovers } from "./handover/cluster-handovers.ts";
-import { Departure } from "./handover/departure.ts";
 import { PlayerGroups } from "./handover/player-groups.ts";
 import { type ClusterWorld, createWorld, type WorldCounts } from "./world/cluster-world.ts";
 import { ClusterStorage } from "./storage/cluster-storage.ts";
@@ -56,10 +56,6 @@ export function createCluster(options: ClusterOptions): ClusterServer {
   return new Server(options);
 }
 
-/** What the master has to hear that this process is about to end. */
-const departTimeoutMs = 2_500;
-/** Of the time for stopping, what deregistering may take. */
-const deregisterTimeoutMs = 2_500;
 /** So long the master and the other clusters of the world have to take over what a draining one carries. */
 const takeOverMs = 3_000;
 
@@ -108,7 +104,7 @@ class Server implements ClusterServer {
   #address: ClusterAddress | undefined;
   #everRegistered = false;
   #stopping: Promise<void> | undefined;
-  #departure: Departure<JoinedPlayer> | undefined;
+  #farewell: Farewell | undefined;
 
   constructor(options: ClusterOptions) {
     const { settings } = options;
@@ -342,8 +338,20 @@ class Server implements ClusterServer {
   }
 
   async #stop(): Promise<void> {
-    await this.#drain();
-    await within(this.#limits.stopTimeoutMs, this.#leave());
+    this.#farewell = new Farewell({
+      drainMs: this.#settings.drainSeconds * 1_000,
+      stopTimeoutMs: this.#limits.stopTimeoutMs,
+      takeOverMs,
+      nowMs: this.#clock.monotonicMs,
+      host: this.#host,
+      players: this.#players,
+      sessions: this.#sessions,
+      link: this.#link,
+      handovers: this.#handovers,
+      closeListeners: () => this.#listeners?.close(),
+      settled: async () => void (await Promise.all([this.#saves.settled(), this.#storage?.settled()])),
+    });
+    await this.#farewell.say();
     this.#peers?.stop();
     this.#listeners?.close();
     this.#certificate?.stop();
@@ -354,51 +362,6 @@ class Server implements ClusterServer {
     this.#host.end();
     this.#ops?.close();
     await within(this.#limits.stopTimeoutMs, this.#storage?.close());
-  }
-
-  /** The order matters: the master stops sending players here before those who are here go elsewhere. */
-  async #drain(): Promise<void> {
-    const deadlineMs = this.#settings.drainSeconds * 1_000;
-    const endsAtMs = this.#clock.monotonicMs() + deadlineMs;
-    const pluginsReady = within(deadlineMs, this.#host.drain(deadlineMs));
-    if (await this.#departs(deadlineMs)) {
-      await Promise.all([pluginsReady, this.#depart(endsAtMs - this.#clock.monotonicMs())]);
-    }
-    await Promise.all([pluginsReady, within(this.#limits.stopTimeoutMs, this.#link?.stop(deregisterTimeoutMs))]);
-  }
-
-  /** Whether others may take over what is carried here, and the master knows that they have to. [WORLD-8] */
-  async #departs(deadlineMs: number): Promise<boolean> {
-    if (this.#handovers === undefined || deadlineMs === 0) return false;
-    return (await this.#link?.depart(deadlineMs, Math.min(departTimeoutMs, deadlineMs))) === true;
-  }
-
-  /** Off the list of those who are given players, and with the authority to hand over those who are here. */
-  async #depart(deadlineMs: number): Promise<void> {
-    const handovers = this.#handovers;
-    if (handovers === undefined) return;
-    this.#departure = new Departure({
-      players: this.#players,
-      nowMs: this.#clock.monotonicMs,
-      deadlineMs,
-      settleMs: takeOverMs,
-      mayGoOn: (player) => handovers.mayGoOn(player),
-      goesOn: (player) => player.arriving || handovers.takesOn(player),
-      isBusy: () => handovers.undelivered > 0 || handovers.reservedSeats > 0,
-    });
-    this.#departure.beat();
-    await within(deadlineMs, this.#departure.over);
-  }
-
-  async #leave(): Promise<void> {
-    this.#handovers?.handovers.cancelAll();
-    for (const session of this.#sessions) session.shutDown();
-    // Those that are away, too: there is nothing to come back to.
-    for (const player of this.#players) player.close("SHUTTING_DOWN");
-    this.#listeners?.close();
-    await Promise.all([...this.#sessions].map((session) => session.ended));
-    await this.#host.stop();
-    await Promise.all([this.#saves.settled(), this.#storage?.settled()]);
   }
 
   #createSaves(): PlayerSaves<JoinedPlayer> {
@@ -426,12 +389,8 @@ class Server implements ClusterServer {
   }
 
   async #createCertificateKeeper(keyId: string): Promise<CertificateKeeper> {
-    const { keysDir, keyName, tlsCert, tlsKey, advertisedHost } = this.#settings;
     return CertificateKeeper.create({
-      load: () =>
-        tlsCert === undefined || tlsKey === undefined
-          ? ensureCertificate(keysDir, keyName, keyId, new Date(this.#clock.wallMs()))
-          : readOperatorCertificate({ certificate: tlsCert, key: tlsKey, preferredName: advertisedHost }),
+      load: () => loadCertificate(this.#settings, keyId, new Date(this.#clock.wallMs())),
       overlapMs: this.#limits.certificateOverlapMs,
       checkMs: this.#limits.certificateCheckMs,
       clock: this.#clock,
@@ -593,7 +552,7 @@ class Server implements ClusterServer {
   #beat(): void {
     this.#pulse.beat();
     this.#orders.beat();
-    this.#departure?.beat();
+    this.#farewell?.beat();
     this.#handovers?.beat();
     for (const session of this.#sessions) session.check();
   }
@@ -602,12 +561,4 @@ class Server implements ClusterServer {
 function shown(file: string): string {
   const path = relative(process.cwd(), file);
   return path.startsWith("..") ? file : path;
-}
-
-/** Waits for it, but not longer than this. */
-async function within(timeoutMs: number, done: Promise<void> | undefined): Promise<void> {
-  const { promise: timeout, resolve: onTimeout } = Promise.withResolvers<void>();
-  const timer = setTimeout(onTimeout, timeoutMs);
-  await Promise.race([done, timeout]);
-  clearTimeout(timer);
 }
