@@ -488,6 +488,10 @@ class Server implements ClusterServer {
     return {
       settings: this.#settings,
       limits: this.#limits,
+      replayBounds: {
+        maxFrames: this.#limits.maxUnacknowledgedFrames,
+        maxBytes: this.#limits.maxUnacknowledgedBytes,
+      },
       clock: this.#clock,
       pulse: this.#pulse,
       turnEnd: new TurnEnd(),

@@ -15,10 +15,13 @@ class TestPlayer implements Freezable {
   readonly id: string;
   readonly log: string[] = [];
   isAtRest = true;
-  readonly handling = { giveUp: () => void this.log.push("hurry") };
 
   constructor(id: string) {
     this.id = id;
+  }
+
+  giveUpRequests(): void {
+    this.log.push("hurry");
   }
 
   settleStreams(): boolean {

@@ -1,6 +1,5 @@
 import type { Snapshot } from "../../protocol/handover/parties.ts";
 import type { Logger } from "../log.ts";
-import type { JoinedPlayer } from "../session/joined-player.ts";
 import type { PlayerHolder } from "../session/player-holder.ts";
 import type { Packed, Parts } from "./player-packing.ts";
 import type { Body } from "./stage.ts";
@@ -11,7 +10,7 @@ export type Snapshots = Readonly<Record<string, Snapshot<Body>>>;
 export interface Freezable {
   readonly id: string;
   readonly isAtRest: boolean;
-  readonly handling: Pick<JoinedPlayer["handling"], "giveUp">;
+  giveUpRequests(): void;
   settleStreams(): boolean;
   rest(rests: boolean): void;
   freeze(holder: PlayerHolder): void;
@@ -79,7 +78,7 @@ export class Freezer<P extends Freezable> {
         return this.#options.pack(players) ?? [];
       if (waitedMs >= restMs && !freeze.hurried) {
         freeze.hurried = true;
-        for (const player of players) player.handling.giveUp();
+        for (const player of players) player.giveUpRequests();
       }
       return undefined;
     } catch (error) {

@@ -11,9 +11,8 @@ export function applyFrame(host: PluginHost, player: JoinedPlayer, frame: Uint8A
       host.message(player.lane, player, frame, 1, frame.length);
     } else {
       const message = decodeClientMessage(frame);
-      if (message.type === "request") player.handling.receive(message);
-      else if (message.type === "response") player.requests.receive(message);
-      else if (message.type === "cancel") player.handling.cancel(message.id);
+      const { type } = message;
+      if (type === "request" || type === "response" || type === "cancel") player.requests.receive(message);
     }
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;

@@ -95,7 +95,7 @@ export class PlayerPacking {
           ticketFragment: player.ticketFragment,
           version: player.version,
           features: player.features,
-          lastRequest: player.requests.lastId,
+          lastRequest: player.lastRequest,
           moveSequence: player.moveSequence,
           isPut: target !== undefined,
         }),

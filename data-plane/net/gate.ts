@@ -20,7 +20,7 @@ export interface GateOptions {
   /** A connection that did not get to a session. */
   readonly onRefused: (reason: string, address: string) => void;
   /** Told when a handshake begins and when it is over. */
-  readonly onHandshake: (change: 1 | -1) => void;
+  readonly onHandshake: (change: 1 | -1, handshake: Handshake) => void;
 }
 
 /** Overdue handshakes that are ended in one turn of the event loop. */
@@ -70,12 +70,12 @@ export async function createGate(options: GateOptions, onAdmitted: (handshake: H
       startedAtMs: performance.now(),
       onEnd: (fault, peer) => {
         handshakes.delete(handshake);
-        options.onHandshake(-1);
+        options.onHandshake(-1, handshake);
         if (fault !== undefined) onRefused(fault, peer);
       },
     });
     handshakes.add(handshake);
-    options.onHandshake(1);
+    options.onHandshake(1, handshake);
     const begin = (): void => beginTls(handshake, turns, onAdmitted);
     if (proxies === undefined) begin();
     else unwrap(handshake, admission, begin);

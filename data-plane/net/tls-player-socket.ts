@@ -62,7 +62,7 @@ export class TlsPlayerSocket implements PlayerSocket {
     this.#socket.on("data", (piece: Buffer) => {
       if (listener.onBytes(piece.length)) this.#read(listener, piece);
     });
-    this.#socket.on("error", () => this.#socket.destroy());
+    this.#socket.on("error", destroy);
     this.#socket.on("close", () => {
       this.#rest = undefined;
       listener.onClose();
@@ -102,4 +102,9 @@ export class TlsPlayerSocket implements PlayerSocket {
     if (listener.onBytes(0)) this.#read(listener, rest);
     if (this.#rest === undefined && !this.#paused) this.#socket.resume();
   }
+}
+
+/** Shared by all sockets. */
+function destroy(this: TLSSocket): void {
+  this.destroy();
 }

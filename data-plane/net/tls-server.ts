@@ -1,8 +1,8 @@
 import { constants } from "node:crypto";
-import type { Socket } from "node:net";
 import { createServer, type TLSSocket } from "node:tls";
 import { createGate, type GateOptions } from "./gate.ts";
 import type { Handshake } from "./handshake.ts";
+import { HandshakeTable } from "./handshake-table.ts";
 
 /** What a listener shows: PEM, the certificate with what it chains to. */
 export interface Credentials {
@@ -24,12 +24,6 @@ export interface Listener {
   close(): void;
 }
 
-/** A handshake under way, and what listens for the end of its connection meanwhile. */
-interface Expected {
-  readonly handshake: Handshake;
-  readonly forget: () => void;
-}
-
 /** [TLS-1] */
 const ciphers = ["TLS_AES_256_GCM_SHA384", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384"].join(":");
 
@@ -42,7 +36,7 @@ export async function createTlsServer(
   options: TlsServerOptions,
   onSecure: (socket: TLSSocket, handshake: Handshake) => void,
 ): Promise<Listener> {
-  const handshakes = new Map<string, Expected>();
+  const handshakes = new HandshakeTable<Handshake>();
   const contextFor = ({ keyPem, certificatePem }: Credentials): object => ({
     key: keyPem,
     cert: certificatePem,
@@ -59,31 +53,21 @@ export async function createTlsServer(
   });
   tls.on("tlsClientError", (_error, socket) => socket.destroy());
   tls.on("secureConnection", (socket) => {
-    const name = peerName(socket);
-    const expected = handshakes.get(name);
-    handshakes.delete(name);
-    expected?.handshake.socket.off("close", expected.forget);
-    if (expected?.handshake.open === true) onSecure(socket, expected.handshake);
+    const handshake = handshakes.find(socket);
+    if (handshake?.open === true) onSecure(socket, handshake);
     else socket.destroy();
   });
-  const gate = await createGate(options, (handshake) => {
-    const { socket } = handshake;
-    const name = peerName(socket);
-    const forget = (): void => {
-      if (handshakes.get(name)?.handshake === handshake) handshakes.delete(name);
-    };
-    handshakes.set(name, { handshake, forget });
-    socket.on("close", forget);
-    tls.emit("connection", socket);
+  const onHandshake: GateOptions["onHandshake"] = (change, handshake) => {
+    if (change === -1) handshakes.delete(handshake);
+    options.onHandshake(change, handshake);
+  };
+  const gate = await createGate({ ...options, onHandshake }, (handshake) => {
+    handshakes.add(handshake);
+    tls.emit("connection", handshake.socket);
   });
   return {
     port: gate.port,
     show: (credentials) => tls.setSecureContext(contextFor(credentials)),
     close: () => gate.close(),
   };
-}
-
-/** Names the connection: a TLS socket does not tell which TCP socket it runs over, but shares its addresses. */
-function peerName(socket: Socket | TLSSocket): string {
-  return `${socket.remoteAddress} ${socket.remotePort} ${socket.localAddress}`;
 }

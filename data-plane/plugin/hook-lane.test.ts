@@ -5,12 +5,18 @@ let log: string[];
 let lane: HookLane;
 
 function createLane(after?: HookLane): HookLane {
-  return new HookLane({
+  const rules = {
     timeoutMs: 1_000,
-    after,
-    onError: (hook, error) => log.push(`${hook} failed: ${error instanceof Error ? error.message : String(error)}`),
-    onPressure: (high) => log.push(high ? "hold" : "go on"),
-  });
+    onError: (hook: string, error: unknown) =>
+      log.push(`${hook} failed: ${error instanceof Error ? error.message : String(error)}`),
+    takes: () => false,
+  };
+  const owner = {
+    id: "player",
+    hold: (held: boolean) => log.push(held ? "hold" : "go on"),
+    malformed: () => undefined,
+  };
+  return new HookLane(rules, owner, after);
 }
 
 beforeEach(() => {

@@ -1,15 +1,21 @@
 import { type CallOptions, isPromiseLike } from "./plugin-slot.ts";
 
-export interface HookLaneOptions {
+/** What the lanes of all players share. */
+export interface LaneRules {
   readonly timeoutMs: number;
   /** Told what a hook threw, or that it did not end in time. */
   readonly onError: (hook: string, error: unknown) => void;
-  /** Told `true` when so much waits that no more should come, and `false` when it has gone down. */
-  readonly onPressure: (high: boolean) => void;
-  /** A lane of the same player that has to be done first. */
-  readonly after?: HookLane | undefined;
-  /** Whose hooks they are. */
-  readonly caller?: CallOptions;
+  /** Takes an error that is the player's fault and not the plugin's: then true. */
+  readonly takes: (owner: LaneOwner, error: unknown) => boolean;
+}
+
+/** Whose hooks they are: the player, who lends the host the means to act on its behalf. */
+export interface LaneOwner {
+  readonly id: string;
+  /** So much waits that no more should be read from the player; or it has gone down. */
+  hold(held: boolean): void;
+  /** The player sent a message that the game could not read. */
+  malformed(reason: string): void;
 }
 
 /** Hooks that may wait before the sender is held back, and down to where it has to go. */
@@ -25,8 +31,9 @@ interface Waiting {
  * Runs the hooks of one player in order, each after the one before is done. As long as they are synchronous nothing ever
  * waits, save for what a hook itself brings about; while the promise of one is open, later ones stand in line.
  */
-export class HookLane {
-  readonly #options: HookLaneOptions;
+export class HookLane implements CallOptions {
+  readonly #rules: LaneRules;
+  readonly #owner: LaneOwner;
   #waiting: Waiting[] | undefined;
   #busy = false;
   /** Numbers the promises that are waited for, so that one that ends late is not taken for the next. */
@@ -35,9 +42,11 @@ export class HookLane {
   #pressed = false;
   #onIdle: (() => void)[] | undefined;
 
-  constructor(options: HookLaneOptions) {
-    this.#options = options;
-    if (options.after?.busy === true) this.#await("onLeave", options.after.idle());
+  /** @param after a lane of the same player that has to be done first */
+  constructor(rules: LaneRules, owner: LaneOwner, after?: HookLane) {
+    this.#rules = rules;
+    this.#owner = owner;
+    if (after?.busy === true) this.#await("onLeave", after.idle());
   }
 
   /** True while a hook runs, waits, or has an open promise. */
@@ -45,9 +54,12 @@ export class HookLane {
     return this.#busy;
   }
 
-  /** Whose hooks they are. */
-  get caller(): CallOptions | undefined {
-    return this.#options.caller;
+  get playerId(): string {
+    return this.#owner.id;
+  }
+
+  takes(error: unknown): boolean {
+    return this.#rules.takes(this.#owner, error);
   }
 
   /** Resolves when nothing is left to do. */
@@ -69,7 +81,7 @@ export class HookLane {
     this.#waiting.push({ hook, run });
     if (this.#pressed || this.#waiting.length < highWater) return;
     this.#pressed = true;
-    this.#options.onPressure(true);
+    this.#owner.hold(true);
   }
 
   /**
@@ -103,7 +115,7 @@ export class HookLane {
     if (length === 0) this.#waiting = undefined;
     if (this.#pressed && length <= lowWater) {
       this.#pressed = false;
-      this.#options.onPressure(false);
+      this.#owner.hold(false);
     }
     if (this.#busy) return;
     const waiters = this.#onIdle ?? [];
@@ -117,7 +129,7 @@ export class HookLane {
       const result = run();
       return isPromiseLike(result) ? result : undefined;
     } catch (error) {
-      this.#options.onError(hook, error);
+      this.#rules.onError(hook, error);
       return undefined;
     }
   }
@@ -127,14 +139,14 @@ export class HookLane {
     this.#turn += 1;
     const turn = this.#turn;
     this.#timer = setTimeout(() => {
-      this.#options.onError(hook, new Error(`not done after ${this.#options.timeoutMs} ms; the next one goes ahead`));
+      this.#rules.onError(hook, new Error(`not done after ${this.#rules.timeoutMs} ms; the next one goes ahead`));
       this.#end(turn);
-    }, this.#options.timeoutMs);
+    }, this.#rules.timeoutMs);
     // What a plugin returns may be any thenable: one whose `then` throws counts as rejected.
     Promise.resolve(open).then(
       () => this.#end(turn),
       (error: unknown) => {
-        this.#options.onError(hook, error);
+        this.#rules.onError(hook, error);
         this.#end(turn);
       },
     );

@@ -9,7 +9,7 @@ import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { JoinedPlayer } from "../session/joined-player.ts";
 import type { ThresholdChange } from "./entities.ts";
-import { HookLane } from "./hook-lane.ts";
+import { HookLane, type LaneOwner, type LaneRules } from "./hook-lane.ts";
 import { hookMark, type HookWatch } from "./hook-names.ts";
 import { pluginLogger } from "./log-feed.ts";
 import type { Mail } from "./mail.ts";
@@ -37,14 +37,6 @@ export interface PluginHostOptions {
   readonly playerCount: () => number;
 }
 
-/** What a connection lends the host, so that it can act on the player's behalf. */
-export interface LaneOwner {
-  /** Stop or go on reading from the player. */
-  hold(held: boolean): void;
-  /** The player sent a message that the game could not read. */
-  malformed(reason: string): void;
-}
-
 /** Hooks that stand in a player's line. */
 type LaneHook = "onJoin" | "onDrop" | "onResume" | "onLeave" | "onMessage" | "onEnterFragment" | "onLeaveFragment";
 
@@ -56,6 +48,7 @@ export class PluginHost {
   readonly slots: readonly PluginSlot[];
   readonly #options: PluginHostOptions;
   readonly #timers: readonly PluginTimers[];
+  readonly #laneRules: LaneRules;
   /** Lanes of players that have left, whose hooks are not done yet, by player id. */
   readonly #leaving = new Map<string, HookLane>();
 
@@ -63,6 +56,20 @@ export class PluginHost {
     this.#options = options;
     this.slots = options.plugins.map((plugin, index) => new PluginSlot({ ...options, plugin, index }));
     this.#timers = this.slots.map((slot) => new PluginTimers((callback) => slot.call("timer", callback)));
+    const { limits, metrics, log } = options;
+    this.#laneRules = {
+      // Each plugin's own time runs out before.
+      timeoutMs: limits.timeoutMs * this.slots.length + 1_000,
+      onError: (hook, error) => {
+        metrics.countPluginError(hook);
+        log.error({ event: "hook-lane-failed", hook, err: error }, `hooks of a player are held up in ${hook}`);
+      },
+      takes: (owner, error) => {
+        if (!(error instanceof ProtocolError) || !readerFaults.has(error.code)) return false;
+        owner.malformed(`MESSAGE_${error.code}`);
+        return true;
+      },
+    };
   }
 
   /** What every hook has done so far. */
@@ -148,26 +155,8 @@ export class PluginHost {
   }
 
   /** The line in which the hooks of a player's session wait; it begins when those of the session before are done. */
-  createLane(playerId: string, owner: LaneOwner): HookLane {
-    const { limits, metrics, log } = this.#options;
-    return new HookLane({
-      after: this.#leaving.get(playerId),
-      // Each plugin's own time runs out before.
-      timeoutMs: limits.timeoutMs * this.slots.length + 1_000,
-      onPressure: (high) => owner.hold(high),
-      onError: (hook, error) => {
-        metrics.countPluginError(hook);
-        log.error({ event: "hook-lane-failed", hook, err: error }, `hooks of a player are held up in ${hook}`);
-      },
-      caller: {
-        playerId,
-        takes: (error) => {
-          if (!(error instanceof ProtocolError) || !readerFaults.has(error.code)) return false;
-          owner.malformed(`MESSAGE_${error.code}`);
-          return true;
-        },
-      },
-    });
+  createLane(owner: LaneOwner): HookLane {
+    return new HookLane(this.#laneRules, owner, this.#leaving.get(owner.id));
   }
 
   /** Whether some plugin wants to know what was saved of players. */
@@ -278,7 +267,7 @@ export class PluginHost {
     // Nearly always its turn is now: then it costs no more than this one closure.
     let result: unknown;
     try {
-      result = this.#callFrom(0, "onMessage", call, lane.caller);
+      result = this.#callFrom(0, "onMessage", call, lane);
     } catch (error) {
       result = Promise.reject(error);
     }
@@ -327,12 +316,11 @@ export class PluginHost {
     payload: Uint8Array,
     signal: AbortSignal,
   ): Promise<Uint8Array | undefined> {
-    const { caller } = lane;
     const options: CallOptions = {
-      ...caller,
+      playerId: lane.playerId,
       timeoutMs: protocolLimits.maxRequestMs,
       // Who was told that nobody waits may stop in any way.
-      takes: (error) => signal.aborted || caller?.takes?.(error) === true,
+      takes: (error) => signal.aborted || lane.takes(error),
     };
     for (const slot of this.slots) {
       if (slot.plugin.onRequest === undefined || signal.aborted) continue;
@@ -389,7 +377,7 @@ export class PluginHost {
   /** Puts a hook of all plugins in a player's line. */
   #run(hook: LaneHook, lane: HookLane, player: Player, call: (plugin: ServerPlugin) => unknown): void {
     // Only in a message can bytes be wrong: elsewhere what reading throws is the plugin's own fault.
-    const options = hook === "onMessage" ? lane.caller : { playerId: player.id };
+    const options = hook === "onMessage" ? lane : { playerId: player.id };
     lane.run(hook, () => this.#callFrom(0, hook, call, options));
   }
 

@@ -87,11 +87,9 @@ function handle(session: Session, message: ClientMessage): void {
     case "arrive":
       return handleArrive(session, message);
     case "request":
-      return session.player?.handling.receive(message);
     case "response":
-      return session.player?.requests.receive(message);
     case "cancel":
-      return session.player?.handling.cancel(message.id);
+      return session.player?.requests.receive(message);
     case "ack":
       return session.player?.streams?.acknowledge(message.received);
     case "close":

@@ -1,5 +1,4 @@
 import {
-  type After,
   type CloseCode,
   encodeClose,
   encodeMessage,
@@ -7,12 +6,11 @@ import {
   encodeResumeToken,
   encodeState,
   features,
-  IncomingRequests,
   messageTypes,
   NumberedStreams,
   type NumberedStreamsData,
-  OutgoingRequests,
   RequestError,
+  type RequestHandler,
   type SeatRef,
 } from "../../protocol/index.ts";
 import type { TenureEnd } from "../../protocol/handover/streams.ts";
@@ -21,14 +19,14 @@ import type { Outbox } from "../net/outbox.ts";
 import type { SendLane } from "../net/send-queue.ts";
 import type { StateKey } from "../net/state-pile.ts";
 import type { Entity, FieldValues } from "../plugin/entities.ts";
-import type { HookLane } from "../plugin/hook-lane.ts";
+import type { HookLane, LaneOwner } from "../plugin/hook-lane.ts";
 import type { LeaveReason, Placement, Player, RequestOptions, TeleportOutcome } from "../plugin/player.ts";
-import type { LaneOwner } from "../plugin/plugin-host.ts";
 import { Budget } from "./budget.ts";
 import { MoveBudget } from "./movement.ts";
 import { ResumeTokens } from "./resume-token.ts";
 import { assertFinite, assertHeading } from "../world/entity-handle.ts";
 import type { PlayerHolder } from "./player-holder.ts";
+import { PlayerRequests, type RequestParty } from "./player-requests.ts";
 import type { SessionContext } from "./session-context.ts";
 
 /** What a player does through its connection. After the connection has gone, what is sent waits there for the next one. */
@@ -78,16 +76,12 @@ const maxPayloadBytes = 65_533;
 const noPayload = new Uint8Array(0);
 const defaultRequestTimeoutMs = 10_000;
 
-/** The host has counted and logged it. */
-const countedElsewhere = (): void => undefined;
-
-const afterAWhile: After = (ms, run) => {
-  const timer = setTimeout(run, ms);
-  return () => clearTimeout(timer);
-};
+// One for all: what a player has of its own stays for as long as it plays.
+const noPast: readonly TenureEnd[] = [];
+const noValues: FieldValues = {};
 
 /** A player in the game, for as long as it stays: connections may come and go meanwhile. */
-export class JoinedPlayer implements Player, LaneOwner {
+export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   readonly name: string;
   readonly number: number;
   readonly moveBudget: MoveBudget;
@@ -102,8 +96,6 @@ export class JoinedPlayer implements Player, LaneOwner {
   /** Generation under which this cluster has the streams, and where earlier tenures of them ended. [HAND-10] */
   readonly tenure: number;
   readonly past: readonly TenureEnd[];
-  readonly requests: OutgoingRequests;
-  readonly handling: IncomingRequests;
   position: Placement;
   connected = true;
   /** Moves that were not let pass. */
@@ -116,8 +108,12 @@ export class JoinedPlayer implements Player, LaneOwner {
   #seat: SeatRef;
   #line: PlayerLine;
   #outbox: Outbox;
+  #requests: PlayerRequests | undefined;
+  /** Where the ids of requests to the client go on. */
+  readonly #lastRequest: number;
   /** Nothing is read from it: too much waits for its hooks, or a handover wants it to come to rest. */
-  #held = { byHooks: false, byHandover: false };
+  #heldByHooks = false;
+  #heldByHandover = false;
   /** Set while there is no connection. */
   #grace: NodeJS.Timeout | undefined;
   /** Takes what comes for the player, while a handover has it. */
@@ -129,13 +125,14 @@ export class JoinedPlayer implements Player, LaneOwner {
   /** What the game had saved of it, as it departed. */
   #saved: Uint8Array | undefined;
   /** State of its entity, as it departed. */
-  #values: FieldValues = {};
+  #values = noValues;
   /** Its connection went, or came back, while a handover had it: plugins have not been told. */
-  #untold = { dropped: false, resumed: false };
+  #untoldDrop = false;
+  #untoldReturn = false;
 
   constructor(options: JoinedPlayerOptions) {
     const { context, carried } = options;
-    const { settings, clock, limits } = context;
+    const { settings, clock, replayBounds } = context;
     this.#context = context;
     this.#seat = options.seat;
     this.name = options.name;
@@ -152,23 +149,12 @@ export class JoinedPlayer implements Player, LaneOwner {
       { bytesPerSecond: settings.maxBytesPerSecond, messagesPerSecond: settings.maxMessagesPerSecond },
       clock.monotonicMs(),
     );
-    this.streams = this.has(features.resume)
-      ? new NumberedStreams(
-          { maxFrames: limits.maxUnacknowledgedFrames, maxBytes: limits.maxUnacknowledgedBytes },
-          carried?.streams,
-        )
-      : undefined;
+    this.streams = this.has(features.resume) ? new NumberedStreams(replayBounds, carried?.streams) : undefined;
     this.tenure = carried?.tenure ?? options.seat.generation;
-    this.past = carried?.past ?? [];
+    this.past = carried?.past ?? noPast;
     this.moveSequence = carried?.moveSequence ?? 0;
-    const wiring = { send: (frame: Uint8Array) => this.sendFrame(frame), after: afterAWhile };
-    this.requests = new OutgoingRequests(carried === undefined ? wiring : { ...wiring, lastId: carried.lastRequest });
-    this.handling = new IncomingRequests({
-      ...wiring,
-      handler: () => context.host.requestHandler(this.lane, this),
-      onError: countedElsewhere,
-    });
-    this.lane = context.host.createLane(this.id, this);
+    this.#lastRequest = carried?.lastRequest ?? 0;
+    this.lane = context.host.createLane(this);
   }
 
   get id(): string {
@@ -218,6 +204,26 @@ export class JoinedPlayer implements Player, LaneOwner {
     if (!this.has(features.requests)) throw new RequestError("UNSUPPORTED");
     const { timeoutMs = defaultRequestTimeoutMs, signal } = options;
     return this.requests.request(command, payload ?? new Uint8Array(0), timeoutMs, signal);
+  }
+
+  /** Its requests in both directions. */
+  get requests(): PlayerRequests {
+    this.#requests ??= new PlayerRequests(this, this.#lastRequest);
+    return this.#requests;
+  }
+
+  /** Id of the last request to the client. */
+  get lastRequest(): number {
+    return this.#requests?.lastId ?? this.#lastRequest;
+  }
+
+  /** Requests of the client that wait for an answer are told that it came to nothing. */
+  giveUpRequests(): void {
+    this.#requests?.giveUp();
+  }
+
+  requestHandler(): RequestHandler | undefined {
+    return this.#context.host.requestHandler(this.lane, this);
   }
 
   /** Sends a reliable frame that is encoded already; it may be shared with others. */
@@ -312,8 +318,7 @@ export class JoinedPlayer implements Player, LaneOwner {
     this.connected = false;
     clearTimeout(this.#grace);
     this.#grace = undefined;
-    this.requests.end();
-    this.handling.end();
+    this.#requests?.end();
     this.#line.finish(lastFrame);
     const { players, seats, metrics, host, world, saves, log } = this.#context;
     log.info({ event: "left", player: this.number, reason }, `player ${this.number} left: ${reason}`);
@@ -355,7 +360,7 @@ export class JoinedPlayer implements Player, LaneOwner {
     const { settings, metrics, host } = this.#context;
     this.#grace = setTimeout(() => this.end("DROPPED"), settings.resumeGraceMs);
     metrics.drops += 1;
-    if (this.held) this.#untold.dropped = true;
+    if (this.held) this.#untoldDrop = true;
     else host.dropped(this.lane, this);
   }
 
@@ -385,18 +390,19 @@ export class JoinedPlayer implements Player, LaneOwner {
     // The plugin hears of a drop before it hears of the return, also where the old connection had not gone yet.
     if (!wasDropped) {
       metrics.drops += 1;
-      this.#untold.dropped = true;
+      this.#untoldDrop = true;
     }
-    this.#untold.resumed = true;
+    this.#untoldReturn = true;
     if (this.#holder === undefined) this.#tell();
     else this.#holder.clientBack(this);
   }
 
   #tell(): void {
     const { host } = this.#context;
-    const { dropped, resumed } = this.#untold;
-    if (!dropped && !resumed) return;
-    this.#untold = { dropped: false, resumed: false };
+    const dropped = this.#untoldDrop;
+    const resumed = this.#untoldReturn;
+    this.#untoldDrop = false;
+    this.#untoldReturn = false;
     if (dropped) host.dropped(this.lane, this);
     if (resumed) host.resumed(this.lane, this);
   }
@@ -451,8 +457,7 @@ export class JoinedPlayer implements Player, LaneOwner {
     this.connected = false;
     clearTimeout(this.#grace);
     this.#grace = undefined;
-    this.requests.end("MOVED");
-    this.handling.end();
+    this.#requests?.end("MOVED");
     const { players, seats, world, saves } = this.#context;
     this.#saved = saves.moved(this);
     this.#values = world?.snapshot(this)?.values ?? {};
@@ -465,7 +470,7 @@ export class JoinedPlayer implements Player, LaneOwner {
   revive(): boolean {
     if (this.connected) return true;
     this.connected = true;
-    this.requests.begin();
+    this.#requests?.begin();
     const { players, seats, world, settings, saves } = this.#context;
     players.add(this);
     saves.take(this, this.#saved);
@@ -507,23 +512,23 @@ export class JoinedPlayer implements Player, LaneOwner {
   }
 
   hold(held: boolean): void {
-    this.#held.byHooks = held;
+    this.#heldByHooks = held;
     this.#line.hold(this.#isPaused);
   }
 
   /** Nothing more is read from it, so that what is under way can come to its end. */
   rest(resting: boolean): void {
-    this.#held.byHandover = resting;
+    this.#heldByHandover = resting;
     this.#line.hold(this.#isPaused);
   }
 
   /** Whether nothing of it is under way: no hook, and no request of its client. */
   get isAtRest(): boolean {
-    return !this.lane.busy && this.handling.open === 0;
+    return !this.lane.busy && (this.#requests?.open ?? 0) === 0;
   }
 
   get #isPaused(): boolean {
-    return this.#held.byHooks || this.#held.byHandover;
+    return this.#heldByHooks || this.#heldByHandover;
   }
 
   malformed(reason: string): void {

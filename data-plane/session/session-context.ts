@@ -1,5 +1,5 @@
 import type { TicketVerdict } from "../../auth/ticket.ts";
-import type { Hello, SeatRef } from "../../protocol/index.ts";
+import type { Hello, ReplayBounds, SeatRef } from "../../protocol/index.ts";
 import type { PlayerSaves } from "../authority/player-saves.ts";
 import type { Clock } from "../clock.ts";
 import type { ClusterSettings } from "../config/settings.ts";
@@ -24,6 +24,8 @@ import type { Revocations } from "./revocations.ts";
 export interface SessionContext {
   readonly settings: ClusterSettings;
   readonly limits: ClusterLimits;
+  /** How much is kept of what a player has not acknowledged. */
+  readonly replayBounds: ReplayBounds;
   readonly clock: Clock;
   readonly pulse: Pulse;
   readonly turnEnd: TurnEnd;
