@@ -1,3 +1,4 @@
+import type { HeldItem } from "../../protocol/handover/messages.ts";
 import type { Streams } from "../../protocol/handover/streams.ts";
 import type { FieldValues } from "../plugin/entities.ts";
 import type { Placement } from "../plugin/player.ts";
@@ -20,7 +21,13 @@ export type RecordStart<P extends KeptPlayer> =
   /** From the session before, on this cluster: nobody has had authority since. */
   | { readonly from: "copy"; readonly record: PlayerRecord<P> }
   /** `streams` are those of a handover's snapshot, under this session's tenure; new ones after any other save. [HAND-10] */
-  | { readonly from: "save"; readonly state: PlayerState; readonly streams: Streams<Uint8Array> }
+  | {
+      readonly from: "save";
+      readonly state: PlayerState;
+      readonly streams: Streams<Uint8Array>;
+      /** What this cluster has held for the player since: it comes after that. [HAND-20] */
+      readonly items: readonly HeldItem<Uint8Array>[];
+    }
   | { readonly from: "nothing" }
   /** From what this cluster cannot read: it plays, and nothing is overwritten. */
   | { readonly from: "unreadable" };

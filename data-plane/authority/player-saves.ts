@@ -113,6 +113,15 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     this.#read(record);
   }
 
+  /** The player goes on in the game as it is, under the generation of a new ticket. [HAND-20] */
+  succeeds(record: PlayerRecord<P>, player: P): void {
+    const older = this.#byPlayer.get(player);
+    record.player = player;
+    this.#read(record);
+    if (older !== undefined) this.#forget(older);
+    this.#byPlayer.set(player, record);
+  }
+
   /** Saves what the game gives, with where the player is. @throws RangeError when it is no bytes, or too many */
   save(player: P, data: Uint8Array): Promise<SaveOutcome> {
     if (!(data instanceof Uint8Array) || data.length > maxSavedBytes) {
@@ -254,7 +263,7 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     if (start.from === "nothing") return start;
     try {
       const { state, streams } = start.snapshot;
-      return { from: "save", state: decodePlayerState(state), streams };
+      return { from: "save", state: decodePlayerState(state), streams, items: start.items };
     } catch (error) {
       const text = "what was saved of a player cannot be read: it plays without, and nothing is overwritten";
       this.#options.log.error({ event: "save-unreadable", err: error }, text);

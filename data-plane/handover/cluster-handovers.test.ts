@@ -1,6 +1,6 @@
 /** Players that walk from one cluster to another: real clusters over TLS, and a master whose sessions are the production's steps. */
 import { randomBytes } from "node:crypto";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { stepsPerSession } from "../../protocol/handover/generation.ts";
 import type { StreamPosition } from "../../protocol/handover/streams.ts";
 import {
@@ -372,23 +372,101 @@ describe("a player that walks over the border", () => {
     await until("the end in the east", () => east.game.hooks.includes("leave REPLACED"));
   });
 
-  it("[HAND-1] begins afresh, as one, when it comes with a ticket to where it was brought already", async () => {
+  it("[HAND-20] [HAND-7] finds played what was held for it where it left, once, when it comes back with a ticket", async () => {
+    const client = await join();
+    client.send(message(1), message(1));
+    await until("the answers", () => counts(client).length === 2);
+    // What the destination says of it is lost, as with a link.
+    const { peers } = east.cluster.server;
+    if (peers === undefined) throw new Error("no links");
+    const send = peers.send.bind(peers);
+    const isLost = ({ type }: PeerMessage): boolean => type === "activated" || type === "forwarded";
+    vi.spyOn(peers, "send").mockImplementation((to, said) => isLost(said) || send(to, said));
+    await walkOver(client);
+    const { framesIn } = west.cluster.server.metrics;
+    client.send(message(1));
+    await until("the third", () => west.cluster.server.metrics.framesIn > framesIn);
+    client.close();
+    const again = await joinAgain(west, { tenure: generation, received: 2, acknowledged: 1 });
+    expect(await again.next("streams")).toMatchObject({ fresh: false, received: 3 });
+    again.send(encodeAck({ received: 2 }), message(1));
+    await until("the answers", () => counts(again).length === 2);
+    expect(counts(again)).toEqual([3, 4]);
+    expect(west.game.hooks.filter((hook) => !/(enter|leave) west/.test(hook))).toEqual(["join", "out", "in 2"]);
+    await until("the end in the east", () => east.game.hooks.includes("leave REPLACED"));
+  });
+
+  /** As when the source dies with the redirect on its way to the client, and the token at the destination. */
+  async function broughtOver(): Promise<void> {
     const client = await join();
     client.send(message(1), message(1));
     await until("the answers", () => counts(client).length === 2);
     await walkOver(client);
-    // As when the source dies with the redirect on its way to the client, and the token not.
     client.close();
     await until("the move", () => east.game.hooks.includes("in 2"));
-    const again = await east.cluster.connected();
-    const boot = east.cluster.server.peers?.self?.boot ?? 0;
-    const ticket = await master.ticket({ aud: "default.b", boot, gen: 2 * generation, sub: "ann" });
-    again.send(hello, encodeJoin({ ticket, position: { tenure: generation, received: 2, acknowledged: 0 } }));
+  }
+
+  /** Comes with a new ticket. */
+  async function joinAgain(
+    { cluster }: typeof west,
+    position: StreamPosition,
+    claims: object = {},
+  ): Promise<TestClient> {
+    const again = await cluster.connected();
+    const { clusterId: aud = "", boot = 0 } = cluster.server.peers?.self ?? {};
+    const ticket = await master.ticket({ aud, boot, gen: 2 * generation, sub: "ann", ...claims });
+    again.send(hello, encodeJoin({ ticket, position }));
     await again.next("welcome");
+    return again;
+  }
+
+  it("[HAND-20] [JOIN-5] goes on, as one, when it comes with a ticket to where it was brought already", async () => {
+    await broughtOver();
+    // Said to it while nobody was there.
+    east.game.players.get("ann")?.send(7, Uint8Array.of(77));
+    const again = await joinAgain(east, { tenure: generation, received: 1, acknowledged: 0 });
+    expect(await again.next("streams")).toMatchObject({ fresh: false, received: 2, tenure: generation + 1 });
+    again.send(encodeAck({ received: 1 }), message(1));
+    await until("the answers", () => counts(again).length === 3);
+    expect(counts(again)).toEqual([2, 77, 3]);
+    expect(east.game.hooks.filter((hook) => !/(enter|leave) east/.test(hook))).toEqual(["in 2"]);
+    expect(master.sessions.get("ann")).toMatchObject({ generation: 2 * generation, holder: "default.b" });
+    // What its game saves counts from now on under the new ticket.
+    expect(await east.game.players.get("ann")?.save(Uint8Array.of(1))).toBe("saved");
+    expect(master.sessions.get("ann")?.save?.generation).toBe(2 * generation);
+    expect(east.cluster.server.metrics.handovers.overlaps).toBe(0);
+  });
+
+  it("[HAND-20] goes on a second time, with another ticket, and not with one that is older", async () => {
+    await broughtOver();
+    const at = { tenure: generation, received: 2, acknowledged: 0 };
+    const first = await joinAgain(east, at);
+    await first.next("streams");
+    const second = await joinAgain(east, at, { gen: 3 * generation });
+    expect(await second.next("streams")).toMatchObject({ fresh: false, received: 2 });
+    await first.gone();
+    const late = await east.cluster.connected();
+    const { boot = 0 } = east.cluster.server.peers?.self ?? {};
+    const ticket = await master.ticket({ aud: "default.b", boot, gen: 2 * generation, sub: "ann" });
+    late.send(hello, encodeJoin({ ticket, position: at }));
+    expect((await late.next("reject")).code).toBe(closeCodes.STALE_GENERATION.number);
+    second.send(message(1));
+    await until("the answer", () => counts(second).length === 1);
+    expect(counts(second)).toEqual([3]);
+  });
+
+  it.each<[string, StreamPosition, object]>([
+    ["a position of which nobody knows", { tenure: 7, received: 2, acknowledged: 0 }, {}],
+    ["more received than was said", { tenure: generation, received: 3, acknowledged: 0 }, {}],
+    ["more acknowledged than was heard", { tenure: generation, received: 2, acknowledged: 3 }, {}],
+    ["a ticket that says where to begin", { tenure: generation, received: 2, acknowledged: 0 }, { frag: "east" }],
+  ])("[HAND-1] [HAND-20] begins afresh, as one, and its game is told, with %s", async (_what, at, claims) => {
+    await broughtOver();
+    const again = await joinAgain(east, at, claims);
     expect(await again.next("streams")).toMatchObject({ fresh: true });
     again.send(encodeAck({ received: 0 }), message(1));
     await until("the answer", () => counts(again).length === 1);
-    // It is told that it begins afresh, and plays once: the copy that was brought has gone before it joins.
+    // It plays once: the copy that was brought has gone before it joins.
     expect(counts(again)).toEqual([1]);
     expect(east.game.hooks.filter((hook) => !/(enter|leave) east/.test(hook))).toEqual([
       "in 2",

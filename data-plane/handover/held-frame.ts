@@ -1,9 +1,19 @@
+import type { HeldItem } from "../../protocol/handover/messages.ts";
 import { decodeClientMessage, messageTypes, ProtocolError } from "../../protocol/index.ts";
 import type { PluginHost } from "../plugin/plugin-host.ts";
 import type { JoinedPlayer } from "../session/joined-player.ts";
 
+/** Plays what was held for a player, save its goodbye. */
+export function applyItem(host: PluginHost, player: JoinedPlayer, item: HeldItem<Uint8Array>): void {
+  if (item.kind === "output") player.sendFrame(item.body);
+  // One that its client has brought here itself meanwhile is not played again. [HAND-9]
+  if (item.kind !== "input" || player.streams === undefined || item.sequence !== player.streams.lastInput + 1) return;
+  applyFrame(host, player, item.body);
+  player.streams.count(item.body.length);
+}
+
 /** Applies a numbered frame (type and body) of a player's client that a handover has brought, as if its connection had. */
-export function applyFrame(host: PluginHost, player: JoinedPlayer, frame: Uint8Array): void {
+function applyFrame(host: PluginHost, player: JoinedPlayer, frame: Uint8Array): void {
   try {
     if (frame[0] === messageTypes.message) {
       // [FRAME-5]

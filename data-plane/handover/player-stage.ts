@@ -14,7 +14,7 @@ import { ArrivalKeys } from "./arrival-keys.ts";
 import { type CarriedFacts, decodeCarriedFacts } from "./carried-facts.ts";
 import { Freezer } from "./freezer.ts";
 import type { Handovers } from "./handovers.ts";
-import { applyFrame } from "./held-frame.ts";
+import { applyItem } from "./held-frame.ts";
 import { holdingsOf, isWithinShare } from "./neighbour-share.ts";
 import { type Parts, PlayerPacking } from "./player-packing.ts";
 import type { Body, Stage } from "./stage.ts";
@@ -292,19 +292,8 @@ export class PlayerStage implements Stage, PlayerHolder {
   }
 
   #apply(player: JoinedPlayer, item: HeldItem<Body>): void {
-    switch (item.kind) {
-      case "input":
-        // One that its client has brought here itself meanwhile. [HAND-9]
-        if (player.streams === undefined || item.sequence !== player.streams.lastInput + 1) return;
-        applyFrame(this.#options.context.host, player, item.body);
-        player.streams.count(item.body.length);
-        return;
-      case "output":
-        player.sendFrame(item.body);
-        return;
-      case "leave":
-        return player.end("NORMAL");
-    }
+    if (item.kind === "leave") return player.end("NORMAL");
+    applyItem(this.#options.context.host, player, item);
   }
 
   #player(playerId: string): JoinedPlayer | undefined {

@@ -157,7 +157,7 @@ export interface ServerPlugin {
   onJoin?(player: Player): Done;
   /** A player's connection has gone; it may come back within `resume_grace_ms`, or else it leaves. */
   onDrop?(player: Player): Done;
-  /** A dropped player has come back. What it missed has been sent to it again; its state has to be sent anew. */
+  /** A dropped player has come back, also with a new ticket. What it missed has been sent to it again; its state has to be sent anew. */
   onResume?(player: Player): Done;
   /** A player has left; it can be sent nothing any more. What is saved of it here is still kept. */
   onLeave?(player: Player, reason: LeaveReason): Done;

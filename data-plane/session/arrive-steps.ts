@@ -1,8 +1,8 @@
-import { type Arrive, encodeStreams } from "../../protocol/index.ts";
+import type { Arrive } from "../../protocol/index.ts";
 import type { JoinedPlayer } from "./joined-player.ts";
 import type { Session } from "./session.ts";
 import { continueStreams } from "./stream-return.ts";
-import { encodeWelcomeOf } from "./welcome-frame.ts";
+import { takeOver } from "./take-over.ts";
 
 /**
  * Takes a connection from ARRIVE to WELCOME, or to its end. Whatever is wrong, the answer is the same: a stranger learns nothing.
@@ -16,17 +16,10 @@ export async function runArrive(session: Session, { id, key, token, position }: 
   if (arrived === undefined) return refuse(session);
   if ("refused" in arrived) return session.reject(arrived.refused, arrived.retryAfterMs);
   if ("redirect" in arrived) return session.sendOn(arrived.redirect);
-  takeOver(session, arrived.player, position);
-}
-
-function takeOver(session: Session, player: JoinedPlayer, position: Arrive["position"]): void {
-  const { streams, tenure } = player;
+  const { player } = arrived;
   const again = player.connected && suits(session, player) ? continueStreams(player, position) : undefined;
-  if (streams === undefined || again === undefined) return refuse(session);
-  streams.acknowledge(position.received >>> 0);
-  streams.report();
-  const told = encodeStreams({ tenure, received: streams.lastInput, fresh: false });
-  session.takeUp(player, [encodeWelcomeOf(session.context, player), told, player.issueToken()], again, true);
+  if (again === undefined) return refuse(session);
+  takeOver(session, player, position, again);
 }
 
 /** Whether the client still speaks what it spoke where it came from. */

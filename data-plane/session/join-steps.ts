@@ -6,7 +6,8 @@ import type { Placement } from "../plugin/player.ts";
 import { JoinedPlayer } from "./joined-player.ts";
 import type { Session } from "./session.ts";
 import type { SessionContext } from "./session-context.ts";
-import { returnOf } from "./session-return.ts";
+import { copyOf, type InForce, returnOf } from "./session-return.ts";
+import { takeOver } from "./take-over.ts";
 import { encodeWelcomeOf } from "./welcome-frame.ts";
 
 /** How soon to come back after BUSY. */
@@ -28,6 +29,8 @@ interface Joining {
   readonly position: StreamPosition | undefined;
   /** What is known of the player's authority and saves, once that has been asked. */
   record: PlayerRecord<JoinedPlayer> | undefined;
+  /** The player with which it goes on, as it is. [HAND-20] */
+  copy: ReturnType<typeof copyOf>;
 }
 
 interface JoinStep {
@@ -63,7 +66,7 @@ export async function runJoin(session: Session, { ticket, position }: Join): Pro
     if (verdict.silent) session.refuse(`TICKET_${verdict.fault}`);
     else session.reject(verdict.fault);
   } else {
-    const joining: Joining = { session, claims: verdict.claims, position, record: undefined };
+    const joining: Joining = { session, claims: verdict.claims, position, record: undefined, copy: undefined };
     try {
       await takeSteps(joining);
     } finally {
@@ -165,20 +168,23 @@ function askWhatWasSaved(joining: Joining): Promise<JoinRefusal | undefined> | u
 }
 
 /** The newcomer wins; the older connection is told, and nobody waits for it to hear. [WELCOME-2] */
-function replaceOlder({ session, claims }: Joining): undefined {
-  session.context.players.byId(claims.sub)?.close("REPLACED");
+function replaceOlder(joining: Joining): undefined {
+  const { session, claims, position, record } = joining;
+  const older = session.context.players.byId(claims.sub);
+  // A ticket that says where to start means to begin there.
+  joining.copy = claims.frag === "" ? copyOf(record?.start, older, position, inForceFor(joining)) : undefined;
+  if (joining.copy === undefined) older?.close("REPLACED");
 }
 
-function enter({ session, claims, position: at, record }: Joining): JoinRefusal | undefined {
+function enter(joining: Joining): JoinRefusal | undefined {
+  const { session, claims, position: at, record, copy } = joining;
   const { context } = session;
+  if (copy !== undefined && record !== undefined) return goOn(joining, copy, record);
   const { players, world } = context;
   const position = place(session, claims, record);
   if (position === undefined || record === undefined) return { code: "FULL", ticketStaysGood: true };
   const seat: SeatRef = { reservationId: claims.rsv, playerId: claims.sub, generation: claims.gen };
-  const inForce = {
-    version: Math.min(versions.max, claims.proto.max, session.hello?.maxVersion ?? versions.max),
-    features: featuresInForce(session.hello?.features ?? 0, context),
-  };
+  const inForce = inForceFor(joining);
   const back = returnOf(record.start, at, inForce);
   const player = new JoinedPlayer({
     context,
@@ -198,6 +204,29 @@ function enter({ session, claims, position: at, record }: Joining): JoinRefusal 
   context.log.info({ event: "joined", player: player.number, reservation, request }, `player ${player.number} joined`);
   session.welcome(player, record, () => encodeWelcomeOf(context, player), back);
   return undefined;
+}
+
+/** The player stays in the game as it is; what was its connection is let go. [HAND-20] */
+function goOn(
+  { session, claims }: Joining,
+  { player, again, position }: NonNullable<Joining["copy"]>,
+  record: PlayerRecord<JoinedPlayer>,
+): undefined {
+  const { replays, saves, log, metrics } = session.context;
+  const { rsv: reservation, req: request } = claims;
+  replays.consume(claims.jti, session);
+  player.change({ reservationId: reservation, playerId: claims.sub, generation: claims.gen });
+  saves.succeeds(record, player);
+  metrics.joins += 1;
+  log.info({ event: "joined", player: player.number, reservation, request }, `player ${player.number} goes on`);
+  takeOver(session, player, position, again);
+}
+
+function inForceFor({ session, claims }: Joining): InForce {
+  return {
+    version: Math.min(versions.max, claims.proto.max, session.hello?.maxVersion ?? versions.max),
+    features: featuresInForce(session.hello?.features ?? 0, session.context),
+  };
 }
 
 /**

@@ -426,6 +426,14 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     return this.#arriving;
   }
 
+  /** It goes on in the game, as it is, by another ticket. */
+  change(seat: SeatRef): void {
+    const { seats } = this.#context;
+    seats.left(this.#seat);
+    this.#seat = seat;
+    seats.joined(seat);
+  }
+
   /** Its authority is of this generation from now on. */
   adopt(generation: number): void {
     this.#seat = { ...this.#seat, generation };

@@ -1,8 +1,10 @@
 import { resumeStreams, type StreamPosition } from "../../protocol/handover/streams.ts";
+import type { HeldItem } from "../../protocol/handover/messages.ts";
 import { features } from "../../protocol/index.ts";
 import type { RecordStart } from "../authority/player-record.ts";
 import { decodeCarriedFacts } from "../handover/carried-facts.ts";
 import type { CarriedSession, JoinedPlayer } from "./joined-player.ts";
+import { continueStreams } from "./stream-return.ts";
 
 /** A session that goes on with a new ticket: its cluster is gone, and the commit of a handover has kept all of it. */
 export interface SessionReturn {
@@ -11,6 +13,34 @@ export interface SessionReturn {
   readonly parts: ReadonlyMap<string, Uint8Array>;
   /** What the client has missed. */
   readonly again: readonly Uint8Array[];
+  /** What was held for the player since: it comes first. [HAND-20] */
+  readonly items: readonly HeldItem<Uint8Array>[];
+}
+
+/** What a connection has in force. */
+export interface InForce {
+  readonly version: number;
+  readonly features: number;
+}
+
+/**
+ * The player here with which a client goes on that shows a new ticket: nobody has had authority since, nothing of it is on its way
+ * elsewhere, and the client's position is in its streams. Otherwise it begins anew. [HAND-10] [HAND-20]
+ */
+export function copyOf(
+  start: RecordStart<JoinedPlayer> | undefined,
+  player: JoinedPlayer | undefined,
+  position: StreamPosition | undefined,
+  inForce: InForce,
+):
+  | { readonly player: JoinedPlayer; readonly again: readonly Uint8Array[]; readonly position: StreamPosition }
+  | undefined {
+  if (start?.from !== "copy" || player === undefined || start.record.player !== player || !start.record.isRead)
+    return undefined;
+  if (position === undefined || !player.connected || player.held || !player.has(features.handover)) return undefined;
+  if (player.version !== inForce.version || (player.features & ~inForce.features) !== 0) return undefined;
+  const again = continueStreams(player, position);
+  return again === undefined ? undefined : { player, again, position };
 }
 
 /**
@@ -22,7 +52,7 @@ export interface SessionReturn {
 export function returnOf(
   start: RecordStart<JoinedPlayer> | undefined,
   position: StreamPosition | undefined,
-  inForce: { readonly version: number; readonly features: number },
+  inForce: InForce,
 ): SessionReturn | undefined {
   if (start?.from !== "save" || position === undefined || (inForce.features & features.handover) === 0)
     return undefined;
@@ -38,5 +68,6 @@ export function returnOf(
     carried: { streams: { lastInput, lastOutput, unacknowledged }, tenure, past, lastRequest, moveSequence },
     parts: state.parts,
     again: back.replay.map(({ body }) => body),
+    items: start.items,
   };
 }

@@ -16,6 +16,7 @@ import { Outbox, type OutboxOwner } from "../net/outbox.ts";
 import type { PlayerSocket, SocketListener } from "../net/player-socket.ts";
 import type { SendLane } from "../net/send-queue.ts";
 import type { LeaveReason } from "../plugin/player.ts";
+import { applyItem } from "../handover/held-frame.ts";
 import { dispatch } from "./dispatch.ts";
 import type { BudgetVerdict } from "./budget.ts";
 import type { PlayerRecord } from "../authority/player-record.ts";
@@ -161,6 +162,8 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
     } else {
       saves.goesOn(record, player);
       host.migrateIn(player.lane, player, back.parts);
+      for (const item of back.items) applyItem(host, player, item);
+      this.#lastInput = player.streams?.lastInput ?? 0;
     }
     this.context.metrics.framesOut += 1;
     if (player.has(features.resume)) this.#outbox.sendAhead(player.issueToken());
