@@ -80,21 +80,21 @@ async function reconcile(cluster: TestCluster, journal: SeatJournal): Promise<vo
 }
 
 describe("a full report in parts", () => {
-  it("of 2,500 players is taken whole, and those who left meanwhile are gone", async () => {
+  it("of 5,000 players is taken whole, and those who left meanwhile are gone", async () => {
     const cluster = await startCluster();
     const journal = new SeatJournal();
-    const seats = Array.from({ length: 2_500 }, stranger);
+    const seats = Array.from({ length: 5_000 }, stranger);
     for (const seat of seats) journal.joined(seat);
     await reconcile(cluster, journal);
-    expect(await playersAt(cluster)).toHaveLength(2_500);
-    // A process that has forgotten whom it told of, as after a change of the number of shards: it lists everyone.
+    expect(await playersAt(cluster)).toHaveLength(5_000);
+    // A process that has forgotten whom it told of, as after a change of the number of shards: it lists everyone. Its reports are numbered on.
     const again = new SeatJournal();
-    for (let index = 0; index < 9; index += 1) again.report(false);
+    for (let index = 0; index < 29; index += 1) again.report(false);
     for (const seat of seats.slice(200)) again.joined(seat);
     const late = stranger();
     const { part, joined, sequence } = again.report(true, true);
-    expect([part, joined.length]).toEqual([{ of: 10, index: 0, last: false }, maxReportSeats]);
-    await tell(cluster, { type: "report", sequence, full: true, part, players: 2_300, joined, left: [] });
+    expect([part, joined.length]).toEqual([{ of: 30, index: 0, last: false }, maxReportSeats]);
+    await tell(cluster, { type: "report", sequence, full: true, part, players: 4_800, joined, left: [] });
     again.acknowledge(sequence);
     again.joined(late);
     again.left(seats[2_400] ?? late);
