@@ -4,7 +4,8 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { RegistryShard } from "../../control-plane/worker.ts";
 import type { PlayerSessionTokens, SeatRef } from "../../protocol/index.ts";
 import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
-import { call, expectProblem } from "./support/master.ts";
+import { call, expectJson, expectProblem } from "./support/master.ts";
+import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 import { eventually } from "../support/eventually.ts";
 
@@ -52,13 +53,18 @@ describe("[ALLOC-14] a player who lost connection and token, and asks for no clu
     const other = await startCluster();
     const player = await logIn();
     await join(home, player);
-    const set = async (column: "locked" | "draining", value: number) =>
-      runInDurableObject(env.REGISTRY_SHARD.getByName("default.0"), (_: RegistryShard, { storage }) => {
-        storage.sql.exec(`UPDATE clusters SET ${column} = ? WHERE cluster_id = ?`, value, home.id);
-      });
-    await set("locked", 1);
+    const { accessToken: token } = await logInOperator();
+    const order = async (what: "lock" | "drain") =>
+      expectJson(
+        await call("PUT", `/v1/admin/clusters/${home.id}/${what}`, {
+          token,
+          body: what === "lock" ? {} : { deadlineSeconds: 60 },
+        }),
+        200,
+      );
+    await order("lock");
     expect((await allocate(player, {})).cluster.id).toBe(home.id);
-    await set("draining", 1);
+    await order("drain");
     expect((await allocate(player, {})).cluster.id).toBe(other.id);
   });
 
