@@ -122,6 +122,12 @@ export class PlayerRevocation {
     });
   }
 
+  /** The account is deleted: what operators wrote with their orders goes too. A ban that is in force stays. */
+  eraseOrders(): void {
+    this.#known = undefined;
+    this.#storage.sql.exec("UPDATE revocation SET orders = '[]'");
+  }
+
   #carryOut(order: RevokeOrder, nowMs: number): Carried {
     const tables = this.#tables;
     this.#known = undefined;

@@ -454,6 +454,7 @@ export class PlayerSession extends DurableObject<Env> {
       const party = tables.party();
       if (party !== undefined) this.#outbox.put(party, { kind: "quit", playerId });
       this.#consult.erase();
+      this.#revocation.eraseOrders();
       return erasePlayerData(tables, Date.now());
     });
     for (const { shard, reservationId } of seats) this.#withdraw(shard, reservationId);

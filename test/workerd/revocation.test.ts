@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { registryShard } from "../../control-plane/objects/remote.ts";
-import type { RegistryShard } from "../../control-plane/worker.ts";
+import type { PlayerSession, RegistryShard } from "../../control-plane/worker.ts";
 import { type LinkCommand, linkCloseCodes, type PlayerSessionTokens, type Problem } from "../../protocol/index.ts";
 import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
@@ -413,4 +413,31 @@ it("bans are listed page by page, the newest first, and end early", async () => 
   });
   const [player] = players;
   if (player !== undefined) await startCluster().then(({ id }) => allocate(player, { clusterId: id }));
+});
+
+it("[SEC-98] what an operator wrote with an order goes with the account", async () => {
+  const operator = await logInOperator();
+  const account = { email: `${crypto.randomUUID()}@players.test`, password: "correct horse battery" };
+  await expectJson(await call("POST", "/v1/signup", { body: account }), 201);
+  const logInAgain = async (): Promise<PlayerSessionTokens> =>
+    expectJson(await call("POST", "/v1/login", { body: account }), 200);
+  const { id } = (await logInAgain()).player;
+  const path = `/v1/admin/players/${id}/ban`;
+  const token = operator.accessToken;
+  const headers = { "idempotency-key": crypto.randomUUID() };
+  const note = "seen by the whole guild";
+  await expectJson(await call("POST", path, { token, headers, body: { reason: "cheating", note } }), 200);
+  expect((await call("DELETE", path, { token })).status).toBe(204);
+  const stored = async (): Promise<string> =>
+    runInDurableObject(env.PLAYER_SESSION.getByName(id), (_: PlayerSession, { storage }) =>
+      JSON.stringify(storage.sql.exec("SELECT * FROM revocation").toArray()),
+    );
+  expect(await stored()).toContain(note);
+  const deleted = await eventually(async () => {
+    const answer = await call("DELETE", "/v1/me", { token: (await logInAgain()).accessToken });
+    expect(answer.status).toBe(204);
+    return answer;
+  });
+  expect(deleted.status).toBe(204);
+  expect(await stored()).not.toContain(note);
 });
