@@ -56,6 +56,18 @@ describe("a handover between two clusters", () => {
     expect(world.a.handovers.counts.standstill.count).toBe(1);
   });
 
+  it("[HAND-19] has not begun where the link breaks under its first word", () => {
+    const sendPeer = world.sendPeer.bind(world);
+    world.sendPeer = (...letter) => {
+      world.sendPeer = sendPeer;
+      sendPeer(...letter);
+      // As a link with too much in it does, within the call.
+      world.breakLink();
+    };
+    expect(world.a.handovers.begin(["p"], world.b.ref)).toBeUndefined();
+    expect(world.a.handovers.open.outgoing).toBe(0);
+  });
+
   it("moves it on, and back, while earlier handovers linger", async () => {
     begin();
     await world.run();

@@ -65,7 +65,7 @@ export class SourceHandovers {
   /**
    * Begins to hand players over who must stay together. The link to the destination is up.
    *
-   * @returns its id, if it has begun: not for players that are not here, are being handed over already, or whose generation cannot step
+   * @returns its id, if it has begun: not for players that are not here, are being handed over already, whose generation cannot step, or where it is over already
    */
   begin(playerIds: readonly string[], destination: ClusterRef): string | undefined {
     const { stage, counts } = this.#options;
@@ -81,7 +81,8 @@ export class SourceHandovers {
     counts.begun += 1;
     const id = randomBytes(16).toString("hex");
     this.#run(beginHandover<Body>(id, destination, candidates));
-    return id;
+    // The link may have broken under its first word: then it is over, and nothing will be heard of it.
+    return this.#states.has(id) ? id : undefined;
   }
 
   /** The newest handover of a player that has not ended. */
