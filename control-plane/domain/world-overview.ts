@@ -1,4 +1,5 @@
 import type { WorldMapView } from "../../protocol/index.ts";
+import { isLeaving } from "./world-carriers.ts";
 import { overlapsOf, viewOf, type WorldState } from "./world-map.ts";
 import { goodStanding } from "./world-standing.ts";
 
@@ -26,8 +27,9 @@ export function overviewOf(state: WorldState): WorldOverview {
     ...view,
     overlaps: overlapsOf(view),
     provisional: [...state.provisional].toSorted(),
-    announced: state.announcements.map(({ clusterId, fragments, leaving, standing = goodStanding }) => {
-      const holds = { ...standing, draining: standing.draining || leaving === true };
+    announced: state.announcements.map((announcement) => {
+      const { clusterId, fragments, standing = goodStanding } = announcement;
+      const holds = { ...standing, draining: standing.draining || isLeaving(announcement) };
       return {
         clusterId,
         fragments: fragments.map(({ name }) => name),
