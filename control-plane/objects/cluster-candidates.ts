@@ -64,11 +64,11 @@ export class ClusterCandidates {
     const { candidates } = this.#parts;
     const { places } = seeker;
     let drawn: readonly string[] = [];
-    // A dead lease among the candidates makes all leases be looked at, which takes the dead ones out; and what was kept of an earlier
-    // look may not be all there is: twice is enough.
-    for (let attempt = 0; attempt < 2; attempt += 1) {
-      const mayBeKept = attempt === 0 && policy === "load" && without.length === 0 && (places ?? 1) === 1;
-      const rows = mayBeKept
+    // A dead lease among the candidates makes all leases be looked at, which takes the dead ones out: two looks are enough. What was
+    // kept of an earlier one may not be all there is, and is none of them.
+    const mayBeKept = policy === "load" && without.length === 0 && (places ?? 1) === 1;
+    for (const isKept of mayBeKept ? [true, false, false] : [false, false]) {
+      const rows = isKept
         ? candidates.leastLoaded(selector, candidatePage, nowMs)
         : this.#withMeasured(wish, {
             without,
@@ -81,7 +81,7 @@ export class ClusterCandidates {
         Math.random,
         places,
       );
-      if (picked === undefined && !mayBeKept) break;
+      if (picked === undefined && !isKept) break;
       if (picked !== undefined && this.#leases.isLive(picked.row, nowMs)) {
         return { row: this.#whole(picked.row), drawn };
       }
