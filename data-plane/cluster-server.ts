@@ -38,7 +38,7 @@ export interface ClusterServer {
   start(): Promise<void>;
   /**
    * Lets nobody in, lets the plugins bring the game to its end, hands over the players whom other clusters of the world can take,
-   * deregisters, tells all others to go, and resolves when it is over: at the latest `drainSeconds` and twice `stopTimeoutMs` from now.
+   * deregisters, tells all others to go, and resolves when it is over: at the latest `drainSeconds`, `stopTimeoutMs` and three seconds from now.
    */
   stop(): Promise<void>;
   /** Looks at once whether there is another certificate. */

@@ -58,6 +58,8 @@ export function createCluster(options: ClusterOptions): ClusterServer {
 
 /** So long the master and the other clusters of the world have to take over what a draining one carries. */
 const takeOverMs = 3_000;
+/** What plugins keep has been written by then: this is for the last of it, where a disk hangs. */
+const storageCloseTimeoutMs = 500;
 
 class Server implements ClusterServer {
   readonly #settings: ClusterSettings;
@@ -361,7 +363,7 @@ class Server implements ClusterServer {
     this.#sessionDesk.stop();
     this.#host.end();
     this.#ops?.close();
-    await within(this.#limits.stopTimeoutMs, this.#storage?.close());
+    await within(storageCloseTimeoutMs, this.#storage?.close());
   }
 
   #createSaves(): PlayerSaves<JoinedPlayer> {

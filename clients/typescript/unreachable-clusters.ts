@@ -72,6 +72,7 @@ export class UnreachableClusters {
     const remembered = [...this.#untilMs.keys()].toReversed().filter((clusterId) => !own.includes(clusterId));
     return { ...request, avoid: [...own, ...remembered].slice(0, Math.max(own.length, maxAvoidedClusters)) };
   }
+
   #isNamed(cluster: ClusterAddress): boolean {
     return this.#named.get(cluster.id) === doorOf(cluster);
   }

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { type FileHandle, open, readdir, rename, rm } from "node:fs/promises";
+import { type FileHandle, lstat, open, readdir, rename, rm } from "node:fs/promises";
 import { createConnection, createServer, type Server } from "node:net";
 import { hostname } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
@@ -19,6 +19,8 @@ const maxAddressBytes = 100;
 const maxAnswerBytes = 512;
 /** A holder that is busy for so long holds all the same; only who it is remains unsaid. */
 const answerTimeoutMs = 1_000;
+/** From its name to its answer a socket takes less than this. */
+const draftMaxAgeMs = 60_000;
 
 /**
  * Takes a file for this process until `release` or the end of the process, however it ends. The lock is a socket beside the file on which
@@ -67,7 +69,10 @@ async function refuseOthers(folder: SocketFolder, file: string, own: string): Pr
     if (!isLock || name === own) continue;
     const holder = await ask(folder.addressOf(name));
     if (holder === undefined) {
-      await rm(join(dirname(file), name), { force: true });
+      // One that is being shown just now does not answer yet.
+      if (!name.endsWith("-new") || (await isOld(join(dirname(file), name)))) {
+        await rm(join(dirname(file), name), { force: true });
+      }
       continue;
     }
     // It looks for others when it shows its own, and finds this one.
@@ -77,6 +82,12 @@ async function refuseOthers(folder: SocketFolder, file: string, own: string): Pr
         `another [cluster] instance, or another state_dir than ${dirname(file)}`,
     );
   }
+}
+
+/** Whether whoever made it would have come further by now. */
+async function isOld(path: string): Promise<boolean> {
+  const { mtimeMs } = await lstat(path).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }));
+  return Date.now() - mtimeMs > draftMaxAgeMs;
 }
 
 /** Who listens there; `undefined` when nobody does. */
