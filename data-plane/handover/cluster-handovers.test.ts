@@ -1,7 +1,6 @@
 /** Players that walk from one cluster to another: real clusters over TLS, and a master whose sessions are the production's steps. */
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { stepsPerSession } from "../../protocol/handover/generation.ts";
 import type { StreamPosition } from "../../protocol/handover/streams.ts";
 import {
   allFeatures,
@@ -9,153 +8,40 @@ import {
   encodeAck,
   encodeArrive,
   encodeClose,
-  encodeHello,
   encodeJoin,
-  encodeMessage,
   encodeMove,
   encodeRequest,
   encodeResume,
-  features,
-  linkCloseCodes,
   type Redirect,
   responseStatuses,
 } from "../../protocol/index.ts";
-import type { ByteReader } from "../../protocol/bytes.ts";
 import { encodePlayerState, type PlayerState } from "../authority/player-state.ts";
-import { assertLayout } from "../fragments/testing/random-world.ts";
 import type { PeerMessage } from "../peers/handover-codec.ts";
-import type { Player } from "../plugin/player.ts";
-import type { Cluster, ServerPlugin } from "../plugin/server-plugin.ts";
-import { FakeMaster } from "../testing/fake-master.ts";
-import { TestClient } from "../testing/test-client.ts";
-import { startTestCluster, type TestCluster } from "../testing/test-cluster.ts";
+import type { FakeMaster } from "../testing/fake-master.ts";
+import type { TestClient } from "../testing/test-client.ts";
 import { until } from "../testing/until.ts";
 import { type CarriedFacts, encodeCarriedFacts } from "./carried-facts.ts";
+import { Border, type BorderOptions, generation, helloOf, message, type Side } from "./testing/border.ts";
+import { Counting, counts } from "./testing/counting.ts";
 
-const fragment = [
-  { name: "west", min: [-50, -50], max: [0, 50] },
-  { name: "east", min: [0, -50], max: [50, 50] },
-];
-const generation = stepsPerSession;
-const hello = encodeHello({ minVersion: 1, maxVersion: 1, features: allFeatures, client: "walker" });
+/** Only the first one is stopped while somebody plays. The second one announces both halves; the first one has the west, as it was first. */
+const options: BorderOptions<Counting> = {
+  createGame: () => new Counting(),
+  carries: (instance) => (instance === "a" ? ["west"] : undefined),
+  settings: (instance) => ({ drainSeconds: instance === "b" ? 0 : 20 }),
+};
 
-/** A cluster's game: it counts what each player says, answers with the count, and notes its hooks. */
-class Counting implements ServerPlugin {
-  readonly name = "counting";
-  readonly entities = { crate: {} } as const;
-  readonly hooks: string[] = [];
-  readonly players = new Map<string, Player>();
-  readonly #counts = new Map<string, number>();
-  cluster: Cluster | undefined;
-  refusesToPack = false;
-  /** Whether it leaves no room in the world when a player goes. */
-  fillsUp = false;
-  /** What handling a message waits for. */
-  slow: Promise<void> | undefined;
-
-  onStart(cluster: Cluster): void {
-    this.cluster = cluster;
-  }
-
-  onJoin(player: Player): void {
-    this.hooks.push("join");
-    this.players.set(player.id, player);
-  }
-
-  onLeave(player: Player, reason: string): void {
-    this.hooks.push(`leave ${reason}`);
-    this.#counts.delete(player.id);
-  }
-
-  onEnterFragment(_player: Player, name: string): void {
-    this.hooks.push(`enter ${name}`);
-  }
-
-  onLeaveFragment(_player: Player, name: string): void {
-    this.hooks.push(`leave ${name}`);
-    const corner = { x: -49, y: 0, z: -49 };
-    while (this.fillsUp && this.cluster?.spawn("crate", corner) !== undefined);
-  }
-
-  async onMessage(player: Player, command: number): Promise<void> {
-    await this.slow;
-    const count = (this.#counts.get(player.id) ?? 0) + 1;
-    this.#counts.set(player.id, count);
-    player.send(command, Uint8Array.of(count));
-  }
-
-  /** Takes as long as it is let. */
-  onRequest(_player: Player, _command: number, _reader: ByteReader, signal: AbortSignal): Promise<Uint8Array> {
-    this.hooks.push("asked");
-    return new Promise((resolve) => {
-      signal.addEventListener("abort", () => {
-        this.hooks.push("called off");
-        resolve(new Uint8Array(0));
-      });
-    });
-  }
-
-  onMigrateOut(player: Player): Uint8Array {
-    if (this.refusesToPack) throw new Error("not now");
-    this.hooks.push("out");
-    return Uint8Array.of(this.#counts.get(player.id) ?? 0);
-  }
-
-  onMigrateIn(player: Player, bytes: Uint8Array | undefined): void {
-    this.hooks.push(`in ${bytes?.[0]}`);
-    this.players.set(player.id, player);
-    this.#counts.set(player.id, bytes?.[0] ?? 0);
-  }
-}
-
+let border: Border<Counting>;
 let master: FakeMaster;
-let clusters: TestCluster[];
-let west: { cluster: TestCluster; game: Counting };
-let east: { cluster: TestCluster; game: Counting };
-const clients: TestClient[] = [];
-
-async function start(instance: string): Promise<{ cluster: TestCluster; game: Counting }> {
-  const game = new Counting();
-  // The second one announces both halves; the first one has the west, as it was first.
-  const carries = instance === "a" ? { carries: ["west"] } : {};
-  const world = assertLayout({ world: { ...carries, swap_dwell_ticks: 2 }, fragment });
-  const settings = {
-    instance,
-    world,
-    worldName: "main",
-    // Only the first one is stopped while somebody plays.
-    drainSeconds: instance === "b" ? 0 : 20,
-    spawn: { x: instance === "a" ? -2 : 2, y: 0, z: 0 },
-  };
-  const cluster = await startTestCluster({ master, plugin: game, settings });
-  clusters.push(cluster);
-  return { cluster, game };
-}
+let west: Side<Counting>;
+let east: Side<Counting>;
 
 beforeEach(async () => {
-  clusters = [];
-  master = await new FakeMaster().start();
-  master.manyClusters = true;
-  west = await start("a");
-  east = await start("b");
-  await until("the link", () => clusters.every(({ server }) => server.peers?.linked.length === 1));
+  ({ border, west, east } = await Border.open(options));
+  ({ master } = border);
 });
 
-afterEach(async () => {
-  for (const client of clients.splice(0)) client.close();
-  for (const cluster of clusters.toReversed()) await cluster.stop();
-});
-
-const message = (command: number): Uint8Array => encodeMessage({ command, payload: new Uint8Array(0) });
-
-async function join(sub = "ann", features = allFeatures): Promise<TestClient> {
-  const client = await west.cluster.connected();
-  const boot = west.cluster.server.peers?.self?.boot ?? 0;
-  const said = encodeHello({ minVersion: 1, maxVersion: 1, features, client: "walker" });
-  client.send(said, encodeJoin({ ticket: await master.ticket({ aud: "default.a", boot, gen: generation, sub }) }));
-  await client.next("welcome");
-  return client;
-}
+afterEach(async () => border.close());
 
 let moves = 0;
 
@@ -166,22 +52,9 @@ async function walkOver(client: TestClient, x = 2): Promise<Redirect> {
   return client.next("redirect");
 }
 
-async function arrive({ cluster, id, key, token }: Redirect, position: StreamPosition): Promise<TestClient> {
-  const { port, tls } = cluster;
-  const client = await TestClient.open({ port, serverName: tls.serverName, caPem: tls.caPem });
-  clients.push(client);
-  client.send(hello, encodeArrive({ id, key, token, position }));
-  return client;
-}
-
-/** The answers that a client has, in order. */
-function counts(client: TestClient): number[] {
-  return client.received.flatMap((one) => (one.type === "message" ? [one.payload[0] ?? 0] : []));
-}
-
 describe("a player that walks over the border", () => {
   it("[HAND-9] [HAND-10] goes on at the other cluster where it was: nothing lost, nothing doubled", async () => {
-    const client = await join();
+    const client = await border.join(west);
     client.send(message(1), message(1));
     await until("the answers", () => counts(client).length === 2);
     const redirect = await walkOver(client);
@@ -189,7 +62,7 @@ describe("a player that walks over the border", () => {
     // On its way to the old cluster, which has let go of the player: it is brought after it.
     client.send(message(1));
     await until("the move", () => east.game.hooks.includes("in 2"));
-    const arrived = await arrive(redirect, { tenure: generation, received: 2, acknowledged: 0 });
+    const arrived = await border.arrive(redirect, { tenure: generation, received: 2, acknowledged: 0 });
     expect(await arrived.next("welcome")).toMatchObject({ fragment: "east", x: 2 });
     const streams = await arrived.next("streams");
     expect(streams).toMatchObject({ tenure: generation + 1, fresh: false });
@@ -207,14 +80,18 @@ describe("a player that walks over the border", () => {
   });
 
   it("comes back the same way, with the old connection still there", async () => {
-    const client = await join();
+    const client = await border.join(west);
     client.send(message(1));
     await until("the answer", () => counts(client).length === 1);
-    const over = await arrive(await walkOver(client), { tenure: generation, received: 1, acknowledged: 1 });
+    const over = await border.arrive(await walkOver(client), { tenure: generation, received: 1, acknowledged: 1 });
     await over.next("streams");
     over.send(encodeAck({ received: 1 }), message(1));
     await until("the answer", () => counts(over).length === 1);
-    const back = await arrive(await walkOver(over, -2), { tenure: generation + 1, received: 2, acknowledged: 2 });
+    const back = await border.arrive(await walkOver(over, -2), {
+      tenure: generation + 1,
+      received: 2,
+      acknowledged: 2,
+    });
     expect(await back.next("streams")).toMatchObject({ tenure: generation + 2, received: 2 });
     back.send(encodeAck({ received: 2 }), message(1));
     await until("the answer", () => counts(back).length === 1 && west.game.hooks.at(-1) === "enter west");
@@ -223,10 +100,10 @@ describe("a player that walks over the border", () => {
   });
 
   it("[HAND-9] has an input applied once that reaches its new cluster twice: by its client, and brought by the old one", async () => {
-    const client = await join();
+    const client = await border.join(west);
     const redirect = await walkOver(client);
     await until("the move", () => east.game.hooks.includes("in 0"));
-    const arrived = await arrive(redirect, { tenure: generation, received: 0, acknowledged: 0 });
+    const arrived = await border.arrive(redirect, { tenure: generation, received: 0, acknowledged: 0 });
     await arrived.next("streams");
     arrived.send(encodeAck({ received: 0 }));
     // Brought by the old one first; then the client, which has no acknowledgement for it, sends it again.
@@ -246,7 +123,7 @@ describe("a player that walks over the border", () => {
   });
 
   it("[HAND-6] takes along nothing that is under way: a request of its client fails, one to its client is told that it moved", async () => {
-    const client = await join();
+    const client = await border.join(west);
     await until("its fragment", () => west.game.hooks.includes("enter west"));
     const moved = west.game.players
       .get("ann")
@@ -259,7 +136,7 @@ describe("a player that walks over the border", () => {
     expect(await client.next("response")).toMatchObject({ id: 5, status: responseStatuses.FAILED });
     expect(await moved).toMatchObject({ code: "MOVED" });
     expect(west.game.hooks).toEqual(["join", "enter west", "asked", "called off", "out", "leave west"]);
-    const arrived = await arrive(redirect, { tenure: generation, received: 2, acknowledged: 0 });
+    const arrived = await border.arrive(redirect, { tenure: generation, received: 2, acknowledged: 0 });
     expect(await arrived.next("streams")).toMatchObject({ received: 1 });
     arrived.send(encodeAck({ received: 2 }));
     // The id goes on where it was: the client would take the same one twice for a fault.
@@ -272,7 +149,7 @@ describe("a player that walks over the border", () => {
 
   it("[HAND-6] waits for hooks that are under way", async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const client = await join();
+    const client = await border.join(west);
     west.game.slow = promise;
     client.send(message(1));
     const sent = walkOver(client);
@@ -283,7 +160,11 @@ describe("a player that walks over the border", () => {
     expect(west.game.hooks).not.toContain("out");
     resolve();
     const redirect = await sent;
-    const arrived = await arrive(redirect, { tenure: generation, received: counts(client).length, acknowledged: 0 });
+    const arrived = await border.arrive(redirect, {
+      tenure: generation,
+      received: counts(client).length,
+      acknowledged: 0,
+    });
     await arrived.next("streams");
     expect(west.game.hooks).toContain("out");
     await until("the answers", () => counts(client).length + counts(arrived).length === 2);
@@ -292,7 +173,7 @@ describe("a player that walks over the border", () => {
 
   it("stays when its game cannot pack, and plays on", async () => {
     west.game.refusesToPack = true;
-    const client = await join();
+    const client = await border.join(west);
     moves += 1;
     client.send(encodeMove({ sequence: moves, x: 2, y: 0, z: 0, heading: 0 }), message(1));
     await until("the attempt", () => west.cluster.server.metrics.handovers.stayed === 1);
@@ -305,7 +186,7 @@ describe("a player that walks over the border", () => {
   it("[HAND-5] plays on where it was when it is refused after the commit, and is closed where there is no place for it any more", async () => {
     // A commit of others: the destination does not take it.
     master.changeCommit = (claims) => ({ ...claims, members: [{ playerId: "bob", generation }] });
-    const client = await join();
+    const client = await border.join(west);
     moves += 1;
     client.send(encodeMove({ sequence: moves, x: 2, y: 0, z: 0, heading: 0 }), message(1));
     await client.next("stay");
@@ -318,7 +199,7 @@ describe("a player that walks over the border", () => {
   });
 
   it("[HAND-9] is told all that is said to it where it plays on, though its connection was lost on the way", async () => {
-    const client = await join();
+    const client = await border.join(west);
     const { token } = await client.next("resumeToken");
     client.send(message(1));
     await until("the answer", () => counts(client).length === 1);
@@ -334,7 +215,7 @@ describe("a player that walks over the border", () => {
     await until("the return", () => west.game.hooks.includes("in 1"));
     for (const text of ["a", "b"]) west.game.players.get("ann")?.send(9, Buffer.from(text));
     const back = await west.cluster.connected();
-    back.send(hello, encodeResume({ received: 1, token }));
+    back.send(helloOf(), encodeResume({ received: 1, token }));
     await back.next("resumed");
     await until("what was said", () => counts(back).length === 2);
     expect(counts(back)).toEqual([97, 98]);
@@ -342,7 +223,7 @@ describe("a player that walks over the border", () => {
 
   it("may walk on by the overrun and no farther, and back", async () => {
     west.game.refusesToPack = true;
-    const client = await join();
+    const client = await border.join(west);
     for (const x of [5, 10, 8, -3]) {
       moves += 1;
       client.send(encodeMove({ sequence: moves, x, y: 0, z: 0, heading: 0 }));
@@ -353,7 +234,7 @@ describe("a player that walks over the border", () => {
   });
 
   it("[HAND-10] goes on with a new ticket from what the commit has saved, where it left, when it cannot get to where it was sent", async () => {
-    const client = await join();
+    const client = await border.join(west);
     client.send(message(1), message(1));
     await until("the answers", () => counts(client).length === 2);
     await walkOver(client);
@@ -361,7 +242,7 @@ describe("a player that walks over the border", () => {
     const again = await west.cluster.connected();
     const boot = west.cluster.server.peers?.self?.boot ?? 0;
     const ticket = await master.ticket({ aud: "default.a", boot, gen: 2 * generation, sub: "ann" });
-    again.send(hello, encodeJoin({ ticket, position: { tenure: generation, received: 2, acknowledged: 0 } }));
+    again.send(helloOf(), encodeJoin({ ticket, position: { tenure: generation, received: 2, acknowledged: 0 } }));
     await again.next("welcome");
     expect(await again.next("streams")).toMatchObject({ fresh: false, received: 2 });
     again.send(encodeAck({ received: 2 }), message(1));
@@ -373,7 +254,7 @@ describe("a player that walks over the border", () => {
   });
 
   it("[HAND-20] [HAND-7] finds played what was held for it where it left, once, when it comes back with a ticket", async () => {
-    const client = await join();
+    const client = await border.join(west);
     client.send(message(1), message(1));
     await until("the answers", () => counts(client).length === 2);
     // What the destination says of it is lost, as with a link.
@@ -398,7 +279,7 @@ describe("a player that walks over the border", () => {
 
   /** As when the source dies with the redirect on its way to the client, and the token at the destination. */
   async function broughtOver(): Promise<void> {
-    const client = await join();
+    const client = await border.join(west);
     client.send(message(1), message(1));
     await until("the answers", () => counts(client).length === 2);
     await walkOver(client);
@@ -415,7 +296,7 @@ describe("a player that walks over the border", () => {
     const again = await cluster.connected();
     const { clusterId: aud = "", boot = 0 } = cluster.server.peers?.self ?? {};
     const ticket = await master.ticket({ aud, boot, gen: 2 * generation, sub: "ann", ...claims });
-    again.send(hello, encodeJoin({ ticket, position }));
+    again.send(helloOf(), encodeJoin({ ticket, position }));
     await again.next("welcome");
     return again;
   }
@@ -448,7 +329,7 @@ describe("a player that walks over the border", () => {
     const late = await east.cluster.connected();
     const { boot = 0 } = east.cluster.server.peers?.self ?? {};
     const ticket = await master.ticket({ aud: "default.b", boot, gen: 2 * generation, sub: "ann" });
-    late.send(hello, encodeJoin({ ticket, position: at }));
+    late.send(helloOf(), encodeJoin({ ticket, position: at }));
     expect((await late.next("reject")).code).toBe(closeCodes.STALE_GENERATION.number);
     second.send(message(1));
     await until("the answer", () => counts(second).length === 1);
@@ -477,7 +358,7 @@ describe("a player that walks over the border", () => {
   });
 
   it("[HAND-7] takes its goodbye along", async () => {
-    const client = await join();
+    const client = await border.join(west);
     await walkOver(client);
     client.send(encodeClose("NORMAL"));
     await until("the end", () => east.game.hooks.includes("leave NORMAL"));
@@ -486,10 +367,10 @@ describe("a player that walks over the border", () => {
   });
 
   it("[ARRIVE-5] is told the kinds again where it arrives twice, as the first answer was lost", async () => {
-    const client = await join();
+    const client = await border.join(west);
     const redirect = await walkOver(client);
     for (let attempt = 1; attempt <= 2; attempt += 1) {
-      const arrived = await arrive(redirect, { tenure: generation, received: 0, acknowledged: 0 });
+      const arrived = await border.arrive(redirect, { tenure: generation, received: 0, acknowledged: 0 });
       expect((await arrived.next("kinds")).kinds, `attempt ${attempt}`).not.toEqual([]);
       await arrived.next("fragment");
       arrived.close();
@@ -497,7 +378,7 @@ describe("a player that walks over the border", () => {
   });
 
   it("is told again where to go when its connection was lost on the way, and is dropped there when it never comes", async () => {
-    const client = await join();
+    const client = await border.join(west);
     await walkOver(client);
     await until("the move", () => east.game.hooks.includes("in 0"));
     expect(east.game.players.get("ann")?.dropped).toBe(true);
@@ -600,7 +481,7 @@ describe("a cluster that is offered a player by a neighbour that lies", () => {
     const client = await east.cluster.connected();
     const boot = east.cluster.server.peers?.self?.boot ?? 0;
     client.send(
-      hello,
+      helloOf(),
       encodeJoin({ ticket: await master.ticket({ aud: "default.b", boot, gen: generation, sub: "bob" }) }),
     );
     await client.next("welcome");
@@ -609,10 +490,9 @@ describe("a cluster that is offered a player by a neighbour that lies", () => {
   it("[HAND-4] puts nobody into the game on a token that is none", async () => {
     const id = randomBytes(16).toString("hex");
     west.cluster.server.peers?.send("default.b", { type: "commit", id, token: "a.b.c" });
-    const client = await TestClient.open(east.cluster.target);
-    clients.push(client);
+    const client = await east.cluster.connected();
     const position = { tenure: generation, received: 0, acknowledged: 0 };
-    client.send(hello, encodeArrive({ id, key: id, token: "a.b.c", position }));
+    client.send(helloOf(), encodeArrive({ id, key: id, token: "a.b.c", position }));
     expect((await client.next("reject")).code).toBe(closeCodes.ARRIVAL_UNKNOWN.number);
     expect(east.game.hooks).toEqual([]);
   });
@@ -620,8 +500,8 @@ describe("a cluster that is offered a player by a neighbour that lies", () => {
 
 describe("players who are kept together", () => {
   it("[HAND-11] wait for each other at the border, and go on together", async () => {
-    const ann = await join();
-    const bob = await join("bob");
+    const ann = await border.join(west);
+    const bob = await border.join(west, { sub: "bob" });
     const { players } = west.game;
     west.game.cluster?.keepTogether(players.values());
     moves += 1;
@@ -639,7 +519,7 @@ describe("players who are kept together", () => {
   });
 
   it("[HAND-21] stays where it is while more is to be moved of it than the master takes at once, and goes when it is less", async () => {
-    const both = [await join(), await join("bob")];
+    const both = [await border.join(west), await border.join(west, { sub: "bob" })];
     const { players } = west.game;
     west.game.cluster?.keepTogether(players.values());
     for (const player of players.values())
@@ -660,90 +540,5 @@ describe("players who are kept together", () => {
     await Promise.all(both.map((client) => client.next("redirect")));
     await until("both", () => east.game.players.size === 2);
     expect(east.game.hooks).toContain("in 1");
-  });
-});
-
-describe("a cluster that drains", () => {
-  it("hands its players over to the cluster that has taken over where they stand, and is then done", async () => {
-    const client = await join();
-    client.send(message(1));
-    await until("the answer", () => counts(client).length === 1);
-    master.changeMap = (map) => ({
-      ...map,
-      fragments: map.fragments.map((area) => ({ ...area, clusterId: "default.b" })),
-      clusters: map.clusters.filter(({ clusterId }) => clusterId === "default.b"),
-    });
-    master.worldChanged();
-    const drained = west.cluster.server.drained;
-    const [link] = master.links;
-    const drain = { deadlineMs: 60_000, movePlayers: true };
-    link?.send(JSON.stringify({ type: "orders", version: 1, drain, settings: {} }));
-    const arrived = await arrive(await client.next("redirect"), { tenure: generation, received: 1, acknowledged: 1 });
-    await arrived.next("streams");
-    arrived.send(encodeAck({ received: 1 }), message(1));
-    await until("the answer", () => counts(arrived).length === 1);
-    expect(counts(arrived)).toEqual([2]);
-    await until("its fragment", () => east.game.hooks.length === 2);
-    expect(east.game.hooks).toEqual(["in 1", "enter west"]);
-    await drained;
-    expect(west.game.hooks).toEqual(["join", "enter west", "out", "leave west"]);
-  });
-});
-
-describe("a cluster whose process is told to stop", () => {
-  it("[WORLD-8] lets others take over, hands over whom they take, then deregisters and tells the rest to go", async () => {
-    const client = await join();
-    const bob = await join("bob", allFeatures & ~features.handover);
-    client.send(message(1));
-    await until("the answer", () => counts(client).length === 1);
-    const stopped = west.cluster.server.stop();
-    const late = await west.cluster.connected();
-    const boot = west.cluster.server.peers?.self?.boot ?? 0;
-    late.send(hello, encodeJoin({ ticket: await master.ticket({ aud: "default.a", boot, gen: generation }) }));
-    expect(await late.next("reject")).toMatchObject({ code: closeCodes.SHUTTING_DOWN.number });
-    const redirect = await client.next("redirect");
-    expect([master.drains, master.deregistered]).toEqual([["default.a"], 0]);
-    expect(bob.received.map(({ type }) => type)).not.toContain("close");
-    const arrived = await arrive(redirect, { tenure: generation, received: 1, acknowledged: 1 });
-    await arrived.next("streams");
-    arrived.send(encodeAck({ received: 1 }), message(1));
-    await until("the answer", () => counts(arrived).length === 1);
-    expect(counts(arrived)).toEqual([2]);
-    client.close();
-    await stopped;
-    expect((await bob.next("close")).code).toBe(closeCodes.SHUTTING_DOWN.number);
-    expect(master.deregistered).toBe(1);
-    expect(
-      west.game.hooks.filter((hook) => hook === "leave SHUTTING_DOWN"),
-      "bob alone",
-    ).toHaveLength(1);
-    expect(east.cluster.server.metrics.handovers).toMatchObject({ taken: 1, abandoned: 0 });
-  });
-
-  it("deregisters first where the master does not know the call, and where it does not answer in time", async () => {
-    const client = await join();
-    master.refuseDrain = { status: 404, code: "NOT_FOUND" };
-    await west.cluster.server.stop();
-    expect((await client.next("close")).code).toBe(closeCodes.SHUTTING_DOWN.number);
-    expect([master.drains.length, master.deregistered]).toEqual([1, 1]);
-    const again = await start("c");
-    master.refuseDrain = undefined;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    master.holdDrain = promise;
-    await again.cluster.server.stop();
-    expect([master.drains.length, master.deregistered]).toEqual([2, 2]);
-    resolve();
-  });
-
-  it("says so again when it has to register again, and waits no longer for who has gone", async () => {
-    const client = await join();
-    west.game.refusesToPack = true;
-    const stopped = west.cluster.server.stop();
-    await until("its word", () => master.drains.length === 1);
-    master.endLinks(linkCloseCodes.REGISTER_AGAIN);
-    await until("its word once more", () => master.drains.filter((id) => id === "default.a").length === 2);
-    client.close();
-    await stopped;
-    expect(master.deregistered).toBe(1);
   });
 });

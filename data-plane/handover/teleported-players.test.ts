@@ -1,34 +1,13 @@
 /** Players whom their game teleports over a border between clusters: real clusters over TLS, and a master whose sessions are the production's steps. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { stepsPerSession } from "../../protocol/handover/generation.ts";
-import type { StreamPosition } from "../../protocol/handover/streams.ts";
-import {
-  allFeatures,
-  encodeAck,
-  encodeArrive,
-  encodeHello,
-  encodeJoin,
-  encodeMessage,
-  encodeMove,
-  encodeResume,
-  features,
-  type Redirect,
-} from "../../protocol/index.ts";
-import { assertLayout } from "../fragments/testing/random-world.ts";
+import { allFeatures, encodeAck, encodeMove, encodeResume, features } from "../../protocol/index.ts";
 import type { Placement, Player, TeleportOutcome } from "../plugin/player.ts";
 import type { Cluster, ServerPlugin } from "../plugin/server-plugin.ts";
-import { FakeMaster } from "../testing/fake-master.ts";
-import { TestClient } from "../testing/test-client.ts";
-import { startTestCluster, type TestCluster } from "../testing/test-cluster.ts";
+import type { FakeMaster } from "../testing/fake-master.ts";
+import type { TestClient } from "../testing/test-client.ts";
 import { until } from "../testing/until.ts";
+import { Border, type BorderOptions, generation, helloOf, message, type Side } from "./testing/border.ts";
 
-const fragment = [
-  { name: "west", min: [-50, -50], max: [0, 50] },
-  { name: "east", min: [0, -50], max: [50, 50] },
-  { name: "hall", min: [50, -50], max: [60, 50], capacity: 1 },
-  { name: "limbo", min: [60, -50], max: [70, 50] },
-];
-const generation = stepsPerSession;
 /** Farther from the border than anybody may walk on. Its x is none that fits into 32 bits. */
 const far: Placement = { x: 40.1, y: 1, z: -2, heading: 7 };
 
@@ -69,70 +48,33 @@ class Echo implements ServerPlugin {
   }
 }
 
-interface Side {
-  readonly cluster: TestCluster;
-  readonly game: Echo;
-}
+const options: BorderOptions<Echo> = {
+  createGame: () => new Echo(),
+  fragments: [
+    { name: "hall", min: [50, -50], max: [60, 50], capacity: 1 },
+    { name: "limbo", min: [60, -50], max: [70, 50] },
+  ],
+  carries: (instance) => (instance === "a" ? ["west"] : ["east", "hall"]),
+};
 
+let border: Border<Echo>;
 let master: FakeMaster;
-let sides: Side[];
-let west: Side;
-let east: Side;
-const clients: TestClient[] = [];
-
-async function start(instance: string): Promise<Side> {
-  const game = new Echo();
-  const carries = instance === "a" ? ["west"] : ["east", "hall"];
-  const world = assertLayout({ world: { carries, swap_dwell_ticks: 2 }, fragment });
-  const settings = {
-    instance,
-    world,
-    worldName: "main",
-    drainSeconds: 0,
-    spawn: { x: instance === "a" ? -2 : 2, y: 0, z: 0 },
-  };
-  const cluster = await startTestCluster({ master, plugin: game, settings });
-  sides.push({ cluster, game });
-  return { cluster, game };
-}
+let west: Side<Echo>;
+let east: Side<Echo>;
 
 beforeEach(async () => {
-  sides = [];
-  master = await new FakeMaster().start();
-  master.manyClusters = true;
-  west = await start("a");
-  east = await start("b");
-  await until("the link", () => sides.every(({ cluster }) => cluster.server.peers?.linked.length === 1));
+  ({ border, west, east } = await Border.open(options));
+  ({ master } = border);
 });
 
-afterEach(async () => {
-  for (const client of clients.splice(0)) client.close();
-  for (const { cluster } of sides.toReversed()) await cluster.stop();
-});
+afterEach(async () => border.close());
 
-const message = (command: number): Uint8Array => encodeMessage({ command, payload: new Uint8Array(0) });
-const helloOf = (offered: number): Uint8Array =>
-  encodeHello({ minVersion: 1, maxVersion: 1, features: offered, client: "traveller" });
-
-async function join(sub = "ann", { cluster }: Side = west, offered = allFeatures): Promise<TestClient> {
-  const client = await cluster.connected();
-  const { clusterId: aud = "", boot = 0 } = cluster.server.peers?.self ?? {};
-  const ticket = await master.ticket({ aud, boot, gen: generation, sub });
-  // With a position it waits for the master's answer: before that nobody can be handed over.
-  client.send(helloOf(offered), encodeJoin({ ticket, position: { tenure: 1, received: 0, acknowledged: 0 } }));
-  await client.next("welcome");
-  return client;
+/** With a position it waits for the master's answer: before that nobody can be handed over. */
+async function join(sub = "ann", side = west, offered = allFeatures): Promise<TestClient> {
+  return border.join(side, { sub, offered, position: { tenure: 1, received: 0, acknowledged: 0 } });
 }
 
-async function arrive({ cluster, id, key, token }: Redirect, position: StreamPosition): Promise<TestClient> {
-  const { port, tls } = cluster;
-  const client = await TestClient.open({ port, serverName: tls.serverName, caPem: tls.caPem });
-  clients.push(client);
-  client.send(helloOf(allFeatures), encodeArrive({ id, key, token, position }));
-  return client;
-}
-
-async function teleport(to: Placement, sub = "ann", { game }: Side = west): Promise<TeleportOutcome | undefined> {
+async function teleport(to: Placement, sub = "ann", { game }: Side<Echo> = west): Promise<TeleportOutcome | undefined> {
   return game.players.get(sub)?.teleport(to);
 }
 
@@ -160,7 +102,7 @@ describe("a player that is teleported to what another cluster carries", () => {
     client.send(message(2));
     expect(await outcome).toBe("handed-over");
     expect(west.game.players.get("ann")?.connected).toBe(false);
-    const arrived = await arrive(redirect, { tenure: generation, received: 1, acknowledged: 0 });
+    const arrived = await border.arrive(redirect, { tenure: generation, received: 1, acknowledged: 0 });
     expect(await arrived.next("welcome")).toMatchObject({ fragment: "east", x: Math.fround(far.x), z: -2 });
     await arrived.next("streams");
     arrived.send(encodeAck({ received: 1 }));
@@ -176,7 +118,7 @@ describe("a player that is teleported to what another cluster carries", () => {
     const outcome = teleport({ ...far, x: 2.5 });
     const redirect = await client.next("redirect");
     await outcome;
-    const arrived = await arrive(redirect, { tenure: generation, received: 0, acknowledged: 0 });
+    const arrived = await border.arrive(redirect, { tenure: generation, received: 0, acknowledged: 0 });
     await arrived.next("resumeToken");
     const move = (sequence: number, x: number): Uint8Array => encodeMove({ sequence, x, y: 1, z: -2, heading: 7 });
     // From there the border is near enough to be walked over.
@@ -197,7 +139,11 @@ describe("a player that is teleported to what another cluster carries", () => {
   it("[MOVE-4] may go on at once where it knows", async () => {
     const client = await join();
     void teleport(far);
-    const arrived = await arrive(await client.next("redirect"), { tenure: generation, received: 0, acknowledged: 0 });
+    const arrived = await border.arrive(await client.next("redirect"), {
+      tenure: generation,
+      received: 0,
+      acknowledged: 0,
+    });
     await arrived.next("resumeToken");
     arrived.send(encodeMove({ sequence: 5, ...far }), encodeMove({ sequence: 6, ...far, x: 41 }));
     await until("its step", () => east.game.players.get("ann")?.position.x === 41);
@@ -300,7 +246,11 @@ describe("a player that is teleported to what another cluster carries", () => {
   it("[HAND-19] comes back the same way, but not before it has been there for a moment", async () => {
     const client = await join();
     void teleport(far);
-    const arrived = await arrive(await client.next("redirect"), { tenure: generation, received: 0, acknowledged: 0 });
+    const arrived = await border.arrive(await client.next("redirect"), {
+      tenure: generation,
+      received: 0,
+      acknowledged: 0,
+    });
     await arrived.next("resumeToken");
     arrived.send(encodeAck({ received: 0 }));
     await until("the move", () => east.game.players.has("ann"));

@@ -1,0 +1,78 @@
+import type { ByteReader } from "../../../protocol/bytes.ts";
+import type { Player } from "../../plugin/player.ts";
+import type { Cluster, ServerPlugin } from "../../plugin/server-plugin.ts";
+import type { TestClient } from "../../testing/test-client.ts";
+
+/** A cluster's game: it counts what each player says, answers with the count, and notes its hooks. */
+export class Counting implements ServerPlugin {
+  readonly name = "counting";
+  readonly entities = { crate: {} } as const;
+  readonly hooks: string[] = [];
+  readonly players = new Map<string, Player>();
+  readonly #counts = new Map<string, number>();
+  cluster: Cluster | undefined;
+  refusesToPack = false;
+  /** Whether it leaves no room in the world when a player goes. */
+  fillsUp = false;
+  /** What handling a message waits for. */
+  slow: Promise<void> | undefined;
+
+  onStart(cluster: Cluster): void {
+    this.cluster = cluster;
+  }
+
+  onJoin(player: Player): void {
+    this.hooks.push("join");
+    this.players.set(player.id, player);
+  }
+
+  onLeave(player: Player, reason: string): void {
+    this.hooks.push(`leave ${reason}`);
+    this.#counts.delete(player.id);
+  }
+
+  onEnterFragment(_player: Player, name: string): void {
+    this.hooks.push(`enter ${name}`);
+  }
+
+  onLeaveFragment(_player: Player, name: string): void {
+    this.hooks.push(`leave ${name}`);
+    const corner = { x: -49, y: 0, z: -49 };
+    while (this.fillsUp && this.cluster?.spawn("crate", corner) !== undefined);
+  }
+
+  async onMessage(player: Player, command: number): Promise<void> {
+    await this.slow;
+    const count = (this.#counts.get(player.id) ?? 0) + 1;
+    this.#counts.set(player.id, count);
+    player.send(command, Uint8Array.of(count));
+  }
+
+  /** Takes as long as it is let. */
+  onRequest(_player: Player, _command: number, _reader: ByteReader, signal: AbortSignal): Promise<Uint8Array> {
+    this.hooks.push("asked");
+    return new Promise((resolve) => {
+      signal.addEventListener("abort", () => {
+        this.hooks.push("called off");
+        resolve(new Uint8Array(0));
+      });
+    });
+  }
+
+  onMigrateOut(player: Player): Uint8Array {
+    if (this.refusesToPack) throw new Error("not now");
+    this.hooks.push("out");
+    return Uint8Array.of(this.#counts.get(player.id) ?? 0);
+  }
+
+  onMigrateIn(player: Player, bytes: Uint8Array | undefined): void {
+    this.hooks.push(`in ${bytes?.[0]}`);
+    this.players.set(player.id, player);
+    this.#counts.set(player.id, bytes?.[0] ?? 0);
+  }
+}
+
+/** The answers that a client has, in order. */
+export function counts(client: TestClient): number[] {
+  return client.received.flatMap((one) => (one.type === "message" ? [one.payload[0] ?? 0] : []));
+}
