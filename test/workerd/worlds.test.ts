@@ -53,6 +53,16 @@ async function allocatedIn(request: AllocateRequest): Promise<string> {
   return eventually(async () => (await allocate(await logIn(), request)).cluster.id);
 }
 
+/** A cluster that carries two fragments, and another one that can carry the first of them. */
+async function startOverlapping() {
+  const world = newWorld();
+  const [shared, own] = [`${world}-n`, `${world}-s`];
+  const carrier = await startIn(world, [shared, own]);
+  await eventually(async () => expect(await carriersOf(carrier)).toEqual({ [shared]: carrier.id, [own]: carrier.id }));
+  const other = await startIn(world, [shared], { region: "eu" });
+  return { shared, own, carrier, other };
+}
+
 describe("a world on several clusters", () => {
   it("[WORLD-5] [ALLOC-13] gives the cluster that carries the fragment, on whatever shard, and says so in the ticket", async () => {
     const world = newWorld();
@@ -260,13 +270,7 @@ describe("an operator", () => {
   });
 
   it("[WORLD-6] drains a cluster with moving, and another that can carries its fragments", async () => {
-    const world = newWorld();
-    const [shared, own] = [`${world}-n`, `${world}-s`];
-    const carrier = await startIn(world, [shared, own]);
-    await eventually(async () =>
-      expect(await carriersOf(carrier)).toEqual({ [shared]: carrier.id, [own]: carrier.id }),
-    );
-    const other = await startIn(world, [shared], { region: "eu" });
+    const { shared, own, carrier, other } = await startOverlapping();
     const { accessToken: token } = await logInOperator();
     const path = `/v1/admin/clusters/${carrier.id}/drain`;
     const drain = async (movePlayers: boolean) =>
@@ -351,13 +355,7 @@ describe("a process that is about to end", () => {
     call("POST", `/v1/clusters/${cluster.id}/drain`, { token: cluster.token, body });
 
   it("[WORLD-8] is given to nobody, and others carry what they can of its fragments; saying it again changes nothing", async () => {
-    const world = newWorld();
-    const [shared, own] = [`${world}-n`, `${world}-s`];
-    const carrier = await startIn(world, [shared, own]);
-    await eventually(async () =>
-      expect(await carriersOf(carrier)).toEqual({ [shared]: carrier.id, [own]: carrier.id }),
-    );
-    const other = await startIn(world, [shared], { region: "eu" });
+    const { shared, own, carrier, other } = await startOverlapping();
     const link = await carrier.openLink();
     expect((await drain(carrier)).status).toBe(204);
     await expectProblem(await requestAllocation(await logIn(), { clusterId: carrier.id }), "NO_CLUSTER_AVAILABLE");
