@@ -131,6 +131,16 @@ describe("a cluster that sends the player around", () => {
     expect(await remains(journey)).toEqual([]);
   });
 
+  it("[REDIRECT-5] [REDIRECT-2] by one id, from where that led to, comes to an end", async () => {
+    const circle = [encodeRedirect(redirectTo("b"))];
+    const journey = await travelling([circle, circle]);
+    await sendOn(journey.home, redirectTo("b"));
+    await journey.clock.advance(60_000);
+    expect(journey.session.state).toBe("closed");
+    expect(journey.events.at(-1)).toBe("close NETWORK");
+    expect(await remains(journey)).toEqual([]);
+  });
+
   it("[REDIRECT-5] and takes it back 40 times has it follow 30 at most", async () => {
     const journey = await travelling([], allFeatures, false);
     journey.transport.onConnect = (link) => {

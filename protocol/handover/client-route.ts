@@ -131,8 +131,8 @@ function redirected(
     effects.push({ type: "close", to: at.cluster });
     at = undefined;
   } else if (route.move?.id === id) {
-    // Repeated, which makes it no newer: tries go on being counted. [REDIRECT-5]
-    return unchanged(route);
+    // Repeated, which makes it no newer: tries go on being counted. [REDIRECT-5] A destination that sends on to where it was led is none.
+    return fromThere ? failed(route, from, "refused") : unchanged(route);
   } else if (route.move !== undefined && route.connecting) {
     effects.push({ type: "close", to: route.move.destination });
   }
