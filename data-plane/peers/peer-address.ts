@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Allocation, decodeUtf8 } from "../../protocol/index.ts";
+import { type Allocation, decodeUtf8, encodeRedirect } from "../../protocol/index.ts";
 
 /** Where players reach a cluster: what the master would tell them, for those who are handed over to it. [PEER-7] */
 export type PeerAddress = Allocation["cluster"];
@@ -21,12 +21,16 @@ export function encodePeerAddress(address: PeerAddress): Uint8Array {
   return Buffer.from(JSON.stringify(address));
 }
 
-/** @throws Error where it is none, or another cluster's */
+/** @throws Error where it is none, or another cluster's, or one that no client could be told */
 export function decodePeerAddress(bytes: Uint8Array, clusterId: string): PeerAddress {
   const { data } = addressSchema.safeParse(parseJson(bytes));
   if (data?.id !== clusterId) throw new Error("no address of players");
+  // Now, and not when a player is on its way there, in the middle of a step. [REDIRECT-1]
+  encodeRedirect({ id: noId, key: noId, boot: 0, cluster: data, token: "a.b.c" });
   return data;
 }
+
+const noId = "0".repeat(32);
 
 function parseJson(bytes: Uint8Array): unknown {
   try {

@@ -206,12 +206,15 @@ describe("a link between clusters", () => {
   it.each([
     ["says something else", peerFrameKinds.handover, { type: "ready", id }],
     ["says nothing of its address", peerFrameKinds.address, { id: "default.a" }],
-    ["says another's address", peerFrameKinds.address, undefined],
-  ])("[PEER-7] is lost by who first %s", async (_what, kind, said) => {
+    ["says another's address", peerFrameKinds.address, { id: "default.b", isWhole: true }],
+    ["says what no client could be told", peerFrameKinds.address, { isWhole: true, host: "\u00e9".repeat(200) }],
+    ["says an address at no port that there is", peerFrameKinds.address, { isWhole: true, port: 0 }],
+  ])("[PEER-7] is lost by who first %s", async (_what, kind, { isWhole, ...said }: Record<string, unknown>) => {
     await startMaster();
     const east = await start("b", carrying("east"));
     const { host, port, name, tls } = master.registrations.at(-1) ?? {};
-    const body = Buffer.from(JSON.stringify(said ?? { id: "default.b", host, port, name, tls }));
+    const whole = isWhole === true ? { id: "default.a", host, port, name, tls } : {};
+    const body = Buffer.from(JSON.stringify({ ...whole, ...said }));
     const from = { clusterId: "default.a", boot: 1 };
     const ticket = await master.peerTicket(from, { clusterId: "default.b" });
     expect(await knock(ticket, Buffer.concat([encodePeerFrameHead(kind, body.length), body]))).toBe("refused");
