@@ -4,6 +4,7 @@ import { ProtocolError } from "../../protocol/error.ts";
 /** What clusters tell each other of a player beside its state: what the session needs to go on where it was. */
 export interface CarriedFacts {
   readonly name: string;
+  /** Of its ticket; the master is told of it in reports, and takes 1 to 64 characters. */
   readonly reservationId: string;
   /** The fragment that its ticket named. */
   readonly ticketFragment: string;
@@ -23,6 +24,8 @@ const walking = 1;
 /** Of one that its game has put there: a cluster that does not know of that refuses it, rather than take it for one that walked. */
 const put = 2;
 const maxTextBytes = 255;
+/** A report that names a longer one, or none, the master refuses, with all that it says of others. */
+const maxReservationIdLength = 64;
 
 export function encodeCarriedFacts(facts: CarriedFacts): Uint8Array {
   const texts = [facts.name, facts.reservationId, facts.ticketFragment].map((text) => encodeUtf8(text, maxTextBytes));
@@ -50,7 +53,8 @@ export function decodeCarriedFacts(bytes: Uint8Array): CarriedFacts | undefined 
       isPut: version === put,
     };
     reader.end();
-    return facts;
+    const { length } = facts.reservationId;
+    return length >= 1 && length <= maxReservationIdLength ? facts : undefined;
   } catch (error) {
     if (error instanceof ProtocolError) return undefined;
     throw error;

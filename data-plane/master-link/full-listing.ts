@@ -3,17 +3,20 @@ import type { ReportPart, SeatRef } from "../../protocol/index.ts";
 /** A list of everyone that goes out in parts: whom it still has to name, and what of it is on its way. */
 export class FullListing {
   readonly #of: number;
-  readonly #reservationIds: readonly string[];
+  readonly #names: readonly string[];
   /** How many have been acknowledged. */
   #done = 0;
   #index = 0;
   /** What the part that is not acknowledged yet has named. */
   #sentUntil = 0;
 
-  /** @param of the sequence of the report that will be its first part */
-  constructor(of: number, reservationIds: readonly string[]) {
+  /**
+   * @param of the sequence of the report that will be its first part
+   * @param names under which they are present
+   */
+  constructor(of: number, names: readonly string[]) {
     this.#of = of;
-    this.#reservationIds = reservationIds;
+    this.#names = names;
   }
 
   /**
@@ -28,18 +31,18 @@ export class FullListing {
   ): { readonly seats: readonly SeatRef[]; readonly part: ReportPart } {
     const seats: SeatRef[] = [];
     let until = this.#done;
-    for (; until < this.#reservationIds.length && seats.length < room; until += 1) {
-      const seat = present.get(this.#reservationIds[until] ?? "");
+    for (; until < this.#names.length && seats.length < room; until += 1) {
+      const seat = present.get(this.#names[until] ?? "");
       if (seat !== undefined) seats.push(seat);
     }
     this.#sentUntil = until;
-    return { seats, part: { of: this.#of, index: this.#index, last: until >= this.#reservationIds.length } };
+    return { seats, part: { of: this.#of, index: this.#index, last: until >= this.#names.length } };
   }
 
   /** The part that was taken last is durable. Returns whether it was the last of all. */
   acknowledge(): boolean {
     this.#done = this.#sentUntil;
     this.#index += 1;
-    return this.#done >= this.#reservationIds.length;
+    return this.#done >= this.#names.length;
   }
 }

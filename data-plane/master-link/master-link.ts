@@ -400,7 +400,8 @@ export class MasterLink {
 
   #cancel({ reservationId, playerId, generation, expiresAt }: LinkCancel): void {
     // Who has joined with it is told to the master anyway.
-    if (this.#journal.knows(reservationId) || !this.#options.desk.cancel(reservationId, expiresAt)) return;
+    if (this.#journal.knows({ reservationId, playerId }) || !this.#options.desk.cancel(reservationId, expiresAt))
+      return;
     this.#journal.cancelled({ reservationId, playerId, generation });
     this.#reporter?.news();
   }

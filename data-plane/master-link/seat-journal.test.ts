@@ -41,6 +41,20 @@ describe("SeatJournal", () => {
     expect(names(journal.report(false).left)).toEqual(["a"]);
   });
 
+  it("keeps two players apart who are said to have one reservation, as by a neighbour that lies", () => {
+    const journal = new SeatJournal();
+    const eve: SeatRef = { ...seat("a"), playerId: "eve" };
+    journal.joined(seat("a"));
+    journal.joined(eve);
+    expect(journal.report(true)).toMatchObject({ players: 2, joined: [seat("a"), eve] });
+    journal.left(eve);
+    expect(journal.report(false)).toMatchObject({ players: 1, joined: [seat("a")], left: [eve] });
+    expect(journal.report(true, true).joined).toEqual([seat("a")]);
+    journal.acknowledge(3);
+    // It is not the honest one's departure, and does not keep its ticket from being given back.
+    expect([journal.knows(eve), journal.knows(seat("a"))]).toEqual([false, true]);
+  });
+
   it("knows whether there is news", () => {
     const journal = new SeatJournal();
     expect(journal.hasNews).toBe(false);

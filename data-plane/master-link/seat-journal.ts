@@ -16,6 +16,7 @@ interface Change {
  * A departure says by itself that its ticket was used, so it takes the place of a join that is not acknowledged yet.
  */
 export class SeatJournal {
+  /** By {@link nameOf}, as the changes. */
   readonly #present = new Map<string, SeatRef>();
   readonly #changes = new Map<string, Change>();
   #sequence = 0;
@@ -33,12 +34,12 @@ export class SeatJournal {
   }
 
   joined(seat: SeatRef): void {
-    this.#present.set(seat.reservationId, seat);
+    this.#present.set(nameOf(seat), seat);
     this.#note({ seat, kind: "joined", sentIn: 0 });
   }
 
   left(seat: SeatRef): void {
-    this.#present.delete(seat.reservationId);
+    this.#present.delete(nameOf(seat));
     this.#note({ seat, kind: "left", sentIn: 0 });
   }
 
@@ -48,9 +49,10 @@ export class SeatJournal {
   }
 
   /** Whether somebody has joined with the ticket of this reservation, as far as the master may still have to learn it. */
-  knows(reservationId: string): boolean {
-    const kind = this.#changes.get(reservationId)?.kind;
-    return this.#present.has(reservationId) || kind === "joined" || kind === "left";
+  knows(seat: Pick<SeatRef, "reservationId" | "playerId">): boolean {
+    const name = nameOf(seat);
+    const kind = this.#changes.get(name)?.kind;
+    return this.#present.has(name) || kind === "joined" || kind === "left";
   }
 
   /** The master has forgotten this process: everyone who is in the game has to be told anew. */
@@ -95,7 +97,7 @@ export class SeatJournal {
     const { seats, part } = listing.list.take(this.#present, maxReportSeats - changed.length);
     listing.sentIn = this.#sequence;
     // The same player may be named as news, too: once is enough.
-    const named = new Map([...seats, ...changed].map((seat) => [seat.reservationId, seat]));
+    const named = new Map([...seats, ...changed].map((seat) => [nameOf(seat), seat]));
     return {
       type: "report",
       sequence: this.#sequence,
@@ -114,8 +116,8 @@ export class SeatJournal {
       listing.sentIn = 0;
       if (listing.list.acknowledge()) this.#listing = undefined;
     }
-    for (const [reservationId, change] of this.#changes) {
-      if (change.sentIn > 0 && change.sentIn <= sequence) this.#changes.delete(reservationId);
+    for (const [name, change] of this.#changes) {
+      if (change.sentIn > 0 && change.sentIn <= sequence) this.#changes.delete(name);
     }
   }
 
@@ -132,9 +134,9 @@ export class SeatJournal {
   }
 
   #note(change: Change): void {
-    const { reservationId } = change.seat;
-    this.#drop(reservationId);
-    this.#changes.set(reservationId, change);
+    const name = nameOf(change.seat);
+    this.#drop(name);
+    this.#changes.set(name, change);
     this.#unsent += 1;
     if (this.#changes.size <= maxChanges) return;
     for (const [oldest, { kind }] of this.#changes) {
@@ -144,8 +146,13 @@ export class SeatJournal {
     }
   }
 
-  #drop(reservationId: string): void {
-    if (this.#changes.get(reservationId)?.sentIn === 0) this.#unsent -= 1;
-    this.#changes.delete(reservationId);
+  #drop(name: string): void {
+    if (this.#changes.get(name)?.sentIn === 0) this.#unsent -= 1;
+    this.#changes.delete(name);
   }
+}
+
+/** One player's use of a reservation: a neighbour that hands players over may say of two that they have the same one. */
+function nameOf({ playerId, reservationId }: Pick<SeatRef, "reservationId" | "playerId">): string {
+  return `${playerId} ${reservationId}`;
 }
