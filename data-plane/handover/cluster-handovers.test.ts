@@ -1,6 +1,7 @@
 /** Players that walk from one cluster to another: real clusters over TLS, and a master whose sessions are the production's steps. */
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { CommitClaims } from "../../protocol/handover/parties.ts";
 import type { StreamPosition } from "../../protocol/handover/streams.ts";
 import {
   allFeatures,
@@ -219,6 +220,31 @@ describe("a player that walks over the border", () => {
     await back.next("resumed");
     await until("what was said", () => counts(back).length === 2);
     expect(counts(back)).toEqual([97, 98]);
+  });
+
+  it.each<[string, (claims: CommitClaims) => CommitClaims, () => Counting]>([
+    ["where it goes", (claims) => claims, () => east.game],
+    [
+      "where it comes back to",
+      (claims) => ({ ...claims, members: [{ playerId: "bob", generation }] }),
+      () => west.game,
+    ],
+  ])("[CLOSE-4] [TICKET-20] is shown out %s, when the master has revoked it on the way", async (_where, change, at) => {
+    const client = await border.join(west);
+    // The destination looks at the token for as long as it takes.
+    const { promise, resolve } = Promise.withResolvers<void>();
+    master.holdKeySet = promise;
+    await master.addKey("later");
+    master.changeCommit = change;
+    await walkOver(client);
+    const players = [{ playerId: "ann", minGeneration: 2 * generation, reason: "banned" }];
+    master.command({ type: "revoke", since: 0, version: 1, players });
+    const isTold = ({ cluster }: Side<Counting>): boolean =>
+      cluster.log.lines.some(({ fields }) => fields["event"] === "revoked");
+    await until("the word of it", () => isTold(west) && isTold(east));
+    resolve();
+    await until("its end", () => at().hooks.some((hook) => hook.startsWith("leave B")));
+    expect(at().hooks.at(-1)).toBe("leave BANNED");
   });
 
   it("may walk on by the overrun and no farther, and back", async () => {
@@ -454,6 +480,14 @@ describe("a cluster that is offered a player by a neighbour that lies", () => {
         placement: { x: -5, y: 0, z: 0, heading: 0 },
         carried: encodeCarriedFacts({ ...facts, isPut: true }),
       }),
+    ],
+    [
+      "a reservation without a name",
+      encodePlayerState({ ...state, carried: encodeCarriedFacts({ ...facts, reservationId: "" }) }),
+    ],
+    [
+      "a reservation that the master would not take from it",
+      encodePlayerState({ ...state, carried: encodeCarriedFacts({ ...facts, reservationId: "s".repeat(65) }) }),
     ],
     ["a place that it does not carry", encodePlayerState({ ...state, placement: { x: -5, y: 0, z: 0, heading: 0 } })],
     [

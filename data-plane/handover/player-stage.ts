@@ -114,6 +114,7 @@ export class PlayerStage implements Stage, PlayerHolder {
     for (const item of items) this.#apply(player, item);
     // Its place here is gone: the master has it as it was when it left, and it can come back from that.
     if (!isIn) player.close("INTERNAL");
+    this.#showOutRevoked(player);
   }
 
   adopt(playerId: string, generation: number): void {
@@ -242,6 +243,7 @@ export class PlayerStage implements Stage, PlayerHolder {
     );
     // The master has it as it was: it can come back from that.
     if (!isIn) player.close("INTERNAL");
+    this.#showOutRevoked(player);
   }
 
   deliver(playerId: string, item: HeldItem<Body>): void {
@@ -284,6 +286,12 @@ export class PlayerStage implements Stage, PlayerHolder {
   /** Connections of the player's earlier stays here belong to what is over. */
   #detachEarlier(playerId: string): void {
     for (const player of this.#departed.values()) if (player.id === playerId) player.line.finish();
+  }
+
+  /** The master has revoked it while it was nowhere in the game. [CLOSE-4] */
+  #showOutRevoked(player: JoinedPlayer): void {
+    const code = this.#options.context.revocations.codeFor(player.id, player.seat.generation);
+    if (code !== undefined) player.close(code);
   }
 
   #redirect({ id, destination, key, token }: Omit<Extract<ToClient, { type: "redirect" }>, "type">) {

@@ -2,6 +2,7 @@ import type { CloseCode, RevocationReason, RevokedPlayer } from "../../protocol/
 
 interface Floor {
   readonly generation: number;
+  readonly reason: RevocationReason;
   /** Until when a ticket below may be shown; monotonic milliseconds. */
   readonly untilMs: number;
 }
@@ -39,6 +40,12 @@ export class Revocations<P extends { readonly seat: { readonly generation: numbe
     return floor !== undefined && floor.untilMs >= this.#nowMs() && generation < floor.generation;
   }
 
+  /** How a session of this generation has to end that comes into the game now, as it is brought here; `undefined` where it was not revoked. */
+  codeFor(playerId: string, generation: number): CloseCode | undefined {
+    const floor = this.#floors.get(playerId);
+    return floor !== undefined && this.covers(playerId, generation) ? closeCodeOf[floor.reason] : undefined;
+  }
+
   /** Takes over what the master says. @returns the sessions that have to end for it */
   apply(revoked: readonly RevokedPlayer[], find: (playerId: string) => P | undefined): RevokedSession<P>[] {
     const nowMs = this.#nowMs();
@@ -47,7 +54,8 @@ export class Revocations<P extends { readonly seat: { readonly generation: numbe
       const known = this.#floors.get(playerId)?.generation ?? 0;
       // Set anew, so that the map stays in the order of age.
       this.#floors.delete(playerId);
-      this.#floors.set(playerId, { generation: Math.max(known, minGeneration), untilMs: nowMs + this.#lifetimeMs });
+      const generation = Math.max(known, minGeneration);
+      this.#floors.set(playerId, { generation, reason, untilMs: nowMs + this.#lifetimeMs });
       const player = find(playerId);
       if (player !== undefined && player.seat.generation < minGeneration) {
         ending.push({ player, code: closeCodeOf[reason] });

@@ -35,7 +35,7 @@ export interface SessionContext {
   readonly refusals: RefusalLog;
   readonly players: PlayerTable;
   readonly replays: ReplayTable;
-  readonly revocations: Pick<Revocations<JoinedPlayer>, "covers">;
+  readonly revocations: Pick<Revocations<JoinedPlayer>, "covers" | "codeFor">;
   readonly host: PluginHost;
   /** `undefined` where no other cluster hands players over. */
   readonly arrivals: () => Arrivals | undefined;
