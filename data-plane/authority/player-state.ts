@@ -121,7 +121,7 @@ function read(reader: ByteReader): PlayerState {
     const text = `a player's state is of version ${given}, and this cluster reads version ${version}: update it`;
     throw new PlayerStateError("STATE_VERSION", text);
   }
-  const placement = { x: reader.f64(), y: reader.f64(), z: reader.f64(), heading: reader.u16() };
+  const placement = { x: readPlace(reader), y: readPlace(reader), z: readPlace(reader), heading: reader.u16() };
   const fragment = reader.str8();
   const values = new Map<string, number | Uint8Array>();
   for (let left = atMost(reader.u8(), maxValues, "entity values"); left > 0; left -= 1) {
@@ -136,6 +136,13 @@ function read(reader: ByteReader): PlayerState {
   }
   reader.end();
   return { placement, fragment, values: Object.fromEntries(values), saved, carried, parts };
+}
+
+/** A coordinate, which clients are told as an `f32`. */
+function readPlace(reader: ByteReader): number {
+  const value = reader.f64();
+  if (!Number.isFinite(Math.fround(value))) throw new ProtocolError("BAD_NUMBER", "a place that no client can be told");
+  return value;
 }
 
 function readValue(reader: ByteReader): number | Uint8Array {

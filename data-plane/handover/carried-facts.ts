@@ -26,6 +26,7 @@ const put = 2;
 const maxTextBytes = 255;
 /** A report that names a longer one, or none, the master refuses, with all that it says of others. */
 const maxReservationIdLength = 64;
+const maxMoveSequence = 65_535;
 
 export function encodeCarriedFacts(facts: CarriedFacts): Uint8Array {
   const texts = [facts.name, facts.reservationId, facts.ticketFragment].map((text) => encodeUtf8(text, maxTextBytes));
@@ -54,7 +55,8 @@ export function decodeCarriedFacts(bytes: Uint8Array): CarriedFacts | undefined 
     };
     reader.end();
     const { length } = facts.reservationId;
-    return length >= 1 && length <= maxReservationIdLength ? facts : undefined;
+    const isWhole = length >= 1 && length <= maxReservationIdLength && facts.moveSequence <= maxMoveSequence;
+    return isWhole ? facts : undefined;
   } catch (error) {
     if (error instanceof ProtocolError) return undefined;
     throw error;

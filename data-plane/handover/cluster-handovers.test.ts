@@ -482,6 +482,14 @@ describe("a cluster that is offered a player by a neighbour that lies", () => {
       }),
     ],
     [
+      "a place that no client could be told",
+      encodePlayerState({ ...state, placement: { x: 5, y: 0, z: 1e39, heading: 0 } }),
+    ],
+    [
+      "the number of a MOVE that no MOVE has",
+      encodePlayerState({ ...state, carried: encodeCarriedFacts({ ...facts, moveSequence: 65_536 }) }),
+    ],
+    [
       "a reservation without a name",
       encodePlayerState({ ...state, carried: encodeCarriedFacts({ ...facts, reservationId: "" }) }),
     ],

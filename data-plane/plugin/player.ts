@@ -100,7 +100,7 @@ export interface Player {
    * Resolves with what came of it, as a rule within a second. Never rejects. Do not await it in a hook of the same player: it goes only
    * when none is under way.
    *
-   * @throws RangeError for a coordinate that is not finite, or a heading that is no whole number from 0 to 65,535
+   * @throws RangeError for a coordinate that is not finite (as an `f32`: up to 3.4e38), or a heading that is no whole number from 0 to 65,535
    */
   teleport(to: Placement): Promise<TeleportOutcome>;
   /**

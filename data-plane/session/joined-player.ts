@@ -248,7 +248,8 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   }
 
   teleport({ x, y, z, heading }: Placement): Promise<TeleportOutcome> {
-    assertFinite(x, y, z);
+    // As POSITION carries it.
+    assertFinite(Math.fround(x), Math.fround(y), Math.fround(z));
     assertHeading(heading);
     return Promise.resolve(this.#teleport({ x, y, z, heading }));
   }
