@@ -7,14 +7,14 @@ export function holdForParty(
 ): Seat {
   const { holdId: reservationId, playerId, untilMs } = hold;
   if (seat === undefined) {
-    const held = { reservationId, generation: 0, untilMs };
+    const held = { reservationId, generation: 0, untilMs, ofParty: true };
     return { playerId, joined: undefined, hold: held, earlierUntilMs: 0, fence: undefined };
   }
   // The member's own operation, which is newer than any before, takes the hold's place when the seat is claimed.
   const generation = seat.hold?.generation ?? 0;
   return {
     ...seat,
-    hold: { reservationId, generation, untilMs },
+    hold: { reservationId, generation, untilMs, ofParty: true },
     earlierUntilMs: Math.max(seat.earlierUntilMs, seat.hold?.untilMs ?? 0),
   };
 }

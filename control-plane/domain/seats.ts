@@ -33,6 +33,8 @@ export interface Hold {
   readonly generation: number;
   /** Until when its ticket may join: expiry and clock skew, in ms. */
   readonly untilMs: number;
+  /** It is held for a member of a party: no ticket has been made for it. */
+  readonly ofParty?: boolean | undefined;
 }
 
 /** What a player asks a cluster's shard for. */

@@ -62,7 +62,7 @@ export class ClusterMoves {
         tables.setDisplaced(clusterId);
       });
     }
-    return { seats: tables.seatsOf(clusterId), left: row.state === "gone" ? undefined : row };
+    return { seats: this.#parts.seats.all(clusterId), left: row.state === "gone" ? undefined : row };
   }
 
   /** Another shard has answered. Its seats are taken here, too; who is in the game is told to the players' sessions anew. */
@@ -73,9 +73,9 @@ export class ClusterMoves {
     failpoint("register.arriving");
     storage.transactionSync(() => {
       for (const seat of seats) {
-        const here = tables.seat(clusterId, seat.playerId);
+        const here = this.#parts.seats.at(clusterId, seat.playerId);
         const merged = mergeSeats(here, seat);
-        tables.putSeat(clusterId, merged);
+        this.#parts.seats.put(clusterId, merged);
         const joined = (merged.joined === undefined ? 0 : 1) - (here?.joined === undefined ? 0 : 1);
         tables.addOccupancy(clusterId, here === undefined ? 1 : 0, joined);
         if (merged.joined === undefined || joined === 0) continue;

@@ -30,7 +30,7 @@ export async function deliverPlayerMessage(env: Env, { target, payload }: Outbox
       return withDeadline(waitingRoom(env, target).leave(departure), objectCallTimeoutMs, "the waiting room");
     }
     case "give-back": {
-      const told = registryShard(env, target).giveBack(payload.reservationId);
+      const told = registryShard(env, target).giveBack(payload.reservationId, payload.playerId);
       return withDeadline(told, objectCallTimeoutMs, "a registry shard");
     }
     case "quit": {

@@ -12,7 +12,8 @@ export type PlayerMessage =
   | (FenceOrder & { readonly kind?: undefined; readonly playerId: string })
   | (Departure & { readonly kind: "leave" })
   | { readonly kind: "quit"; readonly playerId: string }
-  | { readonly kind: "give-back"; readonly reservationId: string }
+  /** Of the first releases, without the player. */
+  | { readonly kind: "give-back"; readonly reservationId: string; readonly playerId?: string }
   | (RevocationOrder & { readonly kind: "revoke" })
   | (BanRecord & { readonly kind: "ban" })
   | { readonly kind: "sign-out"; readonly playerId: string }

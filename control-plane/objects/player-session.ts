@@ -206,7 +206,7 @@ export class PlayerSession extends DurableObject<Env> {
       tables.deleteOperations(forgettableOperations([...earlier, recorded], nowMs));
       return recorded;
     });
-    for (const { shard, reservationId: id } of abandoned) if (shard !== undefined) this.#withdraw(shard, id);
+    for (const { shard, reservationId: id } of abandoned) if (shard !== undefined) this.#withdraw(shard, id, playerId);
     return operation;
   }
 
@@ -263,8 +263,9 @@ export class PlayerSession extends DurableObject<Env> {
   }
 
   /** The seat of a ticket that may still join: its shard sees to it that it is free before the ticket ends. */
-  #giveBack({ state, shard, reservationId }: OperationSummary): void {
-    if (state === "committed" && shard !== undefined) this.#outbox.put(shard, { kind: "give-back", reservationId });
+  #giveBack({ state, shard, reservationId }: OperationSummary, playerId: string): void {
+    if (state !== "committed" || shard === undefined) return;
+    this.#outbox.put(shard, { kind: "give-back", reservationId, playerId });
   }
 
   /** Step 3: the ticket is stored with its operation, and older tickets lose their seats. Only then may it leave. */
@@ -294,7 +295,7 @@ export class PlayerSession extends DurableObject<Env> {
         tables.endOperation(older.key, "cancelled");
         this.#leaveQueue(older, playerId);
         // On the same cluster the new ticket has taken the old one's seat.
-        if (older.clusterId !== clusterId && !gaveBack.includes(older.reservationId)) this.#giveBack(older);
+        if (older.clusterId !== clusterId && !gaveBack.includes(older.reservationId)) this.#giveBack(older, playerId);
       }
     });
     failpoint("allocate.committed");
@@ -314,7 +315,7 @@ export class PlayerSession extends DurableObject<Env> {
       this.#tables.atomically(() => {
         this.#tables.endOperation(operation.key, "cancelled");
         this.#leaveQueue(operation, playerId);
-        this.#giveBack(operation);
+        this.#giveBack(operation, playerId);
       });
       failpoint("release.cancelled");
     }
@@ -409,7 +410,7 @@ export class PlayerSession extends DurableObject<Env> {
     // Without a wait in between, so that it is durable together with the floor: should all stop here, the orders leave all the same.
     const armed = this.#wakeup.set(Date.now() + firstDeliveryMs);
     failpoint("ban.committed");
-    for (const { shard, reservationId } of seats) this.#withdraw(shard, reservationId);
+    for (const { shard, reservationId } of seats) this.#withdraw(shard, reservationId, order.playerId);
     await armed;
     this.ctx.waitUntil(this.#outbox.deliverDue());
     return revoked;
@@ -457,7 +458,7 @@ export class PlayerSession extends DurableObject<Env> {
       this.#revocation.eraseOrders();
       return erasePlayerData(tables, Date.now());
     });
-    for (const { shard, reservationId } of seats) this.#withdraw(shard, reservationId);
+    for (const { shard, reservationId } of seats) this.#withdraw(shard, reservationId, playerId);
     await this.#schedule();
     this.ctx.waitUntil(this.#send());
   }
@@ -494,9 +495,9 @@ export class PlayerSession extends DurableObject<Env> {
   }
 
   /** No ticket was handed out for this: the seat can go at once. Should the message be lost, it goes when its time is up. */
-  #withdraw(shard: string, reservationId: string): void {
+  #withdraw(shard: string, reservationId: string, playerId: string): void {
     const told = withDeadline(
-      registryShard(this.env, shard).withdraw(reservationId),
+      registryShard(this.env, shard).withdraw(reservationId, playerId),
       objectCallTimeoutMs,
       "a registry shard",
     );

@@ -139,10 +139,10 @@ export class RegistryLeases {
   }
 
   #freeSeats(row: ClusterRow): void {
-    const { tables } = this.#parts;
+    const { tables, seats } = this.#parts;
     const accountedMs = this.accountedAtMs(row, false);
-    const ended = tables.endedSeats(row.cluster_id, accountedMs).filter((seat) => isVacant(seat, accountedMs));
-    for (const seat of ended) tables.deleteSeat(row.cluster_id, seat.playerId);
+    const ended = seats.ended(row.cluster_id, accountedMs).filter((seat) => isVacant(seat, accountedMs));
+    for (const seat of ended) seats.delete(row.cluster_id, seat.playerId);
     if (ended.length > 0) tables.addOccupancy(row.cluster_id, -ended.length, 0);
   }
 

@@ -66,10 +66,10 @@ export class RegistryMail {
 
   /** Hands a message to a cluster of this shard, if the player is in the game there. */
   hand({ clusterId, generation }: MailAddress, mail: Mail, nowMs: number): MailOutcome {
-    const { tables, links } = this.#parts;
+    const { tables, seats, links } = this.#parts;
     const row = tables.cluster(clusterId);
     if (row === undefined || row.state === "gone") return "unknown";
-    if (tables.seat(clusterId, mail.playerId)?.joined === undefined) return "unknown";
+    if (seats.at(clusterId, mail.playerId)?.joined === undefined) return "unknown";
     if (!links.isOpen(clusterId) || !this.#budget.receive(clusterId, nowMs)) return "refused";
     const { from, playerId, command, payload } = mail;
     links.send(clusterId, [{ type: "mail", from, playerId, generation, command, payload }]);

@@ -44,7 +44,7 @@ export class RegistryParties {
   }
 
   hold(request: HoldRequest, nowMs: number): HoldAnswer {
-    const held = this.#parts.tables.holdersOf(request.holdId);
+    const held = this.#parts.seats.holdersOf(request.holdId);
     const [first] = held;
     const row = first === undefined ? undefined : this.#parts.tables.cluster(first.clusterId);
     if (row !== undefined)
@@ -82,17 +82,16 @@ export class RegistryParties {
   }
 
   #take(row: ClusterRow, { holdId, playerIds, untilMs }: HoldRequest, nowMs: number): HoldAnswer {
-    const { storage, tables } = this.#parts;
+    const { storage, tables, seats } = this.#parts;
     const { cluster_id: clusterId } = row;
-    const before = playerIds.map((playerId) => ({ playerId, seat: tables.seat(clusterId, playerId) }));
+    const before = playerIds.map((playerId) => ({ playerId, seat: seats.at(clusterId, playerId) }));
     const added = before.filter(({ seat }) => seat === undefined).length;
     if (freePlaces(row) < added) {
       const detail = `The cluster ${clusterId} has no room for ${added} more. Choose another one, or try again shortly.`;
       return { ...refuse("CLUSTER_FULL", detail, 5), waitable: true };
     }
     storage.transactionSync(() => {
-      for (const { playerId, seat } of before)
-        tables.putSeat(clusterId, holdForParty(seat, { holdId, playerId, untilMs }));
+      for (const { playerId, seat } of before) seats.put(clusterId, holdForParty(seat, { holdId, playerId, untilMs }));
       if (added === 0) return;
       tables.addOccupancy(clusterId, added, 0);
       const rate = joinRateOf(row);
@@ -104,19 +103,19 @@ export class RegistryParties {
 
   /** Gives back the seats that are still held: of these players, or all. No ticket was made for them. */
   release(holdId: string, playerIds?: readonly string[]): void {
-    const { storage, tables } = this.#parts;
+    const { storage, tables, seats } = this.#parts;
     storage.transactionSync(() => {
-      for (const { clusterId, playerId } of tables.holdersOf(holdId)) {
+      for (const { clusterId, playerId } of seats.holdersOf(holdId)) {
         if (playerIds !== undefined && !playerIds.includes(playerId)) continue;
         const row = tables.cluster(clusterId);
-        const seat = tables.seat(clusterId, playerId);
+        const seat = seats.at(clusterId, playerId);
         if (row === undefined || seat === undefined) continue;
         const after = withdrawHold(seat, holdId);
         if (!isVacant(after, this.#leases.accountedAtMs(row, false))) {
-          tables.putSeat(clusterId, after);
+          seats.put(clusterId, after);
           continue;
         }
-        tables.deleteSeat(clusterId, playerId);
+        seats.delete(clusterId, playerId);
         tables.addOccupancy(clusterId, -1, 0);
       }
     });

@@ -1,11 +1,11 @@
 import type { ReachFault } from "../../protocol/index.ts";
 import type { KeptState } from "../domain/cluster-states.ts";
-import type { Seat } from "../domain/seats.ts";
 import { orderSchema } from "./order-tables.ts";
 import { outboxSchema, outboxSourceSchema } from "./outbox.ts";
 import { recordNumberSchema, recordOutboxSchema } from "./record-outbox.ts";
 import { keyRepeatsSchema, registryKeysSchema } from "./registry-keys.ts";
 import { revocationSchema } from "./revocation-tables.ts";
+import { seatSchema } from "./seat-tables.ts";
 import { worldStandingSchema } from "./world-standings.ts";
 
 /** Append-only: see `migrateStorage`. Times are milliseconds since 1970. */
@@ -151,6 +151,7 @@ export const registryMigrations: readonly string[] = [
   // Until when the registered process wants to have ended, as it has said itself; 0: it has not.
   "ALTER TABLE clusters ADD COLUMN ends_by INTEGER NOT NULL DEFAULT 0;",
   recordNumberSchema,
+  seatSchema,
 ];
 
 /** What it takes to choose among clusters: of each of them it is read for every allocation, so it is no more than that. */
@@ -270,34 +271,4 @@ export interface ClusterRow extends ChoosableRow, FactsRow {
 /** Whether a cluster that gives signs of life can be offered: players can reach it, and all its seats are known here. */
 export function mayServe(row: Pick<ClusterRow, "reached" | "awaited">): boolean {
   return row.reached === 1 && row.awaited === "[]";
-}
-
-export interface SeatRow extends Record<string, SqlStorageValue> {
-  cluster_id: string;
-  player_id: string;
-  joined_reservation: string | null;
-  joined_generation: number | null;
-  hold_reservation: string | null;
-  hold_generation: number | null;
-  hold_until: number | null;
-  earlier_until: number;
-  fence: number | null;
-  tickets_until: number;
-}
-
-export function seatFromRow(row: SeatRow): Seat {
-  const { joined_reservation, joined_generation, hold_reservation, hold_generation, hold_until } = row;
-  return {
-    playerId: row.player_id,
-    joined:
-      joined_reservation === null || joined_generation === null
-        ? undefined
-        : { reservationId: joined_reservation, generation: joined_generation },
-    hold:
-      hold_reservation === null || hold_generation === null || hold_until === null
-        ? undefined
-        : { reservationId: hold_reservation, generation: hold_generation, untilMs: hold_until },
-    earlierUntilMs: row.earlier_until,
-    fence: row.fence ?? undefined,
-  };
 }

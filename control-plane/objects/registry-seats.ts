@@ -20,18 +20,25 @@ import type { QueueWish } from "../domain/waiting-queue.ts";
 import { failpoint } from "../failpoint.ts";
 import { logEvent } from "../log.ts";
 import { ClusterCandidates } from "./cluster-candidates.ts";
+import type { OwnSeats } from "./own-seats.ts";
 import type { AllocatedCluster, SeatAnswer, SeatRequest } from "./seat-request.ts";
 import { refuse, type Refusal } from "./refusal.ts";
 import type { RegistryLeases } from "./registry-leases.ts";
 import { RegistryParties } from "./registry-parties.ts";
 import { joinRateOf, RegistryQueues } from "./registry-queues.ts";
 import type { ClusterRow } from "./registry-rows.ts";
+import { cancelOf } from "./seat-tables.ts";
 import type { ShardParts } from "./shard-parts.ts";
 
 /** Most joins of one cluster that wait to be told to players' sessions, if some of them have no seat here. */
 const maxPendingJoins = 2 * maxUnbackedJoins;
 /** After how long a cluster tells again what was not taken: by then as many joins may be as fit into one report. */
 const putOffMs = (1_000 * maxUnbackedJoins) / unbackedJoinsPerSecond;
+
+/** A request, with what the player has here. */
+interface Asked extends SeatRequest {
+  readonly seats: OwnSeats;
+}
 
 /** Gives seats and takes them back. Each method is one step without a wait in it, so no two can interleave. */
 export class RegistrySeats {
@@ -56,29 +63,30 @@ export class RegistrySeats {
 
   /** The seat that the operation has, or a new one. Asking again gives the same. */
   reserve(request: SeatRequest, nowMs: number): SeatAnswer {
-    const { tables } = this.#parts;
+    const { tables, seats } = this.#parts;
     // An explanation tells who is alive. To find out frees seats, so it comes before anything is read.
     if (request.wish.explain === true) this.#leases.sweep(nowMs);
-    const held = tables.holdOf(request.reservationId);
-    const holder = held === undefined ? undefined : tables.cluster(held.clusterId);
-    if (holder !== undefined && holder.state !== "gone") return this.#seatAt(holder, [], request, nowMs);
-    if (request.returnTo !== undefined) return this.#reserveBack(request.returnTo, request, nowMs);
+    const asked = { ...request, seats: seats.of(request.playerId) };
+    const held = asked.seats.clusterOf(request.reservationId);
+    const holder = held === undefined ? undefined : tables.cluster(held);
+    if (holder !== undefined && holder.state !== "gone") return this.#seatAt(holder, [], asked, nowMs);
+    if (request.returnTo !== undefined) return this.#reserveBack(request.returnTo, asked, nowMs);
     const { clusterId } = request.wish;
-    if (request.holdId !== undefined) return this.#claim(clusterId ?? "", request, nowMs);
-    return clusterId === undefined ? this.#reserveAnywhere(request, nowMs) : this.#reserveAt(clusterId, request, nowMs);
+    if (request.holdId !== undefined) return this.#claim(clusterId ?? "", asked, nowMs);
+    return clusterId === undefined ? this.#reserveAnywhere(asked, nowMs) : this.#reserveAt(clusterId, asked, nowMs);
   }
 
   /** A member of a party takes over the seat that is held for it. Only a seat that there is: none is made. */
-  #claim(clusterId: string, request: SeatRequest, nowMs: number): SeatAnswer {
+  #claim(clusterId: string, request: Asked, nowMs: number): SeatAnswer {
     const { tables } = this.#parts;
     const row = tables.cluster(clusterId);
-    if (row !== undefined && row.state !== "gone" && tables.seat(clusterId, request.playerId) !== undefined) {
+    if (row !== undefined && row.state !== "gone" && request.seats.at(clusterId) !== undefined) {
       return this.#seatAt(row, [], request, nowMs);
     }
     return refuse("PARTY_HOLD_ENDED", "The seat is not held any more. Have the leader of the party allocate again.");
   }
 
-  #reserveAt(clusterId: string, request: SeatRequest, nowMs: number): SeatAnswer {
+  #reserveAt(clusterId: string, request: Asked, nowMs: number): SeatAnswer {
     const row = this.#parts.tables.cluster(clusterId);
     if (row === undefined || row.state === "gone") return refuse("CLUSTER_NOT_FOUND", noSuchCluster(clusterId));
     const why = this.#candidates.refusalOf(row, request.wish, nowMs);
@@ -94,16 +102,16 @@ export class RegistrySeats {
   }
 
   /** Why somebody who has no seat on the cluster gets none now, although it has room. */
-  #withheldFrom(row: ClusterRow, { playerId, pass }: SeatRequest, nowMs: number): string | undefined {
+  #withheldFrom(row: ClusterRow, { seats, pass }: Asked, nowMs: number): string | undefined {
     const why = this.#candidates.withheld(row, { pass }, nowMs);
-    if (why === undefined || this.#parts.tables.seat(row.cluster_id, playerId) !== undefined) return undefined;
+    if (why === undefined || seats.at(row.cluster_id) !== undefined) return undefined;
     return why === "awaited" ? "has others waiting for its seats" : "takes no more players for a moment";
   }
 
   /** The player's own seat, where the cluster still keeps the session that it belongs to. */
-  #reserveBack(clusterId: string, request: SeatRequest, nowMs: number): SeatAnswer {
+  #reserveBack(clusterId: string, request: Asked, nowMs: number): SeatAnswer {
     const row = this.#parts.tables.cluster(clusterId);
-    const seat = this.#parts.tables.seat(clusterId, request.playerId);
+    const seat = request.seats.at(clusterId);
     if (row === undefined || !this.#takesBack(row, seat, request, nowMs)) {
       return refuse("NO_CLUSTER_AVAILABLE", "There is no session to come back to.");
     }
@@ -119,7 +127,7 @@ export class RegistrySeats {
     });
   }
 
-  #reserveAnywhere(request: SeatRequest, nowMs: number): SeatAnswer {
+  #reserveAnywhere(request: Asked, nowMs: number): SeatAnswer {
     const { row, drawn } = this.#candidates.pick(request.wish, request, nowMs);
     if (row !== undefined) return this.#seatAt(row, drawn, request, nowMs);
     const candidates = this.#explain(request, { winner: undefined, drawn });
@@ -157,11 +165,11 @@ export class RegistrySeats {
     return { code: "NO_CLUSTER_AVAILABLE", detail };
   }
 
-  #seatAt(row: ClusterRow, drawn: readonly string[], request: SeatRequest, nowMs: number): SeatAnswer {
-    const { storage, tables, reports, records } = this.#parts;
+  #seatAt(row: ClusterRow, drawn: readonly string[], request: Asked, nowMs: number): SeatAnswer {
+    const { storage, tables, seats, records } = this.#parts;
     const lifetimeSeconds = lifetimeIn(row, request.wish.fragment) ?? row.ticket_lifetime ?? request.lifetimeSeconds;
     const expiresAt = Math.floor(nowMs / 1_000) + lifetimeSeconds;
-    const before = tables.seat(row.cluster_id, request.playerId);
+    const before = request.seats.at(row.cluster_id);
     const outcome = reserveSeat(row, before, { ...request, expiresAt });
     const winner = outcome.ok ? row : undefined;
     // Before the seat is taken: as it was when it was decided.
@@ -181,20 +189,24 @@ export class RegistrySeats {
       return { ...refusal, waitable: outcome.reason === "full", candidates };
     }
     failpoint("allocate.chosen");
-    const replaced = (request.replaces ?? []).filter(({ clusterId }) => clusterId !== row.cluster_id);
+    const replaced = (request.replaces ?? [])
+      .filter(({ clusterId }) => clusterId !== row.cluster_id)
+      .map(({ clusterId, reservationId }) => ({ clusterId, reservationId, seat: request.seats.at(clusterId) }));
     storage.transactionSync(() => {
-      tables.putSeat(row.cluster_id, outcome.seat);
-      records.reserved(row, before, request, { nowMs, expiresAt });
       if (before === undefined) {
+        seats.add(row.cluster_id, outcome.seat);
         tables.addOccupancy(row.cluster_id, 1, 0);
         this.#countJoins(row, 1, nowMs);
+      } else {
+        seats.put(row.cluster_id, outcome.seat);
       }
-      for (const { clusterId, reservationId } of replaced) {
-        reports.setGivenBack(clusterId, request.playerId, reservationId);
+      records.reserved(row, before, request, { nowMs, expiresAt });
+      for (const { clusterId, reservationId, seat } of replaced) {
+        if (seat !== undefined) seats.setGivenBack({ clusterId, playerId: request.playerId }, reservationId);
       }
     });
     failpoint("allocate.reserved");
-    for (const { clusterId, reservationId } of replaced) this.#tellCancelled(clusterId, reservationId);
+    for (const { clusterId, reservationId, seat } of replaced) this.#tellCancelled(clusterId, seat, reservationId);
     const gaveBack = request.replaces?.map(({ reservationId }) => reservationId);
     return { ok: true, expiresAt, lifetimeSeconds, cluster: allocatedCluster(row), candidates, gaveBack };
   }
@@ -209,20 +221,20 @@ export class RegistrySeats {
   }
 
   /** Takes back a reservation for which no ticket was handed out. */
-  withdraw(reservationId: string): void {
-    const { storage, tables } = this.#parts;
-    const held = tables.holdOf(reservationId);
+  withdraw(reservationId: string, playerId?: string): void {
+    const { storage, tables, seats } = this.#parts;
+    const held = seats.placeOf(reservationId, playerId);
     const row = held === undefined ? undefined : tables.cluster(held.clusterId);
-    const seat = held === undefined ? undefined : tables.seat(held.clusterId, held.playerId);
+    const seat = held === undefined ? undefined : seats.at(held.clusterId, held.playerId);
     if (row === undefined || seat === undefined) return;
     const after = withdrawHold(seat, reservationId);
     const vacant = isVacant(after, this.#leases.accountedAtMs(row, false));
     storage.transactionSync(() => {
       if (vacant) {
-        tables.deleteSeat(row.cluster_id, seat.playerId);
+        seats.delete(row.cluster_id, seat.playerId);
         tables.addOccupancy(row.cluster_id, -1, 0);
       } else {
-        tables.putSeat(row.cluster_id, after);
+        seats.put(row.cluster_id, after);
       }
     });
   }
@@ -233,7 +245,7 @@ export class RegistrySeats {
     report: LinkReport,
     { overLink, nowMs }: { readonly overLink: boolean; readonly nowMs: number },
   ): { readonly ok: true; readonly commands: readonly LinkCommand[] } | Refusal {
-    const { storage, tables, reports, settings } = this.#parts;
+    const { storage, tables, seats: tabled, reports, settings } = this.#parts;
     if (!this.#budget.take(row.cluster_id, nowMs)) {
       return refuse("RATE_LIMITED", `A cluster may report ${maxReportsPerSecond} times a second.`, 1);
     }
@@ -271,7 +283,7 @@ export class RegistrySeats {
       ...(row.world === "" ? {} : { worldVersion: row.world_version }),
     };
     // Fences and cancellations go out with every acknowledgement until the cluster has reported that it is done.
-    return { ok: true, commands: [ack, ...tables.fencesOf(row.cluster_id), ...reports.cancelsOf(row.cluster_id)] };
+    return { ok: true, commands: [ack, ...tabled.fencesOf(row.cluster_id), ...tabled.cancelsOf(row.cluster_id)] };
   }
 
   /**
@@ -294,33 +306,33 @@ export class RegistrySeats {
     use: { readonly clusterId: string; readonly playerId: string; readonly reservationId: string },
     nowMs: number,
   ) {
-    const { storage, tables } = this.#parts;
+    const { storage, tables, seats } = this.#parts;
     const { clusterId, playerId, reservationId } = use;
     const count = this.#unknown.add(clusterId, 1, nowMs);
     if (count !== undefined) logEvent("warn", "registry.unknown_tickets_used", { clusterId, count });
     const row = tables.cluster(clusterId);
-    const seat = tables.seat(clusterId, playerId);
+    const seat = seats.at(clusterId, playerId);
     if (row === undefined || seat?.joined?.reservationId !== reservationId) return;
     const after = withoutJoin(seat, reservationId);
     const vacant = isVacant(after, this.#leases.accountedAtMs(row, false));
     storage.transactionSync(() => {
-      if (vacant) tables.deleteSeat(clusterId, playerId);
-      else tables.putSeat(clusterId, after);
+      if (vacant) seats.delete(clusterId, playerId);
+      else seats.put(clusterId, after);
       tables.addOccupancy(clusterId, vacant ? -1 : 0, -1);
     });
   }
 
   #seatsFor(row: ClusterRow, report: LinkReport, step: FullStep, accountedMs: number): ReadonlyMap<string, Seat> {
-    const { tables, reports } = this.#parts;
+    const { seats: tabled } = this.#parts;
     const isWhole = step.kind === "complete" && report.part === undefined;
-    const seats = isWhole ? tables.seatsOf(row.cluster_id) : tables.endedSeats(row.cluster_id, accountedMs);
+    const seats = isWhole ? tabled.all(row.cluster_id) : tabled.ended(row.cluster_id, accountedMs);
     if (step.kind === "complete" && !isWhole) {
       // Those of earlier parts are in the game, and not needed here.
-      seats.push(...reports.unnamedSeats(row.cluster_id, row.full_mark + (step.begins ? 1 : 0)));
+      seats.push(...tabled.unnamed(row.cluster_id, row.full_mark + (step.begins ? 1 : 0)));
     }
     const byPlayer = new Map(seats.map((seat) => [seat.playerId, seat]));
     for (const { playerId } of isWhole ? [] : [...report.joined, ...report.left, ...(report.cancelled ?? [])]) {
-      const seat = byPlayer.has(playerId) ? undefined : tables.seat(row.cluster_id, playerId);
+      const seat = byPlayer.has(playerId) ? undefined : tabled.at(row.cluster_id, playerId);
       if (seat !== undefined) byPlayer.set(playerId, seat);
     }
     return byPlayer;
@@ -329,19 +341,19 @@ export class RegistrySeats {
   /** While a full report is under way, all that is in the game is marked as it is named: what is not, in the end, has left. */
   #noteFull(row: ClusterRow, report: LinkReport, { progress, begins }: FullStep): void {
     const { cluster_id: clusterId } = row;
-    const { reports } = this.#parts;
+    const { seats, reports } = this.#parts;
     if (report.part === undefined && row.full_of === 0) return;
     const mark = row.full_mark + (begins ? 1 : 0);
     const named = report.joined.map(({ playerId }) => playerId);
-    reports.markSeats(clusterId, named, mark);
+    seats.mark(clusterId, named, mark);
     reports.setFullProgress(clusterId, progress, mark);
   }
 
   #store(row: ClusterRow, report: LinkReport, effects: ReportEffects, nowMs: number): void {
-    const { tables, outbox, records } = this.#parts;
+    const { tables, seats, outbox, records } = this.#parts;
     const { cluster_id: clusterId, shard } = row;
-    for (const seat of effects.changed) tables.putSeat(clusterId, seat);
-    for (const playerId of effects.freed) tables.deleteSeat(clusterId, playerId);
+    for (const seat of effects.changed) seats.put(clusterId, seat);
+    for (const playerId of effects.freed) seats.delete(clusterId, playerId);
     const ended = new Map(effects.ended.map((ref) => [ref.reservationId, ref]));
     for (const { playerId, reservationId, generation } of effects.used) {
       // Whether it was this player's ticket at all is for the session to say: until then nothing of it is put on record.
@@ -356,32 +368,30 @@ export class RegistrySeats {
   }
 
   /** A player has given a seat back. It is free once the cluster says that the ticket joins no more, or the ticket ends. */
-  giveBack(reservationId: string): void {
-    const { tables, reports } = this.#parts;
-    const held = tables.holdOf(reservationId);
+  giveBack(reservationId: string, playerId?: string): void {
+    const { seats } = this.#parts;
+    const held = seats.placeOf(reservationId, playerId);
     if (held === undefined) return;
-    reports.setGivenBack(held.clusterId, held.playerId, reservationId);
+    seats.setGivenBack(held, reservationId);
     failpoint("release.noted");
-    this.#tellCancelled(held.clusterId, reservationId);
+    this.#tellCancelled(held.clusterId, seats.at(held.clusterId, held.playerId), reservationId);
   }
 
   /** The cluster is to promise that a ticket joins no more. One that is not linked is told with its next acknowledgement. */
-  #tellCancelled(clusterId: string, reservationId: string): void {
-    const { reports, links } = this.#parts;
-    if (!links.isOpen(clusterId)) return;
-    links.send(
-      clusterId,
-      reports.cancelsOf(clusterId).filter((cancel) => cancel.reservationId === reservationId),
-    );
+  #tellCancelled(clusterId: string, seat: Seat | undefined, reservationId: string): void {
+    const { links } = this.#parts;
+    if (seat?.hold?.reservationId !== reservationId || !links.isOpen(clusterId)) return;
+    const { playerId, hold } = seat;
+    links.send(clusterId, [cancelOf(playerId, hold)]);
   }
 
   /** A newer session of the player has authority: the cluster is to close its older one, and is told until it has. */
   fence(order: { readonly clusterId: string; readonly playerId: string; readonly generation: number }): void {
-    const { tables, links } = this.#parts;
+    const { seats, links } = this.#parts;
     const { clusterId, playerId, generation } = order;
-    const seat = tables.seat(clusterId, playerId);
+    const seat = seats.at(clusterId, playerId);
     if (seat?.joined === undefined || seat.joined.generation >= generation) return;
-    tables.putSeat(clusterId, { ...seat, fence: Math.max(seat.fence ?? 0, generation) });
+    seats.put(clusterId, { ...seat, fence: Math.max(seat.fence ?? 0, generation) });
     failpoint("fence.noted");
     links.send(clusterId, [{ type: "fence", playerId, generation }]);
   }

@@ -162,12 +162,14 @@ export class RegistryShard extends DurableObject<Env> {
     this.#desks.seats.parties.release(holdId, playerIds);
   }
 
-  withdraw(reservationId: string): void {
-    this.#desks.seats.withdraw(reservationId);
+  /** `playerId`: see `SeatTables.placeOf`. */
+  withdraw(reservationId: string, playerId?: string): void {
+    this.#desks.seats.withdraw(reservationId, playerId);
   }
 
-  giveBack(reservationId: string): void {
-    this.#desks.seats.giveBack(reservationId);
+  /** `playerId`: see `SeatTables.placeOf`. */
+  giveBack(reservationId: string, playerId?: string): void {
+    this.#desks.seats.giveBack(reservationId, playerId);
   }
 
   fence(order: Omit<FenceOrder, "shard"> & { readonly playerId: string }): void {
@@ -274,8 +276,8 @@ export class RegistryShard extends DurableObject<Env> {
 
   /** A cluster is no more: it is offered to nobody and nobody is in the game there. To be called in a transaction. */
   #end(row: ClusterRow, nowMs: number): void {
-    const { tables, records } = this.#parts;
-    for (const ref of tables.joinedAt(row.cluster_id)) records.left(row.cluster_id, ref, nowMs);
+    const { tables, seats, records } = this.#parts;
+    for (const ref of seats.joinedAt(row.cluster_id)) records.left(row.cluster_id, ref, nowMs);
     records.cluster("deregistered", recordedCluster(row), nowMs);
     tables.removeCluster(row.cluster_id);
     this.#desks.worlds.noteEnd(row);

@@ -1,20 +1,22 @@
-import type { ClusterListing, LinkFence, LinkReport, RegisterRequest } from "../../protocol/index.ts";
+import type { ClusterListing, LinkReport, RegisterRequest } from "../../protocol/index.ts";
 import type { KeptState } from "../domain/cluster-states.ts";
 import { loadOf } from "../domain/pick.ts";
-import { type Seat, ticketsUntilMs } from "../domain/seats.ts";
 import type { ClusterMemory, Sql } from "./cluster-memory.ts";
-import { type ClusterRow, seatFromRow, type SeatRow } from "./registry-rows.ts";
+import type { ClusterRow } from "./registry-rows.ts";
+import type { SeatTables } from "./seat-tables.ts";
 
 const maxListed = 1_000;
 
-/** The SQL of a shard's clusters and seats: rows in, rows out, no rules. */
+/** The SQL of a shard's clusters: rows in, rows out, no rules. */
 export class RegistryTables {
   readonly #memory: ClusterMemory;
   readonly #sql: Sql;
+  readonly #seats: SeatTables;
 
-  constructor(memory: ClusterMemory) {
+  constructor(memory: ClusterMemory, seats: SeatTables) {
     this.#memory = memory;
     this.#sql = memory.sql;
+    this.#seats = seats;
   }
 
   cluster(clusterId: string): ClusterRow | undefined {
@@ -138,13 +140,13 @@ export class RegistryTables {
   /** A cluster is no more, or no more here: nobody has a seat. */
   removeCluster(clusterId: string): void {
     this.setGone(clusterId);
-    this.#sql.exec("DELETE FROM seats WHERE cluster_id = ?", clusterId);
+    this.#seats.clear(clusterId);
     this.#sql.exec("UPDATE clusters SET seats = 0, joined = 0, players = 0, load = 0 WHERE cluster_id = ?", clusterId);
   }
 
   /** Nobody has a seat any more. */
   removeSeats(clusterId: string): void {
-    this.#sql.exec("DELETE FROM seats WHERE cluster_id = ?", clusterId);
+    this.#seats.clear(clusterId);
     this.#sql.exec(
       "UPDATE clusters SET seats = 0, joined = 0, players = 0, displaced = 0 WHERE cluster_id = ?",
       clusterId,
@@ -255,96 +257,6 @@ export class RegistryTables {
     this.#sql.exec("UPDATE clusters SET next_join_at = ? WHERE cluster_id = ?", atMs, clusterId);
   }
 
-  seat(clusterId: string, playerId: string): Seat | undefined {
-    const row = this.#sql
-      .exec<SeatRow>("SELECT * FROM seats WHERE cluster_id = ? AND player_id = ?", clusterId, playerId)
-      .toArray()[0];
-    return row === undefined ? undefined : seatFromRow(row);
-  }
-
-  /** Where the seat of a reservation is. */
-  holdOf(reservationId: string): { clusterId: string; playerId: string } | undefined {
-    const row = this.#sql
-      .exec<{ cluster_id: string; player_id: string }>(
-        "SELECT cluster_id, player_id FROM seats WHERE hold_reservation = ?",
-        reservationId,
-      )
-      .toArray()[0];
-    return row === undefined ? undefined : { clusterId: row.cluster_id, playerId: row.player_id };
-  }
-
-  /** Who is in the game at a cluster, by the reservations that they joined with. */
-  joinedAt(clusterId: string): { playerId: string; reservationId: string }[] {
-    return this.#sql
-      .exec<{ playerId: string; reservationId: string }>(
-        `SELECT player_id AS playerId, joined_reservation AS reservationId FROM seats
-         WHERE cluster_id = ? AND joined_reservation IS NOT NULL`,
-        clusterId,
-      )
-      .toArray();
-  }
-
-  /** Who has a seat under a reservation: of a party's, several. */
-  holdersOf(reservationId: string): { clusterId: string; playerId: string }[] {
-    return this.#sql
-      .exec<{ clusterId: string; playerId: string }>(
-        "SELECT cluster_id AS clusterId, player_id AS playerId FROM seats WHERE hold_reservation = ? ORDER BY player_id",
-        reservationId,
-      )
-      .toArray();
-  }
-
-  seatsOf(clusterId: string): Seat[] {
-    return this.#sql.exec<SeatRow>("SELECT * FROM seats WHERE cluster_id = ?", clusterId).toArray().map(seatFromRow);
-  }
-
-  /** Seats of nobody in the game, whose tickets had ceased to work by `untilMs`. */
-  endedSeats(clusterId: string, untilMs: number): Seat[] {
-    return this.#sql
-      .exec<SeatRow>(
-        "SELECT * FROM seats WHERE cluster_id = ? AND joined_generation IS NULL AND tickets_until <= ?",
-        clusterId,
-        untilMs,
-      )
-      .toArray()
-      .map(seatFromRow);
-  }
-
-  fencesOf(clusterId: string): LinkFence[] {
-    return this.#sql
-      .exec<{ player_id: string; fence: number }>(
-        "SELECT player_id, fence FROM seats WHERE cluster_id = ? AND fence IS NOT NULL",
-        clusterId,
-      )
-      .toArray()
-      .map((row) => ({ type: "fence", playerId: row.player_id, generation: row.fence }));
-  }
-
-  putSeat(clusterId: string, seat: Seat): void {
-    this.#sql.exec(
-      `INSERT INTO seats (cluster_id, player_id, joined_reservation, joined_generation, hold_reservation,
-         hold_generation, hold_until, earlier_until, fence, tickets_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (cluster_id, player_id) DO UPDATE SET joined_reservation = excluded.joined_reservation,
-         joined_generation = excluded.joined_generation, hold_reservation = excluded.hold_reservation,
-         hold_generation = excluded.hold_generation, hold_until = excluded.hold_until,
-         earlier_until = excluded.earlier_until, fence = excluded.fence, tickets_until = excluded.tickets_until`,
-      clusterId,
-      seat.playerId,
-      seat.joined?.reservationId ?? null,
-      seat.joined?.generation ?? null,
-      seat.hold?.reservationId ?? null,
-      seat.hold?.generation ?? null,
-      seat.hold?.untilMs ?? null,
-      seat.earlierUntilMs,
-      seat.fence ?? null,
-      ticketsUntilMs(seat),
-    );
-  }
-
-  deleteSeat(clusterId: string, playerId: string): void {
-    this.#sql.exec("DELETE FROM seats WHERE cluster_id = ? AND player_id = ?", clusterId, playerId);
-  }
-
   /** When the next look at all leases is due; 0 when none is. */
   nextSweepAtMs(): number {
     return this.#sql.exec<{ next_at: number }>("SELECT next_at FROM sweep").toArray()[0]?.next_at ?? 0;
@@ -358,6 +270,6 @@ export class RegistryTables {
   /** Forgets the clusters that were gone before `beforeMs`. */
   forget(beforeMs: number): void {
     this.#sql.exec("DELETE FROM clusters WHERE state = 'gone' AND renewed_at < ?", beforeMs);
-    this.#sql.exec("DELETE FROM seats WHERE cluster_id NOT IN (SELECT cluster_id FROM clusters)");
+    this.#seats.forgetOrphans();
   }
 }

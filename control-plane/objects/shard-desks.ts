@@ -20,6 +20,7 @@ import { RegistrySeats } from "./registry-seats.ts";
 import { RegistryTables } from "./registry-tables.ts";
 import { RegistryWorlds } from "./registry-worlds.ts";
 import { ReportTables } from "./report-tables.ts";
+import { SeatTables } from "./seat-tables.ts";
 import { ShardDelivery } from "./shard-delivery.ts";
 import { ShardInspector } from "./shard-inspector.ts";
 import { ShardOrders } from "./shard-orders.ts";
@@ -62,12 +63,14 @@ export function openDesks(context: DurableObjectState, env: Env, schedule: () =>
     schedule,
   });
   const storage = new ClusterMemory(context.storage);
-  const tables = new RegistryTables(storage);
+  const seatTables = new SeatTables(storage.sql);
+  const tables = new RegistryTables(storage, seatTables);
   const outbox = new Outbox<ShardMessage>(sql, Date.now, async (message) => delivery.deliver(message));
   const announcer = new Announcer(env, (work) => context.waitUntil(work));
   const parts: ShardParts = {
     storage,
     tables,
+    seats: seatTables,
     reports: new ReportTables(storage.sql),
     candidates: new CandidateTables(storage),
     registrations: new RegistrationTables(storage.sql),

@@ -10,6 +10,7 @@ import type { ShardRecords } from "./shard-records.ts";
 import type { ReportTables } from "./report-tables.ts";
 import type { RegistrationTables } from "./registration-tables.ts";
 import type { RegistryTables } from "./registry-tables.ts";
+import type { SeatTables } from "./seat-tables.ts";
 import type { WorldStandings } from "./world-standings.ts";
 
 /** What a shard tells other objects, and must not lose. The target is a player's session, another shard, or a world. */
@@ -39,6 +40,7 @@ export type ShardMessage =
 export interface ShardParts {
   readonly storage: ClusterMemory;
   readonly tables: RegistryTables;
+  readonly seats: SeatTables;
   readonly reports: ReportTables;
   readonly candidates: CandidateTables;
   readonly registrations: RegistrationTables;

@@ -7,6 +7,7 @@ import { ClusterMemory } from "../../control-plane/objects/cluster-memory.ts";
 import { OrderTables } from "../../control-plane/objects/order-tables.ts";
 import type { ChoosableRow, ClusterRow } from "../../control-plane/objects/registry-rows.ts";
 import { RegistryTables } from "../../control-plane/objects/registry-tables.ts";
+import { SeatTables } from "../../control-plane/objects/seat-tables.ts";
 import { registration } from "./support/clusters.ts";
 
 /** So few of the clusters are on a page. */
@@ -31,7 +32,7 @@ async function withShard<T>(clusters: number, step: (shard: Shard) => T): Promis
   shards += 1;
   return runInDurableObject(env.REGISTRY_SHARD.getByName(`memory.${shards}`), (_, { storage }) => {
     const memory = new ClusterMemory(storage);
-    const tables = new RegistryTables(memory);
+    const tables = new RegistryTables(memory, new SeatTables(memory.sql));
     const ids = Array.from({ length: clusters }, (_, index) => `memory.c${String(index).padStart(2, "0")}`);
     for (const clusterId of ids) {
       const place = { clusterId, shard: "memory.0", boot: 1, tokenHash: clusterId, state: "ready", nowMs } as const;

@@ -21,6 +21,9 @@ beforeAll(async () => {
 
 const versions = Array.from({ length: registryMigrations.length }, (_, index) => index + 1);
 
+/** Since then it is stored which reservations players have given back. */
+const givesBackSince = registryMigrations.findIndex((step) => step.includes("ADD COLUMN given_back")) + 1;
+
 /** A process of this key whose place is on the shard of this test. */
 async function placeOnShard(key: TestKey): Promise<{ readonly clusterId: string; readonly instance: string }> {
   const { shards } = readMasterSettings(env);
@@ -77,6 +80,9 @@ async function leaveBehind(
       nowMs + 60_000,
       nowMs + 60_000,
     );
+    if (version >= givesBackSince) {
+      sql.exec("UPDATE seats SET given_back = 'held-reservation' WHERE player_id = ?", seats.held);
+    }
     sql.exec("INSERT INTO cluster_keys (key_id, x, checked_at) VALUES (?, ?, ?)", key.keyId, key.publicKey.x, nowMs);
     sql.exec("INSERT INTO sweep (next_at) VALUES (?)", nowMs + 30_000);
     sql.exec(
@@ -103,7 +109,10 @@ describe("a shard as an earlier release has stored it", () => {
     await expectProblem(await requestAllocation(other, { clusterId: cluster.id }), "CLUSTER_FULL");
     const report = { sequence: 8, full: false, players: 0, joined: [] as never[] };
     const left = [{ playerId: joined.player.id, reservationId: "joined-reservation", generation: 1 }];
-    await cluster.report({ ...report, left });
+    const commands = await cluster.report({ ...report, left });
+    const cancels = commands.filter(({ type }) => type === "cancel");
+    const cancel = { reservationId: "held-reservation", playerId: held.player.id, generation: 1 };
+    expect(cancels).toMatchObject(version < givesBackSince ? [] : [cancel]);
     await eventually(async () => {
       const { cluster: given } = await allocate(other, { clusterId: cluster.id });
       expect(given.id).toBe(cluster.id);
