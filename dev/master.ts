@@ -81,8 +81,8 @@ async function run(signal: AbortSignal): Promise<void> {
   forgetOtherListeners();
   if (!signal.aborted) {
     const environmentFile = writeEnvironment(stateDir, worker.url, services);
-    say(`master: its database's address and token are in ${environmentFile}`);
-    say(`master: ready at ${worker.url} (API at ${worker.url}/docs)`);
+    say(`the database's address and token are in ${environmentFile}`);
+    say(`ready at ${worker.url} (API at ${worker.url}/docs)`);
     process.send?.({
       event: "ready",
       url: worker.url,
@@ -112,7 +112,7 @@ function readOptions(): { readonly port: number | undefined; readonly stateDir: 
 async function loadBundle(stateDir: string, signal: AbortSignal): Promise<string> {
   const given = process.env["SUSTENET_WORKER_BUNDLE"];
   if (given !== undefined && existsSync(given)) return given;
-  say("master: building the Worker");
+  say("building the Worker");
   return buildWorkerBundle(join(stateDir, "worker"), signal);
 }
 

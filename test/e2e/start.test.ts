@@ -142,7 +142,7 @@ describe("npm start", () => {
     await expect.poll(leftovers).toEqual([]);
   });
 
-  it.each([/building the Worker/, /master: ready/])("is called off by Ctrl-C while it starts, at %s", async (line) => {
+  it.each([/building the Worker/, /ready at/])("is called off by Ctrl-C while it starts, at %s", async (line) => {
     const start = npmStart("--players", "2", "--clusters", "2");
     await start.line(line);
     start.child.kill("SIGINT");
