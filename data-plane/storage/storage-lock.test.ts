@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ServerPlugin } from "../plugin/server-plugin.ts";
 import { FakeMaster } from "../testing/fake-master.ts";
@@ -94,6 +95,41 @@ describe("the lock of a storage", () => {
     await expect(lockStorage(file)).rejects.toThrow("is in use by another process: stop that first");
     await new Promise((resolve) => server.close(resolve));
   });
+});
+
+/** Tries to take the lock as a user who may do less than the superuser, and tells what came of it. */
+async function lockAsOrdinaryUser(): Promise<string> {
+  const script = `import { lockStorage } from ${JSON.stringify(join(import.meta.dirname, "storage-lock.ts"))};
+// What is loaded later than this has to be readable for everybody.
+if (process.geteuid() === 0) process.seteuid(65534);
+const outcome = await lockStorage(${JSON.stringify(file)}).then(() => "taken", (error) => error.name + " " + error.message);
+process.stdout.write(outcome);`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  children.push(child);
+  return text(child.stdout);
+}
+
+it("is not taken from another user, whose process cannot be asked, and says what to do", async () => {
+  await chmod(folder, 0o777);
+  const left = `${file}.0123456789ab.lock`;
+  const server = createServer();
+  await new Promise<void>((resolve) => {
+    server.listen(left, resolve);
+  });
+  await chmod(left, 0o000);
+  const refusal = await lockAsOrdinaryUser();
+  await new Promise((resolve) => server.close(resolve));
+  expect(refusal).toContain(
+    `StorageError ${file}, which plugins keep their data in, may be in use: ${left} belongs to `,
+  );
+  expect(refusal).toContain(
+    `Start this cluster as that user; or, when no cluster of theirs runs, remove that file; or `,
+  );
+  expect(refusal).not.toContain("is in use by");
+  expect(await locks()).toEqual([]);
+  expect(await lockAsOrdinaryUser()).toBe("taken");
 });
 
 describe("two processes with one storage", () => {

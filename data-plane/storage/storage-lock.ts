@@ -61,7 +61,7 @@ export async function lockStorage(file: string): Promise<StorageLock> {
   return { release };
 }
 
-/** @throws StorageError when somebody else shows a socket and answers. Takes away those that nobody answers. */
+/** @throws StorageError when somebody else shows a socket and answers, or may not be asked. Takes away those that nobody answers. */
 async function refuseOthers(folder: SocketFolder, file: string, own: string): Promise<void> {
   const prefix = `${basename(file)}.`;
   for (const name of await readdir(dirname(file))) {
@@ -77,9 +77,16 @@ async function refuseOthers(folder: SocketFolder, file: string, own: string): Pr
     }
     // It looks for others when it shows its own, and finds this one.
     if (name.endsWith("-new")) continue;
+    const elsewhere = `give this cluster another [cluster] instance, or another state_dir than ${dirname(file)}`;
+    if (holder === notAllowed) {
+      const path = join(dirname(file), name);
+      throw new StorageError(
+        `${file}, which plugins keep their data in, may be in use: ${path} belongs to ${await ownerOf(path)}, so it cannot be ` +
+          `asked whether its process still runs. Start this cluster as that user; or, when no cluster of theirs runs, remove that file; or ${elsewhere}`,
+      );
+    }
     throw new StorageError(
-      `${file}, which plugins keep their data in, is in use by ${holder}: stop that first, or give this cluster ` +
-        `another [cluster] instance, or another state_dir than ${dirname(file)}`,
+      `${file}, which plugins keep their data in, is in use by ${holder}: stop that first, or ${elsewhere}`,
     );
   }
 }
@@ -90,8 +97,19 @@ async function isOld(path: string): Promise<boolean> {
   return Date.now() - mtimeMs > draftMaxAgeMs;
 }
 
+async function ownerOf(path: string): Promise<string> {
+  const uid = await lstat(path).then(
+    (stats) => stats.uid,
+    () => undefined,
+  );
+  return uid === undefined || uid === process.geteuid?.() ? "another user" : `the user with id ${uid}`;
+}
+
+/** The system does not let this user ask: who listens there, or does no more, is another user's. */
+const notAllowed = Symbol("not allowed");
+
 /** Who listens there; `undefined` when nobody does. */
-async function ask(address: string): Promise<string | undefined> {
+async function ask(address: string): Promise<string | undefined | typeof notAllowed> {
   const socket = createConnection(address);
   socket.on("error", () => undefined);
   const timer = setTimeout(() => socket.destroy(new Error("it does not answer")), answerTimeoutMs);
@@ -104,6 +122,7 @@ async function ask(address: string): Promise<string | undefined> {
     }
   } catch (error) {
     if (isCode(error, "ECONNREFUSED") || isCode(error, "ENOENT")) return undefined;
+    if (isCode(error, "EACCES") || isCode(error, "EPERM")) return notAllowed;
   } finally {
     clearTimeout(timer);
     socket.destroy();
