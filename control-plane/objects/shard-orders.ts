@@ -46,16 +46,17 @@ export class ShardOrders {
 
   /**
    * A process is about to end: nobody is sent there any more, and others take over what it carries. Holds until something registers in its
-   * place; saying it again changes nothing. [WORLD-8]
+   * place, and does not end that; saying it again changes nothing. [WORLD-8]
    */
-  noteEnd({ cluster_id: clusterId, boot, world, ends_by: endsBy }: ClusterRow, endsByMs: number): void {
+  noteEnd({ clusterId, boot }: { readonly clusterId: string; readonly boot: number }, endsByMs: number): void {
     const { storage, tables, outbox, standings } = this.#parts;
-    if (endsBy > 0) return;
+    const row = tables.cluster(clusterId);
+    if (row?.boot !== boot || row.ends_by > 0) return;
+    const { world } = row;
     storage.transactionSync(() => {
       this.#orders.putEnd(clusterId, endsByMs);
       if (world !== "") outbox.put(world, { kind: "leave", departure: { clusterId, boot, ending: true } });
-      const row = tables.cluster(clusterId);
-      if (row !== undefined) this.#putIntoForce(row, this.#orders.orders(clusterId));
+      this.#putIntoForce({ ...row, ends_by: endsByMs }, this.#orders.orders(clusterId));
       standings.note(clusterId);
     });
     logEvent("info", "registry.ending", { clusterId, boot });

@@ -18,7 +18,7 @@ export class ShardSessions {
     clusterId: string,
     token: string,
   ): Promise<{ readonly ok: true; readonly row: ClusterRow } | Refusal> {
-    return this.#find(clusterId, await hashToken(token));
+    return this.find(clusterId, await hashToken(token));
   }
 
   /**
@@ -31,7 +31,7 @@ export class ShardSessions {
     questions: number,
   ): Promise<{ readonly ok: true; readonly gone: boolean } | Refusal> {
     const tokenHash = await hashToken(token);
-    const found = this.#find(clusterId, tokenHash);
+    const found = this.find(clusterId, tokenHash);
     if (!found.ok) {
       const row = this.#parts.tables.cluster(clusterId);
       // Where its key is not known, as it registered with an earlier version of the master, nobody can say that it was not revoked.
@@ -44,7 +44,8 @@ export class ShardSessions {
     return { ok: true, gone: !found.ok };
   }
 
-  #find(clusterId: string, tokenHash: string): { readonly ok: true; readonly row: ClusterRow } | Refusal {
+  /** The same at once, for what must not meet another process in its place when it acts. */
+  find(clusterId: string, tokenHash: string): { readonly ok: true; readonly row: ClusterRow } | Refusal {
     const { tables, registrations } = this.#parts;
     const row = tables.cluster(clusterId);
     if (row !== undefined && row.state !== "gone" && row.token_hash === tokenHash) return { ok: true, row };
