@@ -46,6 +46,31 @@ export function settleCarriers(state: Pick<WorldState, "announcements" | "assign
   };
 }
 
+/**
+ * Fragments that have just come to be stood in for, and whether that is as somebody wants it: who carried them had said that it leaves, or
+ * nobody did, and who stands in is locked or leaves as well. It is not when a carrier is gone without a word, or a suspect one has to do.
+ */
+export function newlyStoodIn(
+  before: Pick<WorldState, "announcements"> & Carriers,
+  after: Pick<WorldState, "announcements"> & Carriers,
+): { readonly fragments: readonly string[]; readonly isMeant: boolean } {
+  const fragments = [...after.provisional].filter((name) => !before.provisional.has(name));
+  const isMeant = fragments.every((name) => {
+    const carrier = announcedBy(after, after.carriers.get(name));
+    const previous = announcedBy(before, before.carriers.get(name));
+    return carrier?.standing?.suspect !== true && (previous === undefined || isOnItsWayOut(previous));
+  });
+  return { fragments, isMeant };
+}
+
+function announcedBy({ announcements }: Pick<WorldState, "announcements">, clusterId: string | undefined) {
+  return announcements.find((one) => one.clusterId === clusterId);
+}
+
+function isOnItsWayOut(announcement: Announcement): boolean {
+  return isLeaving(announcement) || announcement.standing?.draining === true;
+}
+
 /** Whether a cluster carries only what nobody else can: as an operator has ordered, or as its process is about to end. */
 export function isLeaving({ leaving, ending }: Announcement): boolean {
   return leaving === true || ending === true;

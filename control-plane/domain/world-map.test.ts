@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { FragmentArea } from "../../protocol/index.ts";
+import { newlyStoodIn } from "./world-carriers.ts";
 import {
   announce,
   type Announcement,
@@ -11,6 +12,7 @@ import {
   noteStanding,
   openWorld,
   overlapsOf,
+  shortageFor,
   viewOf,
   withdraw,
   type WorldState,
@@ -166,6 +168,26 @@ describe("the map of a world", () => {
     expect(carrierOf(withdraw(third, "a", 1))).toBe("c");
   });
 
+  it("[WORLD-7] tells what is stood in for as it is meant from what nobody has wanted", () => {
+    const both = told(worldOf(cluster("a", ["north"]), cluster("b", ["north"])), "b", { locked: true });
+    const stoodIn = (before: WorldState) => newlyStoodIn(before, withdraw(before, "a", 1));
+    expect(newlyStoodIn(openWorld("main"), both)).toEqual({ fragments: [], isMeant: true });
+    expect(stoodIn(both), "gone without a word").toEqual({ fragments: ["north"], isMeant: false });
+    const ending = leave(both, { clusterId: "a", boot: 1, ending: true }) ?? both;
+    expect(stoodIn(ending)).toEqual({ fragments: ["north"], isMeant: true });
+    const drained = leave(both, { clusterId: "a", boot: 1, leaving: true, ordersVersion: 1 }) ?? both;
+    expect(stoodIn(drained)).toEqual({ fragments: ["north"], isMeant: true });
+    expect(stoodIn(told(both, "a", { draining: true }))).toEqual({ fragments: ["north"], isMeant: true });
+    expect(stoodIn(told(ending, "b", { suspect: true })), "a suspect one has to do").toMatchObject({ isMeant: false });
+    // What is stood in for already is no news, nor is that somebody has come who can.
+    const after = withdraw(ending, "a", 1);
+    expect(newlyStoodIn(after, announce(after, cluster("c", ["north"])))).toEqual({ fragments: [], isMeant: true });
+    // The first there ever was, and locked: an operator has said so before.
+    const standing = { ...goodStanding, locked: true };
+    const first = announce(openWorld("main"), { ...cluster("b", ["north"]), standing, standingVersion: 1 });
+    expect(newlyStoodIn(openWorld("main"), first)).toEqual({ fragments: ["north"], isMeant: true });
+  });
+
   it("[WORLD-7] gives what is assigned also to one that is locked or full, not to one that is suspect or drains", () => {
     const both = worldOf(cluster("a", ["north"]), cluster("b", ["north"]));
     for (const reason of ["locked", "full"] as const) {
@@ -244,14 +266,21 @@ describe("the map of a world", () => {
     expect(carriedBy(assign(world, "valueOf", "a"), "a")).toEqual(["constructor", "__proto__"]);
   });
 
-  it("is bounded", () => {
+  it("[WORLD-9] is bounded, and says of what it has too many", () => {
     const announcements = Array.from({ length: maxWorldClusters }, (_, index) => cluster(`c${index}`, []));
     const world = { ...openWorld("main"), announcements };
     const many = Array.from({ length: maxAnnouncedFragments }, (_, index) => `f${index}`);
     const crowded = announce(world, cluster("c1", many));
     expect(carriedBy(crowded, "c1")).toHaveLength(maxAnnouncedFragments);
     expect(announce(crowded, cluster("c2", ["one-more"]))).toBe(crowded);
+    expect(shortageFor(crowded, cluster("c2", ["one-more"]))).toBe("fragments");
+    expect(shortageFor(crowded, cluster("c2", ["one-more"], 0)), "an older boot wants nothing").toBeUndefined();
+    expect(shortageFor(crowded, cluster("c2", []))).toBeUndefined();
+    // What it announced before makes room for what it announces now.
+    expect(shortageFor(crowded, cluster("c1", many, 2))).toBeUndefined();
     expect(announce(world, cluster("late", ["north"]))).toBe(world);
+    expect(shortageFor(world, cluster("late", ["north"]))).toBe("clusters");
+    expect(shortageFor(withdraw(world, "c5", 1), cluster("late", ["north"]))).toBeUndefined();
     expect(carriedBy(announce(world, cluster("c0", ["north"])), "c0")).toEqual(["north"]);
   });
 

@@ -63,18 +63,29 @@ export function openWorld(name: string): WorldState {
   };
 }
 
-/** A cluster has registered. One that is known keeps its place in the order; an older boot changes nothing. [WORLD-4] */
-export function announce(state: WorldState, announcement: Announcement): WorldState {
-  const { announcements } = state;
-  const others = announcements.filter(({ clusterId }) => clusterId !== announcement.clusterId);
+/** What a world has no more room for to take an announcement; `undefined` when it has. What comes late needs none. [WORLD-9] */
+export function shortageFor(
+  { announcements }: Pick<WorldState, "announcements">,
+  announcement: Announcement,
+): "clusters" | "fragments" | undefined {
+  const before = announcements.find(({ clusterId }) => clusterId === announcement.clusterId);
+  if (before !== undefined && before.boot > announcement.boot) return undefined;
+  if (before === undefined && announcements.length >= maxWorldClusters) return "clusters";
+  const others = announcements.filter((one) => one !== before);
   const fragments = others.reduce((sum, one) => sum + one.fragments.length, announcement.fragments.length);
-  if (fragments > maxAnnouncedFragments) return state;
+  return fragments > maxAnnouncedFragments ? "fragments" : undefined;
+}
+
+/**
+ * A cluster has registered. One that is known keeps its place in the order; an older boot changes nothing, and nor does what there is no room
+ * for. [WORLD-4] [WORLD-9]
+ */
+export function announce(state: WorldState, announcement: Announcement): WorldState {
+  if (shortageFor(state, announcement) !== undefined) return state;
+  const { announcements } = state;
   const known = announcements.findIndex(({ clusterId }) => clusterId === announcement.clusterId);
   const before = announcements[known];
-  if (before === undefined) {
-    if (announcements.length >= maxWorldClusters) return state;
-    return decide(state, { ...state, announcements: [...announcements, announcement] });
-  }
+  if (before === undefined) return decide(state, { ...state, announcements: [...announcements, announcement] });
   if (before.boot > announcement.boot) return state;
   // Told twice, it takes back nothing that was said of this process in between.
   const isLate = before.boot === announcement.boot && ordersOf(before) > ordersOf(announcement);

@@ -20,6 +20,14 @@ export interface DeliveryParts {
 
 type Message<Kind extends ShardMessage["kind"]> = Extract<ShardMessage, { readonly kind: Kind }>;
 
+/**
+ * Whether a message that did not arrive for a day is given up. What a world is told of a process is not: it ends with that process, and a world
+ * that was full takes it in whenever there is room. [WORLD-9]
+ */
+export function mayGiveUp({ kind }: ShardMessage): boolean {
+  return kind !== "announce" && kind !== "leave" && kind !== "standing";
+}
+
 /** Delivers what a shard has to tell other objects. What throws comes again: each has to be harmless when it does. */
 export class ShardDelivery {
   readonly #parts: ShardParts;
@@ -44,10 +52,8 @@ export class ShardDelivery {
       }
       case "displace":
         return this.#displace(target, payload);
-      case "announce": {
-        const told = worldMap(this.#env, target).announce(target, payload.announcement);
-        return withDeadline(told, objectCallTimeoutMs, "the map of a world");
-      }
+      case "announce":
+        return this.#announce(target, payload);
       case "leave":
         return this.#tellDeparture(target, payload);
       case "standing":
@@ -88,6 +94,12 @@ export class ShardDelivery {
       this.#others.revocations.revoke(order, Date.now());
     }
     // Players' sessions are told by whatever delivers this.
+  }
+
+  async #announce(world: string, { announcement }: Message<"announce">): Promise<void> {
+    if (!this.#isOf(world, announcement)) return;
+    const isTaken = await this.#worldsWord(worldMap(this.#env, world).announce(world, announcement));
+    if (!isTaken) throw new Error("the world has no room for this cluster");
   }
 
   async #tellDeparture(world: string, { departure }: Message<"leave">): Promise<void> {

@@ -21,7 +21,7 @@ import { RegistryTables } from "./registry-tables.ts";
 import { RegistryWorlds } from "./registry-worlds.ts";
 import { ReportTables } from "./report-tables.ts";
 import { SeatTables } from "./seat-tables.ts";
-import { ShardDelivery } from "./shard-delivery.ts";
+import { mayGiveUp, ShardDelivery } from "./shard-delivery.ts";
 import { ShardInspector } from "./shard-inspector.ts";
 import { ShardOrders } from "./shard-orders.ts";
 import type { ShardMessage, ShardParts } from "./shard-parts.ts";
@@ -65,7 +65,7 @@ export function openDesks(context: DurableObjectState, env: Env, schedule: () =>
   const storage = new ClusterMemory(context.storage);
   const seatTables = new SeatTables(storage.sql);
   const tables = new RegistryTables(storage, seatTables);
-  const outbox = new Outbox<ShardMessage>(sql, Date.now, async (message) => delivery.deliver(message));
+  const outbox = new Outbox<ShardMessage>(sql, Date.now, async (message) => delivery.deliver(message), mayGiveUp);
   const announcer = new Announcer(env, (work) => context.waitUntil(work));
   const parts: ShardParts = {
     storage,

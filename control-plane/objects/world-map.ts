@@ -10,11 +10,13 @@ import {
   noteStanding,
   openWorld,
   overlapsOf,
+  shortageFor,
   viewOf,
   withdraw,
   type StandingNote,
   type WorldState,
 } from "../domain/world-map.ts";
+import { newlyStoodIn } from "../domain/world-carriers.ts";
 import { overviewOf, type WorldOverview } from "../domain/world-overview.ts";
 import { failpoint } from "../failpoint.ts";
 import { logEvent } from "../log.ts";
@@ -56,10 +58,20 @@ export class WorldMap extends DurableObject<Env> {
     this.#outbox = new Outbox<WorldNotice>(context.storage.sql, Date.now, (message) => this.#deliver(message));
   }
 
-  /** A cluster has registered. Its shard hears what it carries, also if nothing has changed. */
-  async announce(world: string, announcement: Announcement): Promise<void> {
+  /**
+   * A cluster has registered. Its shard hears what it carries, also if nothing has changed.
+   *
+   * @returns whether there is room for it: if not, it has to be told again [WORLD-9]
+   */
+  async announce(world: string, announcement: Announcement): Promise<boolean> {
+    const shortage = shortageFor(this.#read(world), announcement);
+    if (shortage !== undefined) {
+      logEvent("warn", "world.refused", { world, clusterId: announcement.clusterId, tooMany: shortage });
+      return false;
+    }
     this.#makeKnown();
     await this.#change(world, (state) => announce(state, announcement), announcement.shard);
+    return true;
   }
 
   /** A cluster is gone, or no longer of this world. */
@@ -138,8 +150,12 @@ export class WorldMap extends DurableObject<Env> {
     const before = this.#read(world);
     const after = step(before);
     const shards = new Set(asker === undefined ? [] : [asker]);
-    if (after.provisional !== before.provisional && after.provisional.size > 0) {
-      logEvent("warn", "world.stood_in", { world, fragments: [...after.provisional].slice(0, 8) });
+    const stoodIn = newlyStoodIn(before, after);
+    if (stoodIn.fragments.length > 0) {
+      logEvent(stoodIn.isMeant ? "info" : "warn", "world.stood_in", {
+        world,
+        fragments: stoodIn.fragments.slice(0, 8),
+      });
     }
     if (after.version !== before.version) {
       // A shard whose last cluster has just left has nobody to tell.

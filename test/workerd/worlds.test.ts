@@ -1,8 +1,11 @@
-import { abortAllDurableObjects } from "cloudflare:test";
+import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
 import { createLocalJWKSet, decodeJwt } from "jose";
 import { describe, expect, it } from "vitest";
 import { verifyPeerTicket } from "../../auth/peer-ticket.ts";
+import { maxAnnouncedFragments } from "../../control-plane/domain/world-map.ts";
 import type { WorldOverview } from "../../control-plane/domain/world-overview.ts";
+import { openDesks } from "../../control-plane/objects/shard-desks.ts";
 import type { ToSession } from "../../protocol/handover/messages.ts";
 import { openStreams } from "../../protocol/handover/streams.ts";
 import type {
@@ -248,6 +251,27 @@ it("[ALLOC-11] a ticket's lifetime is the fragment's own, else the cluster's", a
   }
 });
 
+it("[WORLD-9] refuses a cluster that there is no room for, and takes it once there is", async () => {
+  const world = newWorld();
+  const map = env.WORLD_MAP.getByName(world);
+  const many = Array.from({ length: maxAnnouncedFragments }, (_, index) => area(`${index}`));
+  const crowd = { clusterId: "crowd.c", boot: 1, shard: "crowd.0", fragments: many, peer: undefined };
+  expect(await map.announce(world, crowd)).toBe(true);
+  const fragment = `${world}-n`;
+  const late = await startIn(world, [fragment]);
+  const { accessToken: token } = await logInOperator();
+  // Orders that the world cannot take yet, for a process that it does not know.
+  await expectJson(await call("PUT", `/v1/admin/clusters/${late.id}/lock`, { token, body: {} }), 200);
+  await expectJson(await call("DELETE", `/v1/admin/clusters/${late.id}/lock`, { token }), 200);
+  expect(await map.announce(world, { ...crowd, clusterId: "crowd.d" })).toBe(false);
+  const shown: WorldMapView = await map.map(world);
+  expect(shown.clusters.map(({ clusterId }) => clusterId)).toEqual([crowd.clusterId]);
+  await expectProblem(await requestAllocation(await logIn(), { fragment }), "NO_CLUSTER_AVAILABLE");
+  await map.withdraw(world, crowd.clusterId, crowd.boot);
+  expect(await allocatedIn({ fragment })).toBe(late.id);
+  expect(await carriersOf(late)).toEqual({ [fragment]: late.id });
+});
+
 describe("an operator", () => {
   it("[WORLD-2] decides who carries a fragment, and what clusters are told follows", async () => {
     const world = newWorld();
@@ -393,6 +417,21 @@ describe("a process that is about to end", () => {
     expect(await allocatedIn({ fragment })).toBe(again.id);
     await call("DELETE", `/v1/clusters/${again.id}`, { token: again.token });
     await expectProblem(await drain(again), "CLUSTER_SESSION_INVALID");
+  });
+
+  it("[WORLD-8] does not end what has come in its place, however late its word", async () => {
+    await runInDurableObject(env.REGISTRY_SHARD.getByName("late.0"), (_, state) => {
+      const { parts, orders } = openDesks(state, env, async () => undefined);
+      const clusterId = "late.c";
+      for (const boot of [1, 2]) {
+        const place = { clusterId, shard: "late.0", boot, tokenHash: `${boot}`, state: "ready", nowMs: boot } as const;
+        parts.tables.putCluster(place, registration());
+      }
+      orders.noteEnd({ clusterId, boot: 1 }, 5_000);
+      expect(parts.tables.cluster(clusterId)).toMatchObject({ boot: 2, draining: 0, ends_by: 0 });
+      orders.noteEnd({ clusterId, boot: 2 }, 6_000);
+      expect(parts.tables.cluster(clusterId)).toMatchObject({ boot: 2, draining: 1, ends_by: 6_000 });
+    });
   });
 
   it("[SEC-79] is nobody else's to name, and says no more than how long it takes", async () => {
