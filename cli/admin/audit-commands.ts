@@ -31,7 +31,8 @@ const filterOptions = {
 /** `audit`. @param database where the database is, for a check without, or beside, the master */
 export function createAuditCommand(database: (environmentFile: string) => DatabaseAddress): Command {
   return {
-    usage: "audit [verify] [--actor ID] [--action A] [--target T] [--limit N] --master URL --token-file FILE [--json]",
+    usage:
+      "audit [verify [--database FILE]] [--actor ID] [--action A] [--target T] [--limit N] --master URL --token-file FILE [--json]",
     does: "shows who did what; verify checks the chain, in the database, at the master, or both",
     run: async (args) => {
       const [first, ...rest] = args;
