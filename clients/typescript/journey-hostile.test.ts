@@ -185,21 +185,33 @@ describe("a destination", () => {
     expect([open(journey), journey.clock.pending]).toEqual([[], 0]);
   });
 
-  it.each(ways)("[REDIRECT-5] that %s does no harm where the old side says stay", async (_what, answer) => {
-    const journey = await travelling([answer, resumedFrames(0)]);
-    journey.session.send(1);
-    await settle();
+  it("[REDIRECT-6] that says that the player is banned ends the session at once, while the old side is there", async () => {
+    const journey = await travelling([encodedReject(), resumedFrames(0)]);
     await sendOn(journey.home, redirectTo("b"));
-    // One that has said all of it, and too much, had the player: that is a faulty cluster, and the end.
-    const isBack = journey.session.state === "moving";
-    journey.home.send(encodeStay({ id }));
     await journey.clock.advance(0);
-    const after = isBack ? ["joined", "a", "message 1"] : ["closed", "b", "close"];
-    expect([journey.session.state, journey.transport.last.cluster.id, saidTo(journey.transport.last).at(-1)]).toEqual(
-      after,
-    );
+    expect((await journey.session.closed).code).toBe("BANNED");
+    expect(saidTo(journey.home)).not.toContain("close");
     expect(await remains(journey)).toEqual([]);
   });
+
+  it.each(ways.filter(([what]) => what !== "bans the player"))(
+    "[REDIRECT-5] that %s does no harm where the old side says stay",
+    async (_what, answer) => {
+      const journey = await travelling([answer, resumedFrames(0)]);
+      journey.session.send(1);
+      await settle();
+      await sendOn(journey.home, redirectTo("b"));
+      // One that has said all of it, and too much, had the player: that is a faulty cluster, and the end.
+      const isBack = journey.session.state === "moving";
+      journey.home.send(encodeStay({ id }));
+      await journey.clock.advance(0);
+      const after = isBack ? ["joined", "a", "message 1"] : ["closed", "b", "close"];
+      expect([journey.session.state, journey.transport.last.cluster.id, saidTo(journey.transport.last).at(-1)]).toEqual(
+        after,
+      );
+      expect(await remains(journey)).toEqual([]);
+    },
+  );
 
   it.each([
     [

@@ -23,6 +23,8 @@ import type { SessionMemory } from "./session-memory.ts";
 const maxFailures = 4;
 /** How often a cluster may send a player around: 30 times at once, and once a second on average. More is ignored. */
 const redirects = { perSecond: 1, burst: 30 } as const;
+/** By which a destination says that the master has ended the session: whoever else says something of it. [REDIRECT-6] */
+const revoked: ReadonlySet<string> = new Set(["KICKED", "BANNED", "SIGNED_OUT"]);
 /** What no other try would mend. */
 const final: ReadonlySet<string> = new Set(["CERTIFICATE_MISMATCH", "BAD_FRAME"]);
 
@@ -233,6 +235,7 @@ export class Journey {
     } catch (error) {
       if (attempt.signal.aborted || this.#ended) return;
       if (!(error instanceof SustenetError)) return this.#fault(error);
+      if (error.origin === "cluster" && revoked.has(error.code)) return this.#finish(closeEventOfError(error));
       const isFinal = error.origin === "cluster" || final.has(error.code);
       return this.#dispatch({ type: isFinal ? "refused" : "linkDown", from });
     }

@@ -1,4 +1,5 @@
 import { type Arrival, type Arrivals, type Arrived, isSameKey } from "../session/arrivals.ts";
+import type { SessionContext } from "../session/session-context.ts";
 import type { Handovers } from "./handovers.ts";
 import type { PlayerStage } from "./player-stage.ts";
 
@@ -6,10 +7,12 @@ import type { PlayerStage } from "./player-stage.ts";
 export class ArrivalDesk implements Arrivals {
   readonly #handovers: Handovers;
   readonly #stage: PlayerStage;
+  readonly #revocations: SessionContext["revocations"];
 
-  constructor(handovers: Handovers, stage: PlayerStage) {
+  constructor(handovers: Handovers, stage: PlayerStage, revocations: SessionContext["revocations"]) {
     this.#handovers = handovers;
     this.#stage = stage;
+    this.#revocations = revocations;
   }
 
   async arrive({ id, key, token }: Arrival): Promise<Arrived | undefined> {
@@ -23,6 +26,8 @@ export class ArrivalDesk implements Arrivals {
     const player = this.#stage.keys.find(key);
     if (player === undefined) return undefined;
     if (player.connected) return { player };
+    const refused = this.#revocations.codeFor(player.id, player.seat.generation);
+    if (refused !== undefined) return { refused };
     const redirect = this.#stage.redirectOf(player);
     return redirect === undefined ? undefined : { redirect };
   }

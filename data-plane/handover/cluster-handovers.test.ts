@@ -222,6 +222,20 @@ describe("a player that walks over the border", () => {
     expect(counts(back)).toEqual([97, 98]);
   });
 
+  it("[ARRIVE-4] [CLOSE-4] is told when it comes that the master has revoked it meanwhile", async () => {
+    const client = await border.join(west);
+    const redirect = await walkOver(client);
+    await until("the move", () => east.game.hooks.includes("in 0"));
+    const players = [{ playerId: "ann", minGeneration: 2 * generation, reason: "kicked" }];
+    master.command({ type: "revoke", since: 0, version: 1, players });
+    await until("its end", () => east.game.hooks.includes("leave KICKED"));
+    const position = { tenure: generation, received: 0, acknowledged: 0 };
+    const late = await border.arrive(redirect, position);
+    expect((await late.next("reject")).code).toBe(closeCodes.KICKED.number);
+    const stranger = await border.arrive({ ...redirect, key: "0".repeat(32) }, position);
+    expect((await stranger.next("reject")).code).toBe(closeCodes.ARRIVAL_UNKNOWN.number);
+  });
+
   it.each<[string, (claims: CommitClaims) => CommitClaims, () => Counting]>([
     ["where it goes", (claims) => claims, () => east.game],
     [

@@ -68,7 +68,7 @@ export class ClusterHandovers {
       takesPlayers,
       onStep: (step) => this.teleports?.stepTaken(step),
     });
-    this.arrivals = new ArrivalDesk(this.handovers, this.#stage);
+    this.arrivals = new ArrivalDesk(this.handovers, this.#stage, context.revocations);
     peers.listen({
       onUp: (peer) => this.handovers.linkUp(peer),
       onDown: (peer) => this.handovers.linkDown(peer),
