@@ -10,7 +10,7 @@ import { decodeKinds, type Kinds } from "./messages/kinds.ts";
 import { decodeMessage, type Message } from "./messages/message.ts";
 import { decodeMove, decodePosition, type Move, type Position } from "./messages/move.ts";
 import { decodePing, decodePong, type Ping, type Pong } from "./messages/ping.ts";
-import { decodeRedirect, decodeStay, type Redirect, type Stay } from "./messages/redirect.ts";
+import { type Ahead, decodeAhead, decodeRedirect, decodeStay, type Redirect, type Stay } from "./messages/redirect.ts";
 import { decodeWelcome, type Welcome } from "./messages/welcome.ts";
 import {
   type Cancel,
@@ -57,6 +57,7 @@ export type ClusterMessage =
   | ResumeToken
   | Redirect
   | Stay
+  | Ahead
   | Streams
   | Position
   | Kinds
@@ -97,6 +98,7 @@ const fromCluster: Decoders<ClusterMessage> = new Map<number, (reader: ByteReade
   [messageTypes.resumeToken, decodeResumeToken],
   [messageTypes.redirect, decodeRedirect],
   [messageTypes.stay, decodeStay],
+  [messageTypes.ahead, decodeAhead],
   [messageTypes.streams, decodeStreams],
   [messageTypes.position, decodePosition],
   [messageTypes.kinds, decodeKinds],

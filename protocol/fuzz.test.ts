@@ -9,7 +9,7 @@ import { encodeJoin } from "./messages/join.ts";
 import { encodeMessage } from "./messages/message.ts";
 import { encodeMove, encodePosition } from "./messages/move.ts";
 import { encodePing } from "./messages/ping.ts";
-import { encodeRedirect, encodeStay } from "./messages/redirect.ts";
+import { encodeAhead, encodeRedirect, encodeStay } from "./messages/redirect.ts";
 import { encodeReject } from "./messages/farewell.ts";
 import { encodeCancel, encodeRequest, encodeResponse } from "./messages/request.ts";
 import { encodeAck, encodeResume, encodeResumed, encodeResumeToken } from "./messages/resume.ts";
@@ -44,6 +44,10 @@ const samples = [
     token: "a.b.c",
   }),
   encodeStay({ id: "ab".repeat(16) }),
+  encodeAhead({
+    id: "ab".repeat(16),
+    cluster: { id: "c", name: "n", host: "h", port: 1, tls: { serverName: "s", caPem: "p", sha256: "ef".repeat(32) } },
+  }),
   encodeArrive({
     id: "ab".repeat(16),
     key: "cd".repeat(16),

@@ -38,7 +38,8 @@ export {
   type Resumed,
   type ResumeToken,
 } from "./messages/resume.ts";
-export { encodeRedirect, encodeStay, type Redirect, type RedirectCluster, type Stay } from "./messages/redirect.ts";
+export type { RedirectCluster } from "./messages/cluster-address.ts";
+export { type Ahead, encodeAhead, encodeRedirect, encodeStay, type Redirect, type Stay } from "./messages/redirect.ts";
 export { encodeState, type State } from "./messages/state.ts";
 export {
   IncomingRequests,

@@ -12,7 +12,7 @@ import { encodeJoin } from "./messages/join.ts";
 import { encodeMessage } from "./messages/message.ts";
 import { encodeMove, encodePosition } from "./messages/move.ts";
 import { encodePing, encodePong } from "./messages/ping.ts";
-import { encodeRedirect } from "./messages/redirect.ts";
+import { encodeAhead, encodeRedirect } from "./messages/redirect.ts";
 import { encodeWelcome } from "./messages/welcome.ts";
 import { fromHex, toHex } from "./vectors/hex.ts";
 
@@ -111,6 +111,11 @@ describe("REDIRECT", () => {
 
   it("[REDIRECT-1] carries the longest that an allocation can say", () => {
     expect(decodeClusterMessage(bodyOf(encodeRedirect(redirect)))).toEqual({ type: "redirect", ...redirect });
+  });
+
+  it("[AHEAD-1] and AHEAD the same of where to", () => {
+    const ahead = { id: redirect.id, cluster };
+    expect(decodeClusterMessage(bodyOf(encodeAhead(ahead)))).toEqual({ type: "ahead", ...ahead });
   });
 
   it("cuts the display name alone", () => {

@@ -20,6 +20,7 @@ export const messageTypes = {
   kinds: 0x12,
   entities: 0x13,
   fragment: 0x14,
+  ahead: 0x15,
   message: 0x40,
   state: 0x41,
   request: 0x42,
@@ -44,8 +45,10 @@ export const features = {
   world: 8,
   /** REDIRECT, STAY, ARRIVE and STREAMS. Section 5.12. */
   handover: 16,
+  /** AHEAD: a connection to where a player may be sent can be opened before it is. Section 5.12. */
+  ahead: 32,
 } as const;
 
 /** Every feature that this code knows. */
 export const allFeatures: number =
-  features.resume | features.state | features.requests | features.world | features.handover;
+  features.resume | features.state | features.requests | features.world | features.handover | features.ahead;

@@ -9,6 +9,7 @@ import { ProtocolError } from "./error.ts";
 import { FrameParser } from "./frame.ts";
 import { messageTypes } from "./types.ts";
 import { fromHex, toHex } from "./vectors/hex.ts";
+import ahead from "./vectors/ahead.json" with { type: "json" };
 import arrive from "./vectors/arrive.json" with { type: "json" };
 import close from "./vectors/close.json" with { type: "json" };
 import codes from "./vectors/codes.json" with { type: "json" };
@@ -70,6 +71,7 @@ const files: readonly MessageVectors[] = [
   ack,
   redirect,
   stay,
+  ahead,
   arrive,
   streams,
   move,

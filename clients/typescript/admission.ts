@@ -145,9 +145,12 @@ function checkWelcome(welcome: Welcome, offered: number): Welcome {
   if ((welcome.features & ~offered) !== 0) {
     throw new ProtocolError("BAD_VALUE", "WELCOME has features that were not offered"); // [HELLO-4]
   }
-  const { handover, resume } = features;
+  const { ahead, handover, resume } = features;
   if ((welcome.features & (handover | resume)) === handover) {
     throw new ProtocolError("BAD_VALUE", "WELCOME has HANDOVER without RESUME"); // [ARRIVE-2]
+  }
+  if ((welcome.features & (handover | ahead)) === ahead) {
+    throw new ProtocolError("BAD_VALUE", "WELCOME has AHEAD without HANDOVER"); // [AHEAD-1]
   }
   return welcome;
 }

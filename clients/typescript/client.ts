@@ -12,10 +12,11 @@ import { isConfirmationRequired, parseAllocation, parseClusters, parseTokens } f
 import type { WaitOptions } from "./asking.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { ConnectionContext } from "./connection.ts";
+import { ConnectionAhead } from "./connection-ahead.ts";
 import { enter, enterAgain, type Entrance, type RejoinPolicy } from "./entrance.ts";
 import { localError, SustenetError } from "./error.ts";
 import { GameSession } from "./game-session.ts";
-import type { Arrive } from "./session-context.ts";
+import type { Arrive, SessionContext } from "./session-context.ts";
 import { type Fetch, MasterHttp, type MasterRequest } from "./master-http.ts";
 import { arriveConnection, openConnection, resumeConnection } from "./opening.ts";
 import { Parties } from "./parties.ts";
@@ -105,6 +106,7 @@ export class SustenetClient {
   readonly #entrance: Entrance;
   readonly #resumption: Resumption | undefined;
   readonly #arrive: Arrive | undefined;
+  readonly #openAhead: SessionContext["openAhead"];
 
   /** @throws SustenetError `INVALID_ARGUMENT`, or `UNSUPPORTED` where Node or the browser is too old */
   constructor(options: ClientOptions & { readonly transport: Transport }) {
@@ -124,7 +126,7 @@ export class SustenetClient {
       joinTimeoutMs: deadlines.joinMs,
       leaveTimeoutMs: deadlines.leaveMs,
       maxQueuedBytes,
-      features: resumes ? allFeatures : allFeatures & ~(features.resume | features.handover),
+      features: resumes ? allFeatures : allFeatures & ~(features.resume | features.handover | features.ahead),
     };
     const allocationContext = {
       call: (request: MasterRequest, signal?: AbortSignal) => this.#callAsPlayer(request, signal),
@@ -181,9 +183,10 @@ export class SustenetClient {
         }
       : undefined;
     this.#arrive = resumes
-      ? (memory, redirect, signal) =>
-          unreachable.watch(redirect.cluster, () => arriveConnection(memory, redirect, tryContext, signal))
+      ? (memory, redirect, signal, ahead) =>
+          unreachable.watch(redirect.cluster, () => arriveConnection(memory, redirect, tryContext, signal, ahead))
       : undefined;
+    this.#openAhead = resumes ? (cluster) => new ConnectionAhead(cluster, tryContext) : undefined;
   }
 
   /** Who is logged in. */
@@ -275,6 +278,7 @@ export class SustenetClient {
       stableMs: entrance.policy?.maxDelayMs ?? 0,
       resumption: this.#resumption,
       arrive: this.#arrive,
+      openAhead: this.#openAhead,
       rejoin:
         entrance.policy &&
         (async (failure, attempt, signal, onAttempt, earlier) => {

@@ -67,6 +67,7 @@ async function setUpJoined(changes: Partial<Welcome> = {}): Promise<{
     onPosition: ({ sequence }) => told.push(`position ${sequence}`),
     onWorld: ({ type }) => told.push(type),
     onRedirect: ({ id }) => told.push(`redirect ${id}`),
+    onAhead: ({ id }) => told.push(`ahead ${id}`),
     onStay: (id) => told.push(`stay ${id}`),
     onLatency: () => told.push("latency"),
     onClose: (event) => closes.push(event),
@@ -89,7 +90,7 @@ describe("joining", () => {
     await clock.advance(1_500);
     expect(transport.last.writes).toEqual([
       [
-        { type: "hello", minVersion: 1, maxVersion: 1, features: 31, client: "test/1" },
+        { type: "hello", minVersion: 1, maxVersion: 1, features: 63, client: "test/1" },
         { type: "join", ticket: "t.i.c" },
       ],
     ]);
@@ -230,6 +231,7 @@ describe("joining", () => {
       onPosition: unexpected,
       onWorld: unexpected,
       onRedirect: unexpected,
+      onAhead: unexpected,
       onStay: unexpected,
       onLatency: unexpected,
       onClose: ({ code }) => told.push(code),

@@ -1,4 +1,5 @@
 import {
+  type Ahead,
   allFeatures,
   type ClusterMessage,
   encodeAck,
@@ -53,7 +54,9 @@ export interface ConnectionHandlers {
   onWorld(message: Kinds | Entities | Fragment): void;
   /** The player is sent on to another cluster: from now on only this side's end, STAY and another REDIRECT are told. */
   onRedirect(redirect: Redirect): void;
-  /** The player stays: the redirect with this id is void. */
+  /** The player may be sent on in a moment. */
+  onAhead(ahead: Ahead): void;
+  /** The player stays: the redirect with this id is void, and the word that there might be one. */
   onStay(id: string): void;
   /** A PONG came: round trip and clock are newer. */
   onLatency(): void;
@@ -226,6 +229,8 @@ export class ClusterConnection {
     switch (message.type) {
       case "redirect":
         return this.#redirected(memory, message);
+      case "ahead":
+        return this.#deliver((handlers) => handlers.onAhead(message));
       case "stay":
         return this.#deliver((handlers) => handlers.onStay(message.id));
       case "message":

@@ -207,6 +207,7 @@ export class GameSession {
         if (isCurrent()) this.#world.receive(message);
       },
       onRedirect: (redirect) => this.#journey.redirected(connection, redirect),
+      onAhead: (ahead) => this.#journey.announced(connection, ahead),
       onStay: (id) => this.#journey.stays(connection, id),
       onLatency: () => {
         const { rttMs } = connection;

@@ -4,15 +4,18 @@ import { afterEach, describe, expect, it } from "vitest";
 import {
   allFeatures,
   type Allocation,
+  encodeAhead,
   encodeMessage,
   encodeRedirect,
   encodeReject,
   encodeResumeToken,
+  encodeStay,
   encodeStreams,
   encodeWelcome,
 } from "../../protocol/index.ts";
 import { systemClock } from "./clock.ts";
 import type { ConnectionContext } from "./connection.ts";
+import { ConnectionAhead } from "./connection-ahead.ts";
 import { GameSession } from "./game-session.ts";
 import { nodeTlsTransport } from "./node-tls.ts";
 import { arriveConnection, openConnection, resumeConnection } from "./opening.ts";
@@ -84,7 +87,8 @@ async function join(tryMs = 5_000): Promise<Journey> {
       clock: systemClock,
       random: () => 0,
     },
-    arrive: (memory, to, signal) => arriveConnection(memory, to, context, signal),
+    arrive: (memory, to, signal, ahead) => arriveConnection(memory, to, context, signal, ahead),
+    openAhead: (cluster) => new ConnectionAhead(cluster, context),
   });
   sessions.push(session);
   const events: string[] = [];
@@ -147,6 +151,27 @@ describe("over TLS", () => {
     expect((await session.closed).code).toBe("CONNECTION_LOST");
     expect(events).toEqual(["moving", "close CONNECTION_LOST"]);
     expect(there.peers.flatMap(({ received }) => received)).toEqual([]);
+  });
+
+  it("[AHEAD-2] [AHEAD-3] a player arrives over the connection that was opened ahead, and ends the one that was not needed", async () => {
+    const { session, home, events } = await join();
+    const there = await startCluster(async (peer) => {
+      await peer.next("arrive");
+      welcome(peer, 0);
+    });
+    const cluster = { ...there.address, id: "there" };
+    home.send(encodeAhead({ id: "02".repeat(16), cluster }));
+    await expect.poll(() => there.peers.length).toBe(1);
+    home.send(encodeStay({ id: "02".repeat(16) }), encodeAhead({ id, cluster }));
+    await expect.poll(() => there.peers.length).toBe(2);
+    await there.peers[0]?.closed;
+    home.send(redirect(there.address));
+    await expect.poll(() => events).toEqual(["moving", "moved there"]);
+    expect(session.state).toBe("joined");
+    expect(there.peers.map(({ received }) => received.slice(0, 2).map(({ type }) => type))).toEqual([
+      [],
+      ["hello", "arrive"],
+    ]);
   });
 
   it("[REDIRECT-6] a destination that never answers is given up", async () => {

@@ -13,6 +13,10 @@ const steps: readonly [string, (journey: AuditedJourney) => void][] = [
   ["both sides have said something", (journey) => (journey.send(), journey.clusters.say(), journey.clusters.say())],
   ["half of it has come", ({ clusters }) => (absorb(clusters, "a"), deliver(clusters, "a", "message"))],
   ["an input is on its way", (journey) => journey.send()],
+  [
+    "the client is told where it may be sent",
+    ({ clusters }) => (clusters.announce("b"), deliver(clusters, "a", "ahead")),
+  ],
   ["the player is handed over", ({ clusters }) => clusters.handOver("b")],
   ["an input has come too late for the old side", ({ clusters }) => absorb(clusters, "a")],
   ["what was said before REDIRECT has come", ({ clusters }) => deliver(clusters, "a", "message")],
@@ -104,7 +108,7 @@ describe("[HAND-9] [HAND-13] a handover goes its way", () => {
       await journey.heal();
       expect([journey.faults(), journey.ended]).toEqual([[], undefined]);
       expect(journey.events.includes("rejoined")).toBe(mayBeginAgain);
-      expect(clusters.holder).toBe(isBack || count < 4 ? "a" : "b");
+      expect(clusters.holder).toBe(isBack || count < 5 ? "a" : "b");
     });
   });
 });
@@ -183,8 +187,12 @@ async function wander(seed: number): Promise<{ readonly journey: AuditedJourney;
       () =>
         clusters.current === undefined
           ? undefined
-          : clusters.handOver(pick(["a", "b", "c"].filter((one) => one !== clusters.holder)) ?? "a"),
+          : clusters.handOver(
+              pick([clusters.announced, "a", "b", "c"].filter((one) => one !== clusters.holder)) ?? "a",
+            ),
     ],
+    [4, "announce", () => clusters.announce(pick(["a", "b", "c"].filter((one) => one !== clusters.holder)) ?? "a")],
+    [1, "call off", () => clusters.callOff()],
     [2, "take back", () => void clusters.takeBack()],
     [2, "redirect again", () => clusters.repeatRedirect()],
     [3, "cut", () => each(clusters.lines.slice(-2), (line) => (random() < 0.5 ? clusters.cut(line) : undefined))],

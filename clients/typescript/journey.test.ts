@@ -383,7 +383,7 @@ describe("where HANDOVER is not in force", () => {
     ["STAY", encodeStay({ id })],
     ["STREAMS", encodeStreams({ tenure: 1, received: 0, fresh: false })],
   ])("[HELLO-6] %s is malformed", async (_what, frame) => {
-    const { session, home } = await travelling([], allFeatures & ~features.handover);
+    const { session, home } = await travelling([], allFeatures & ~(features.handover | features.ahead));
     home.send(frame);
     expect((await session.closed).code).toBe("BAD_FRAME");
   });

@@ -8,10 +8,11 @@ import {
 } from "../../protocol/handover/client-route.ts";
 import type { ClusterRef } from "../../protocol/handover/parties.ts";
 import { clientTimeout } from "../../protocol/handover/timing.ts";
-import { Rate, type Redirect } from "../../protocol/index.ts";
+import { type Ahead, Rate, type Redirect } from "../../protocol/index.ts";
 import { backoffMs } from "./clock.ts";
 import { type CloseEvent, closeEventOfError, errorOfCloseEvent, localCloseEvent } from "./close-event.ts";
 import type { ClusterConnection } from "./connection.ts";
+import type { ConnectionAhead } from "./connection-ahead.ts";
 import type { RejoinAttempt } from "./entrance.ts";
 import { localError, SustenetError } from "./error.ts";
 import type { Joined, SentOn } from "./opening.ts";
@@ -48,6 +49,8 @@ export class Journey {
   #told: Redirect | undefined;
   #followed: Redirect | undefined;
   #attempt: AbortController | undefined;
+  /** Where the player may be sent in a moment, and by which handover. */
+  #ahead: { readonly id: string; readonly connection: ConnectionAhead } | undefined;
   #cancelTimer: () => void = () => undefined;
   #timeouts = 0;
   /** When something of the game last came before the player was sent on. */
@@ -98,13 +101,23 @@ export class Journey {
     return this.#connection === connection && this.#isListening && !this.#ended;
   }
 
+  /** The cluster may send the player on in a moment. [AHEAD-2] */
+  announced(connection: ClusterConnection, { id, cluster }: Ahead): void {
+    const { clock, openAhead } = this.#context;
+    if (!this.hears(connection) || this.#route.phase !== "playing" || openAhead === undefined) return;
+    if (this.#ahead?.id === id || !this.#redirectRate.take(clock.nowMs())) return;
+    this.#dropAhead();
+    this.#ahead = { id, connection: openAhead(cluster) };
+  }
+
   /** The cluster sends the player on. [REDIRECT-3] */
   redirected(connection: ClusterConnection, redirect: Redirect): void {
     const { at } = this.#route;
     const { arrive, clock } = this.#context;
     if (!this.hears(connection) || at === undefined || arrive === undefined) return;
     const isMoving = this.#route.phase === "moving";
-    if (!this.#redirectRate.take(clock.nowMs())) {
+    // Counted already, as it was announced. [AHEAD-4]
+    if (!this.#isAnnounced(redirect) && !this.#redirectRate.take(clock.nowMs())) {
       // The connection takes nothing of the game any more: who stayed would hear nothing for good.
       if (!isMoving) this.#leaveBehind(at.cluster);
       return;
@@ -117,6 +130,7 @@ export class Journey {
   stays(connection: ClusterConnection, id: string): void {
     const { at } = this.#route;
     if (!this.hears(connection) || at === undefined) return;
+    if (this.#ahead?.id === id) this.#dropAhead();
     this.#reason = localCloseEvent("CONNECTION_LOST", "The cluster keeps the player after all.");
     this.#dispatch({ type: "told", from: at.cluster, message: { type: "stay", id } });
   }
@@ -146,6 +160,7 @@ export class Journey {
     this.#ended = true;
     this.#cancelTimer();
     this.#attempt?.abort();
+    this.#dropAhead();
     this.#memory.end();
     this.#abort.abort();
   }
@@ -162,6 +177,7 @@ export class Journey {
       // The game may leave in what it is told.
       if (this.#ended) return;
     }
+    if (route.phase !== "playing") this.#dropAhead();
     if (isNewTimer && this.#route === route) this.#waitForNext();
   }
 
@@ -229,9 +245,10 @@ export class Journey {
     const attempt = new AbortController();
     this.#attempt = attempt;
     const from = { clusterId: redirect.cluster.id, boot: redirect.boot };
+    const ahead = this.#takeAhead(redirect);
     let opened: Joined | SentOn | undefined;
     try {
-      opened = await arrive?.(this.#memory, redirect, attempt.signal);
+      opened = await arrive?.(this.#memory, redirect, attempt.signal, ahead);
     } catch (error) {
       if (attempt.signal.aborted || this.#ended) return;
       if (!(error instanceof SustenetError)) return this.#fault(error);
@@ -249,6 +266,26 @@ export class Journey {
     this.#candidate = opened;
     this.#dispatch({ type: "welcome", ...welcomeOf(opened, from) });
     this.#dropCandidate();
+  }
+
+  /** What was opened ahead for this redirect; nothing else that was is of use any more. [AHEAD-3] */
+  #takeAhead(redirect: Redirect): ConnectionAhead | undefined {
+    const ahead = this.#ahead;
+    if (ahead !== undefined && this.#isAnnounced(redirect)) {
+      this.#ahead = undefined;
+      return ahead.connection;
+    }
+    this.#dropAhead();
+    return undefined;
+  }
+
+  #isAnnounced({ id, cluster }: Redirect): boolean {
+    return this.#ahead?.id === id && this.#ahead.connection.leadsTo(cluster);
+  }
+
+  #dropAhead(): void {
+    this.#ahead?.connection.drop();
+    this.#ahead = undefined;
   }
 
   async #resume(soon: boolean): Promise<void> {

@@ -13,6 +13,7 @@ export const featureOf: ReadonlyMap<ClusterMessage["type"], number> = new Map<Cl
   ["fragment", features.world],
   ["redirect", features.handover],
   ["stay", features.handover],
+  ["ahead", features.ahead],
   ["streams", features.handover],
 ]);
 

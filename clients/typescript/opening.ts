@@ -2,7 +2,8 @@ import type { Redirect, Welcome } from "../../protocol/index.ts";
 import type { Admittance } from "./admission.ts";
 import { withDeadline } from "./clock.ts";
 import { ClusterConnection, type ConnectionContext, type Entry } from "./connection.ts";
-import { localError } from "./error.ts";
+import type { ConnectionAhead } from "./connection-ahead.ts";
+import { localError, SustenetError } from "./error.ts";
 import type { SessionMemory } from "./session-memory.ts";
 import type { ClusterAddress } from "./transport.ts";
 
@@ -50,14 +51,28 @@ export async function resumeConnection(
   return open(memory.cluster, { type: "resume", memory }, context, parent);
 }
 
-/** Connects to where a session is sent on to, and goes on there. Throws as {@link openConnection}. */
+/**
+ * Connects to where a session is sent on to, and goes on there. Throws as {@link openConnection}.
+ *
+ * @param ahead a connection there that was opened before; it is this call's from now on. One that is of no use is no failure. [AHEAD-2]
+ */
 export async function arriveConnection(
   memory: SessionMemory,
   redirect: Redirect,
   context: ConnectionContext,
   parent?: AbortSignal,
+  ahead?: ConnectionAhead,
 ): Promise<Joined | SentOn> {
-  return open(redirect.cluster, { type: "arrive", memory, redirect }, context, parent);
+  const admittance = { type: "arrive", memory, redirect } as const;
+  const standing = ahead === undefined ? undefined : await ahead.take(parent);
+  if (standing !== undefined) {
+    try {
+      return await enter(standing, admittance, context, parent);
+    } catch (error) {
+      if (!(error instanceof SustenetError) || error.code !== "CONNECTION_LOST") throw error;
+    }
+  }
+  return open(redirect.cluster, admittance, context, parent);
 }
 
 async function open(
@@ -67,12 +82,35 @@ async function open(
   parent: AbortSignal | undefined,
 ): Promise<Joined | SentOn> {
   const connection = new ClusterConnection(context);
-  const { clock, connectTimeoutMs, joinTimeoutMs } = context;
+  await connect(connection, cluster, context, parent);
+  return enter(connection, admittance, context, parent);
+}
+
+/** Opens the connection, or ends it and throws. */
+export async function connect(
+  connection: ClusterConnection,
+  cluster: ClusterAddress,
+  { clock, connectTimeoutMs }: ConnectionContext,
+  parent: AbortSignal | undefined,
+): Promise<void> {
   try {
-    const connect = (signal: AbortSignal): Promise<void> => connection.connect(cluster, signal);
-    await withDeadline(clock, connectTimeoutMs, "connecting to the cluster", connect, parent);
-    const enter = (): Promise<Entry> => connection.enter(admittance);
-    const entry = await withDeadline(clock, joinTimeoutMs, "joining the cluster", enter, parent);
+    const run = (signal: AbortSignal): Promise<void> => connection.connect(cluster, signal);
+    await withDeadline(clock, connectTimeoutMs, "connecting to the cluster", run, parent);
+  } catch (error) {
+    connection.abort();
+    throw error;
+  }
+}
+
+async function enter(
+  connection: ClusterConnection,
+  admittance: Admittance,
+  { clock, joinTimeoutMs }: ConnectionContext,
+  parent: AbortSignal | undefined,
+): Promise<Joined | SentOn> {
+  try {
+    const run = (): Promise<Entry> => connection.enter(admittance);
+    const entry = await withDeadline(clock, joinTimeoutMs, "joining the cluster", run, parent);
     if (entry.type === "redirect") return { connection, redirect: entry.redirect };
     const { memory, fresh } = entry;
     return { connection, memory, welcome: memory.welcome, fresh };

@@ -2,11 +2,13 @@ import type { Redirect } from "../../protocol/index.ts";
 import type { Clock } from "./clock.ts";
 import type { CloseEvent } from "./close-event.ts";
 import type { ClusterConnection } from "./connection.ts";
+import type { ConnectionAhead } from "./connection-ahead.ts";
 import type { RejoinAttempt } from "./entrance.ts";
 import type { SustenetError } from "./error.ts";
 import type { Joined, SentOn } from "./opening.ts";
 import type { Resumption } from "./resumption.ts";
 import type { SessionMemory } from "./session-memory.ts";
+import type { ClusterAddress } from "./transport.ts";
 
 /** What a session's journey needs from outside. */
 export interface SessionContext {
@@ -17,6 +19,8 @@ export interface SessionContext {
   readonly resumption?: Resumption | undefined;
   /** Goes on at another cluster; undefined where the client does not offer that. */
   readonly arrive?: Arrive | undefined;
+  /** Connects to where the player may be sent; undefined where that waits until it is. */
+  readonly openAhead?: ((cluster: ClusterAddress) => ConnectionAhead) | undefined;
   /** A connection that held this long was a good one: tries are counted anew after it. */
   readonly stableMs: number;
 }
@@ -30,8 +34,13 @@ export type Rejoin = (
   earlier: SessionMemory,
 ) => Promise<Joined>;
 
-/** One try to go on at the cluster that a redirect names. */
-export type Arrive = (memory: SessionMemory, redirect: Redirect, signal: AbortSignal) => Promise<Joined | SentOn>;
+/** One try to go on at the cluster that a redirect names, over the connection that was opened ahead, if it will do. */
+export type Arrive = (
+  memory: SessionMemory,
+  redirect: Redirect,
+  signal: AbortSignal,
+  ahead?: ConnectionAhead,
+) => Promise<Joined | SentOn>;
 
 /** How a session has come to the connection that it has now. */
 export type JourneyStep =

@@ -3,6 +3,11 @@ import type { Allocation } from "../../protocol/index.ts";
 /** Where a cluster is, and how to be sure of it; from the master. */
 export type ClusterAddress = Allocation["cluster"];
 
+/** Where to knock, and by what to know who opens: the same for the same address, whatever the cluster is called. */
+export function doorOf({ host, port, wssUrl, tls }: ClusterAddress): string {
+  return JSON.stringify([host, port, wssUrl ?? "", tls.serverName, tls.sha256, tls.caPem]);
+}
+
 /** What a transport tells of a connection. */
 export interface TransportHandlers {
   /** Bytes as they come, cut anywhere. The transport does not touch them again. */

@@ -1,7 +1,7 @@
 import { type AllocateRequest, maxAvoidedClusters } from "../../protocol/index.ts";
 import type { Clock } from "./clock.ts";
 import { SustenetError } from "./error.ts";
-import type { ClusterAddress } from "./transport.ts";
+import { type ClusterAddress, doorOf } from "./transport.ts";
 
 /** By then the master has noticed by itself, or the cluster is back. */
 const rememberMs = 60_000;
@@ -76,9 +76,4 @@ export class UnreachableClusters {
   #isNamed(cluster: ClusterAddress): boolean {
     return this.#named.get(cluster.id) === doorOf(cluster);
   }
-}
-
-/** Where to knock, and by what to know who opens. */
-function doorOf({ host, port, wssUrl, tls }: ClusterAddress): string {
-  return JSON.stringify([host, port, wssUrl ?? "", tls.serverName, tls.sha256, tls.caPem]);
 }

@@ -13,15 +13,16 @@ import {
   encodeMove,
   encodeRequest,
   encodeResume,
+  features,
   type Redirect,
   responseStatuses,
 } from "../../protocol/index.ts";
-import { encodePlayerState, type PlayerState } from "../authority/player-state.ts";
+import { decodePlayerState, encodePlayerState, type PlayerState } from "../authority/player-state.ts";
 import type { PeerMessage } from "../peers/handover-codec.ts";
 import type { FakeMaster } from "../testing/fake-master.ts";
 import type { TestClient } from "../testing/test-client.ts";
 import { until } from "../testing/until.ts";
-import { type CarriedFacts, encodeCarriedFacts } from "./carried-facts.ts";
+import { type CarriedFacts, decodeCarriedFacts, encodeCarriedFacts } from "./carried-facts.ts";
 import { Border, type BorderOptions, generation, helloOf, message, type Side } from "./testing/border.ts";
 import { Counting, counts } from "./testing/counting.ts";
 
@@ -222,6 +223,44 @@ describe("a player that walks over the border", () => {
     expect(counts(back)).toEqual([97, 98]);
   });
 
+  it("[AHEAD-1] [AHEAD-5] is told where it may be sent before it is, if its client knows what to do with that, at each cluster anew", async () => {
+    const client = await border.join(west);
+    const redirect = await walkOver(client);
+    const ahead = client.received.find(({ type }) => type === "ahead");
+    expect(ahead).toEqual({ type: "ahead", id: redirect.id, cluster: redirect.cluster });
+    // A cluster of before would not take who has what it does not know.
+    const saved = decodePlayerState(Buffer.from(master.sessions.get("ann")?.save?.state ?? "", "base64"));
+    expect(decodeCarriedFacts(saved.carried)?.features).toBe(allFeatures & ~features.ahead);
+    const over = await border.arrive(redirect, { tenure: generation, received: 0, acknowledged: 0 });
+    expect((await over.next("welcome")).features & features.ahead).toBe(features.ahead);
+    await over.next("resumeToken");
+    over.send(encodeAck({ received: 0 }));
+    const back = await walkOver(over, -2);
+    expect(over.received.some((one) => one.type === "ahead" && one.id === back.id)).toBe(true);
+    // Another program has taken its place, which knows nothing of it.
+    const older = await border.arrive(
+      back,
+      { tenure: generation + 1, received: 0, acknowledged: 0 },
+      allFeatures & ~features.ahead,
+    );
+    expect((await older.next("welcome")).features & features.ahead).toBe(0);
+    await older.next("resumeToken");
+    older.send(encodeAck({ received: 0 }));
+    await walkOver(older);
+    expect(older.received.map(({ type }) => type)).not.toContain("ahead");
+  });
+
+  it("[AHEAD-5] is told that it stays where that comes to nothing", async () => {
+    const client = await border.join(west);
+    west.game.refusesToPack = true;
+    moves += 1;
+    client.send(encodeMove({ sequence: moves, x: 2, y: 0, z: 0, heading: 0 }));
+    const { id } = await client.next("ahead");
+    expect(await client.next("stay")).toEqual({ type: "stay", id });
+    client.send(message(1));
+    await until("the answer", () => counts(client).length === 1);
+  });
+
   it("[ARRIVE-4] [CLOSE-4] is told when it comes that the master has revoked it meanwhile", async () => {
     const client = await border.join(west);
     const redirect = await walkOver(client);
@@ -332,12 +371,12 @@ describe("a player that walks over the border", () => {
     { cluster }: typeof west,
     position: StreamPosition,
     claims: object = {},
+    offered = allFeatures,
   ): Promise<TestClient> {
     const again = await cluster.connected();
     const { clusterId: aud = "", boot = 0 } = cluster.server.peers?.self ?? {};
     const ticket = await master.ticket({ aud, boot, gen: 2 * generation, sub: "ann", ...claims });
-    again.send(helloOf(), encodeJoin({ ticket, position }));
-    await again.next("welcome");
+    again.send(helloOf(offered), encodeJoin({ ticket, position }));
     return again;
   }
 
@@ -374,6 +413,16 @@ describe("a player that walks over the border", () => {
     second.send(message(1));
     await until("the answer", () => counts(second).length === 1);
     expect(counts(second)).toEqual([3]);
+  });
+
+  it("[AHEAD-1] [HAND-20] has AHEAD in force as its client offers it with each ticket", async () => {
+    await broughtOver();
+    const at = { tenure: generation, received: 2, acknowledged: 0 };
+    for (const [index, offered] of [allFeatures, allFeatures & ~features.ahead, allFeatures].entries()) {
+      const client = await joinAgain(east, at, { gen: (2 + index) * generation }, offered);
+      expect((await client.next("welcome")).features).toBe(offered);
+      expect(await client.next("streams")).toMatchObject({ fresh: false, received: 2 });
+    }
   });
 
   it.each<[string, StreamPosition, object]>([

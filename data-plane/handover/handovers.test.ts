@@ -141,6 +141,40 @@ describe("a handover between two clusters", () => {
   });
 });
 
+describe("[AHEAD-5] a client is told where it may be sent", () => {
+  it("when the destination has a place for it, and not before", async () => {
+    begin();
+    await world.run("prepare");
+    expect(world.a.stage.hints).toEqual([]);
+    await world.run();
+    expect(world.a.stage.hints).toEqual(["p may go to b"]);
+    await world.pass(25_000);
+    expect(world.a.stage.hints).toEqual(["p may go to b"]);
+  });
+
+  it("not where the destination has none", async () => {
+    world.b.stage.isFull = true;
+    begin();
+    await world.run();
+    expect(world.a.stage.hints).toEqual([]);
+  });
+
+  it("and that it stays, when it is given up on the way", async () => {
+    world.b.stage.admits = false;
+    begin();
+    await world.run();
+    expect(world.a.stage.hints).toEqual(["p may go to b", "p stays"]);
+  });
+
+  it("and that it stays, when nobody knows whether it was committed", async () => {
+    begin();
+    await world.run("transfer");
+    world.masterUp = false;
+    await world.pass(4_000);
+    expect(world.a.stage.hints).toEqual(["p may go to b", "p stays"]);
+  });
+});
+
 describe("when something breaks", () => {
   it("[HAND-5] plays on at once when the link breaks before the commit", async () => {
     begin();

@@ -1,5 +1,6 @@
 import { maxCommitLength, snapshotsLength } from "../../protocol/handover/commit-length.ts";
 import type { Snapshot } from "../../protocol/handover/parties.ts";
+import { features } from "../../protocol/index.ts";
 import { encodePlayerState, PlayerStateError } from "../authority/player-state.ts";
 import type { Logger } from "../log.ts";
 import type { Placement } from "../plugin/player.ts";
@@ -94,7 +95,8 @@ export class PlayerPacking {
           reservationId: player.seat.reservationId,
           ticketFragment: player.ticketFragment,
           version: player.version,
-          features: player.features,
+          // Clusters of before AHEAD would not take a player for it. [AHEAD-1]
+          features: player.features & ~features.ahead,
           lastRequest: player.lastRequest,
           moveSequence: player.moveSequence,
           isPut: target !== undefined,

@@ -1,8 +1,16 @@
 import { generationAfterCommit } from "../../protocol/handover/generation.ts";
 import type { HeldItem, ToClient } from "../../protocol/handover/messages.ts";
-import type { MemberRef, MemberTransfer, Snapshot } from "../../protocol/handover/parties.ts";
+import type { ClusterRef, MemberRef, MemberTransfer, Snapshot } from "../../protocol/handover/parties.ts";
 import type { MemberOutcome } from "../../protocol/handover/source-state.ts";
-import { allFeatures, encodePosition, encodeRedirect, encodeStay, features, versions } from "../../protocol/index.ts";
+import {
+  allFeatures,
+  encodeAhead,
+  encodePosition,
+  encodeRedirect,
+  encodeStay,
+  features,
+  versions,
+} from "../../protocol/index.ts";
 import { decodePlayerState, type PlayerState, PlayerStateError } from "../authority/player-state.ts";
 import type { Peers } from "../peers/peers.ts";
 import type { Placement } from "../plugin/player.ts";
@@ -138,6 +146,17 @@ export class PlayerStage implements Stage, PlayerHolder {
     if (!player.held) return player.close("REPLACED");
     this.#parts.delete(player);
     player.vanish();
+  }
+
+  announce(playerId: string, id: string, destination: ClusterRef): void {
+    const player = this.#player(playerId);
+    const cluster = this.#options.peers.addressOf(destination.clusterId);
+    if (player?.has(features.ahead) === true && cluster !== undefined) player.tellClient(encodeAhead({ id, cluster }));
+  }
+
+  callOff(playerId: string, id: string): void {
+    const player = this.#player(playerId);
+    if (player?.has(features.ahead) === true) player.tellClient(encodeStay({ id }));
   }
 
   tellClient(playerId: string, message: ToClient): void {

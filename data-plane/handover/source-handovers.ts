@@ -34,6 +34,9 @@ export interface SourceHandoversOptions {
   readonly onStep?: (step: SourceStepTaken) => void;
 }
 
+/** What a client that connects ahead waits in. */
+const announced: ReadonlySet<SourceState<Body>["phase"]> = new Set(["freezing", "transferring", "committing"]);
+
 /** Handovers at a time. Bounds what is remembered. */
 export const maxSourceHandovers = 4_096;
 
@@ -219,6 +222,7 @@ export class SourceHandovers {
       this.#check(state);
     }
     this.#count(state, before);
+    this.#hint(state, before);
     for (const effect of effects) this.#carryOut(state.id, state.destination, effect);
     if (state.phase === "ended") this.#frozenAtMs.delete(state.id);
   }
@@ -266,6 +270,17 @@ export class SourceHandovers {
     for (const [index, { outcome }] of state.members.entries()) {
       if (outcome === undefined || before?.members[index]?.outcome !== undefined) continue;
       counts[outcome] += 1;
+    }
+  }
+
+  /** The clients are told where they may be sent once all have agreed, and when that comes to nothing. Decides nothing. [AHEAD-5] */
+  #hint({ id, phase, members, destination }: SourceState<Body>, before: SourceState<Body> | undefined): void {
+    if (phase === before?.phase) return;
+    const { stage } = this.#options;
+    const wasAnnounced = before !== undefined && announced.has(before.phase);
+    for (const { playerId, clientHere } of members) {
+      if (phase === "freezing" && clientHere) stage.announce(playerId, id, destination);
+      if (wasAnnounced && (phase === "ended" || phase === "doubt")) stage.callOff(playerId, id);
     }
   }
 

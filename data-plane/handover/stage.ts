@@ -1,5 +1,5 @@
 import type { HeldItem, ToClient } from "../../protocol/handover/messages.ts";
-import type { MemberRef, MemberTransfer, Snapshot } from "../../protocol/handover/parties.ts";
+import type { ClusterRef, MemberRef, MemberTransfer, Snapshot } from "../../protocol/handover/parties.ts";
 import type { MemberOutcome } from "../../protocol/handover/source-state.ts";
 
 /** What states and messages carry: bytes that the handover does not look into. */
@@ -21,6 +21,10 @@ export interface Stage {
   /** Forgets the copy of this generation, departed or not, and ends its client's connection. */
   drop(playerId: string, generation: number, outcome: Exclude<MemberOutcome, "stayed">): void;
   tellClient(playerId: string, message: ToClient): void;
+  /** The player may be sent there in a moment: its client can connect ahead, if it knows how. A hint, and no more. [AHEAD-5] */
+  announce(playerId: string, id: string, destination: ClusterRef): void;
+  /** It will not be. */
+  callOff(playerId: string, id: string): void;
   /** Holds seats for them, within the share of the cluster that they come from; why not, otherwise. [HAND-17] */
   reserve(id: string, members: readonly MemberRef[], source: string): "full" | "invalid" | undefined;
   unreserve(id: string): void;

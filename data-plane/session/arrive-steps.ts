@@ -1,4 +1,4 @@
-import type { Arrive } from "../../protocol/index.ts";
+import { type Arrive, features } from "../../protocol/index.ts";
 import type { JoinedPlayer } from "./joined-player.ts";
 import type { Session } from "./session.ts";
 import { continueStreams } from "./stream-return.ts";
@@ -23,10 +23,10 @@ export async function runArrive(session: Session, { id, key, token, position }: 
 }
 
 /** Whether the client still speaks what it spoke where it came from. */
-function suits({ hello }: Session, { version, features }: JoinedPlayer): boolean {
+function suits({ hello }: Session, { version, features: inForce }: JoinedPlayer): boolean {
   if (hello === undefined) return false;
   const { minVersion, maxVersion, features: offered } = hello;
-  return version >= minVersion && version <= maxVersion && (features & ~offered) === 0;
+  return version >= minVersion && version <= maxVersion && (inForce & ~(offered | features.ahead)) === 0;
 }
 
 function refuse(session: Session): void {

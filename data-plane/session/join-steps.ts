@@ -231,14 +231,15 @@ function inForceFor({ session, claims }: Joining): InForce {
 
 /**
  * What both sides have. Without STATE there would be MESSAGEs that are not numbered: no resuming then, and without that no handover.
- * [HELLO-4] [RESUME-1] [ARRIVE-2]
+ * [HELLO-4] [RESUME-1] [ARRIVE-2] [AHEAD-1]
  */
 function featuresInForce(offered: number, { settings, world, arrivals }: SessionContext): number {
   const hasResume = settings.resumeGraceMs > 0 && (offered & features.state) !== 0 && (offered & features.resume) !== 0;
+  const hasHandover = hasResume && arrivals() !== undefined && (offered & features.handover) !== 0;
   const here =
     (world === undefined ? 0 : features.world) |
     (hasResume ? features.resume : 0) |
-    (hasResume && arrivals() !== undefined ? features.handover : 0) |
-    (allFeatures & ~(features.world | features.resume | features.handover));
+    (hasHandover ? features.handover | features.ahead : 0) |
+    (allFeatures & ~(features.world | features.resume | features.handover | features.ahead));
   return (offered & here) >>> 0;
 }

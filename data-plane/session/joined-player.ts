@@ -89,8 +89,6 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   readonly lane: HookLane;
   /** Protocol version in force. */
   readonly version: number;
-  /** Features in force. */
-  readonly features: number;
   /** What is numbered, kept and acknowledged; `undefined` for a client that cannot resume. */
   readonly streams: NumberedStreams | undefined;
   /** Generation under which this cluster has the streams, and where earlier tenures of them ended. [HAND-10] */
@@ -103,6 +101,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   /** Sequence of the last MOVE. */
   moveSequence = 0;
   readonly ticketFragment: string;
+  #features: number;
   readonly #context: SessionContext;
   readonly #tokens: ResumeTokens;
   #seat: SeatRef;
@@ -140,7 +139,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     this.position = options.position;
     this.ticketFragment = options.ticketFragment;
     this.version = options.version;
-    this.features = options.features;
+    this.#features = options.features;
     this.#line = options.line;
     this.#outbox = options.line.outbox;
     this.#tokens = new ResumeTokens(this.number);
@@ -170,9 +169,20 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     return this.#grace !== undefined;
   }
 
+  /** Features in force. */
+  get features(): number {
+    return this.#features;
+  }
+
   /** Whether this feature is in force. */
   has(feature: number): boolean {
-    return (this.features & feature) !== 0;
+    return (this.#features & feature) !== 0;
+  }
+
+  /** Its client has come after it, and offers this: of it, only AHEAD is for each cluster to say. [AHEAD-1] */
+  hearOffer(offered: number): void {
+    const ahead = this.has(features.handover) ? offered & features.ahead : 0;
+    this.#features = (this.#features & ~features.ahead) | ahead;
   }
 
   send(command: number, payload: Uint8Array = noPayload): boolean {

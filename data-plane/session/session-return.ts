@@ -38,7 +38,8 @@ export function copyOf(
   if (start?.from !== "copy" || player === undefined || start.record.player !== player || !start.record.isRead)
     return undefined;
   if (position === undefined || !player.connected || player.held || !player.has(features.handover)) return undefined;
-  if (player.version !== inForce.version || (player.features & ~inForce.features) !== 0) return undefined;
+  if (player.version !== inForce.version || (player.features & ~(inForce.features | features.ahead)) !== 0)
+    return undefined;
   const again = continueStreams(player, position);
   return again === undefined ? undefined : { player, again, position };
 }

@@ -18,6 +18,7 @@ export function takeOver(
 ): void {
   const { streams, tenure } = player;
   if (streams === undefined) throw new Error("a player without streams cannot be taken over");
+  player.hearOffer(session.hello?.features ?? 0);
   streams.acknowledge(position.received >>> 0);
   streams.report();
   const told = encodeStreams({ tenure, received: streams.lastInput, fresh: false });

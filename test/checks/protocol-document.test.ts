@@ -8,6 +8,7 @@ import {
   decodeClientMessage,
   decodeClusterMessage,
   encodeAck,
+  encodeAhead,
   encodeArrive,
   encodeCancel,
   encodeClose,
@@ -78,8 +79,15 @@ describe("section 5, layouts", () => {
   const placement = { sequence: 0, x: 0, y: 0, z: 0, heading: 0 };
   const nothing = new Uint8Array();
   const requests = "### 5.9 REQUEST, RESPONSE and CANCEL";
-  const movingOn = "### 5.12 REDIRECT, STAY, ARRIVE and STREAMS";
+  const movingOn = "### 5.12 AHEAD, REDIRECT, STAY, ARRIVE and STREAMS";
   const id = "00".repeat(16);
+  const address = {
+    id: "c",
+    name: "",
+    host: "h",
+    port: 1,
+    tls: { serverName: "s", caPem: "p", sha256: "00".repeat(32) },
+  };
   const resuming = "### 5.10 RESUME, RESUMED, RESUME_TOKEN and ACK";
 
   it.each([
@@ -104,29 +112,18 @@ describe("section 5, layouts", () => {
     { heading: resuming, table: 3, frame: encodeAck({ received: 0 }) },
     {
       heading: movingOn,
-      frame: encodeRedirect({
-        id,
-        key: id,
-        boot: 0,
-        cluster: {
-          id: "c",
-          name: "",
-          host: "h",
-          port: 1,
-          tls: { serverName: "s", caPem: "p", sha256: "00".repeat(32) },
-        },
-        token: "t",
-      }),
+      frame: encodeRedirect({ id, key: id, boot: 0, cluster: address, token: "t" }),
       variable: 5,
     },
     { heading: movingOn, table: 1, frame: encodeStay({ id }) },
+    { heading: movingOn, table: 2, frame: encodeAhead({ id, cluster: address }), variable: 4 },
     {
       heading: movingOn,
-      table: 2,
+      table: 3,
       frame: encodeArrive({ id, key: id, position: { tenure: 0, received: 0, acknowledged: 0 }, token: "t" }),
       variable: 1,
     },
-    { heading: movingOn, table: 3, frame: encodeStreams({ tenure: 0, received: 0, fresh: true }) },
+    { heading: movingOn, table: 4, frame: encodeStreams({ tenure: 0, received: 0, fresh: true }) },
     { heading: "### 5.6 PING and PONG", frame: encodePing({ timeMs: 0 }) },
     { heading: "### 5.6 PING and PONG", table: 1, frame: encodePong({ echoMs: 0, timeMs: 0 }) },
     {

@@ -3,6 +3,7 @@ import {
   type Arrive,
   type ClientMessage,
   encodeAck,
+  encodeAhead,
   encodeMessage,
   encodePong,
   encodeRedirect,
@@ -78,6 +79,7 @@ export class FaithfulClusters {
   readonly #tokens: { readonly cluster: string; readonly tenure: number }[] = [];
   #current: Line | undefined;
   #ids = 0;
+  #announced: { readonly to: string; readonly id: string } | undefined;
 
   constructor() {
     this.transport.onConnect = (link) => {
@@ -99,8 +101,9 @@ export class FaithfulClusters {
     return this.#current?.isCut === true ? undefined : this.#current;
   }
 
-  get lastMove(): Omit<Redirect, "type"> | undefined {
-    return this.#moves.at(-1)?.redirect;
+  /** Where the client was told that the player may be sent. */
+  get announced(): string | undefined {
+    return this.#announced?.to;
   }
 
   /** The game says something to the player. */
@@ -115,9 +118,22 @@ export class FaithfulClusters {
     this.current?.coming.push(encodeAck({ received: this.#streams.report() }));
   }
 
+  /** The destination has prepared: the client is told where it may be sent. */
+  announce(to: string): void {
+    this.#announced = { to, id: this.#nextId() };
+    this.current?.coming.push(encodeAhead({ id: this.#announced.id, cluster: clusterNamed(to) }));
+  }
+
+  /** It comes to nothing. */
+  callOff(): void {
+    if (this.#announced !== undefined) this.current?.coming.push(encodeStay({ id: this.#announced.id }));
+    this.#announced = undefined;
+  }
+
   /** The player is handed over: it has been committed, and the client is told. */
   handOver(to: string): void {
-    const id = (++this.#ids).toString(16).padStart(32, "0");
+    const id = this.#announced?.to === to ? this.#announced.id : this.#nextId();
+    this.#announced = undefined;
     const redirect = { id, key: id, boot: 1, cluster: clusterNamed(to), token: "h.t.s" };
     this.#newestTenure += 1;
     const tenure = this.#newestTenure;
@@ -222,6 +238,11 @@ export class FaithfulClusters {
     if (line.tenure < this.#firstTenure || line.input !== this.#streams.lastInput + 1) return;
     this.#streams.count(payload.length + 4);
     this.life.applied.push(numberOf(payload));
+  }
+
+  #nextId(): string {
+    this.#ids += 1;
+    return this.#ids.toString(16).padStart(32, "0");
   }
 
   get #firstTenure(): number {

@@ -10,6 +10,7 @@ import {
   features as featureBits,
   type Redirect,
 } from "../../../protocol/index.ts";
+import { ConnectionAhead } from "../connection-ahead.ts";
 import { GameSession } from "../game-session.ts";
 import { arriveConnection, openConnection, resumeConnection } from "../opening.ts";
 import type { SessionContext } from "../session-context.ts";
@@ -106,7 +107,8 @@ export async function travelling(
         }
       : undefined,
     resumption: { open: (memory, signal) => resumeConnection(memory, context, signal), clock, random: () => 0 },
-    arrive: (memory, redirect, signal) => arriveConnection(memory, redirect, context, signal),
+    arrive: (memory, redirect, signal, ahead) => arriveConnection(memory, redirect, context, signal, ahead),
+    openAhead: (cluster) => new ConnectionAhead(cluster, context),
     ...changes,
   });
   session.on("message", ({ command }) => events.push(`message ${command}`));

@@ -110,11 +110,15 @@ export class Border<Game extends ServerPlugin> {
   }
 
   /** Comes to the cluster to which it was sent on. */
-  async arrive({ cluster, id, key, token }: Redirect, position: StreamPosition): Promise<TestClient> {
+  async arrive(
+    { cluster, id, key, token }: Redirect,
+    position: StreamPosition,
+    offered = allFeatures,
+  ): Promise<TestClient> {
     const { port, tls } = cluster;
     const client = await TestClient.open({ port, serverName: tls.serverName, caPem: tls.caPem });
     this.#clients.push(client);
-    client.send(helloOf(), encodeArrive({ id, key, token, position }));
+    client.send(helloOf(offered), encodeArrive({ id, key, token, position }));
     return client;
   }
 }

@@ -1,5 +1,5 @@
 import type { HeldItem, ToClient } from "../../../protocol/handover/messages.ts";
-import type { MemberRef, MemberTransfer, Snapshot } from "../../../protocol/handover/parties.ts";
+import type { ClusterRef, MemberRef, MemberTransfer, Snapshot } from "../../../protocol/handover/parties.ts";
 import { judgeInput, openStreams, type Streams, withInput, withOutput } from "../../../protocol/handover/streams.ts";
 import type { Body, Stage } from "../stage.ts";
 
@@ -14,6 +14,8 @@ interface Copy {
 export class StageCopies implements Stage {
   readonly copies = new Map<string, Copy>();
   readonly departed = new Map<string, Copy>();
+  /** What clients were told of where they may be sent. */
+  readonly hints: string[] = [];
   readonly told: { readonly playerId: string; readonly message: ToClient }[] = [];
   readonly keys = new Map<string, string>();
   readonly reserved = new Map<string, readonly MemberRef[]>();
@@ -87,6 +89,14 @@ export class StageCopies implements Stage {
     this.dropped.push({ playerId, outcome });
     this.departed.delete(playerId);
     if (this.copies.get(playerId)?.generation === generation) this.copies.delete(playerId);
+  }
+
+  announce(playerId: string, _id: string, { clusterId }: ClusterRef): void {
+    this.hints.push(`${playerId} may go to ${clusterId}`);
+  }
+
+  callOff(playerId: string): void {
+    this.hints.push(`${playerId} stays`);
   }
 
   tellClient(playerId: string, message: ToClient): void {

@@ -149,6 +149,7 @@ export class ViewClient {
       case "state":
       case "redirect":
       case "stay":
+      case "ahead":
       case "streams":
       case "request":
       case "response":
