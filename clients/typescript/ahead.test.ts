@@ -186,7 +186,7 @@ describe("[AHEAD-3] a connection ahead is dropped", () => {
 describe("a cluster that announces without end", () => {
   const idOf = (index: number): string => index.toString(16).padStart(32, "0");
 
-  it("[AHEAD-4] [REDIRECT-8] has 30 connections opened, one at a time", async () => {
+  it("[AHEAD-4] [REDIRECT-8] [NET-9] has 30 connections opened, one at a time", async () => {
     const journey = await travelling(Array.from({ length: 100 }, () => "silence" as const));
     for (let index = 0; index < 100; index += 1) await announce(journey, ahead(clusterNamed("b"), idOf(index)));
     expect(journey.transport.links).toHaveLength(31);
