@@ -4,7 +4,7 @@ import { clusterKeyId, type ClusterPublicKey, parseClusterPublicKey } from "../a
 import { enrolClusterKey, listClusterKeys, revokeClusterKey } from "../control-plane/store/cluster-keys.ts";
 import { migrate } from "../control-plane/store/migrate.ts";
 import { createClusterKey } from "../data-plane/index.ts";
-import { namesMaster } from "./admin/arguments.ts";
+import { choosesMaster } from "./admin/arguments.ts";
 import { createAuditCommand } from "./admin/audit-commands.ts";
 import { clusterCommands } from "./admin/cluster-commands.ts";
 import { eventCommands } from "./admin/event-commands.ts";
@@ -35,7 +35,7 @@ export const commands: Readonly<Record<string, Command>> = {
     usage: "enrol --public-key FILE --name NAME [--database FILE | --master URL --token-file FILE]",
     does: "lets clusters with this key register at the master",
     run: async (args) => {
-      if (namesMaster(args)) return enrolKey(args, readPublicKeyOf("enrol"));
+      if (choosesMaster(args)) return enrolKey(args, readPublicKeyOf("enrol"));
       const values = parse(args, { "public-key": "", name: "", ...databaseFlags });
       if (values["public-key"] === "" || values.name === "")
         throw new UsageError("enrol needs --public-key and --name");
@@ -48,7 +48,7 @@ export const commands: Readonly<Record<string, Command>> = {
     usage: "revoke --key-id ID [--database FILE | --master URL --token-file FILE]",
     does: "withdraws a cluster key; at a master, it cuts off what runs with it as well",
     run: async (args) => {
-      if (namesMaster(args)) return revokeKey(args);
+      if (choosesMaster(args)) return revokeKey(args);
       const values = parse(args, { "key-id": "", ...databaseFlags });
       if (values["key-id"] === "") throw new UsageError("revoke needs --key-id");
       const revoked = await revokeClusterKey(database(values), values["key-id"]);
@@ -60,7 +60,7 @@ export const commands: Readonly<Record<string, Command>> = {
     usage: "keys [--database FILE | --master URL --token-file FILE]",
     does: "lists the enrolled cluster keys",
     run: async (args) => {
-      if (namesMaster(args)) return listKeys(args);
+      if (choosesMaster(args)) return listKeys(args);
       const values = parse(args, databaseFlags);
       for (const key of await listClusterKeys(database(values))) {
         const state = key.revokedAtMs === undefined ? "enrolled" : `revoked ${new Date(key.revokedAtMs).toISOString()}`;

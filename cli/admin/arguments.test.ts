@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { UsageError } from "../usage-error.ts";
-import { namesMaster, parseAdminArguments } from "./arguments.ts";
+import { choosesMaster, namesMaster, parseAdminArguments } from "./arguments.ts";
 import { formatTable } from "./table.ts";
 
 let folder: string;
@@ -34,6 +34,17 @@ describe("which master", () => {
     vi.stubEnv("SUSTENET_MASTER", "https://master.example.com");
     expect(api()).not.toThrow();
     expect(namesMaster([])).toBe(true);
+  });
+
+  it("of the environment gives way to a database that is named", () => {
+    expect(choosesMaster([])).toBe(false);
+    expect(choosesMaster(["--master", "x"])).toBe(true);
+    vi.stubEnv("SUSTENET_MASTER", "https://master.example.com");
+    expect(choosesMaster([])).toBe(true);
+    for (const flags of [["--database", "master.env"], ["--database=master.env"]]) {
+      expect(choosesMaster(flags)).toBe(false);
+      expect(() => choosesMaster([...flags, "--master=x"])).toThrow("--database or --master, not both");
+    }
   });
 
   it.each(["http://master.example.com", "http://localhost.example.com", "ftp://127.0.0.1", "nonsense", "127.0.0.1"])(

@@ -63,6 +63,19 @@ export function namesMaster(args: readonly string[]): boolean {
   );
 }
 
+/**
+ * Whether a command that works at a master or at its database is to work at the master. A database that is named goes before a master that
+ * only the environment has.
+ *
+ * @throws UsageError when both are named
+ */
+export function choosesMaster(args: readonly string[]): boolean {
+  const names = (flag: string): boolean => args.some((arg) => arg === flag || arg.startsWith(`${flag}=`));
+  if (!names("--database")) return namesMaster(args);
+  if (names("--master")) throw new UsageError("give --database or --master, not both");
+  return false;
+}
+
 function masterOf(flag: string | undefined): string {
   const given = flag ?? process.env["SUSTENET_MASTER"] ?? "";
   if (given === "") throw new UsageError("name the master with --master URL, or in SUSTENET_MASTER");
