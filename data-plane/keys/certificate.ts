@@ -1,7 +1,7 @@
 // oxlint-disable-next-line import/no-unassigned-import -- @peculiar/x509 does not load without it
 import "reflect-metadata";
 import { createHash, KeyObject, randomBytes, X509Certificate } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   BasicConstraintsExtension,
@@ -41,8 +41,8 @@ export function certificateName(keyId: string): string {
 
 /**
  * The certificate in `<name>.tls.pem` of `dir`; made there if there is none, if it is another cluster key's, or if it is
- * about to expire. Of processes that start at once and share the folder, each shows what it made or found: all are good,
- * because each registers its own.
+ * about to expire. Processes that start at once and share a folder without one all show the same. When they replace one at once each shows
+ * what it made or found: all are good, because each registers its own.
  *
  * @throws KeyError `CERTIFICATE_UNREADABLE`
  */
@@ -56,12 +56,23 @@ export async function ensureCertificate(dir: string, name: string, keyId: string
   const draft = `${file}.${randomBytes(6).toString("hex")}`;
   try {
     await writeFile(draft, pem, { flag: "wx", mode: 0o600 });
+    const first = existing === undefined ? await placeFirst(draft, file, serverName) : undefined;
+    if (first !== undefined) return first;
     await rename(draft, file);
-  } catch (cause) {
+  } finally {
     await rm(draft, { force: true });
-    throw cause;
   }
   return parseCertificate(pem);
+}
+
+/**
+ * Puts a certificate where there is none. The quickest of several is everybody's: otherwise all but the last would have to change theirs
+ * as soon as they look again, and register anew for it. Answers which one is there; `undefined` when it has to be replaced.
+ */
+async function placeFirst(draft: string, file: string, serverName: string): Promise<Certificate | undefined> {
+  // Fails where another was quicker, where another key's is in its place, and on file systems without links.
+  await link(draft, file).catch(() => undefined);
+  return readCertificate(file, serverName);
 }
 
 /** A self-signed P-256 certificate for `serverName` and its private key, PEM. */
