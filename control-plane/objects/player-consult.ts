@@ -61,10 +61,17 @@ export class PlayerConsult {
       // Signed before it is decided: the token leaves only if the commit holds. [HAND-4]
       const token = await this.#sign(from.clusterId, message);
       failpoint("handover.signed");
+      // Also one that came while it was being signed. [SEC-72]
+      const self = message.members.find((member) => member.playerId === playerId);
+      if (self !== undefined && this.#parts.isRevoked(self.generation))
+        return [{ type: "commitRefused", id: message.id }];
       return this.#step(from, playerId, { type: "commit", clusterId: from.clusterId, message, token });
     }
     if (message.type === "enter" && !this.#mayEnter(from, message.generation)) {
       return [{ type: "superseded", playerId, generation: message.generation }];
+    }
+    if (message.type === "enlist" && this.#parts.isRevoked(message.generation)) {
+      return [{ type: "enlistRefused", id: message.id, playerId }];
     }
     return this.#step(from, playerId, { type: "request", clusterId: from.clusterId, message });
   }

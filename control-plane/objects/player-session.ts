@@ -337,12 +337,12 @@ export class PlayerSession extends DurableObject<Env> {
   }): Promise<boolean> {
     const { playerId, reservationId, generation, clusterId, shard } = use;
     const operation = this.#isKnown ? this.#tables.operationOf(reservationId) : undefined;
-    if (operation?.generation !== generation || operation.clusterId !== clusterId) {
-      // A long session outlives the memory of its operation.
+    const isUse = operation?.generation === generation && operation.clusterId === clusterId;
+    if (!isUse) {
+      // A long session outlives the memory of its operation, and one that was handed over has another generation.
       const current = this.#isKnown ? this.#tables.authority() : undefined;
       if (current?.generation !== generation || current.clusterId !== clusterId) return false;
       if (current.shard !== shard) this.#consult.noteShard(clusterId, shard);
-      return true;
     }
     if (this.#revocation.covers(generation)) {
       // It counts for nothing, but it is there: the cluster has to hear that it must not be.
@@ -351,6 +351,7 @@ export class PlayerSession extends DurableObject<Env> {
       this.ctx.waitUntil(this.#outbox.deliverDue());
       return true;
     }
+    if (!isUse) return true;
     this.#tables.atomically(() => {
       this.#tables.endOperation(operation.key, "consumed");
       this.#consult.enter({ clusterId, shard }, playerId, generation);

@@ -3,12 +3,16 @@ import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { registryShard } from "../../control-plane/objects/remote.ts";
 import type { PlayerSession, RegistryShard } from "../../control-plane/worker.ts";
+import { generationAfterCommit } from "../../protocol/handover/generation.ts";
+import type { ToSession } from "../../protocol/handover/messages.ts";
+import { openStreams } from "../../protocol/handover/streams.ts";
 import { type LinkCommand, linkCloseCodes, type PlayerSessionTokens, type Problem } from "../../protocol/index.ts";
 import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 import { pushed, requestBan, revokedIn, toldOf } from "./support/revocations.ts";
+import { askSession } from "./support/sessions.ts";
 import { eventually } from "../support/eventually.ts";
 
 /** Anew each time: one from before all objects were aborted is of no use after it. */
@@ -26,6 +30,13 @@ async function playingOn(cluster: TestCluster) {
   await cluster.report({ full: true, players: 1, joined: [seat] });
   // The shard tells the player's session behind its answer; until then the order goes by the ticket that is out.
   return { player, id: player.player.id, seat };
+}
+
+/** What a cluster asks that hands this player over. */
+function commitOf(playerId: string, generation: number, to: TestCluster): ToSession<string> {
+  const snapshot = { state: btoa("moving"), streams: openStreams<string>(generation) };
+  const destination = { clusterId: to.id, boot: to.registered.boot };
+  return { type: "commit", id: "0".repeat(32), destination, members: [{ playerId, generation, snapshot }] };
 }
 
 async function listed(cluster: TestCluster): Promise<number> {
@@ -143,6 +154,39 @@ describe("[SEC-72] a ban", () => {
     const { minGeneration, reason } = await toldOf(cluster, player.player.id);
     expect(minGeneration).toBeGreaterThan(seat.generation);
     expect(reason).toBe("kicked");
+  });
+
+  it("[HAND-3] has nobody handed over any more, alone or in a group", async () => {
+    const [a, b] = [await startCluster(), await startCluster()];
+    const operator = await logInOperator();
+    const { id: playerId, seat } = await playingOn(a);
+    const { generation } = seat;
+    expect(await askSession(a, playerId, { type: "enter", generation })).toMatchObject([{ type: "entered" }]);
+    await requestBan(operator, playerId);
+    const id = "0".repeat(32);
+    const enlist = { type: "enlist", id, generation, leader: { playerId: crypto.randomUUID(), generation } } as const;
+    expect(await askSession(a, playerId, enlist)).toEqual([{ type: "enlistRefused", id, playerId }]);
+    expect(await askSession(a, playerId, commitOf(playerId, generation, b))).toEqual([{ type: "commitRefused", id }]);
+    // It is where it was, to be told there that it has to go.
+    expect(await askSession(a, playerId, { type: "joined", generation })).toMatchObject([{ type: "settled" }]);
+    expect(await toldOf(a, playerId)).toMatchObject({ reason: "banned" });
+  });
+
+  it("[HAND-3] is told to the cluster to which its player was handed over, however that came about", async () => {
+    const [a, b] = [await startCluster(), await startCluster()];
+    const operator = await logInOperator();
+    const { id: playerId, seat } = await playingOn(a);
+    const { generation } = seat;
+    expect(await askSession(a, playerId, { type: "enter", generation })).toMatchObject([{ type: "entered" }]);
+    expect(await askSession(a, playerId, commitOf(playerId, generation, b))).toMatchObject([{ type: "committed" }]);
+    await requestBan(operator, playerId);
+    await toldOf(b, playerId);
+    await runInDurableObject(shard(), (_: RegistryShard, { storage }) => {
+      storage.sql.exec("DELETE FROM revocations WHERE cluster_id = ?", b.id);
+    });
+    const moved = { ...seat, generation: generationAfterCommit(generation) };
+    await b.report({ full: true, players: 1, joined: [moved] });
+    expect((await toldOf(b, playerId)).minGeneration).toBeGreaterThan(moved.generation);
   });
 
   it("is for operators, whose action is in the log", async () => {
