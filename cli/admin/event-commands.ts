@@ -58,9 +58,9 @@ export const eventCommands: Readonly<Record<string, Command>> = {
       const player = await given.api().call<Player>("GET", path);
       show(given.json, player, () =>
         [
-          `player      ${player.id}`,
-          `generation  ${player.generation}`,
-          `plays on    ${player.playing?.clusterId ?? "–"}`,
+          `player       ${player.id}`,
+          `generation   ${player.generation}`,
+          `last joined  ${player.playing?.clusterId ?? "–"}`,
           ...player.operations.map(
             ({ reservationId, state, clusterId, recordedAtMs }) =>
               `${formatTime(recordedAtMs)}  ${reservationId}  ${state.padEnd(10)}  ${clusterId ?? "–"}`,

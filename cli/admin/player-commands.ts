@@ -19,7 +19,7 @@ const banOptions: Options = { reason: { type: "string" }, until: { type: "string
 export const playerCommands: Readonly<Record<string, Command>> = {
   ban: {
     usage: `ban PLAYER --reason CODE [--until TIME] [--note TEXT] ${where}`,
-    does: "ends a player's sessions and tickets, and refuses new ones; TIME as 2030-01-31T00:00:00Z, for good without",
+    does: "ends a player's sessions and tickets, and refuses new ones; CODE as cheating, which the player is told, TIME as 2030-01-31T00:00:00Z, for good without",
     run: async (args) => {
       const given = parseAdminArguments(args, banOptions, 1);
       const [reason, until, note] = [given.text("reason"), given.text("until"), given.text("note")];

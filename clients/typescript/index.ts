@@ -1,4 +1,4 @@
-/** The Sustenet client library for Node. Browsers get a face of their own, with a transport of their own. */
+/** The Sustenet client library for Node: the only face that there is. One for browsers would differ in its transport alone. */
 import { type ClientOptions, SustenetClient } from "./client.ts";
 import { nodeTlsTransport } from "./node-tls.ts";
 
