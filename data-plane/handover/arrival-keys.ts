@@ -3,6 +3,8 @@ import type { JoinedPlayer } from "../session/joined-player.ts";
 
 /** Keys at a time; past it the oldest goes. */
 const maxKeys = 16_384;
+/** So many of the newest stay also where their player has gone: its client is told why when it comes. */
+const keptKeys = 64;
 
 /** By what the clients of players that came from elsewhere show who they are: until they have been heard here. [HAND-14] */
 export class ArrivalKeys {
@@ -14,7 +16,7 @@ export class ArrivalKeys {
     this.#players.set(hashed, player);
     this.#hashes.set(player, hashed);
     for (const [oldest, { connected }] of this.#players) {
-      if (connected && this.#players.size <= maxKeys) break;
+      if (this.#players.size <= (connected ? maxKeys : keptKeys)) break;
       this.#players.delete(oldest);
     }
   }

@@ -268,6 +268,9 @@ describe("a player that walks over the border", () => {
     const players = [{ playerId: "ann", minGeneration: 2 * generation, reason: "kicked" }];
     master.command({ type: "revoke", since: 0, version: 1, players });
     await until("its end", () => east.game.hooks.includes("leave KICKED"));
+    // Whoever comes next does not have that forgotten.
+    await walkOver(await border.join(west, { sub: "bob" }));
+    await until("another one", () => east.game.players.has("bob"));
     const position = { tenure: generation, received: 0, acknowledged: 0 };
     const late = await border.arrive(redirect, position);
     expect((await late.next("reject")).code).toBe(closeCodes.KICKED.number);
