@@ -65,6 +65,8 @@ export class ClusterStorage {
   #bytes = 0;
   #waiting: Change[] = [];
   #writing: Promise<void> | undefined;
+  /** Why it could not be written last; `undefined` when it could. */
+  #fault: string | undefined;
 
   private constructor(file: string, log: Logger, limits: StorageLimits) {
     this.#file = file;
@@ -204,12 +206,29 @@ export class ClusterStorage {
         await writeStorageFile(this.#file, this.#values);
       } catch (error) {
         kept = false;
-        const text = `what plugins keep cannot be written to ${this.#file}: ${reasonOf(error)}`;
-        this.#log.error({ event: "storage-failed", err: error }, text);
+        this.#note(error);
       }
+      if (kept) this.#noteWritten();
       for (const { resolve } of changes) resolve(kept);
     }
     this.#writing = undefined;
+  }
+
+  /** Once for a reason: a plugin may change something with every tick. */
+  #note(error: unknown): void {
+    const reason = reasonOf(error);
+    // What the system says names a file that is another one each time.
+    const fault = error instanceof Error && "code" in error ? String(error.code) : reason;
+    if (fault === this.#fault) return;
+    this.#fault = fault;
+    const text = `what plugins keep cannot be written to ${this.#file}, and stays in memory until it can: ${reason}`;
+    this.#log.error({ event: "storage-failed", err: error }, text);
+  }
+
+  #noteWritten(): void {
+    if (this.#fault === undefined) return;
+    this.#fault = undefined;
+    this.#log.info({ event: "storage-written" }, `what plugins keep can be written to ${this.#file} again`);
   }
 }
 
