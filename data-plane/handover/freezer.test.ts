@@ -1,6 +1,6 @@
 import { beforeEach, expect, it } from "vitest";
-import { createLogger } from "../log.ts";
 import type { PlayerHolder } from "../session/player-holder.ts";
+import { LogBook } from "../testing/test-cluster.ts";
 import { type Freezable, Freezer, type Snapshots } from "./freezer.ts";
 
 const holder: PlayerHolder = {
@@ -13,11 +13,13 @@ const holder: PlayerHolder = {
 
 class TestPlayer implements Freezable {
   readonly id: string;
+  readonly number: number;
   readonly log: string[] = [];
   isAtRest = true;
 
-  constructor(id: string) {
+  constructor(id: string, number: number) {
     this.id = id;
+    this.number = number;
   }
 
   giveUpRequests(): void {
@@ -42,11 +44,13 @@ let nowMs: number;
 let players: Map<string, TestPlayer>;
 let frozen: string[];
 let freezer: Freezer<TestPlayer>;
+let log: LogBook;
 
 beforeEach(() => {
   nowMs = 0;
   frozen = [];
-  players = new Map(["ann", "bob", "unsettled", "unpackable"].map((id) => [id, new TestPlayer(id)]));
+  log = new LogBook();
+  players = new Map(["ann", "bob", "unsettled", "unpackable"].map((id, index) => [id, new TestPlayer(id, index)]));
   freezer = new Freezer({
     playerOf: (id) => players.get(id),
     pack: (group) =>
@@ -57,7 +61,7 @@ beforeEach(() => {
       }),
     holder,
     nowMs: () => nowMs,
-    log: createLogger("silent"),
+    log,
     onFrozen: () => undefined,
   });
 });
@@ -101,4 +105,6 @@ it("[HAND-6] waits for all of a group, hurries them, and lets them go on togethe
   expect(frozen).toEqual(["ann,bob: "]);
   expect(players.get("ann")?.log).toEqual(["rest", "hurry", "go on"]);
   expect(players.get("bob")?.log).toEqual(["rest", "hurry", "go on"]);
+  const said = { event: "player-stays", player: ann?.number, code: "NOT_AT_REST" };
+  expect(log.lines).toMatchObject([{ level: "warn", fields: said }]);
 });

@@ -9,6 +9,8 @@ export type Snapshots = Readonly<Record<string, Snapshot<Body>>>;
 /** What of a player it takes to bring it to rest. */
 export interface Freezable {
   readonly id: string;
+  /** Names it in the log. */
+  readonly number: number;
   readonly isAtRest: boolean;
   giveUpRequests(): void;
   settleStreams(): boolean;
@@ -72,7 +74,11 @@ export class Freezer<P extends Freezable> {
     const { playerIds, sinceMs } = freeze;
     const players = this.#playersOf(freeze);
     const waitedMs = this.#options.nowMs() - sinceMs;
-    if (players.length < playerIds.length || waitedMs >= longestMs) return [];
+    if (players.length < playerIds.length) return [];
+    if (waitedMs >= longestMs) {
+      this.#sayWhoIsBusy(players);
+      return [];
+    }
     try {
       if (players.every((player) => player.isAtRest && player.settleStreams()))
         return this.#options.pack(players) ?? [];
@@ -84,6 +90,17 @@ export class Freezer<P extends Freezable> {
     } catch (error) {
       this.#options.log.error({ event: "freeze-failed", err: error }, "players could not be brought to rest, and stay");
       return [];
+    }
+  }
+
+  /** Whoever wrote the game has to know: nobody else can do anything about it. */
+  #sayWhoIsBusy(players: readonly P[]): void {
+    for (const { number } of players.filter(({ isAtRest }) => !isAtRest)) {
+      this.#options.log.warn(
+        { event: "player-stays", player: number, code: "NOT_AT_REST" },
+        `player ${number} cannot be handed over: a hook of it is not done after ${longestMs} ms. ` +
+          "Don't await in a player's hook what takes long, least of all its own teleport",
+      );
     }
   }
 
