@@ -138,7 +138,8 @@ export class CandidateTables {
     const rows = found.slice(0, limit);
     this.#memory.keepPage(key, {
       rows,
-      nextLoad: found[limit]?.load ?? Number.POSITIVE_INFINITY,
+      // With one below 1 all below 1 were looked for.
+      nextLoad: found[limit]?.load ?? (rows.some(({ load }) => load < 1) ? 1 : Number.POSITIVE_INFINITY),
       untilMs: nowMs + keptForMs,
     });
     return rows;

@@ -4,6 +4,8 @@ import type { ChoosableRow, ClusterRow } from "./registry-rows.ts";
 /** The part of an object's SQL that its tables need. */
 export type Sql = Pick<SqlStorage, "exec">;
 
+type Storage = { readonly sql: Sql } & Pick<DurableObjectStorage, "transactionSync">;
+
 /** Clusters of the least load, as a query found them. */
 export interface CandidatePage {
   /** The least loaded first, when it was read. */
@@ -13,6 +15,20 @@ export interface CandidatePage {
   readonly untilMs: number;
 }
 
+/** What changes of a cluster by its seats, its reports and its signs of life. */
+type Serving =
+  | "seats"
+  | "joined"
+  | "players"
+  | "load"
+  | "tick_ms"
+  | "report_sequence"
+  | "reported_at"
+  | "previous_report_at"
+  | "renewed_at"
+  | "link_lost_at";
+export type ServingChange = Partial<Pick<ClusterRow, Serving>>;
+
 /** So many are remembered, of each kind, before all of them are forgotten: rows have certificates in them. */
 const maxRows = 1_024;
 const maxPages = 64;
@@ -21,18 +37,18 @@ const maxPages = 64;
 const changesClusters = /\b(?:INSERT(?: OR \w+)? INTO|UPDATE|DELETE FROM)\s+(?:clusters|facets)\b/i;
 
 /**
- * A shard's storage, and what the shard remembers of its clusters: an allocation looks at some of them, and a seat changes no more
- * than how full one of them is. Every other change that goes through here makes all forgotten, and so does a step that is
- * undone. Rows that were handed out stay as they were read.
+ * A shard's storage, and what the shard remembers of its clusters: an allocation looks at some of them, and seats, reports and signs
+ * of life change no more than a few numbers of one of them. Every other change that goes through here makes all forgotten, and so does a
+ * step that is undone. Rows that were handed out stay as they were read.
  */
 export class ClusterMemory {
   readonly sql: Sql;
-  readonly #storage: Pick<DurableObjectStorage, "sql" | "transactionSync">;
+  readonly #storage: Storage;
   readonly #changes = new Map<string, boolean>();
   readonly #rows = new Map<string, ClusterRow>();
   readonly #pages = new Map<string, CandidatePage>();
 
-  constructor(storage: Pick<DurableObjectStorage, "sql" | "transactionSync">) {
+  constructor(storage: Storage) {
     this.#storage = storage;
     const { sql } = storage;
     this.sql = {
@@ -66,24 +82,27 @@ export class ClusterMemory {
     return row;
   }
 
-  /** A cluster is as full as this from now on. */
-  setOccupancy(clusterId: string, change: Pick<ClusterRow, "seats" | "joined" | "load">): void {
-    const { seats, joined, load } = change;
+  /** This is so of a cluster from now on. */
+  change(clusterId: string, change: ServingChange): void {
+    const columns = Object.keys(change).map((name) => `${name} = ?`);
     this.#storage.sql.exec(
-      "UPDATE clusters SET seats = ?, joined = ?, load = ? WHERE cluster_id = ?",
-      seats,
-      joined,
-      load,
+      `UPDATE clusters SET ${columns.join(", ")} WHERE cluster_id = ?`,
+      ...Object.values(change),
       clusterId,
     );
     const known = this.#rows.get(clusterId);
-    // One that has become emptier may belong on a page that it is not on.
-    if (known === undefined || load < known.load) return this.#forget();
-    this.#rows.set(clusterId, { ...known, seats, joined, load });
-    for (const [key, page] of this.#pages) {
-      const rows = page.rows.map((row) => (row.cluster_id === clusterId ? { ...row, seats, joined, load } : row));
-      this.#pages.set(key, { ...page, rows });
-    }
+    if (known === undefined) return this.#forget();
+    const row = { ...known, ...change };
+    this.#rows.set(clusterId, row);
+    for (const [key, page] of this.#pages) this.#changeOnPage(key, page, row, change);
+  }
+
+  #changeOnPage(key: string, page: CandidatePage, row: ClusterRow, change: ServingChange): void {
+    const at = page.rows.findIndex(({ cluster_id }) => cluster_id === row.cluster_id);
+    const was = page.rows[at];
+    if (was !== undefined) this.#pages.set(key, { ...page, rows: page.rows.with(at, { ...was, ...change }) });
+    // It may belong there now.
+    else if (row.load < page.nextLoad) this.#pages.delete(key);
   }
 
   /** A page that was kept under `key`, if the least loaded cluster with room for one more is still sure to be on it. */

@@ -362,8 +362,7 @@ export class RegistrySeats {
       outbox.put(playerId, { kind: "used", ...use }, clusterId);
     }
     for (const ref of ended.values()) records.left(clusterId, ref, nowMs);
-    tables.noteReport(clusterId, report, nowMs);
-    tables.addOccupancy(clusterId, effects.seatsDelta, effects.joinedDelta);
+    tables.noteReport(clusterId, report, effects, nowMs);
     this.#leases.sign(row, nowMs);
   }
 

@@ -1,7 +1,7 @@
 import type { ClusterListing, LinkReport, RegisterRequest } from "../../protocol/index.ts";
 import type { KeptState } from "../domain/cluster-states.ts";
 import { loadOf } from "../domain/pick.ts";
-import type { ClusterMemory, Sql } from "./cluster-memory.ts";
+import type { ClusterMemory, ServingChange, Sql } from "./cluster-memory.ts";
 import type { ClusterRow } from "./registry-rows.ts";
 import type { SeatTables } from "./seat-tables.ts";
 
@@ -182,11 +182,9 @@ export class RegistryTables {
 
   /** A sign of life now. */
   renew(clusterId: string, atMs: number): void {
-    this.#sql.exec(
-      "UPDATE clusters SET renewed_at = max(renewed_at, ?), link_lost_at = 0 WHERE cluster_id = ? AND state <> 'gone'",
-      atMs,
-      clusterId,
-    );
+    const row = this.#memory.cluster(clusterId);
+    if (row === undefined || row.state === "gone") return;
+    this.#memory.change(clusterId, { renewed_at: Math.max(row.renewed_at, atMs), link_lost_at: 0 });
   }
 
   setLinkLost(clusterId: string, atMs: number): void {
@@ -216,36 +214,46 @@ export class RegistryTables {
     this.#sql.exec("UPDATE clusters SET link_accounted = linked WHERE cluster_id = ?", clusterId);
   }
 
-  /** Notes that a report has been applied, and what the cluster's seats add up to since. */
+  /** Notes that a report has been applied, and by how much it changes what the cluster's seats add up to. */
   noteReport(
     clusterId: string,
     report: Pick<LinkReport, "sequence" | "players" | "tickMs" | "counters">,
+    { seatsDelta, joinedDelta }: { readonly seatsDelta: number; readonly joinedDelta: number },
     nowMs: number,
   ): void {
-    this.#sql.exec(
-      `UPDATE clusters SET report_sequence = ?, previous_report_at = reported_at, reported_at = ?, players = ?,
-         tick_ms = coalesce(?, tick_ms), counters = coalesce(?, counters) WHERE cluster_id = ?`,
-      report.sequence,
-      nowMs,
-      report.players,
-      report.tickMs ?? null,
-      report.counters === undefined ? null : JSON.stringify(report.counters),
-      clusterId,
-    );
+    const { counters, reported_at } = this.#rowOf(clusterId);
+    const reported = report.counters === undefined ? counters : JSON.stringify(report.counters);
+    if (reported !== counters) {
+      this.#sql.exec("UPDATE clusters SET counters = ? WHERE cluster_id = ?", reported, clusterId);
+    }
+    const { sequence, players, tickMs } = report;
+    this.#count(clusterId, seatsDelta, joinedDelta, {
+      report_sequence: sequence,
+      previous_report_at: reported_at,
+      reported_at: nowMs,
+      players,
+      ...(tickMs === undefined ? {} : { tick_ms: tickMs }),
+    });
   }
 
   /** Changes a cluster's totals together with the rows that they count. It has to be there. */
   addOccupancy(clusterId: string, seatsDelta: number, joinedDelta: number): void {
-    const row = this.#memory.cluster(clusterId);
-    if (row === undefined) throw new Error("seats are of a cluster that there is");
+    this.#count(clusterId, seatsDelta, joinedDelta, {});
+  }
+
+  #count(clusterId: string, seatsDelta: number, joinedDelta: number, reported: ServingChange): void {
+    const row = { ...this.#rowOf(clusterId), ...reported };
     const { capacity, players, tick_ms: tickMs } = row;
     const seats = row.seats + seatsDelta;
     const joined = row.joined + joinedDelta;
-    this.#memory.setOccupancy(clusterId, {
-      seats,
-      joined,
-      load: loadOf({ capacity, seats, joined, players, tickMs }),
-    });
+    const load = loadOf({ capacity, seats, joined, players, tickMs });
+    this.#memory.change(clusterId, { ...reported, seats, joined, load });
+  }
+
+  #rowOf(clusterId: string): ClusterRow {
+    const row = this.#memory.cluster(clusterId);
+    if (row === undefined) throw new Error("seats are of a cluster that there is");
+    return row;
   }
 
   /** How fast a cluster wants to be filled; `undefined` for any rate. */
