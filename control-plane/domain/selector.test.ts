@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type ClusterFacts, facetsOf, facetsWanted, unmetBy } from "./selector.ts";
+import { type ClusterFacts, facetsOf, facetsWanted, unmetBy, wantsNothing } from "./selector.ts";
 
 const facts: ClusterFacts = {
   labels: { mode: "ctf", map: "" },
@@ -37,6 +37,18 @@ describe("a selector", () => {
     expect(unmetBy({}, silent)).toBeUndefined();
     expect(unmetBy({ gameBuild: "1" }, silent)).toBe("game-build");
     expect(facetsOf(silent)).toEqual([]);
+  });
+
+  it.each([
+    [true, {}],
+    [true, { labels: {}, tags: [], counters: {}, fragment: undefined }],
+    [false, { labels: { map: "" } }],
+    [false, { tags: ["pvp"] }],
+    [false, { gameBuild: "1" }],
+    [false, { counters: { rooms: {} } }],
+    [false, { fragment: "north" }],
+  ] as const)("leaves open (%s) which cluster it is with %j", (open, selector) => {
+    expect(wantsNothing(selector)).toBe(open);
   });
 
   it("tells a label, a tag and a build of the same text apart", () => {

@@ -62,6 +62,11 @@ export function countersWanted(
   }));
 }
 
+/** Whether any cluster will do: then nothing has to be known of one. */
+export function wantsNothing(wants: Wants): boolean {
+  return facetsWanted(wants).length === 0 && countersWanted(wants).length === 0;
+}
+
 /** The first thing that a cluster lacks, or `undefined` when it has all that the selector wants. */
 export function unmetBy(
   selector: Wants,

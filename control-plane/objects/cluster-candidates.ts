@@ -3,7 +3,7 @@ import { maxExplainedCandidates } from "../../protocol/index.ts";
 import { explainCandidates } from "../domain/explanation.ts";
 import { latencyToCluster, measuredClusters } from "../domain/latency.ts";
 import { type Candidate, exclusionOf, pickCluster, policyOf } from "../domain/pick.ts";
-import { type ClusterFacts, unmetBy, wantsOf } from "../domain/selector.ts";
+import { type ClusterFacts, unmetBy, wantsNothing, wantsOf } from "../domain/selector.ts";
 import type { QueuePass } from "../domain/waiting-gate.ts";
 import type { QueueWish } from "../domain/waiting-queue.ts";
 import type { RegistryLeases } from "./registry-leases.ts";
@@ -141,17 +141,23 @@ export class ClusterCandidates {
   refusalOf(row: ClusterRow, wish: AllocateRequest, nowMs: number): string | undefined {
     const why = exclusionOf(candidateOf(row, this.#leases.isLive(row, nowMs), wish));
     if (why !== undefined && why !== "full") return `is ${why} now`;
-    return this.#unmetBy(row, wish);
+    return this.#lacking(row, wish);
   }
 
   /** The same for those who wait for it, as far as it is not over by itself: one that is silent or starting is back, or gone, soon. */
   closedTo(row: ClusterRow, wish: QueueWish): string | undefined {
     if (row.locked === 1) return "is locked now";
-    return row.draining === 1 ? "is draining now" : this.#unmetBy(row, wish);
+    return row.draining === 1 ? "is draining now" : this.#lacking(row, wish);
   }
 
-  #unmetBy(row: ClusterRow, wish: QueueWish): string | undefined {
-    const unmet = unmetBy(wantsOf(wish), this.factsOf(row));
+  /** What the wish wants and the cluster lacks. Its facts are read only for a wish that wants something. */
+  unmetBy(row: ClusterRow, wish: QueueWish): ReturnType<typeof unmetBy> {
+    const wants = wantsOf(wish);
+    return wantsNothing(wants) ? undefined : unmetBy(wants, this.factsOf(row));
+  }
+
+  #lacking(row: ClusterRow, wish: QueueWish): string | undefined {
+    const unmet = this.unmetBy(row, wish);
     return unmet === undefined ? undefined : `does not have the ${unmet.replace("-", " ")} that is asked for`;
   }
 

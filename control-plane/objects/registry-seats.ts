@@ -13,7 +13,7 @@ import { type FullStep, stepOfFullReport } from "../domain/full-report.ts";
 import { takesBack } from "../domain/seat-return.ts";
 import { Tally } from "../domain/tally.ts";
 import { nextJoinAtMs } from "../domain/join-rate.ts";
-import { unmetBy, wantsOf } from "../domain/selector.ts";
+import { wantsOf } from "../domain/selector.ts";
 import type { CapacityNote, ClosedCluster } from "../domain/waiting-calls.ts";
 import type { QueueGate } from "../domain/waiting-gate.ts";
 import type { QueueWish } from "../domain/waiting-queue.ts";
@@ -123,7 +123,7 @@ export class RegistrySeats {
       draining: row.draining === 1,
       live: (row.state === "ready" || row.state === "suspect") && this.#leases.isLive(row, nowMs),
       isHeld: seat?.joined !== undefined,
-      fits: unmetBy(wantsOf(wish), this.#candidates.factsOf(row)) === undefined,
+      fits: this.#candidates.unmetBy(row, wish) === undefined,
     });
   }
 
