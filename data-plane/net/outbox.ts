@@ -53,6 +53,8 @@ export class Outbox implements TurnTask, StateHolder {
   #holdsState = false;
   #writingBytes = 0;
   #writingSinceMs = 0;
+  /** Something waits for the write that is under way. It is kept here so that a write's end need not look: the queue has left the cache by then. */
+  #waits = false;
   #lastFrame: Uint8Array | undefined;
   #ending: "no" | "after-queue" | "ended" = "no";
   /** False once the connection has gone: then frames only gather, for the next one. */
@@ -194,7 +196,11 @@ export class Outbox implements TurnTask, StateHolder {
 
   /** What is queued goes now, unless a write is under way: for what nothing else of this turn will go along with. */
   flush(): void {
-    if (this.#writingBytes > 0 || this.#ending === "ended" || !this.#attached) return;
+    if (this.#writingBytes > 0) {
+      this.#waits = true;
+      return;
+    }
+    if (this.#ending === "ended" || !this.#attached) return;
     if (this.#queue.isReady) this.#write(this.#take());
     else if (this.#lastFrame !== undefined) this.#write(this.#takeLast());
     else if (this.#ending === "after-queue") {
@@ -234,6 +240,7 @@ export class Outbox implements TurnTask, StateHolder {
   }
 
   #write(bytes: Uint8Array): void {
+    this.#waits = this.#queue.isReady || this.#ending !== "no";
     this.#writingBytes = bytes.length;
     this.#writingSinceMs = this.#around.pulse.elapsedMs;
     const { metrics } = this.#around;
@@ -247,6 +254,6 @@ export class Outbox implements TurnTask, StateHolder {
     if (!this.#attached) return;
     this.#writingBytes = 0;
     // After an error the socket closes by itself; nothing more can be said.
-    if (error === undefined || error === null) this.flush();
+    if ((this.#waits || this.#woken) && (error === undefined || error === null)) this.flush();
   };
 }
