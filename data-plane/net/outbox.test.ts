@@ -8,13 +8,22 @@ import { TurnEnd } from "./turn-end.ts";
 class SlowSink implements OutboxSink {
   readonly writes: string[] = [];
   ended = false;
-  #onWritten: ((error?: Error | null) => void) | undefined;
+  isWriting = false;
+  #callback: ((error?: Error | null) => void) | undefined;
 
-  write(bytes: Uint8Array, onWritten: (error?: Error | null) => void): boolean {
-    if (this.#onWritten !== undefined) throw new Error("a write while another is under way");
+  write(bytes: Uint8Array): void {
+    if (this.isWriting) throw new Error("a write while another is under way");
     this.writes.push(Buffer.from(bytes).toString("latin1"));
-    this.#onWritten = onWritten;
-    return true;
+    this.isWriting = true;
+  }
+
+  whenWritten(callback: (error?: Error | null) => void): void {
+    if (this.#callback !== undefined) throw new Error("asked twice");
+    this.#callback = callback;
+  }
+
+  get isAwaited(): boolean {
+    return this.#callback !== undefined;
   }
 
   end(): void {
@@ -22,9 +31,10 @@ class SlowSink implements OutboxSink {
   }
 
   finishWrite(error?: Error): void {
-    const onWritten = this.#onWritten;
-    this.#onWritten = undefined;
-    onWritten?.(error);
+    const callback = this.#callback;
+    this.#callback = undefined;
+    this.isWriting = false;
+    callback?.(error);
   }
 }
 
@@ -93,6 +103,36 @@ describe("Outbox", () => {
     expect(sink.writes).toEqual(["a", "bc"]);
   });
 
+  it("asks to be told of a write's end only where something waits for it, and once", async () => {
+    outbox.send("reliable", frame("a"));
+    await nextTurn();
+    expect(sink.isAwaited).toBe(false);
+    outbox.send("reliable", frame("b"));
+    await nextTurn();
+    expect(sink.isAwaited).toBe(true);
+    outbox.send("reliable", frame("c"));
+    await nextTurn();
+    sink.finishWrite();
+    expect([sink.writes, sink.isAwaited]).toEqual([["a", "bc"], false]);
+    sink.finishWrite();
+    outbox.send("reliable", frame("d"));
+    await nextTurn();
+    expect([sink.writes, sink.isAwaited]).toEqual([["a", "bc", "d"], false]);
+  });
+
+  it("counts what was written until the system has it, and no longer", async () => {
+    outbox.send("reliable", frame("x".repeat(60_000)));
+    await nextTurn();
+    expect(outbox.queuedBytes).toBe(60_000);
+    sink.finishWrite();
+    expect(outbox.queuedBytes).toBe(0);
+    outbox.send("reliable", frame("x".repeat(60_000)));
+    expect(overflows).toBe(0);
+    await nextTurn();
+    outbox.send("reliable", frame("x".repeat(40_001)));
+    expect(overflows).toBe(1);
+  });
+
   it("hands over large queues in parts, of whole frames", async () => {
     const large = "x".repeat(20_000);
     for (let count = 0; count < 3; count += 1) outbox.send("reliable", frame(large));
@@ -135,6 +175,8 @@ describe("Outbox", () => {
     await nextTurn();
     outbox.finish(frame("z"));
     outbox.send("reliable", frame("b"));
+    await nextTurn();
+    expect(sink.writes).toEqual(["a"]);
     sink.finishWrite();
     expect([sink.writes, sink.ended]).toEqual([["a", "z"], false]);
     sink.finishWrite();

@@ -7,7 +7,11 @@ import type { TurnEnd, TurnTask } from "./turn-end.ts";
 
 /** The part of a socket that an outbox needs. */
 export interface OutboxSink {
-  write(bytes: Uint8Array, onWritten: (error?: Error | null) => void): unknown;
+  write(bytes: Uint8Array): unknown;
+  /** Whether the system has not taken yet what was written. */
+  readonly isWriting: boolean;
+  /** Calls back once it has. */
+  whenWritten(callback: (error?: Error | null) => void): unknown;
   end(): unknown;
 }
 
@@ -51,10 +55,11 @@ export class Outbox implements TurnTask, StateHolder {
   #woken = false;
   /** Waits for the end of the tick. */
   #holdsState = false;
-  #writingBytes = 0;
-  #writingSinceMs = 0;
-  /** Something waits for the write that is under way. It is kept here so that a write's end need not look: the queue has left the cache by then. */
-  #waits = false;
+  /** Waits for the write that is under way. */
+  #awaitsWrite = false;
+  /** The last write: its length, and when it began. */
+  #writtenBytes = 0;
+  #writtenAtMs = 0;
   #lastFrame: Uint8Array | undefined;
   #ending: "no" | "after-queue" | "ended" = "no";
   /** False once the connection has gone: then frames only gather, for the next one. */
@@ -73,12 +78,12 @@ export class Outbox implements TurnTask, StateHolder {
 
   /** Bytes that wait or are being written. */
   get queuedBytes(): number {
-    return this.#queue.bytes + this.#writingBytes;
+    return this.#queue.bytes + (this.#isWriting ? this.#writtenBytes : 0);
   }
 
   /** For how long the write that is under way has not come back; 0 without one. */
   get stalledMs(): number {
-    return this.#writingBytes === 0 ? 0 : this.#around.pulse.elapsedMs - this.#writingSinceMs;
+    return this.#isWriting ? this.#around.pulse.elapsedMs - this.#writtenAtMs : 0;
   }
 
   /** Queues a frame; without effect after {@link finish}. */
@@ -136,7 +141,7 @@ export class Outbox implements TurnTask, StateHolder {
   sendView(frame: Uint8Array): void {
     if (this.#ending !== "no") return;
     // One that has to wait must not keep the memory of all that were made with it.
-    this.#queue.setView(this.#writingBytes > 0 ? new Uint8Array(frame) : frame);
+    this.#queue.setView(this.#isWriting ? new Uint8Array(frame) : frame);
     this.wake();
     this.#checkBounds();
   }
@@ -178,7 +183,6 @@ export class Outbox implements TurnTask, StateHolder {
   /** The connection is gone, and its player is not: what is sent gathers until {@link adopt}. */
   detach(): void {
     this.#attached = false;
-    this.#writingBytes = 0;
   }
 
   /** Takes over what an outbox before this one has not sent; that one is done with. */
@@ -196,14 +200,13 @@ export class Outbox implements TurnTask, StateHolder {
 
   /** What is queued goes now, unless a write is under way: for what nothing else of this turn will go along with. */
   flush(): void {
-    if (this.#writingBytes > 0) {
-      this.#waits = true;
-      return;
-    }
     if (this.#ending === "ended" || !this.#attached) return;
-    if (this.#queue.isReady) this.#write(this.#take());
+    const isReady = this.#queue.isReady;
+    if (!isReady && this.#ending === "no") return;
+    if (this.#sink.isWriting) this.#awaitWrite();
+    else if (isReady) this.#write(this.#take());
     else if (this.#lastFrame !== undefined) this.#write(this.#takeLast());
-    else if (this.#ending === "after-queue") {
+    else {
       this.#ending = "ended";
       this.#sink.end();
     }
@@ -224,7 +227,13 @@ export class Outbox implements TurnTask, StateHolder {
 
   #checkBounds(): void {
     const { maxQueuedBytes, maxQueuedFrames } = this.#around.limits;
-    if (this.queuedBytes > maxQueuedBytes || this.#queue.frames > maxQueuedFrames) this.#owner.onOverflow();
+    // The socket is asked only if it matters: with a thousand players it has left the cache since the last write.
+    const isOver = this.#queue.bytes + this.#writtenBytes > maxQueuedBytes && this.queuedBytes > maxQueuedBytes;
+    if (isOver || this.#queue.frames > maxQueuedFrames) this.#owner.onOverflow();
+  }
+
+  get #isWriting(): boolean {
+    return this.#attached && this.#sink.isWriting;
   }
 
   /** The next bytes to write: whole frames, up to the greatest write. */
@@ -240,20 +249,29 @@ export class Outbox implements TurnTask, StateHolder {
   }
 
   #write(bytes: Uint8Array): void {
-    this.#waits = this.#queue.isReady || this.#ending !== "no";
-    this.#writingBytes = bytes.length;
-    this.#writingSinceMs = this.#around.pulse.elapsedMs;
+    this.#writtenBytes = bytes.length;
+    this.#writtenAtMs = this.#around.pulse.elapsedMs;
     const { metrics } = this.#around;
     metrics.writes += 1;
     metrics.bytesOut += bytes.length;
-    this.#sink.write(bytes, this.#onWritten);
+    this.#sink.write(bytes);
+    if (this.#queue.isReady || this.#ending !== "no") this.#awaitWrite();
+  }
+
+  /**
+   * Asks to be told of a write's end only where something waits for it. To hear of each would be one more visit to every player,
+   * when all of it has left the cache again.
+   */
+  #awaitWrite(): void {
+    if (this.#awaitsWrite) return;
+    this.#awaitsWrite = true;
+    this.#sink.whenWritten(this.#onWritten);
   }
 
   // Made once: a closure for each write is garbage for each write.
   readonly #onWritten = (error?: Error | null): void => {
-    if (!this.#attached) return;
-    this.#writingBytes = 0;
+    this.#awaitsWrite = false;
     // After an error the socket closes by itself; nothing more can be said.
-    if ((this.#waits || this.#woken) && (error === undefined || error === null)) this.flush();
+    if (error === undefined || error === null) this.flush();
   };
 }

@@ -11,11 +11,12 @@ export interface PlayerSocket {
   isPaused(): boolean;
   pause(): unknown;
   resume(): unknown;
-  /**
-   * Hands whole frames, each with its length, to the system. `onWritten` is told when it has taken them: that is when
-   * the next ones may follow.
-   */
-  write(frames: Uint8Array, onWritten: (error?: Error | null) => void): unknown;
+  /** Hands whole frames, each with its length, to the system. The next ones may follow when it has taken them. */
+  write(frames: Uint8Array): unknown;
+  /** Whether the system has not taken yet what was written. */
+  readonly isWriting: boolean;
+  /** Calls back once it has, or never will: then with an error. */
+  whenWritten(callback: (error?: Error | null) => void): unknown;
   /** Ends the stream in order, after what has been written. */
   end(): unknown;
   /** Ends it at once. */

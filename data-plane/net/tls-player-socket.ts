@@ -5,6 +5,8 @@ import type { PlayerSocket, SocketListener } from "./player-socket.ts";
 /** Frames of one player that are handled before the others have their turn. Stops many tiny frames from holding up everybody. */
 const maxFramesPerTurn = 256;
 
+const noBytes = new Uint8Array(0);
+
 /** The binding to TLS over TCP: a stream that carries frames with their lengths. */
 export class TlsPlayerSocket implements PlayerSocket {
   readonly address: string;
@@ -45,8 +47,16 @@ export class TlsPlayerSocket implements PlayerSocket {
     if (this.#rest === undefined) this.#socket.resume();
   }
 
-  write(frames: Uint8Array, onWritten: (error?: Error | null) => void): void {
-    this.#socket.write(frames, onWritten);
+  write(frames: Uint8Array): void {
+    this.#socket.write(frames);
+  }
+
+  get isWriting(): boolean {
+    return this.#socket.writableLength > 0;
+  }
+
+  whenWritten(callback: (error?: Error | null) => void): void {
+    this.#socket.write(noBytes, callback);
   }
 
   end(): void {

@@ -6,6 +6,8 @@ import type { PlayerSocket, SocketListener } from "./player-socket.ts";
 /** Pings and pongs of WebSocket that may come between two frames. Stops a flood that carries nothing. [WS-6] */
 const maxControlFrames = 16;
 
+const noBytes = new Uint8Array(0);
+
 /** The binding to WebSocket: one binary message is one frame, without its length. [WS-3] */
 export class WebSocketPlayerSocket implements PlayerSocket {
   readonly address: string;
@@ -49,16 +51,24 @@ export class WebSocketPlayerSocket implements PlayerSocket {
     this.#webSocket.resume();
   }
 
-  write(frames: Uint8Array, onWritten: (error?: Error | null) => void): void {
-    const last = (error?: Error | null): void => onWritten(error);
+  write(frames: Uint8Array): void {
     // Many messages, still one write.
     this.#stream.cork();
     for (let offset = 0; offset < frames.length;) {
       const start = offset + 2;
       offset = start + ((frames[offset] ?? 0) | ((frames[offset + 1] ?? 0) << 8));
-      this.#webSocket.send(frames.subarray(start, offset), { binary: true }, offset < frames.length ? undefined : last);
+      this.#webSocket.send(frames.subarray(start, offset), { binary: true });
     }
     this.#stream.uncork();
+  }
+
+  get isWriting(): boolean {
+    return this.#stream.writableLength > 0;
+  }
+
+  whenWritten(callback: (error?: Error | null) => void): void {
+    // Of no length, so it is no part of any message.
+    this.#stream.write(noBytes, callback);
   }
 
   end(): void {

@@ -2,7 +2,7 @@ import { Outbox, type OutboxSurroundings } from "../net/outbox.ts";
 import type { SendLane } from "../net/send-queue.ts";
 import type { JoinedPlayer, PlayerLine } from "./joined-player.ts";
 
-const nowhere = { write: () => undefined, end: () => undefined };
+const nowhere = { write: () => undefined, isWriting: false, whenWritten: () => undefined, end: () => undefined };
 
 /** Stands for the connection of a player that has come from another cluster, until its client has come after it: what is sent gathers. */
 export class ArrivingLine implements PlayerLine {
