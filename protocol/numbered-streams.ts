@@ -45,7 +45,7 @@ export class NumberedStreams {
 
   constructor(bounds: ReplayBounds, data: NumberedStreamsData = { lastInput: 0, lastOutput: 0, unacknowledged: [] }) {
     this.#bounds = bounds;
-    for (const frame of data.unacknowledged) this.#kept.add(frame, 1);
+    for (const frame of data.unacknowledged) this.#kept.add(frame, 0, frame.length, 1);
     this.#sent = data.lastOutput;
     this.#acknowledged = data.lastOutput - data.unacknowledged.length;
     this.#received = data.lastInput;
@@ -94,11 +94,11 @@ export class NumberedStreams {
   /**
    * Numbers frames that are about to be sent. Past the bound the oldest are forgotten: they can then not be sent again.
    *
-   * @param bytes whole frames, each with its length, that must not change any more
+   * @param slab whole frames, each with its length, lie in it from `start` up to, not including, `end`, and must not change any more
    * @param frames how many
    */
-  keep(bytes: Uint8Array, frames = 1): void {
-    this.#kept.add(bytes, frames);
+  keep(slab: Uint8Array, start = 0, end = slab.length, frames = 1): void {
+    this.#kept.add(slab, start, end, frames);
     this.#sent += frames;
     while (this.keptFrames > this.#bounds.maxFrames || this.keptBytes > this.#bounds.maxBytes) this.#kept.forget(1);
   }

@@ -23,13 +23,20 @@ const joined = (views: readonly Uint8Array[]): string => Buffer.concat(views).to
 
 describe("SentFrames", () => {
   const { bytes, ends } = slab(6);
-  const range = (from: number, to: number): Uint8Array => bytes.subarray(ends[from - 1] ?? 1, ends[to - 1]);
+  const at = (index: number): number => ends[index - 1] ?? 1;
+  const range = (from: number, to: number): Uint8Array => bytes.subarray(at(from), at(to));
+  /** They lie in the slab, or alone. */
+  const add = (sent: SentFrames, from: number, to: number): void => sent.add(bytes, at(from), at(to), to - from);
+  const addAlone = (sent: SentFrames, from: number, to: number): void => {
+    const alone = new Uint8Array(range(from, to));
+    sent.add(alone, 0, alone.length, to - from);
+  };
 
   it("gives the newest, wherever they were written, as one view where they follow each other", () => {
     const sent = new SentFrames();
-    sent.add(range(0, 2), 2);
-    sent.add(range(2, 3), 1);
-    sent.add(new Uint8Array(range(3, 6)), 3);
+    add(sent, 0, 2);
+    add(sent, 2, 3);
+    addAlone(sent, 3, 6);
     expect([sent.frames, sent.bytes]).toEqual([6, bytes.length - 1]);
     expect(sent.newest(6).map((view) => view.length)).toEqual([range(0, 3).length, range(3, 6).length]);
     for (let count = 0; count <= 6; count += 1) {
@@ -40,8 +47,8 @@ describe("SentFrames", () => {
   it("forgets the oldest, also some of a run", () => {
     for (let count = 0; count <= 7; count += 1) {
       const sent = new SentFrames();
-      sent.add(range(0, 4), 4);
-      sent.add(new Uint8Array(range(4, 6)), 2);
+      add(sent, 0, 4);
+      addAlone(sent, 4, 6);
       sent.forget(count);
       const left = Math.max(0, 6 - count);
       expect(sent.frames).toBe(left);
@@ -52,19 +59,19 @@ describe("SentFrames", () => {
 
   it("goes on after all was forgotten, also in the same buffer", () => {
     const sent = new SentFrames();
-    sent.add(range(0, 2), 2);
+    add(sent, 0, 2);
     sent.forget(2);
     expect([sent.frames, sent.bytes, sent.newest(0), sent.list()]).toEqual([0, 0, [], []]);
-    sent.add(range(2, 4), 2);
+    add(sent, 2, 4);
     sent.forget(1);
-    sent.add(range(4, 5), 1);
+    add(sent, 4, 5);
     expect(commands(sent.list())).toEqual([3, 4]);
   });
 
   it("stays small however much passes through", () => {
     const sent = new SentFrames();
     for (let count = 0; count < 10_000; count += 1) {
-      sent.add(new Uint8Array(4).fill(count), 1);
+      sent.add(new Uint8Array(4).fill(count), 0, 4, 1);
       if (sent.frames > 100) sent.forget(1);
     }
     expect([sent.frames, sent.bytes]).toEqual([100, 400]);

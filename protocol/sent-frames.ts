@@ -1,22 +1,19 @@
 import { frameHeaderBytes } from "./frame.ts";
 
-/** Whole frames, each with its length, that lie one after another in one buffer. */
+/** Whole frames, each with its length, that lie one after another in one slab. */
 interface Run {
-  /** The view that it began as; it has grown past that when `end` says so. */
-  readonly first: Uint8Array;
-  /** What that lies in, once somebody has asked. */
-  buffer: ArrayBufferLike | undefined;
-  /** Offsets in the buffer. */
+  readonly slab: Uint8Array;
+  /** Where in the slab. */
   start: number;
   end: number;
   frames: number;
 }
 
-const nothing: Run = { first: new Uint8Array(0), buffer: undefined, start: 0, end: 0, frames: 0 };
+const nothing: Run = { slab: new Uint8Array(0), start: 0, end: 0, frames: 0 };
 
 /**
  * Frames that were sent and may have to be sent again, oldest first. They stay where they were written: runs that follow each
- * other in one buffer become one, so that a busy connection keeps a few objects and not one for each frame.
+ * other in one slab become one, so that a busy connection keeps a few objects and not one for each frame.
  */
 export class SentFrames {
   #runs: Run[] = [];
@@ -30,24 +27,22 @@ export class SentFrames {
     return this.#frames;
   }
 
-  /** Bytes of the frames; the buffers that they lie in may be larger. */
+  /** Bytes of the frames; the slabs that they lie in may be larger. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Takes `frames` whole frames, which must not change any more. */
-  add(bytes: Uint8Array, frames: number): void {
-    const { byteOffset, byteLength } = bytes;
+  /** Takes `frames` whole frames, which lie in a slab from `start` up to, not including, `end`, and must not change there any more. */
+  add(slab: Uint8Array, start: number, end: number, frames: number): void {
     const last = this.#last;
     this.#frames += frames;
-    this.#bytes += byteLength;
-    // The offset first: to ask a small array for its buffer makes the engine move it into one.
-    if (byteOffset > 0 && last.end === byteOffset && (last.buffer ??= last.first.buffer) === bytes.buffer) {
-      last.end += byteLength;
+    this.#bytes += end - start;
+    if (last.slab === slab && last.end === start) {
+      last.end = end;
       last.frames += frames;
       return;
     }
-    this.#last = { first: bytes, buffer: undefined, start: byteOffset, end: byteOffset + byteLength, frames };
+    this.#last = { slab, start, end, frames };
     this.#runs.push(this.#last);
   }
 
@@ -112,19 +107,15 @@ export class SentFrames {
   }
 }
 
-/** Where in the buffer a run goes on after its first frames. */
-function after(run: Run, frames: number): number {
-  const { start, end } = run;
-  // One view for all of them: to make one costs more than to read a length.
-  const bytes = viewOf(run, start, end);
-  let at = 0;
-  for (let count = 0; count < frames; count += 1) at += frameBytes(bytes, at);
-  return start + at;
+/** Where in the slab a run goes on after its first frames. */
+function after({ slab, start }: Run, frames: number): number {
+  let at = start;
+  for (let count = 0; count < frames; count += 1) at += frameBytes(slab, at);
+  return at;
 }
 
-function viewOf({ first }: Run, start: number, end: number): Uint8Array {
-  const isFirst = start === first.byteOffset && end - start === first.byteLength;
-  return isFirst ? first : new Uint8Array(first.buffer, start, end - start);
+function viewOf({ slab }: Run, start: number, end: number): Uint8Array {
+  return start === 0 && end === slab.length ? slab : slab.subarray(start, end);
 }
 
 /** How long the frame is that begins there, with its length. */

@@ -8,8 +8,8 @@ function takeAll(pile: FramePile): { readonly bytes: Uint8Array; readonly pieces
   const pieces: Uint8Array[] = [];
   let frames = 0;
   pile.takeWhile(() => true, {
-    keep: (bytes, count) => {
-      pieces.push(bytes);
+    keep: (slab, start, end, count) => {
+      pieces.push(slab.subarray(start, end));
       frames += count;
     },
   });
@@ -40,8 +40,10 @@ describe("FramePile", () => {
     const pile = new FramePile();
     for (let count = 0; count < 5; count += 1) pile.pushMessage(count, payload(8));
     expect([pile.piledFrames, pile.piledBytes]).toEqual([5, 60]);
-    const kept: [Uint8Array, number][] = [];
-    const bytes = pile.takeAtOnce(1_000, { keep: (...taken) => kept.push(taken) });
+    const kept: unknown[] = [];
+    const bytes = pile.takeAtOnce(1_000, {
+      keep: (slab, start, end, frames) => kept.push([slab.subarray(start, end), frames]),
+    });
     expect(kept).toEqual([[bytes, 5]]);
     const before = Buffer.from(bytes ?? []);
     for (let count = 0; count < 100; count += 1) pile.pushMessage(9, payload(8));

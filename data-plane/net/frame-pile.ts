@@ -8,15 +8,18 @@ const maxSlabBytes = 4_096;
 
 const noSlab = Buffer.alloc(0);
 
+/** Frames that lie one behind the other in a slab. */
 interface Piece {
-  readonly bytes: Uint8Array;
+  readonly slab: Uint8Array;
+  readonly start: number;
+  readonly end: number;
   readonly frames: number;
 }
 
 /** Keeps whole frames that lie back to back, for they may have to be sent again. */
 export interface FrameKeeper {
-  /** @param bytes do not change any more */
-  keep(bytes: Uint8Array, frames: number): void;
+  /** So many lie in a slab from `start` up to, not including, `end`, and do not change there any more. */
+  keep(slab: Uint8Array, start: number, end: number, frames: number): void;
 }
 
 /**
@@ -63,7 +66,7 @@ export class FramePile {
       return;
     }
     this.#close();
-    this.#add(frame, 1);
+    this.#add({ slab: frame, start: 0, end: frame.length, frames: 1 });
     this.#count(frame.length);
   }
 
@@ -71,7 +74,7 @@ export class FramePile {
   takeAtOnce(maxBytes: number, keeper: FrameKeeper | undefined): Uint8Array | undefined {
     if (this.#pieces !== undefined || this.#inSlab === 0 || this.#piledBytes > maxBytes) return undefined;
     const bytes = this.#slab.subarray(this.#start, this.#end);
-    keeper?.keep(bytes, this.#inSlab);
+    keeper?.keep(this.#slab, this.#start, this.#end, this.#inSlab);
     this.#start = this.#end;
     this.#inSlab = 0;
     this.#piledFrames = 0;
@@ -84,12 +87,12 @@ export class FramePile {
     this.#close();
     const pieces = this.#pieces ?? [];
     let count = 0;
-    for (const { bytes, frames } of pieces) {
-      if (!take(bytes)) break;
+    for (const { slab, start, end, frames } of pieces) {
+      if (!take(start === 0 && end === slab.length ? slab : slab.subarray(start, end))) break;
       count += 1;
       this.#piledFrames -= frames;
-      this.#piledBytes -= bytes.length;
-      keeper?.keep(bytes, frames);
+      this.#piledBytes -= end - start;
+      keeper?.keep(slab, start, end, frames);
     }
     this.#pieces = count === pieces.length ? undefined : pieces.slice(count);
   }
@@ -98,10 +101,10 @@ export class FramePile {
   takeOver(other: FramePile): void {
     this.#close();
     other.takeWhile(() => true, {
-      keep: (bytes, frames) => {
-        this.#add(bytes, frames);
+      keep: (slab, start, end, frames) => {
+        this.#add({ slab, start, end, frames });
         this.#piledFrames += frames;
-        this.#piledBytes += bytes.length;
+        this.#piledBytes += end - start;
       },
     });
   }
@@ -139,14 +142,14 @@ export class FramePile {
   /** The frames in the slab become a piece. */
   #close(): void {
     if (this.#inSlab === 0) return;
-    this.#add(this.#slab.subarray(this.#start, this.#end), this.#inSlab);
+    this.#add({ slab: this.#slab, start: this.#start, end: this.#end, frames: this.#inSlab });
     this.#start = this.#end;
     this.#inSlab = 0;
   }
 
-  #add(bytes: Uint8Array, frames: number): void {
+  #add(piece: Piece): void {
     this.#pieces ??= [];
-    this.#pieces.push({ bytes, frames });
+    this.#pieces.push(piece);
   }
 
   #count(byteLength: number): void {

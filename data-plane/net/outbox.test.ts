@@ -65,7 +65,9 @@ beforeEach(() => {
     },
     metrics: { framesOut: 0, writes: 0, bytesOut: 0 },
   });
-  outbox.keeper = { keep: (bytes) => numbered.push(Buffer.from(bytes).toString("latin1")) };
+  outbox.keeper = {
+    keep: (slab, start, end) => numbered.push(Buffer.from(slab.subarray(start, end)).toString("latin1")),
+  };
 });
 
 const frame = (text: string): Uint8Array => Buffer.from(text, "latin1");

@@ -47,28 +47,29 @@ const maxWriteBytes = 32_768;
  * connection has to end.
  */
 export class Outbox implements TurnTask, StateHolder {
-  readonly #sink: OutboxSink;
-  readonly #owner: OutboxOwner;
+  // What each message and write touch stands first, so that it lies together.
+  #ending: "no" | "after-queue" | "ended" = "no";
   readonly #around: OutboxSurroundings;
   readonly #queue = new SendQueue();
-  /** Waits for the end of the turn. */
-  #woken = false;
-  /** Waits for the end of the tick. */
-  #holdsState = false;
-  /** Waits for the write that is under way. */
-  #awaitsWrite = false;
   /** The last write: its length, and when it began. */
   #writtenBytes = 0;
   #writtenAtMs = 0;
-  #lastFrame: Uint8Array | undefined;
-  #ending: "no" | "after-queue" | "ended" = "no";
+  /** Waits for the end of the turn. */
+  #woken = false;
   /** False once the connection has gone: then frames only gather, for the next one. */
   #attached = true;
+  readonly #sink: OutboxSink;
   /**
    * Given reliable and bulk frames as they go out for the first time, in the order of the wire; `undefined` where nothing is
    * sent again.
    */
   keeper: FrameKeeper | undefined;
+  #lastFrame: Uint8Array | undefined;
+  /** Waits for the end of the tick. */
+  #holdsState = false;
+  /** Waits for the write that is under way. */
+  #awaitsWrite = false;
+  readonly #owner: OutboxOwner;
 
   constructor(sink: OutboxSink, owner: OutboxOwner, around: OutboxSurroundings) {
     this.#sink = sink;

@@ -11,7 +11,7 @@ beforeEach(() => {
 const frame = (text: string): Uint8Array => Buffer.from(text, "latin1");
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
 function take(maxBytes = 10_000): string {
-  return text(queue.take(maxBytes, { keep: (bytes) => numbered.push(text(bytes)) }));
+  return text(queue.take(maxBytes, { keep: (slab, start, end) => numbered.push(text(slab.subarray(start, end))) }));
 }
 
 describe("SendQueue", () => {

@@ -82,6 +82,11 @@ const noValues: FieldValues = {};
 
 /** A player in the game, for as long as it stays: connections may come and go meanwhile. */
 export class JoinedPlayer implements Player, LaneOwner, RequestParty {
+  // What each message to it touches stands first, so that it lies together: with a thousand players it has left the cache since the last one.
+  connected = true;
+  /** Takes what comes for the player, while a handover has it. */
+  #holder: PlayerHolder | undefined;
+  #outbox: Outbox;
   readonly name: string;
   readonly number: number;
   readonly moveBudget: MoveBudget;
@@ -95,7 +100,6 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   readonly tenure: number;
   readonly past: readonly TenureEnd[];
   position: Placement;
-  connected = true;
   /** Moves that were not let pass. */
   refusedMoves = 0;
   /** Sequence of the last MOVE. */
@@ -106,7 +110,6 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   readonly #tokens: ResumeTokens;
   #seat: SeatRef;
   #line: PlayerLine;
-  #outbox: Outbox;
   #requests: PlayerRequests | undefined;
   /** Where the ids of requests to the client go on. */
   readonly #lastRequest: number;
@@ -115,8 +118,6 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   #heldByHandover = false;
   /** Set while there is no connection. */
   #grace: NodeJS.Timeout | undefined;
-  /** Takes what comes for the player, while a handover has it. */
-  #holder: PlayerHolder | undefined;
   /** It came from another cluster, and its client has not come yet. */
   #arriving = false;
   /** Its client may not know where it stands. */
