@@ -103,6 +103,11 @@ export class NumberedStreams {
     while (this.keptFrames > this.#bounds.maxFrames || this.keptBytes > this.#bounds.maxBytes) this.#kept.forget(1);
   }
 
+  /** Whether nothing that lies in a slab may have to be sent again. */
+  isDoneWith(slab: Uint8Array): boolean {
+    return this.#kept.areNotIn(slab);
+  }
+
   /** The other side has received so many. @throws ProtocolError `BAD_VALUE` when it cannot have. [ACK-1] */
   acknowledge(received: number): void {
     const number = this.#numberOf(received);

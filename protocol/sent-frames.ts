@@ -9,6 +9,8 @@ interface Run {
   frames: number;
 }
 
+const maxRunsToLookThrough = 8;
+
 const nothing: Run = { slab: new Uint8Array(0), start: 0, end: 0, frames: 0 };
 
 /**
@@ -44,6 +46,14 @@ export class SentFrames {
     }
     this.#last = { slab, start, end, frames };
     this.#runs.push(this.#last);
+  }
+
+  /** Whether none of them lies in a slab; where that would take long to say, `false`. */
+  areNotIn(slab: Uint8Array): boolean {
+    const runs = this.#runs;
+    if (runs.length - this.#head > maxRunsToLookThrough) return false;
+    for (let index = this.#head; index < runs.length; index += 1) if (runs[index]?.slab === slab) return false;
+    return true;
   }
 
   /** Forgets the oldest frames, at most as many as there are. */

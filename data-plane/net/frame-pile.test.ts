@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { encodeMessage } from "../../protocol/index.ts";
+import { encodeMessage, NumberedStreams } from "../../protocol/index.ts";
 import { FramePile } from "./frame-pile.ts";
 
 const payload = (length: number): Uint8Array => new Uint8Array(length).map((_, index) => index + length);
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
 function takeAll(pile: FramePile): { readonly bytes: Uint8Array; readonly pieces: number; readonly frames: number } {
   const pieces: Uint8Array[] = [];
@@ -12,6 +14,7 @@ function takeAll(pile: FramePile): { readonly bytes: Uint8Array; readonly pieces
       pieces.push(slab.subarray(start, end));
       frames += count;
     },
+    isDoneWith: () => false,
   });
   return { bytes: Buffer.concat(pieces), pieces: pieces.length, frames };
 }
@@ -41,9 +44,14 @@ describe("FramePile", () => {
     for (let count = 0; count < 5; count += 1) pile.pushMessage(count, payload(8));
     expect([pile.piledFrames, pile.piledBytes]).toEqual([5, 60]);
     const kept: unknown[] = [];
-    const bytes = pile.takeAtOnce(1_000, {
-      keep: (slab, start, end, frames) => kept.push([slab.subarray(start, end), frames]),
-    });
+    const bytes = pile.takeAtOnce(
+      1_000,
+      {
+        keep: (slab, start, end, frames) => kept.push([slab.subarray(start, end), frames]),
+        isDoneWith: () => false,
+      },
+      true,
+    );
     expect(kept).toEqual([[bytes, 5]]);
     const before = Buffer.from(bytes ?? []);
     for (let count = 0; count < 100; count += 1) pile.pushMessage(9, payload(8));
@@ -52,9 +60,48 @@ describe("FramePile", () => {
     expect([next.bytes.length, next.frames]).toEqual([1_200, 100]);
   });
 
+  it("goes round in two slabs where each message is acknowledged soon, and never writes over one that is not", () => {
+    let seed = 4_711;
+    const random = (below: number): number => {
+      seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
+      return (seed >>> 8) % below;
+    };
+    for (const lag of [3, 100]) {
+      const pile = new FramePile();
+      const streams = new NumberedStreams({ maxFrames: 10_000, maxBytes: 10_000_000 });
+      const bulk = new FramePile();
+      const unacknowledged: string[] = [];
+      const buffers = new Set<unknown>();
+      let last: { readonly bytes: Uint8Array; readonly before: string } = { bytes: new Uint8Array(0), before: "" };
+      for (let turn = 0; turn < 5_000; turn += 1) {
+        const isBulk = lag > 3 && random(4) === 0;
+        const target = isBulk ? bulk : pile;
+        for (let count = random(3); count >= 0; count -= 1) {
+          const message = { command: turn % 256, payload: payload(random(lag === 3 ? 60 : 300)) };
+          target.pushMessage(message.command, message.payload);
+          unacknowledged.push(hex(encodeMessage(message)));
+        }
+        expect(hex(last.bytes)).toBe(last.before);
+        const bytes = random(10) === 0 ? undefined : target.takeAtOnce(65_536, streams, true);
+        if (bytes === undefined) target.takeWhile(() => true, streams);
+        else {
+          last = { bytes, before: hex(bytes) };
+          buffers.add(bytes.buffer);
+        }
+        while (unacknowledged.length > lag) {
+          const count = 1 + random(unacknowledged.length);
+          unacknowledged.splice(0, count);
+          streams.acknowledge(streams.lastAcknowledged + count);
+        }
+        expect(streams.export().unacknowledged.map(hex)).toEqual(unacknowledged);
+      }
+      if (lag === 3) expect(buffers.size).toBeLessThanOrEqual(4);
+    }
+  });
+
   it("gives nothing at once when there is nothing, too much, or a large frame in between", () => {
     const pile = new FramePile();
-    const take = (maxBytes: number): Uint8Array | undefined => pile.takeAtOnce(maxBytes, undefined);
+    const take = (maxBytes: number): Uint8Array | undefined => pile.takeAtOnce(maxBytes, undefined, true);
     expect(take(100)).toBeUndefined();
     pile.pushMessage(1, payload(8));
     expect(take(11)).toBeUndefined();

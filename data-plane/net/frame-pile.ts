@@ -4,7 +4,9 @@ import { frameHeaderBytes, messageTypes } from "../../protocol/index.ts";
 const largeBytes = 1_024;
 /** A player's first slab, and what later ones grow to: small, as what has not been acknowledged keeps the whole of one. */
 const firstSlabBytes = 512;
-const maxSlabBytes = 4_096;
+const maxSlabBytes = 2_048;
+/** With less room than this in its slab, a player looks for the next one. */
+const nearlyFullBytes = 512;
 
 const noSlab = Buffer.alloc(0);
 
@@ -20,22 +22,28 @@ interface Piece {
 export interface FrameKeeper {
   /** So many lie in a slab from `start` up to, not including, `end`, and do not change there any more. */
   keep(slab: Uint8Array, start: number, end: number, frames: number): void;
+  /** Whether nothing in a slab is kept any more. */
+  isDoneWith(slab: Uint8Array): boolean;
 }
 
 /**
  * Frames that wait in one line. They are written where they leave from, one behind the other: no object for a frame, no copy
- * when they go, and one piece of memory for all that was said in a turn. What has been taken is not touched again.
+ * when they go, and one piece of memory for all that was said in a turn. What has been taken is not touched before it has been
+ * written and its keeper is done with it.
  */
 export class FramePile {
   /** What stands before the frames in the slab; made when it is needed. */
   #pieces: Piece[] | undefined;
-  #slab = noSlab;
+  #slab: Buffer = noSlab;
   /** The part of the slab whose frames have not been taken, and how many these are. */
   #start = 0;
   #end = 0;
   #inSlab = 0;
   #piledFrames = 0;
   #piledBytes = 0;
+  /** The slab before this one, of full size, and whether it may be written again. */
+  #earlier: Buffer | undefined;
+  #isEarlierFree = false;
 
   /** Frames that wait, and their bytes. */
   get piledFrames(): number {
@@ -70,9 +78,17 @@ export class FramePile {
     this.#count(frame.length);
   }
 
-  /** All of it, as one, when nothing stands before the frames in the slab and they are not more than this; else `undefined`. */
-  takeAtOnce(maxBytes: number, keeper: FrameKeeper | undefined): Uint8Array | undefined {
+  /**
+   * All of it, as one, when nothing stands before the frames in the slab and they are not more than this; else `undefined`.
+   *
+   * @param isRestWritten whether all that was taken before has been written
+   */
+  takeAtOnce(maxBytes: number, keeper: FrameKeeper | undefined, isRestWritten: boolean): Uint8Array | undefined {
     if (this.#pieces !== undefined || this.#inSlab === 0 || this.#piledBytes > maxBytes) return undefined;
+    // It is nearly full. Nothing waits that lies elsewhere, so nothing but the keeper may still need the slab before this one.
+    if (this.#earlier !== undefined && this.#slab.length - this.#end < nearlyFullBytes && isRestWritten) {
+      this.#isEarlierFree ||= keeper === undefined || keeper.isDoneWith(this.#earlier);
+    }
     const bytes = this.#slab.subarray(this.#start, this.#end);
     keeper?.keep(this.#slab, this.#start, this.#end, this.#inSlab);
     this.#start = this.#end;
@@ -101,6 +117,7 @@ export class FramePile {
   takeOver(other: FramePile): void {
     this.#close();
     other.takeWhile(() => true, {
+      isDoneWith: () => false,
       keep: (slab, start, end, frames) => {
         this.#add({ slab, start, end, frames });
         this.#piledFrames += frames;
@@ -118,6 +135,8 @@ export class FramePile {
     this.#inSlab = 0;
     this.#piledFrames = 0;
     this.#piledBytes = 0;
+    this.#earlier = undefined;
+    this.#isEarlierFree = false;
   }
 
   /** Room in the slab for one frame: where it begins. */
@@ -132,11 +151,20 @@ export class FramePile {
 
   #renew(byteLength: number): void {
     this.#close();
-    const grown = Math.min(maxSlabBytes, Math.max(firstSlabBytes, this.#slab.length * 2));
-    // Not from Node's own pool: there one slow player would keep what others wrote.
-    this.#slab = Buffer.allocUnsafeSlow(byteLength < largeBytes ? Math.max(grown, byteLength) : byteLength);
+    const last = this.#slab;
+    this.#slab = this.#nextSlab(byteLength);
+    this.#earlier = last.length === maxSlabBytes ? last : undefined;
+    this.#isEarlierFree = false;
     this.#start = 0;
     this.#end = 0;
+  }
+
+  /** The slab before this one, where that is free: who gets a message with each tick then needs no more than two, which stay at hand. */
+  #nextSlab(byteLength: number): Buffer {
+    if (this.#isEarlierFree && this.#earlier !== undefined && byteLength <= maxSlabBytes) return this.#earlier;
+    const grown = Math.min(maxSlabBytes, Math.max(firstSlabBytes, this.#slab.length * 2));
+    // Not from Node's own pool: there one slow player would keep what others wrote.
+    return Buffer.allocUnsafeSlow(byteLength < largeBytes ? Math.max(grown, byteLength) : byteLength);
   }
 
   /** The frames in the slab become a piece. */

@@ -67,6 +67,7 @@ beforeEach(() => {
   });
   outbox.keeper = {
     keep: (slab, start, end) => numbered.push(Buffer.from(slab.subarray(start, end)).toString("latin1")),
+    isDoneWith: () => false,
   };
 });
 

@@ -175,7 +175,7 @@ export class Outbox implements TurnTask, StateHolder {
   settle(streams: NumberedStreams): boolean {
     if (!streams.hasRoom(this.#queue.frames, this.#queue.bytes)) return false;
     while (this.#queue.isReady) {
-      const bytes = this.#queue.take(maxWriteBytes, streams);
+      const bytes = this.#queue.take(maxWriteBytes, streams, false);
       if (this.#attached && this.#ending === "no") this.#write(bytes);
     }
     return true;
@@ -239,7 +239,7 @@ export class Outbox implements TurnTask, StateHolder {
 
   /** The next bytes to write: whole frames, up to the greatest write. */
   #take(): Uint8Array {
-    const bytes = this.#queue.take(maxWriteBytes, this.keeper);
+    const bytes = this.#queue.take(maxWriteBytes, this.keeper, true);
     return this.#queue.isReady || this.#lastFrame === undefined ? bytes : Buffer.concat([bytes, this.#takeLast()]);
   }
 

@@ -11,7 +11,13 @@ beforeEach(() => {
 const frame = (text: string): Uint8Array => Buffer.from(text, "latin1");
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
 function take(maxBytes = 10_000): string {
-  return text(queue.take(maxBytes, { keep: (slab, start, end) => numbered.push(text(slab.subarray(start, end))) }));
+  return text(
+    queue.take(
+      maxBytes,
+      { keep: (slab, start, end) => numbered.push(text(slab.subarray(start, end))), isDoneWith: () => false },
+      true,
+    ),
+  );
 }
 
 describe("SendQueue", () => {

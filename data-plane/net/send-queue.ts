@@ -112,14 +112,15 @@ export class SendQueue extends FramePile {
    *
    * @param keeper given what goes out for the first time and may have to be sent again: reliable and bulk frames, in the order
    *   of the wire
+   * @param isRestWritten whether all that was taken before has been written
    */
-  take(maxBytes: number, keeper: FrameKeeper | undefined): Uint8Array {
+  take(maxBytes: number, keeper: FrameKeeper | undefined, isRestWritten: boolean): Uint8Array {
     // What nearly every write is: messages of the game alone, or state alone, which lie ready.
     const ready =
       this.#looseFrames === 0
-        ? this.takeAtOnce(maxBytes, keeper)
+        ? this.takeAtOnce(maxBytes, keeper, isRestWritten)
         : this.piledFrames === 0
-          ? this.#takeLoose(maxBytes)
+          ? this.#takeLoose(maxBytes, isRestWritten)
           : undefined;
     return ready ?? this.#takeMixed(maxBytes, keeper);
   }
@@ -182,10 +183,10 @@ export class SendQueue extends FramePile {
   }
 
   /** A view alone, or state alone. */
-  #takeLoose(maxBytes: number): Uint8Array | undefined {
+  #takeLoose(maxBytes: number, isRestWritten: boolean): Uint8Array | undefined {
     if (this.#view !== undefined) return this.#looseFrames === 1 ? this.#takeView(this.#view) : undefined;
     const states = this.#states;
-    const bytes = this.#looseFrames === states?.size ? states.takeAtOnce(maxBytes) : undefined;
+    const bytes = this.#looseFrames === states?.size ? states.takeAtOnce(maxBytes, isRestWritten) : undefined;
     if (bytes === undefined) return undefined;
     this.#looseFrames = 0;
     if (this.#nextStates !== undefined) return bytes;

@@ -28,14 +28,14 @@ describe("StatePile", () => {
     pile.setFrame("b", frame("b1"));
     pile.setFrame("a", frame("a2"));
     expect([pile.size, pile.bytes]).toEqual([2, 4]);
-    expect(text(pile.takeAtOnce(100))).toBe("a2b1");
-    expect([pile.size, pile.bytes, pile.takeAtOnce(100)]).toEqual([0, 0, undefined]);
+    expect(text(pile.takeAtOnce(100, true))).toBe("a2b1");
+    expect([pile.size, pile.bytes, pile.takeAtOnce(100, true)]).toEqual([0, 0, undefined]);
   });
 
   it("writes a message where it leaves from", () => {
     const pile = new StatePile();
     pile.setMessage(1, messageTypes.state, 7, Uint8Array.of(1, 2));
-    expect([...(pile.takeAtOnce(100) ?? [])]).toEqual([4, 0, messageTypes.state, 7, 1, 2]);
+    expect([...(pile.takeAtOnce(100, true) ?? [])]).toEqual([4, 0, messageTypes.state, 7, 1, 2]);
     pile.setMessage(1, messageTypes.state, 7, new Uint8Array(2_000).fill(9));
     const [large = new Uint8Array(0)] = [...takeAll(pile)].map(frame);
     expect([large.length, large[0], large[1], large[3], large[2_003]]).toEqual([2_004, 0xd2, 0x07, 7, 9]);
@@ -44,16 +44,26 @@ describe("StatePile", () => {
   it("does not touch what has been taken", () => {
     const pile = new StatePile();
     pile.setFrame(1, frame("first"));
-    const taken = pile.takeAtOnce(100);
+    const taken = pile.takeAtOnce(100, true);
     pile.setFrame(1, frame("later"));
     pile.setFrame(1, frame("third"));
-    expect([text(taken), text(pile.takeAtOnce(100))]).toEqual(["first", "third"]);
+    expect([text(taken), text(pile.takeAtOnce(100, true))]).toEqual(["first", "third"]);
+  });
+
+  it("writes a state for each tick into the same little memory", () => {
+    const pile = new StatePile();
+    const buffers = new Set<unknown>();
+    for (let tick = 0; tick < 1_000; tick += 1) {
+      pile.setMessage(1, messageTypes.state, 7, new Uint8Array(60).fill(tick));
+      buffers.add(pile.takeAtOnce(1_000, true)?.buffer);
+    }
+    expect(buffers.size).toBe(1);
   });
 
   it("takes no more than fits, whole frames in order, and goes on with the rest", () => {
     const pile = new StatePile();
     for (const key of ["a", "b", "c"]) pile.setFrame(key, frame(key.repeat(4)));
-    expect(pile.takeAtOnce(11)).toBeUndefined();
+    expect(pile.takeAtOnce(11, true)).toBeUndefined();
     const taken: string[] = [];
     pile.takeWhile((bytes) => taken.length < 2 && taken.push(text(bytes) ?? "") > 0);
     expect([taken, pile.size, pile.bytes]).toEqual([["aaaa", "bbbb"], 1, 4]);
@@ -68,7 +78,7 @@ describe("StatePile", () => {
     pile.setFrame("a", frame("a"));
     pile.setFrame("big", large);
     pile.setFrame("z", frame("z"));
-    expect(pile.takeAtOnce(10_000)).toBeUndefined();
+    expect(pile.takeAtOnce(10_000, true)).toBeUndefined();
     const parts: Uint8Array[] = [];
     pile.takeWhile((bytes) => parts.push(bytes) > 0);
     expect([parts.map(({ length }) => length), parts[1] === large, pile.bytes]).toEqual([[1, 5_000, 1], true, 0]);
@@ -111,6 +121,8 @@ describe("StatePile", () => {
     const pile = new StatePile();
     const other = new StatePile();
     const model = new Model();
+    /** What has been taken and not written yet. */
+    let underWay: { readonly bytes: Uint8Array; readonly before: string | undefined }[] = [];
     for (let round = 0; round < 3_000; round += 1) {
       const sets = random(40);
       const keys = random(4) === 0 ? 200 : 12;
@@ -126,8 +138,16 @@ describe("StatePile", () => {
       expect([pile.size, pile.bytes]).toEqual([model.frames.size, model.bytes]);
       const most = random(3) === 0 ? random(20) : Number.POSITIVE_INFINITY;
       const taken: string[] = [];
-      const atOnce = most > 100 ? text(pile.takeAtOnce(8_000)) : undefined;
-      pile.takeWhile((bytes) => taken.length < most && taken.push(text(bytes) ?? "") > 0);
+      for (const { bytes, before } of underWay) expect(text(bytes)).toBe(before);
+      const isRestWritten = random(4) > 0;
+      const once = most > 100 ? pile.takeAtOnce(8_000, isRestWritten) : undefined;
+      const atOnce = text(once);
+      if (once !== undefined) underWay = [...(isRestWritten ? [] : underWay), { bytes: once, before: atOnce }];
+      pile.takeWhile((bytes) => {
+        if (taken.length >= most) return false;
+        underWay.push({ bytes, before: text(bytes) });
+        return taken.push(text(bytes) ?? "") > 0;
+      });
       const expected = [...model.frames.values()].slice(0, most);
       expect(atOnce ?? taken.join("")).toBe(expected.join(""));
       for (const key of [...model.frames.keys()].slice(0, most)) model.frames.delete(key);

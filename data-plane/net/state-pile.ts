@@ -16,7 +16,7 @@ const noSlab = Buffer.alloc(0);
 /**
  * The latest state of each key, in the order in which the keys came. Frames are written where they leave from, one behind the
  * other, and a later one of the same length over the earlier: no object for a frame, and nothing to be put together when they
- * go. What has been taken is not touched again.
+ * go. What has been taken is not touched before something else is, or ever, as the taker says.
  */
 export class StatePile {
   /** For each key that waits: where its frame begins in the slab, and its length. Behind these stand those of the last time. */
@@ -35,6 +35,8 @@ export class StatePile {
   /** The part of the slab that holds what waits; whether there is anything else in it. */
   #start = 0;
   #end = 0;
+  /** Where what has been taken begins, when that lies behind what waits; else the slab's end. */
+  #limit = 0;
   #hasGaps = false;
 
   /** Keys that wait, and the bytes of their frames. */
@@ -77,11 +79,25 @@ export class StatePile {
     other.#reset();
   }
 
-  /** All of it, as one, when it lies in one piece and is not more than this; else `undefined`. */
-  takeAtOnce(maxBytes: number): Uint8Array | undefined {
+  /**
+   * All of it, as one, when it lies in one piece and is not more than this; else `undefined`.
+   *
+   * @param isRestWritten whether all that was taken before has been written: then its place is used again
+   */
+  takeAtOnce(maxBytes: number, isRestWritten: boolean): Uint8Array | undefined {
     if (this.#hasGaps || this.#large !== undefined || this.#bytes > maxBytes || this.#count === 0) return undefined;
-    const bytes = this.#slab.subarray(this.#start, this.#end);
+    const start = this.#start;
+    const end = this.#end;
+    const bytes = this.#slab.subarray(start, end);
     this.#reset();
+    if (!isRestWritten) return bytes;
+    this.#limit = this.#slab.length;
+    // As much again would not fit behind it.
+    if (start >= end - start && this.#limit - end < end - start) {
+      this.#limit = start;
+      this.#start = 0;
+      this.#end = 0;
+    }
     return bytes;
   }
 
@@ -99,6 +115,7 @@ export class StatePile {
     this.#slab = noSlab;
     this.#start = 0;
     this.#end = 0;
+    this.#limit = 0;
   }
 
   #frameAt(place: number): Uint8Array {
@@ -122,7 +139,7 @@ export class StatePile {
       const start = this.#starts[place] ?? 0;
       if (start >= 0) return start;
     }
-    if (this.#slab.length - this.#end < byteLength) this.#renew(byteLength);
+    if (this.#limit - this.#end < byteLength) this.#renew(byteLength);
     const at = this.#end;
     this.#end = at + byteLength;
     if (place < 0) this.#append(key, at, byteLength);
@@ -180,6 +197,7 @@ export class StatePile {
     this.#slab = slab;
     this.#start = 0;
     this.#end = end;
+    this.#limit = slab.length;
     this.#hasGaps = false;
   }
 
