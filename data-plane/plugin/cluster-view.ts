@@ -1,7 +1,8 @@
 import type { MailOutcome } from "../../protocol/index.ts";
 import type { PlayerGroups } from "../handover/player-groups.ts";
 import type { Logger } from "../log.ts";
-import { encodeGameMessage, type JoinedPlayer, StateFrames } from "../session/joined-player.ts";
+import { encodeGameMessage, StateFrames } from "../session/game-message.ts";
+import type { JoinedPlayer } from "../session/joined-player.ts";
 import type { PlayerTable } from "../session/player-table.ts";
 import type { ClusterWorld } from "../world/cluster-world.ts";
 import type { PluginStorage } from "../storage/cluster-storage.ts";

@@ -1,6 +1,7 @@
 import { Outbox, type OutboxSurroundings } from "../net/outbox.ts";
 import type { SendLane } from "../net/send-queue.ts";
-import type { JoinedPlayer, PlayerLine } from "./joined-player.ts";
+import type { JoinedPlayer } from "./joined-player.ts";
+import type { PlayerLine } from "./player-line.ts";
 
 const nowhere = { write: () => undefined, isWriting: false, whenWritten: () => undefined, end: () => undefined };
 

@@ -4,11 +4,9 @@ import {
   encodeMessage,
   encodePosition,
   encodeResumeToken,
-  encodeState,
   features,
   messageTypes,
   NumberedStreams,
-  type NumberedStreamsData,
   RequestError,
   type RequestHandler,
   type SeatRef,
@@ -16,34 +14,20 @@ import {
 import type { TenureEnd } from "../../protocol/handover/streams.ts";
 import type { SaveOutcome } from "../authority/save-line.ts";
 import type { Outbox } from "../net/outbox.ts";
-import type { SendLane } from "../net/send-queue.ts";
 import type { StateKey } from "../net/state-pile.ts";
 import type { Entity, FieldValues } from "../plugin/entities.ts";
 import type { HookLane, LaneOwner } from "../plugin/hook-lane.ts";
 import type { LeaveReason, Placement, Player, RequestOptions, TeleportOutcome } from "../plugin/player.ts";
 import { Budget } from "./budget.ts";
+import type { CarriedSession } from "./carried-session.ts";
+import { assertGameMessage, encodeGameMessage, maxPayloadBytes, type StateFrames } from "./game-message.ts";
 import { MoveBudget } from "./movement.ts";
 import { ResumeTokens } from "./resume-token.ts";
 import { assertFinite, assertHeading } from "../world/entity-handle.ts";
 import type { PlayerHolder } from "./player-holder.ts";
+import type { PlayerLine } from "./player-line.ts";
 import { PlayerRequests, type RequestParty } from "./player-requests.ts";
 import type { SessionContext } from "./session-context.ts";
-
-/** What a player does through its connection. After the connection has gone, what is sent waits there for the next one. */
-export interface PlayerLine {
-  send(lane: SendLane, frame: Uint8Array): void;
-  /** Where its frames wait. Messages go there at once: it is the way of nearly all that is sent. */
-  readonly outbox: Outbox;
-  /** Stop or go on reading. */
-  hold(held: boolean): void;
-  malformed(reason: string): void;
-  /** Whether the connection is there. */
-  readonly isOpen: boolean;
-  /** Says a last word, if any, and ends the connection. */
-  finish(lastFrame?: Uint8Array): void;
-  /** Lets go of the player and hands over what it has not been sent; the connection ends without a word. */
-  release(): Outbox;
-}
 
 export interface JoinedPlayerOptions {
   readonly context: SessionContext;
@@ -60,19 +44,6 @@ export interface JoinedPlayerOptions {
   readonly carried?: CarriedSession;
 }
 
-/** A session's streams, and what else has to go on where it was. */
-export interface CarriedSession {
-  readonly streams: NumberedStreamsData;
-  /** Generation under which this cluster takes the streams over, and where earlier tenures ended. */
-  readonly tenure: number;
-  readonly past: readonly TenureEnd[];
-  /** Id of the last request to the client. */
-  readonly lastRequest: number;
-  /** Sequence of the last MOVE. */
-  readonly moveSequence: number;
-}
-
-const maxPayloadBytes = 65_533;
 const noPayload = new Uint8Array(0);
 const defaultRequestTimeoutMs = 10_000;
 
@@ -187,7 +158,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   }
 
   send(command: number, payload: Uint8Array = noPayload): boolean {
-    checkGameMessage(command, payload, maxPayloadBytes);
+    assertGameMessage(command, payload);
     if (this.#holder !== undefined) return this.sendFrame(encodeMessage({ command, payload }));
     if (this.connected) this.#outbox.sendMessage(command, payload);
     return this.connected;
@@ -201,7 +172,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   }
 
   sendState(key: StateKey, command: number, payload: Uint8Array = noPayload): boolean {
-    checkGameMessage(command, payload, maxPayloadBytes);
+    assertGameMessage(command, payload);
     if (!this.connected) return false;
     // [LATEST-4]
     const type = this.has(features.state) ? messageTypes.state : messageTypes.message;
@@ -210,11 +181,11 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   }
 
   async request(command: number, payload?: Uint8Array, options: RequestOptions = {}): Promise<Uint8Array> {
-    checkGameMessage(command, payload ?? new Uint8Array(0), maxPayloadBytes - 8);
+    assertGameMessage(command, payload ?? noPayload, maxPayloadBytes - 8);
     if (!this.connected) throw new RequestError("ENDED");
     if (!this.has(features.requests)) throw new RequestError("UNSUPPORTED");
     const { timeoutMs = defaultRequestTimeoutMs, signal } = options;
-    return this.requests.request(command, payload ?? new Uint8Array(0), timeoutMs, signal);
+    return this.requests.request(command, payload ?? noPayload, timeoutMs, signal);
   }
 
   /** Its requests in both directions. */
@@ -554,49 +525,5 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   malformed(reason: string): void {
     if (this.dropped) this.end("PROTOCOL_ERROR");
     else this.#line.malformed(reason);
-  }
-}
-
-/**
- * A MESSAGE frame.
- *
- * @throws RangeError for a command that is not a byte, or a payload over 65,533 bytes
- */
-export function encodeGameMessage(command: number, payload: Uint8Array): Uint8Array {
-  checkGameMessage(command, payload, maxPayloadBytes);
-  return encodeMessage({ command, payload });
-}
-
-/** Latest-only state, encoded once for all who get it: as STATE, or as MESSAGE for clients that do not know that. [LATEST-4] */
-export class StateFrames {
-  readonly #command: number;
-  readonly #payload: Uint8Array;
-  #state: Uint8Array | undefined;
-  #message: Uint8Array | undefined;
-
-  /** @throws RangeError as {@link encodeGameMessage} */
-  constructor(command: number, payload: Uint8Array) {
-    checkGameMessage(command, payload, maxPayloadBytes);
-    this.#command = command;
-    this.#payload = payload;
-  }
-
-  get state(): Uint8Array {
-    this.#state ??= encodeState({ command: this.#command, payload: this.#payload });
-    return this.#state;
-  }
-
-  get message(): Uint8Array {
-    this.#message ??= encodeMessage({ command: this.#command, payload: this.#payload });
-    return this.#message;
-  }
-}
-
-function checkGameMessage(command: number, payload: Uint8Array, maxBytes: number): void {
-  if (!Number.isInteger(command) || command < 0 || command > 255) {
-    throw new RangeError(`a command is a whole number from 0 to 255, not ${command}`);
-  }
-  if (payload.length > maxBytes) {
-    throw new RangeError(`a payload has at most ${maxBytes} bytes, not ${payload.length}`);
   }
 }

@@ -3,7 +3,8 @@ import type { HeldItem } from "../../protocol/handover/messages.ts";
 import { features } from "../../protocol/index.ts";
 import type { RecordStart } from "../authority/player-record.ts";
 import { decodeCarriedFacts } from "../handover/carried-facts.ts";
-import type { CarriedSession, JoinedPlayer } from "./joined-player.ts";
+import type { CarriedSession } from "./carried-session.ts";
+import type { JoinedPlayer } from "./joined-player.ts";
 import { continueStreams } from "./stream-return.ts";
 
 /** A session that goes on with a new ticket: its cluster is gone, and the commit of a handover has kept all of it. */

@@ -20,7 +20,8 @@ import { applyItem } from "../handover/held-frame.ts";
 import { dispatch } from "./dispatch.ts";
 import type { BudgetVerdict } from "./budget.ts";
 import type { PlayerRecord } from "../authority/player-record.ts";
-import type { JoinedPlayer, PlayerLine } from "./joined-player.ts";
+import type { JoinedPlayer } from "./joined-player.ts";
+import type { PlayerLine } from "./player-line.ts";
 import type { SessionReturn } from "./session-return.ts";
 import type { SessionContext } from "./session-context.ts";
 
