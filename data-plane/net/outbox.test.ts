@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { beforeEach, describe, expect, it } from "vitest";
+import { NumberedStreams } from "../../protocol/index.ts";
 import { Outbox, type OutboxOwner, type OutboxSink } from "./outbox.ts";
 import { TickEnd } from "./tick-end.ts";
 import { TurnEnd } from "./turn-end.ts";
@@ -9,10 +10,11 @@ class SlowSink implements OutboxSink {
   readonly writes: string[] = [];
   ended = false;
   isWriting = false;
+  mayWriteBehind = false;
   #callback: ((error?: Error | null) => void) | undefined;
 
   write(bytes: Uint8Array): void {
-    if (this.isWriting) throw new Error("a write while another is under way");
+    if (this.isWriting && !this.mayWriteBehind) throw new Error("a write while another is under way");
     this.writes.push(Buffer.from(bytes).toString("latin1"));
     this.isWriting = true;
   }
@@ -171,6 +173,22 @@ describe("Outbox", () => {
     expect(outbox.stalledMs).toBe(700);
     sink.finishWrite();
     expect(outbox.stalledMs).toBe(0);
+  });
+
+  it("[SLOW-1] counts from the write that is stuck, however much is settled behind it, and all of it", async () => {
+    const streams = new NumberedStreams({ maxFrames: 100, maxBytes: 100_000 });
+    sink.mayWriteBehind = true;
+    outbox.send("reliable", frame("x".repeat(2_000)));
+    await nextTurn();
+    now = 700;
+    outbox.send("reliable", frame("y".repeat(3_000)));
+    expect(outbox.settle(streams)).toBe(true);
+    expect([outbox.stalledMs, outbox.queuedBytes]).toEqual([700, 5_000]);
+    sink.finishWrite();
+    outbox.send("reliable", frame("z"));
+    expect(outbox.settle(streams)).toBe(true);
+    now = 800;
+    expect([outbox.stalledMs, outbox.queuedBytes]).toEqual([100, 1]);
   });
 
   it("ends after the last words, and takes nothing after them", async () => {

@@ -51,7 +51,7 @@ export class Outbox implements TurnTask, StateHolder {
   #ending: "no" | "after-queue" | "ended" = "no";
   readonly #around: OutboxSurroundings;
   readonly #queue = new SendQueue();
-  /** The last write: its length, and when it began. */
+  /** The last write, with what was written behind it before it was done: its length, and when it began. */
   #writtenBytes = 0;
   #writtenAtMs = 0;
   /** Waits for the end of the turn. */
@@ -176,7 +176,7 @@ export class Outbox implements TurnTask, StateHolder {
     if (!streams.hasRoom(this.#queue.frames, this.#queue.bytes)) return false;
     while (this.#queue.isReady) {
       const bytes = this.#queue.take(maxWriteBytes, streams, false);
-      if (this.#attached && this.#ending === "no") this.#write(bytes);
+      if (this.#attached && this.#ending === "no") this.#write(bytes, this.#sink.isWriting);
     }
     return true;
   }
@@ -249,9 +249,13 @@ export class Outbox implements TurnTask, StateHolder {
     return last;
   }
 
-  #write(bytes: Uint8Array): void {
-    this.#writtenBytes = bytes.length;
-    this.#writtenAtMs = this.#around.pulse.elapsedMs;
+  /** @param isBehind whether another write is still under way: it is that one that makes no headway, if none is made */
+  #write(bytes: Uint8Array, isBehind = false): void {
+    if (!isBehind) {
+      this.#writtenBytes = 0;
+      this.#writtenAtMs = this.#around.pulse.elapsedMs;
+    }
+    this.#writtenBytes += bytes.length;
     const { metrics } = this.#around;
     metrics.writes += 1;
     metrics.bytesOut += bytes.length;
