@@ -23,15 +23,8 @@ import type { FakeMaster } from "../testing/fake-master.ts";
 import type { TestClient } from "../testing/test-client.ts";
 import { until } from "../testing/until.ts";
 import { type CarriedFacts, decodeCarriedFacts, encodeCarriedFacts } from "./carried-facts.ts";
-import { Border, type BorderOptions, generation, helloOf, message, type Side } from "./testing/border.ts";
-import { Counting, counts } from "./testing/counting.ts";
-
-/** Only the first one is stopped while somebody plays. The second one announces both halves; the first one has the west, as it was first. */
-const options: BorderOptions<Counting> = {
-  createGame: () => new Counting(),
-  carries: (instance) => (instance === "a" ? ["west"] : undefined),
-  settings: (instance) => ({ drainSeconds: instance === "b" ? 0 : 20 }),
-};
+import { Border, generation, helloOf, message, type Side } from "./testing/border.ts";
+import { countingBorder, type Counting, counts } from "./testing/counting.ts";
 
 let border: Border<Counting>;
 let master: FakeMaster;
@@ -39,7 +32,7 @@ let west: Side<Counting>;
 let east: Side<Counting>;
 
 beforeEach(async () => {
-  ({ border, west, east } = await Border.open(options));
+  ({ border, west, east } = await Border.open(countingBorder));
   ({ master } = border);
 });
 

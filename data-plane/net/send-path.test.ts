@@ -76,8 +76,8 @@ class Reader {
 
 interface Connection {
   readonly socket: PlayerSocket;
-  pause(): void;
-  resume(): void;
+  pause(): unknown;
+  resume(): unknown;
   /** Ends both sides at once. */
   cut(): void;
 }
@@ -120,14 +120,21 @@ async function openTls(onFrame: (frame: Uint8Array) => void): Promise<Connection
       return true;
     });
   });
-  const socket = new TlsPlayerSocket(await accepted, "");
+  return connected(new TlsPlayerSocket(await accepted, ""), client, () => client.destroy());
+}
+
+function connected(
+  socket: PlayerSocket,
+  client: Pick<Connection, "pause" | "resume">,
+  endClient: () => void,
+): Connection {
   socket.listen(listener);
   return {
     socket,
     pause: () => client.pause(),
     resume: () => client.resume(),
     cut: () => {
-      client.destroy();
+      endClient();
       socket.destroy();
     },
   };
@@ -153,16 +160,7 @@ async function openWebSocket(onFrame: (frame: Uint8Array) => void, isPlain = fal
   const opened = new Promise<void>((resolve) => client.once("open", () => resolve()));
   const socket = await accepted;
   await opened;
-  socket.listen(listener);
-  return {
-    socket,
-    pause: () => client.pause(),
-    resume: () => client.resume(),
-    cut: () => {
-      client.terminate();
-      socket.destroy();
-    },
-  };
+  return connected(socket, client, () => client.terminate());
 }
 
 /** TLS takes a copy of what it is given; here the machine looks at the bytes until the last of them has gone. */

@@ -32,6 +32,16 @@ async function playingOn(cluster: TestCluster) {
   return { player, id: player.player.id, seat };
 }
 
+/** A player in the game on the first of two clusters, which could hand it over, and an operator. */
+async function playingBesideAnother() {
+  const [a, b] = [await startCluster(), await startCluster()];
+  const operator = await logInOperator();
+  const { id: playerId, seat } = await playingOn(a);
+  const { generation } = seat;
+  expect(await askSession(a, playerId, { type: "enter", generation })).toMatchObject([{ type: "entered" }]);
+  return { a, b, operator, playerId, seat, generation };
+}
+
 /** What a cluster asks that hands this player over. */
 function commitOf(playerId: string, generation: number, to: TestCluster): ToSession<string> {
   const snapshot = { state: btoa("moving"), streams: openStreams<string>(generation) };
@@ -157,11 +167,7 @@ describe("[SEC-72] a ban", () => {
   });
 
   it("[HAND-3] has nobody handed over any more, alone or in a group", async () => {
-    const [a, b] = [await startCluster(), await startCluster()];
-    const operator = await logInOperator();
-    const { id: playerId, seat } = await playingOn(a);
-    const { generation } = seat;
-    expect(await askSession(a, playerId, { type: "enter", generation })).toMatchObject([{ type: "entered" }]);
+    const { a, b, operator, playerId, generation } = await playingBesideAnother();
     await requestBan(operator, playerId);
     const id = "0".repeat(32);
     const enlist = { type: "enlist", id, generation, leader: { playerId: crypto.randomUUID(), generation } } as const;
@@ -173,11 +179,7 @@ describe("[SEC-72] a ban", () => {
   });
 
   it("[HAND-3] is told to the cluster to which its player was handed over, however that came about", async () => {
-    const [a, b] = [await startCluster(), await startCluster()];
-    const operator = await logInOperator();
-    const { id: playerId, seat } = await playingOn(a);
-    const { generation } = seat;
-    expect(await askSession(a, playerId, { type: "enter", generation })).toMatchObject([{ type: "entered" }]);
+    const { a, b, operator, playerId, seat, generation } = await playingBesideAnother();
     expect(await askSession(a, playerId, commitOf(playerId, generation, b))).toMatchObject([{ type: "committed" }]);
     await requestBan(operator, playerId);
     await toldOf(b, playerId);

@@ -2,6 +2,7 @@ import type { ByteReader } from "../../../protocol/bytes.ts";
 import type { Player } from "../../plugin/player.ts";
 import type { Cluster, ServerPlugin } from "../../plugin/server-plugin.ts";
 import type { TestClient } from "../../testing/test-client.ts";
+import type { BorderOptions } from "./border.ts";
 
 /** A cluster's game: it counts what each player says, answers with the count, and notes its hooks. */
 export class Counting implements ServerPlugin {
@@ -76,3 +77,10 @@ export class Counting implements ServerPlugin {
 export function counts(client: TestClient): number[] {
   return client.received.flatMap((one) => (one.type === "message" ? [one.payload[0] ?? 0] : []));
 }
+
+/** Only the first one is stopped while somebody plays. The second one announces both halves; the first one has the west, as it was first. */
+export const countingBorder: BorderOptions<Counting> = {
+  createGame: () => new Counting(),
+  carries: (instance) => (instance === "a" ? ["west"] : undefined),
+  settings: (instance) => ({ drainSeconds: instance === "b" ? 0 : 20 }),
+};
