@@ -38,7 +38,7 @@ export {
   type Resumed,
   type ResumeToken,
 } from "./messages/resume.ts";
-export type { RedirectCluster } from "./messages/cluster-address.ts";
+export { encodeClusterAddress, type RedirectCluster } from "./messages/cluster-address.ts";
 export { type Ahead, encodeAhead, encodeRedirect, encodeStay, type Redirect, type Stay } from "./messages/redirect.ts";
 export { encodeState, type State } from "./messages/state.ts";
 export {
@@ -82,9 +82,11 @@ export {
   type LinkWorld,
   maxCounters,
   maxReportSeats,
+  maxReservationIdLength,
   maxRevokedPlayers,
   type ReachFault,
   reachFaults,
+  revocationCloseCodes,
   type RevocationReason,
   revocationReasons,
   type RevokedPlayer,

@@ -1,3 +1,4 @@
+import type { CloseCode } from "./codes.ts";
 import type { FromSession } from "./handover/messages.ts";
 
 /**
@@ -135,6 +136,13 @@ export interface LinkOrders {
 export const revocationReasons = ["banned", "kicked", "signed-out"] as const;
 export type RevocationReason = (typeof revocationReasons)[number];
 
+/** How a cluster ends the session of a player for each of them. [CLOSE-4] */
+export const revocationCloseCodes = {
+  banned: "BANNED",
+  kicked: "KICKED",
+  "signed-out": "SIGNED_OUT",
+} as const satisfies Readonly<Record<RevocationReason, CloseCode>>;
+
 /** A player whose sessions and tickets below a generation are worth nothing. */
 export interface RevokedPlayer {
   readonly playerId: string;
@@ -187,6 +195,9 @@ export type LinkCommand =
 export interface HeartbeatResponse {
   readonly commands: readonly LinkCommand[];
 }
+
+/** The longest `reservationId` of a seat in a report. */
+export const maxReservationIdLength = 64;
 
 /** The greatest number of entries in `joined` and in `left` of one report; more wait for the next one. */
 export const maxReportSeats = 1_000;

@@ -8,7 +8,7 @@ import {
 } from "../../protocol/handover/client-route.ts";
 import type { ClusterRef } from "../../protocol/handover/parties.ts";
 import { clientTimeout } from "../../protocol/handover/timing.ts";
-import { type Ahead, Rate, type Redirect } from "../../protocol/index.ts";
+import { type Ahead, Rate, type Redirect, revocationCloseCodes } from "../../protocol/index.ts";
 import { backoffMs } from "./clock.ts";
 import { type CloseEvent, closeEventOfError, errorOfCloseEvent, localCloseEvent } from "./close-event.ts";
 import type { ClusterConnection } from "./connection.ts";
@@ -25,7 +25,7 @@ const maxFailures = 4;
 /** How often a cluster may send a player around: 30 times at once, and once a second on average. More is ignored. */
 const redirects = { perSecond: 1, burst: 30 } as const;
 /** By which a destination says that the master has ended the session: whoever else says something of it. [REDIRECT-6] */
-const revoked: ReadonlySet<string> = new Set(["KICKED", "BANNED", "SIGNED_OUT"]);
+const revoked: ReadonlySet<string> = new Set(Object.values(revocationCloseCodes));
 /** What no other try would mend. */
 const final: ReadonlySet<string> = new Set(["CERTIFICATE_MISMATCH", "BAD_FRAME"]);
 

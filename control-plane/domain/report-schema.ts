@@ -1,11 +1,17 @@
 import { z } from "zod";
-import { type LinkReport, type LinkTell, maxReportSeats, type SeatRef } from "../../protocol/index.ts";
+import {
+  type LinkReport,
+  type LinkTell,
+  maxReportSeats,
+  maxReservationIdLength,
+  type SeatRef,
+} from "../../protocol/index.ts";
 import { linkTellSchema } from "./mail-schema.ts";
 import { maxSeatsPerCluster } from "./seats.ts";
 import { maxFacts } from "./selector.ts";
 
 const seatRefSchema = z.strictObject({
-  reservationId: z.string().min(1).max(64),
+  reservationId: z.string().min(1).max(maxReservationIdLength),
   playerId: z.string().min(1).max(64),
   generation: z.int().min(1),
 }) satisfies z.ZodType<SeatRef>;

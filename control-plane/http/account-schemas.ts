@@ -113,7 +113,10 @@ export const exportSchema = z
           expiresAt: time.nullable(),
         }),
       ),
-      playingOn: z.string().nullable(),
+      playingOn: z
+        .string()
+        .nullable()
+        .openapi({ description: "Where the player last joined; it may have left since." }),
       party: z.string().nullable(),
       ban: z.object({ reason: z.string(), since: time, until: time.nullable() }).nullable(),
     }),

@@ -12,7 +12,7 @@ export type PlayerMessage =
   | (FenceOrder & { readonly kind?: undefined; readonly playerId: string })
   | (Departure & { readonly kind: "leave" })
   | { readonly kind: "quit"; readonly playerId: string }
-  /** Of the first releases, without the player. */
+  /** Without the player from a release before this one. */
   | { readonly kind: "give-back"; readonly reservationId: string; readonly playerId?: string }
   | (RevocationOrder & { readonly kind: "revoke" })
   | (BanRecord & { readonly kind: "ban" })

@@ -1,5 +1,5 @@
 import { type LinkCancel, type LinkFence, maxReportSeats } from "../../protocol/index.ts";
-import { ReturnedSeats } from "../domain/returned-seats.ts";
+import { ReturnedSeats } from "./returned-seats.ts";
 import { type Hold, type Seat, ticketsUntilMs } from "../domain/seats.ts";
 import type { Sql } from "./cluster-memory.ts";
 import { OwnSeats, type PlacedSeat } from "./own-seats.ts";
@@ -8,6 +8,7 @@ import { OwnSeats, type PlacedSeat } from "./own-seats.ts";
  * Part of a shard's schema: seats in the order of their players, since an allocation takes one seat of a player and gives another one back,
  * and looks for what the player has. What changes with each ticket is in no index: `look_at` is when to look whether nobody has the
  * seat any more, at the end of its tickets or before it, and is put off by whoever looks too early. NULL while the player is in the game.
+ * Of a hold that was there before it is not known whether it is of a party: it counts as one until it is written again.
  */
 export const seatSchema = `
   CREATE TABLE seats_by_player (

@@ -1,10 +1,11 @@
 import { ByteReader, ByteWriter, encodeUtf8 } from "../../protocol/bytes.ts";
 import { ProtocolError } from "../../protocol/error.ts";
+import { maxReservationIdLength } from "../../protocol/link.ts";
 
 /** What clusters tell each other of a player beside its state: what the session needs to go on where it was. */
 export interface CarriedFacts {
   readonly name: string;
-  /** Of its ticket; the master is told of it in reports, and takes 1 to 64 characters. */
+  /** Of its ticket. The master takes 1 to 64 characters in a report, and refuses one with another, with all that it says of others. */
   readonly reservationId: string;
   /** The fragment that its ticket named. */
   readonly ticketFragment: string;
@@ -24,8 +25,6 @@ const walking = 1;
 /** Of one that its game has put there: a cluster that does not know of that refuses it, rather than take it for one that walked. */
 const put = 2;
 const maxTextBytes = 255;
-/** A report that names a longer one, or none, the master refuses, with all that it says of others. */
-const maxReservationIdLength = 64;
 const maxMoveSequence = 65_535;
 
 export function encodeCarriedFacts(facts: CarriedFacts): Uint8Array {

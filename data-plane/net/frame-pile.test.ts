@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { encodeMessage, NumberedStreams } from "../../protocol/index.ts";
+import { createRandom, randomInteger } from "../../protocol/testing/seeded-random.ts";
 import { FramePile } from "./frame-pile.ts";
 
 const payload = (length: number): Uint8Array => new Uint8Array(length).map((_, index) => index + length);
@@ -14,7 +15,6 @@ function takeAll(pile: FramePile): { readonly bytes: Uint8Array; readonly pieces
       pieces.push(slab.subarray(start, end));
       frames += count;
     },
-    isDoneWith: () => false,
   });
   return { bytes: Buffer.concat(pieces), pieces: pieces.length, frames };
 }
@@ -61,11 +61,8 @@ describe("FramePile", () => {
   });
 
   it("goes round in two slabs where each message is acknowledged soon, and never writes over one that is not", () => {
-    let seed = 4_711;
-    const random = (below: number): number => {
-      seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
-      return (seed >>> 8) % below;
-    };
+    const source = createRandom(4_711);
+    const random = (below: number): number => randomInteger(source, 0, below - 1);
     for (const { lag, slabs } of [
       { lag: 3, slabs: 4 },
       { lag: 100, slabs: 5_000 },

@@ -99,7 +99,7 @@ export class FramePile {
   }
 
   /** Hands on pieces in order, for as long as `take` says that they fit. */
-  takeWhile(take: (bytes: Uint8Array) => boolean, keeper: FrameKeeper | undefined): void {
+  takeWhile(take: (bytes: Uint8Array) => boolean, keeper: Pick<FrameKeeper, "keep"> | undefined): void {
     this.#close();
     const pieces = this.#pieces ?? [];
     let count = 0;
@@ -117,7 +117,6 @@ export class FramePile {
   takeOver(other: FramePile): void {
     this.#close();
     other.takeWhile(() => true, {
-      isDoneWith: () => false,
       keep: (slab, start, end, frames) => {
         this.#add({ slab, start, end, frames });
         this.#piledFrames += frames;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Allocation, decodeUtf8, encodeRedirect } from "../../protocol/index.ts";
+import { type Allocation, decodeUtf8, encodeClusterAddress } from "../../protocol/index.ts";
 
 /** Where players reach a cluster: what the master would tell them, for those who are handed over to it. [PEER-7] */
 export type PeerAddress = Allocation["cluster"];
@@ -26,11 +26,9 @@ export function decodePeerAddress(bytes: Uint8Array, clusterId: string): PeerAdd
   const { data } = addressSchema.safeParse(parseJson(bytes));
   if (data?.id !== clusterId) throw new Error("no address of players");
   // Now, and not when a player is on its way there, in the middle of a step. [REDIRECT-1]
-  encodeRedirect({ id: noId, key: noId, boot: 0, cluster: data, token: "a.b.c" });
+  encodeClusterAddress(data);
   return data;
 }
-
-const noId = "0".repeat(32);
 
 function parseJson(bytes: Uint8Array): unknown {
   try {

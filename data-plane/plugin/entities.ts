@@ -38,7 +38,7 @@ export interface Entity {
   /**
    * Puts it somewhere. A player's entity follows its player: that one is moved by `Player.teleport`.
    *
-   * @throws RangeError for a coordinate that is not finite, or a player's entity
+   * @throws RangeError for a coordinate that is not finite as an `f32`, or a player's entity
    */
   moveTo(to: Point): void;
   /** @throws RangeError for a field that its kind does not have, or a value that the field cannot hold */

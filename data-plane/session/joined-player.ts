@@ -230,8 +230,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   }
 
   teleport({ x, y, z, heading }: Placement): Promise<TeleportOutcome> {
-    // As POSITION carries it.
-    assertFinite(Math.fround(x), Math.fround(y), Math.fround(z));
+    assertFinite(x, y, z);
     assertHeading(heading);
     return Promise.resolve(this.#teleport({ x, y, z, heading }));
   }

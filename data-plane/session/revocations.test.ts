@@ -36,6 +36,15 @@ describe("what the master has revoked", () => {
     expect(revocations.covers("other", 7)).toBe(false);
   });
 
+  it("[CLOSE-4] ends whoever is brought here for the reason of the newest order, also where an older one is told again after it", () => {
+    const { revocations, find } = create();
+    revocations.apply([{ playerId: "hero", minGeneration: 8, reason: "banned" }], find);
+    revocations.apply([{ playerId: "hero", minGeneration: 6, reason: "kicked" }], find);
+    expect(revocations.codeFor("hero", 7)).toBe("BANNED");
+    revocations.apply([{ playerId: "hero", minGeneration: 9, reason: "signed-out" }], find);
+    expect(revocations.codeFor("hero", 7)).toBe("SIGNED_OUT");
+  });
+
   it("does nothing to a newer session when an old order is replayed, and lowers no floor", () => {
     const { revocations, players, find } = create();
     revocations.apply([{ playerId: "hero", minGeneration: 20, reason: "banned" }], find);

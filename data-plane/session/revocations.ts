@@ -1,4 +1,9 @@
-import type { CloseCode, RevocationReason, RevokedPlayer } from "../../protocol/index.ts";
+import {
+  type CloseCode,
+  revocationCloseCodes,
+  type RevocationReason,
+  type RevokedPlayer,
+} from "../../protocol/index.ts";
 
 interface Floor {
   readonly generation: number;
@@ -6,12 +11,6 @@ interface Floor {
   /** Until when a ticket below may be shown; monotonic milliseconds. */
   readonly untilMs: number;
 }
-
-const closeCodeOf: Readonly<Record<RevocationReason, CloseCode>> = {
-  banned: "BANNED",
-  kicked: "KICKED",
-  "signed-out": "SIGNED_OUT",
-};
 
 /** A session that has to end, and how. */
 export interface RevokedSession<P> {
@@ -43,7 +42,7 @@ export class Revocations<P extends { readonly seat: { readonly generation: numbe
   /** How a session of this generation has to end that comes into the game now, as it is brought here; `undefined` where it was not revoked. */
   codeFor(playerId: string, generation: number): CloseCode | undefined {
     const floor = this.#floors.get(playerId);
-    return floor !== undefined && this.covers(playerId, generation) ? closeCodeOf[floor.reason] : undefined;
+    return floor !== undefined && this.covers(playerId, generation) ? revocationCloseCodes[floor.reason] : undefined;
   }
 
   /** Takes over what the master says. @returns the sessions that have to end for it */
@@ -51,14 +50,15 @@ export class Revocations<P extends { readonly seat: { readonly generation: numbe
     const nowMs = this.#nowMs();
     const ending: RevokedSession<P>[] = [];
     for (const { playerId, minGeneration, reason } of revoked) {
-      const known = this.#floors.get(playerId)?.generation ?? 0;
+      const known = this.#floors.get(playerId);
       // Set anew, so that the map stays in the order of age.
       this.#floors.delete(playerId);
-      const generation = Math.max(known, minGeneration);
-      this.#floors.set(playerId, { generation, reason, untilMs: nowMs + this.#lifetimeMs });
+      const floor =
+        known !== undefined && known.generation > minGeneration ? known : { generation: minGeneration, reason };
+      this.#floors.set(playerId, { ...floor, untilMs: nowMs + this.#lifetimeMs });
       const player = find(playerId);
       if (player !== undefined && player.seat.generation < minGeneration) {
-        ending.push({ player, code: closeCodeOf[reason] });
+        ending.push({ player, code: revocationCloseCodes[reason] });
       }
     }
     for (const [oldest, { untilMs }] of this.#floors) {

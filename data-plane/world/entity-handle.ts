@@ -80,9 +80,10 @@ export class EntityHandle implements Entity {
   }
 }
 
-/** @throws RangeError */
+/** Whether each is finite as POSITION and views carry it, an `f32`. @throws RangeError */
 export function assertFinite(...coordinates: readonly number[]): void {
-  if (!coordinates.every(Number.isFinite)) throw new RangeError("expected coordinates that are finite");
+  if (!coordinates.every((one) => Number.isFinite(Math.fround(one))))
+    throw new RangeError("expected coordinates that are finite");
 }
 
 /** @throws RangeError */

@@ -2,22 +2,12 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { isVacant, type Seat, ticketsUntilMs } from "../../control-plane/domain/seats.ts";
+import { randomSource } from "../../control-plane/domain/testing/random-source.ts";
 import { SeatTables } from "../../control-plane/objects/seat-tables.ts";
 
 const clusters = ["tables.one", "tables.two", "tables.three"];
 const players = Array.from({ length: 12 }, (_, index) => `player-${String(index).padStart(2, "0")}`);
 const steps = 3_000;
-
-/** Mulberry32: the same numbers for the same seed. */
-function createRandom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 /** The same, by looking at all there is. */
 class Model {
@@ -68,7 +58,7 @@ function undone(storage: DurableObjectStorage, step: () => void): string[] {
 
 describe("the seats of a shard as they are stored", () => {
   it("are those of a list that is looked through as a whole, after thousands of changes, some of them undone, and new starts", async () => {
-    const random = createRandom(7);
+    const { below: random } = randomSource(7);
     const model = new Model();
     await runInDurableObject(env.REGISTRY_SHARD.getByName("tables.0"), (_, { storage }) => {
       let tables = new SeatTables(storage.sql);

@@ -12,7 +12,10 @@ const inspectionSchema = z
     playing: z
       .object({ generation: z.number(), clusterId: z.string() })
       .nullable()
-      .openapi({ description: "The session that has authority: that of the last ticket that joined." }),
+      .openapi({
+        description:
+          "The session that has authority: that of the last ticket that joined; the player may have left since.",
+      }),
     operations: z.array(
       z.object({
         reservationId: z.string(),
