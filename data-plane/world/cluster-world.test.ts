@@ -266,6 +266,8 @@ describe("entities", () => {
     expect(() => world.spawn("rock", at)).toThrow("there is no kind of entity rock");
     expect(() => world.spawn("player", at)).toThrow("there is no kind of entity player");
     expect(() => world.spawn("tree", { ...at, x: Number.NaN })).toThrow("finite");
+    // No f32 holds it, so no view could carry it.
+    expect(() => world.spawn("tree", { ...at, z: 1e39 })).toThrow("finite");
     expect(() => world.spawn("tree", at, { width: 1 })).toThrow("have no field width");
     expect(() => world.spawn("tree", at, { name: new Uint8Array(9) })).toThrow("9 bytes, over 8");
     expect(() => playerOf(client)?.entity?.despawn()).toThrow("as long as its player");
