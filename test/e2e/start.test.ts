@@ -8,6 +8,7 @@ import { z } from "zod";
 import { killGroup } from "../../dev/process.ts";
 import { startCluster, startMaster } from "../../dev/stack.ts";
 import { type RunningCommand, startCommand } from "../support/command.ts";
+import { eventually } from "../support/eventually.ts";
 import { processesWith } from "../support/processes.ts";
 
 const summarySchema = z.looseObject({
@@ -49,14 +50,20 @@ function npmStart(...args: string[]): RunningCommand {
   return begin("dev/start.ts", args.includes("--state") ? args : [...args, "--state", stateDir]);
 }
 
-/** Takes a port, one of its own or a certain one, until the test's end. */
-function occupy(port = 0): Promise<number> {
+/**
+ * Takes a port, one of its own or a certain one, until the test's end. Where others have that one it waits for it: they may be about to
+ * end. Those who keep it are as good.
+ */
+async function occupy(port = 0): Promise<number> {
+  return eventually(async () => listenOn(port)).catch(() => port);
+}
+
+function listenOn(port: number): Promise<number> {
   const server = createServer();
-  servers.push(server);
-  return new Promise((resolve) => {
-    // Taken already is as good.
-    server.on("error", () => resolve(port));
+  return new Promise((resolve, reject) => {
+    server.on("error", reject);
     server.listen(port, "127.0.0.1", () => {
+      servers.push(server);
       const address = server.address();
       resolve(typeof address === "object" && address !== null ? address.port : port);
     });
