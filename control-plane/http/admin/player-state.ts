@@ -9,13 +9,10 @@ const inspectionSchema = z
   .object({
     id: z.string(),
     generation: z.number().openapi({ description: "The newest; 0 before the first allocation." }),
-    playing: z
-      .object({ generation: z.number(), clusterId: z.string() })
-      .nullable()
-      .openapi({
-        description:
-          "The session that has authority: that of the last ticket that joined; the player may have left since.",
-      }),
+    playing: z.object({ generation: z.number(), clusterId: z.string() }).nullable().openapi({
+      description:
+        "The session that has authority: that of the last ticket that joined; the player may have left since.",
+    }),
     operations: z.array(
       z.object({
         reservationId: z.string(),
