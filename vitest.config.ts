@@ -2,7 +2,7 @@ import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
 /** Suites that must give the same results in Node and in workerd. */
-const portable = ["protocol/**/*.test.ts", "auth/**/*.test.ts", "control-plane/domain/**/*.test.ts"];
+const portable = ["protocol/**/*.test.ts", "auth/**/*.test.ts", "control-plane/{domain,objects}/**/*.test.ts"];
 
 /**
  * Each file has objects of its own, but all share one database. Those that look at what the one audit log or the one key ring has there
