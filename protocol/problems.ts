@@ -83,6 +83,7 @@ export const problems = {
   ORDERS_CHANGED: { status: 409, advice: "fix", title: "Somebody else has changed this in the meantime." },
   TOO_MANY_SUBSCRIBERS: { status: 503, advice: "retry", title: "Too many are watching the events." },
   AUDIT_UNAVAILABLE: { status: 503, advice: "retry", title: "The audit log cannot be written." },
+  TOO_MANY_ASSIGNMENTS: { status: 409, advice: "fix", title: "Too many fragments of this world are assigned." },
   RATE_LIMITED: { status: 429, advice: "retry", title: "Too many requests." },
   INTERNAL: { status: 500, advice: "retry", title: "The master failed." },
 } as const satisfies Record<string, ProblemRow>;

@@ -6,8 +6,10 @@ import {
   type Announcement,
   assign,
   carriedBy,
+  isAssignable,
   leave,
   maxAnnouncedFragments,
+  maxAssignments,
   maxWorldClusters,
   noteStanding,
   openWorld,
@@ -282,6 +284,19 @@ describe("the map of a world", () => {
     expect(shortageFor(world, cluster("late", ["north"]))).toBe("clusters");
     expect(shortageFor(withdraw(world, "c5", 1), cluster("late", ["north"]))).toBeUndefined();
     expect(carriedBy(announce(world, cluster("c0", ["north"])), "c0")).toEqual(["north"]);
+  });
+
+  it("[WORLD-10] takes so many assignments of operators, whatever clusters announce", () => {
+    const world = worldOf(cluster("a", ["north"]), cluster("b", ["north"]));
+    const many = new Map(Array.from({ length: maxAssignments - 1 }, (_, index) => [`f${index}`, "a"]));
+    const last = assign({ ...world, assignments: many }, "north", "b");
+    expect(carrierOf(last)).toBe("b");
+    expect(isAssignable(last, "south")).toBe(false);
+    expect(assign(last, "south", "a")).toBe(last);
+    expect(carrierOf(assign(last, "north", "a")), "what is assigned already goes elsewhere").toBe("a");
+    expect(assign(last, "south", undefined).assignments, "nothing is left to the rules").toEqual(last.assignments);
+    expect(isAssignable(assign(last, "f0", undefined), "south")).toBe(true);
+    expect(carriedBy(announce(last, cluster("c", ["south"])), "c")).toEqual(["south"]);
   });
 
   it("has one carrier a fragment, who announces it, whatever happens in whatever order", () => {

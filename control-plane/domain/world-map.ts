@@ -141,12 +141,21 @@ export function withdraw(state: WorldState, clusterId: string, boot: number): Wo
   return announcements.length === state.announcements.length ? state : decide(state, { ...state, announcements });
 }
 
-/** An operator decides who carries a fragment; `undefined` leaves it to the rules again. [WORLD-2] */
+/** Whether operators can assign a fragment, or all that they can is assigned already. [WORLD-10] */
+export function isAssignable({ assignments }: Pick<WorldState, "assignments">, fragment: string): boolean {
+  return assignments.has(fragment) || assignments.size < maxAssignments;
+}
+
+/**
+ * An operator decides who carries a fragment; `undefined` leaves it to the rules again. One that is not assignable changes nothing.
+ * [WORLD-2] [WORLD-10]
+ */
 export function assign(state: WorldState, fragment: string, clusterId: string | undefined): WorldState {
+  if (clusterId !== undefined && !isAssignable(state, fragment)) return state;
   const assignments = new Map(state.assignments);
   if (clusterId === undefined) assignments.delete(fragment);
   else assignments.set(fragment, clusterId);
-  return assignments.size > maxAssignments ? state : decide(state, { ...state, assignments });
+  return decide(state, { ...state, assignments });
 }
 
 /** The fragments that a cluster carries. */

@@ -13,6 +13,8 @@ export interface WorldOverview extends WorldMapView {
   readonly overlaps: readonly (readonly [string, string])[];
   /** Fragments whose cluster only stands in: nobody could take them over. [WORLD-7] */
   readonly provisional: readonly string[];
+  /** What operators have assigned, also where it is not in force now. */
+  readonly assigned: readonly { readonly fragment: string; readonly clusterId: string }[];
   /** All clusters that have announced themselves. */
   readonly announced: readonly {
     readonly clusterId: string;
@@ -27,6 +29,7 @@ export function overviewOf(state: WorldState): WorldOverview {
     ...view,
     overlaps: overlapsOf(view),
     provisional: [...state.provisional].toSorted(),
+    assigned: Array.from(state.assignments, ([fragment, clusterId]) => ({ fragment, clusterId })),
     announced: state.announcements.map((announcement) => {
       const { clusterId, fragments, standing = goodStanding } = announcement;
       const holds = { ...standing, draining: standing.draining || isLeaving(announcement) };

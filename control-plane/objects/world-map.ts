@@ -6,7 +6,9 @@ import {
   assign,
   carriedBy,
   type Departure,
+  isAssignable,
   leave,
+  maxAssignments,
   noteStanding,
   openWorld,
   overlapsOf,
@@ -107,15 +109,22 @@ export class WorldMap extends DurableObject<Env> {
     fragment: string,
     clusterId: string | undefined,
   ): Promise<{ readonly ok: true; readonly overview: WorldOverview } | Refusal> {
-    const known = this.#read(world).announcements.find((one) => one.clusterId === clusterId);
+    const state = this.#read(world);
+    const known = state.announcements.find((one) => one.clusterId === clusterId);
     if (clusterId !== undefined && known?.fragments.some(({ name }) => name === fragment) !== true) {
       return refuse(
         "CLUSTER_NOT_FOUND",
         `No cluster ${clusterId} has announced ${fragment} in the world ${world}. Let it announce the fragment first.`,
       );
     }
+    if (clusterId !== undefined && !isAssignable(state, fragment)) {
+      return refuse(
+        "TOO_MANY_ASSIGNMENTS",
+        `${maxAssignments} fragments of the world ${world} are assigned. Leave one of them to the rules first, with clusterId null.`,
+      );
+    }
     // Of a world that nobody has named there is nothing to leave to the rules.
-    if (this.#isKnown) await this.#change(world, (state) => assign(state, fragment, clusterId));
+    if (this.#isKnown) await this.#change(world, (before) => assign(before, fragment, clusterId));
     return { ok: true, overview: this.overview(world) };
   }
 

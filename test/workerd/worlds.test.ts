@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { createLocalJWKSet, decodeJwt } from "jose";
 import { describe, expect, it } from "vitest";
 import { verifyPeerTicket } from "../../auth/peer-ticket.ts";
-import { maxAnnouncedFragments } from "../../control-plane/domain/world-map.ts";
+import { maxAnnouncedFragments, maxAssignments } from "../../control-plane/domain/world-map.ts";
 import type { WorldOverview } from "../../control-plane/domain/world-overview.ts";
 import { openDesks } from "../../control-plane/objects/shard-desks.ts";
 import type { ToSession } from "../../protocol/handover/messages.ts";
@@ -28,6 +28,7 @@ import { call, expectJson, expectProblem, masterUrl } from "./support/master.ts"
 import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 import { askSession } from "./support/sessions.ts";
+import { insertRow } from "./support/storage.ts";
 import { eventually } from "../support/eventually.ts";
 
 const area = (name: string, x = 0): FragmentArea => ({ name, min: [x, 0, 0], max: [x + 10, 10, 10] });
@@ -279,7 +280,7 @@ describe("an operator", () => {
     await eventually(async () => expect(await carriersOf(first)).toEqual({ n: first.id }));
     const { accessToken: token } = await logInOperator();
     const path = `/v1/admin/worlds/${world}/fragments/n`;
-    const assigned = await expectJson<WorldMapView>(
+    const assigned = await expectJson<WorldOverview>(
       await call("PUT", path, { token, body: { clusterId: second.id } }),
       200,
     );
@@ -287,10 +288,11 @@ describe("an operator", () => {
     await eventually(async () =>
       expect((await allocate(await logIn(), { region: "eu", fragment: "n" })).cluster.id).toBe(second.id),
     );
-    const left = await expectJson<WorldMapView>(await call("PUT", path, { token, body: { clusterId: null } }), 200);
-    expect(left).toEqual(assigned);
+    const left = await expectJson<WorldOverview>(await call("PUT", path, { token, body: { clusterId: null } }), 200);
+    expect(assigned.assigned).toEqual([{ fragment: "n", clusterId: second.id }]);
+    expect(left).toEqual({ ...assigned, assigned: [] });
     const shown = await call("GET", `/v1/admin/worlds/${world}`, { token });
-    expect(await expectJson(shown, 200)).toEqual(assigned);
+    expect(await expectJson(shown, 200)).toEqual(left);
   });
 
   it("[WORLD-6] drains a cluster with moving, and another that can carries its fragments", async () => {
@@ -356,6 +358,28 @@ describe("an operator", () => {
     const assigned = await expectJson<WorldOverview>(await call("PUT", path, { token, body }), 200);
     expect(assigned.fragments.map(({ clusterId }) => clusterId)).toEqual([locked.id]);
     expect(assigned.provisional).toEqual([]);
+  });
+
+  it("[WORLD-10] is told that too many fragments are assigned, and clusters' announcements are taken all the same", async () => {
+    const world = newWorld();
+    const first = await startIn(world, ["n"]);
+    await eventually(async () => expect(await carriersOf(first)).toEqual({ n: first.id }));
+    await runInDurableObject(env.WORLD_MAP.getByName(world), (_, { storage }) => {
+      for (let index = 0; index < maxAssignments; index += 1) {
+        insertRow(storage, "assignments", { fragment: `f${index}`, cluster_id: "gone.c" });
+      }
+    });
+    const { accessToken: token } = await logInOperator();
+    const assign = (fragment: string, clusterId: string | null) =>
+      call("PUT", `/v1/admin/worlds/${world}/fragments/${fragment}`, { token, body: { clusterId } });
+    const problem = await expectProblem(await assign("n", first.id), "TOO_MANY_ASSIGNMENTS");
+    expect(problem.detail).toContain("4096");
+    const second = await startIn(world, ["s"]);
+    await eventually(async () => expect(await carriersOf(second)).toEqual({ n: first.id, s: second.id }));
+    const freed = await expectJson<WorldOverview>(await assign("f0", null), 200);
+    expect(freed.assigned).toHaveLength(maxAssignments - 1);
+    const { assigned } = await expectJson<WorldOverview>(await assign("n", first.id), 200);
+    expect(assigned.find(({ fragment }) => fragment === "n")).toEqual({ fragment: "n", clusterId: first.id });
   });
 
   it("is told of fragments that overlap, and of clusters that cannot carry what they are given", async () => {

@@ -30,6 +30,13 @@ const answerSchema = worldMapSchema
       description:
         "Fragments whose cluster only stands in, since nobody could take them over. Whoever can has them at once.",
     }),
+    assigned: z
+      .array(z.object({ fragment: z.string(), clusterId: z.string() }))
+      .readonly()
+      .openapi({
+        description:
+          "What operators have assigned, also where the cluster does not announce it now: 4,096 fragments of a world at most.",
+      }),
     announced: z
       .array(
         z.object({
@@ -73,7 +80,13 @@ const assign = createRoute({
   },
   responses: {
     200: jsonAnswer("The map that results.", answerSchema),
-    ...problemAnswers(...bodyProblems, "CLUSTER_NOT_FOUND", ...auditProblems, ...operatorProblems),
+    ...problemAnswers(
+      ...bodyProblems,
+      "CLUSTER_NOT_FOUND",
+      "TOO_MANY_ASSIGNMENTS",
+      ...auditProblems,
+      ...operatorProblems,
+    ),
   },
 });
 
