@@ -80,6 +80,7 @@ export const problems = {
   CLUSTER_SESSION_INVALID: { status: 401, advice: "login", title: "The cluster's session has ended: register again." },
   CLUSTER_FENCED: { status: 409, advice: "stop", title: "A newer process with this key and instance has registered." },
   KEY_REVOKED: { status: 409, advice: "stop", title: "This cluster key was revoked." },
+  CLUSTER_ENDED: { status: 409, advice: "stop", title: "This cluster's process has ended, or is about to." },
   ORDERS_CHANGED: { status: 409, advice: "fix", title: "Somebody else has changed this in the meantime." },
   TOO_MANY_SUBSCRIBERS: { status: 503, advice: "retry", title: "Too many are watching the events." },
   AUDIT_UNAVAILABLE: { status: 503, advice: "retry", title: "The audit log cannot be written." },

@@ -31,6 +31,8 @@ export interface ClusterInspection {
   readonly boot: number;
   /** Of the orders that the shard knows. */
   readonly ordersVersion: number;
+  /** Its process has said that it is about to end, whatever operators order. [WORLD-8] */
+  readonly ending: boolean;
   readonly drainDeadlineAtMs: number | null;
   readonly registeredAtMs: number;
   readonly lastSignAtMs: number;
@@ -98,6 +100,7 @@ export class ShardInspector {
     const lastSignAtMs = linked ? Math.max(row.renewed_at, links.lastPingAtMs(row.cluster_id)) : row.renewed_at;
     const { version, drain } = orders.orders(row.cluster_id);
     const draining = row.draining === 1;
+    const ending = row.state !== "gone" && row.ends_by > 0;
     return {
       id: row.cluster_id,
       shard: row.shard,
@@ -122,7 +125,8 @@ export class ShardInspector {
       keyId: row.key_id,
       boot: row.boot,
       ordersVersion: version,
-      drainDeadlineAtMs: draining ? (drain?.deadlineAtMs ?? row.ends_by) : null,
+      ending,
+      drainDeadlineAtMs: drain?.deadlineAtMs ?? (ending ? row.ends_by : null),
       registeredAtMs: row.registered_at,
       lastSignAtMs,
       lastReportAtMs: row.reported_at,

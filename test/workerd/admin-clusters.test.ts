@@ -197,6 +197,25 @@ describe("a drain", () => {
   });
 
   it("is over when the process has deregistered: the next one is offered", async () => {
+  it("cannot be taken back once its process has ended or has said that it will: it would still end", async () => {
+    const cluster = await startCluster({ instance: "ending" });
+    const undrain = () => admin("DELETE", `/clusters/${cluster.id}/drain`);
+    await expectJson(await undrain(), 200);
+    await expectJson(await admin("PUT", `/clusters/${cluster.id}/drain`, { deadlineSeconds: 60 }), 200);
+    await call("POST", `/v1/clusters/${cluster.id}/drain`, { token: cluster.token, body: { deadlineMs: 5_000 } });
+    const { detail } = await expectProblem(await undrain(), "CLUSTER_ENDED");
+    expect(detail).toContain("about to end");
+    expect(await shown(cluster.id)).toMatchObject({ state: "draining", ending: true, ordersVersion: 2 });
+    await call("DELETE", `/v1/clusters/${cluster.id}`, { token: cluster.token });
+    expect((await expectProblem(await undrain(), "CLUSTER_ENDED")).detail).toContain("has ended");
+    expect(await shown(cluster.id)).toMatchObject({ state: "gone", ending: false, drainDeadlineAtMs: null });
+    // Of whatever comes in its place a drain can be ordered, and taken back.
+    await expectJson(await admin("PUT", `/clusters/${cluster.id}/drain`, { deadlineSeconds: 60 }), 200);
+    await expectJson(await undrain(), 200);
+    await startCluster(cluster.details, cluster.key);
+    await allocate(await logIn(), { clusterId: cluster.id });
+  });
+
     const cluster = await startCluster({ instance: "ended" });
     await expectJson(await admin("PUT", `/clusters/${cluster.id}/drain`, { deadlineSeconds: 60 }), 200);
     await call("DELETE", `/v1/clusters/${cluster.id}`, { token: cluster.token });

@@ -5,9 +5,10 @@ import type { ClusterOrders } from "../../domain/cluster-orders.ts";
 import type { OrderAnswer, OrderChange } from "../../objects/cluster-order-book.ts";
 import { objectCallTimeoutMs, withDeadline } from "../../objects/deadline.ts";
 import { clusterOrderBook } from "../../objects/remote.ts";
+import type { ClusterInspection } from "../../objects/shard-inspector.ts";
 import { maxTicketLifetimeSeconds, minTicketLifetimeSeconds } from "../../settings.ts";
 import { labelsSchema, tag } from "../allocation-schemas.ts";
-import { problemOfRefusal } from "../problem.ts";
+import { ProblemError, problemOfRefusal } from "../problem.ts";
 import {
   bodyProblems,
   jsonAnswer,
@@ -122,8 +123,10 @@ const drain = createRoute({
 
 const undrain = createRoute({
   ...changing("delete", "/v1/admin/clusters/{id}/drain", "Take the order to drain back, as long as the process runs"),
+  description:
+    "Where no process runs, what registers next is not told to drain. Refused once the drain is over as the process has ended, or where the process has said that it is about to end.",
   request: { params: clusterParams },
-  responses: { 200: ordered, ...problemAnswers("INVALID_FIELD", ...changeProblems) },
+  responses: { 200: ordered, ...problemAnswers("INVALID_FIELD", "CLUSTER_ENDED", ...changeProblems) },
 });
 
 const changeSettings = createRoute({
@@ -167,7 +170,11 @@ export function addOrderRoutes(app: OpenAPIHono<MasterHono>): void {
 
   app.openapi(undrain, async (context) => {
     const { id } = context.req.valid("param");
-    return context.json(await order(context, id, "cluster.undrain", {}, () => ({ drain: null })), 200);
+    const orders = await order(context, id, "cluster.undrain", {}, (cluster) => {
+      if (hasEnded(cluster)) throw new ProblemError("CLUSTER_ENDED", endedDetail(cluster));
+      return { drain: null };
+    });
+    return context.json(orders, 200);
   });
 
   app.openapi(changeSettings, async (context) => {
@@ -178,19 +185,31 @@ export function addOrderRoutes(app: OpenAPIHono<MasterHono>): void {
   });
 }
 
+/** Whether a drain can no longer be taken back: it is over, or was never an operator's alone. */
+function hasEnded({ state, ending, drainDeadlineAtMs }: ClusterInspection): boolean {
+  return ending || (state === "gone" && drainDeadlineAtMs === null);
+}
+
+function endedDetail({ ending }: ClusterInspection): string {
+  const what = ending
+    ? "The cluster's process has said that it is about to end, and goes on with that"
+    : "The cluster's process has ended, and no drain is ordered of what registers next";
+  return `${what}. There is nothing to take back.`;
+}
+
 /** Changes the orders of a cluster that there is, on record. @throws ProblemError */
 async function order(
   context: Context<MasterHono>,
   clusterId: string,
   action: string,
   details: AuditDetails,
-  change: () => OrderChange,
+  change: (cluster: ClusterInspection) => OrderChange,
   ifVersion?: number,
 ): Promise<z.infer<typeof ordersSchema>> {
   const operator = await requireOperator(context, "change");
-  await findCluster(context.env, clusterId);
+  const cluster = await findCluster(context.env, clusterId);
   return audited(context, operator, { action, target: `cluster:${clusterId}`, details }, async () => {
-    const changed = clusterOrderBook(context.env, clusterId).change(clusterId, change(), ifVersion);
+    const changed = clusterOrderBook(context.env, clusterId).change(clusterId, change(cluster), ifVersion);
     const answer = await withDeadline<OrderAnswer>(changed, objectCallTimeoutMs, "a cluster's order book");
     if (!answer.ok) throw problemOfRefusal(answer);
     return ordersAnswer(answer.orders);
