@@ -439,9 +439,9 @@ export class PlayerSession extends DurableObject<Env> {
     return this.#isKnown ? exportPlayerData(this.#tables, this.#revocation.standing().ban) : nothing;
   }
 
-  /** What operators see of the player's session. */
-  inspect(): PlayerInspection {
-    return this.#isKnown ? inspectPlayer(this.#tables) : { generation: 0, playing: null, operations: [] };
+  /** What operators see of the player's session; `undefined` where there was never one, nor an order about it. */
+  inspect(): PlayerInspection | undefined {
+    return this.#isKnown ? inspectPlayer(this.#tables) : undefined;
   }
 
   /** The account is deleted: see `erasePlayerData`. Repeating it is harmless. */

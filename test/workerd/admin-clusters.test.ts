@@ -5,6 +5,7 @@ import { seatOf, startCluster, type TestLink } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
+import { eventually } from "../support/eventually.ts";
 
 let operator: PlayerSessionTokens;
 
@@ -196,7 +197,6 @@ describe("a drain", () => {
     await allocate(await logIn(), wish);
   });
 
-  it("is over when the process has deregistered: the next one is offered", async () => {
   it("cannot be taken back once its process has ended or has said that it will: it would still end", async () => {
     const cluster = await startCluster({ instance: "ending" });
     const undrain = () => admin("DELETE", `/clusters/${cluster.id}/drain`);
@@ -216,6 +216,7 @@ describe("a drain", () => {
     await allocate(await logIn(), { clusterId: cluster.id });
   });
 
+  it("is over when the process has deregistered: the next one is offered", async () => {
     const cluster = await startCluster({ instance: "ended" });
     await expectJson(await admin("PUT", `/clusters/${cluster.id}/drain`, { deadlineSeconds: 60 }), 200);
     await call("DELETE", `/v1/clusters/${cluster.id}`, { token: cluster.token });
@@ -253,9 +254,19 @@ describe("a player's session", () => {
       });
     const text = await (await admin("GET", `/players/${player.player.id}`)).text();
     expect(text).not.toContain(ticket);
-    expect(await expectJson(await admin("GET", "/players/nobody"), 200)).toMatchObject({
-      generation: 0,
-      playing: null,
+  });
+
+  it("is none of a player that nobody knows, until one has logged in or is banned ahead of that", async () => {
+    const id = crypto.randomUUID();
+    const { detail } = await expectProblem(await admin("GET", `/players/${id}`), "PLAYER_NOT_FOUND");
+    expect(detail).not.toContain(id);
+    // One who has never allocated is known by the record of the login.
+    const { player } = await logIn();
+    const fresh = { generation: 0, playing: null, operations: [] };
+    await eventually(async () => {
+      expect(await expectJson(await admin("GET", `/players/${player.id}`), 200)).toEqual({ id: player.id, ...fresh });
     });
+    await expectJson(await admin("POST", `/players/${id}/ban`, { reason: "evasion" }), 200);
+    expect(await expectJson(await admin("GET", `/players/${id}`), 200)).toEqual({ id, ...fresh });
   });
 });

@@ -39,7 +39,7 @@ async function join({ cluster, link }: Place, player?: PlayerSessionTokens) {
   link.send(cluster.nextReport({ players: 1, joined: [seat] }));
   expect(await next(link)).toMatchObject({ type: "ack" });
   const session = env.PLAYER_SESSION.getByName(who.player.id);
-  await expect.poll(async () => (await session.inspect()).playing?.generation).toBe(seat.generation);
+  await expect.poll(async () => (await session.inspect())?.playing?.generation).toBe(seat.generation);
   return { player: who, id: who.player.id, seat };
 }
 

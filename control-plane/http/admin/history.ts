@@ -1,13 +1,11 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { logEvent } from "../../log.ts";
 import { readStoreSettings } from "../../settings.ts";
-import { DatabaseError } from "../../store/database.ts";
 import { type AllocationEntry, listAllocations, listClusterEvents } from "../../store/history.ts";
-import { ProblemError } from "../problem.ts";
 import { jsonAnswer, type MasterHono, operatorSecurity, problemAnswers } from "../route-parts.ts";
 import { clusterParams } from "./cluster-schemas.ts";
 import { operatorProblems, requireOperator } from "./operator.ts";
 import { createCursor, nextSchema, pagingFields, readCursor } from "./paging.ts";
+import { askRecords } from "./records.ts";
 
 const common = {
   method: "get" as const,
@@ -133,22 +131,10 @@ async function pageOf<T>(
   },
 ): Promise<{ readonly items: readonly T[]; readonly next: string | null }> {
   const after = await readCursor(env, list, cursor, positionSchema);
-  const found = await askDatabase(() => source.read({ ...(after === undefined ? {} : { after }), limit: limit + 1 }));
+  const found = await askRecords(() => source.read({ ...(after === undefined ? {} : { after }), limit: limit + 1 }));
   const items = found.slice(0, limit);
   const last = found.length > limit ? items.at(-1) : undefined;
   return { items, next: last === undefined ? null : await createCursor(env, list, source.positionOf(last)) };
-}
-
-async function askDatabase<T>(ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask();
-  } catch (error) {
-    if (!(error instanceof DatabaseError)) throw error;
-    logEvent("warn", "history.unavailable", { error });
-    throw new ProblemError("DATABASE_UNAVAILABLE", "What is on record cannot be read now. Try again shortly.", {
-      retryAfterSeconds: 5,
-    });
-  }
 }
 
 function shown({ joinedAtMs, leftAtMs, ...rest }: AllocationEntry) {

@@ -2,8 +2,12 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { objectCallTimeoutMs, withDeadline } from "../../objects/deadline.ts";
 import type { PlayerInspection } from "../../objects/player-inspection.ts";
 import { playerSession } from "../../objects/remote.ts";
+import { readStoreSettings } from "../../settings.ts";
+import { findPlayer } from "../../store/players.ts";
+import { ProblemError } from "../problem.ts";
 import { jsonAnswer, type MasterHono, operatorSecurity, problemAnswers } from "../route-parts.ts";
 import { operatorProblems, requireOperator } from "./operator.ts";
+import { askRecords } from "./records.ts";
 
 const inspectionSchema = z
   .object({
@@ -31,12 +35,13 @@ const state = createRoute({
   path: "/v1/admin/players/{id}",
   tags: ["Operators"],
   summary: "What the master knows of a player's session",
-  description: "A player that nobody knows looks like one who has never allocated.",
+  description:
+    "There is one as soon as a player has logged in (a moment after it), has allocated, or is ordered about, as by a ban ahead of the first login. The database is asked only about who has never allocated.",
   security: operatorSecurity,
   request: { params: z.object({ id: z.string().regex(/^[\w-]{1,64}$/, "Expected a player's id.") }) },
   responses: {
     200: jsonAnswer("The session; no ticket is in it.", inspectionSchema),
-    ...problemAnswers("INVALID_FIELD", ...operatorProblems),
+    ...problemAnswers("INVALID_FIELD", "PLAYER_NOT_FOUND", "DATABASE_UNAVAILABLE", ...operatorProblems),
   },
 });
 
@@ -45,11 +50,19 @@ export function addPlayerStateRoutes(app: OpenAPIHono<MasterHono>): void {
     await requireOperator(context, "read");
     const { id } = context.req.valid("param");
     const asked = playerSession(context.env, id).inspect();
-    const { generation, playing, operations } = await withDeadline<PlayerInspection>(
-      asked,
-      objectCallTimeoutMs,
-      "a player's session",
-    );
+    const found = await withDeadline<PlayerInspection | undefined>(asked, objectCallTimeoutMs, "a player's session");
+    const { generation, playing, operations } = found ?? (await inspectStranger(context.env, id));
     return context.json({ id, generation, playing, operations: [...operations] }, 200);
   });
+}
+
+/** Of whom no session knows: one who has logged in and never allocated, or nobody. @throws ProblemError */
+async function inspectStranger(env: Env, id: string): Promise<PlayerInspection> {
+  if ((await askRecords(() => findPlayer(readStoreSettings(env), id))) !== undefined) {
+    return { generation: 0, playing: null, operations: [] };
+  }
+  throw new ProblemError(
+    "PLAYER_NOT_FOUND",
+    "Nobody has logged in under this id, or the account is deleted. Check it; a ban ahead of a first login is possible all the same.",
+  );
 }
