@@ -58,13 +58,14 @@ export class PlayerConsult {
     message: ToSession<Body>,
   ): Promise<readonly FromSession<Body>[]> {
     if (message.type === "commit") {
+      const self = message.members.find((member) => member.playerId === playerId);
+      const isRevoked = (): boolean => self !== undefined && this.#parts.isRevoked(self.generation);
+      if (isRevoked()) return [{ type: "commitRefused", id: message.id }];
       // Signed before it is decided: the token leaves only if the commit holds. [HAND-4]
       const token = await this.#sign(from.clusterId, message);
       failpoint("handover.signed");
       // Also one that came while it was being signed. [SEC-72]
-      const self = message.members.find((member) => member.playerId === playerId);
-      if (self !== undefined && this.#parts.isRevoked(self.generation))
-        return [{ type: "commitRefused", id: message.id }];
+      if (isRevoked()) return [{ type: "commitRefused", id: message.id }];
       return this.#step(from, playerId, { type: "commit", clusterId: from.clusterId, message, token });
     }
     if (message.type === "enter" && !this.#mayEnter(from, message.generation)) {

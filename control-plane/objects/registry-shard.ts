@@ -249,7 +249,7 @@ export class RegistryShard extends DurableObject<Env> {
 
   /** The cluster's process is about to end, within so long as it says: see `ShardOrders.noteEnd`. */
   async drain(clusterId: string, token: string, deadlineMs: number): Promise<{ readonly ok: true } | Refusal> {
-    const found = this.#desks.sessions.find(clusterId, await hashToken(token));
+    const found = await this.#desks.sessions.authenticate(clusterId, token);
     if (!found.ok) return found;
     this.#desks.orders.noteEnd({ clusterId, boot: found.row.boot }, Date.now() + deadlineMs);
     failpoint("drain.noted");
@@ -260,6 +260,7 @@ export class RegistryShard extends DurableObject<Env> {
   /** The cluster stops: it is offered to nobody and its seats are gone. */
   async deregister(clusterId: string, token: string): Promise<{ readonly ok: true } | Refusal> {
     const { storage, links } = this.#parts;
+    // Not behind another wait: a process that has registered meanwhile is not to end in this one's place.
     const found = this.#desks.sessions.find(clusterId, await hashToken(token));
     if (!found.ok) return found;
     const nowMs = Date.now();

@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { watchFailpoints } from "../../control-plane/failpoint.ts";
 import { registryShard } from "../../control-plane/objects/remote.ts";
 import type { PlayerSession, RegistryShard } from "../../control-plane/worker.ts";
 import { generationAfterCommit } from "../../protocol/handover/generation.ts";
@@ -19,6 +20,7 @@ import { eventually } from "../support/eventually.ts";
 const shard = () => env.REGISTRY_SHARD.getByName("default.0");
 
 afterEach(() => {
+  watchFailpoints(undefined);
   vi.restoreAllMocks();
   vi.useRealTimers();
 });
@@ -172,7 +174,10 @@ describe("[SEC-72] a ban", () => {
     const id = "0".repeat(32);
     const enlist = { type: "enlist", id, generation, leader: { playerId: crypto.randomUUID(), generation } } as const;
     expect(await askSession(a, playerId, enlist)).toEqual([{ type: "enlistRefused", id, playerId }]);
+    const reached: string[] = [];
+    watchFailpoints((name) => reached.push(name));
     expect(await askSession(a, playerId, commitOf(playerId, generation, b))).toEqual([{ type: "commitRefused", id }]);
+    expect(reached, "nothing is signed for it").not.toContain("handover.signed");
     // It is where it was, to be told there that it has to go.
     expect(await askSession(a, playerId, { type: "joined", generation })).toMatchObject([{ type: "settled" }]);
     expect(await toldOf(a, playerId)).toMatchObject({ reason: "banned" });
