@@ -422,6 +422,7 @@ class Server implements ClusterServer {
       nowMs: this.#clock.monotonicMs,
       retryMs: this.#pace.retryMs,
       onCarried: (layout) => this.#world?.changeLayout(layout),
+      onRest: () => void (this.#counters.peerRests += 1),
     });
     await peers.open();
     if (this.#world !== undefined) {

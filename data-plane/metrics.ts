@@ -41,6 +41,8 @@ export interface MetricsSnapshot {
   readonly overlaps: number;
   /** Links that ended over what another cluster told of its entities. */
   readonly ghostsRefused: number;
+  /** Times that the link to another cluster was not read for a moment, as too much had come of handovers. */
+  readonly peerRests: number;
   /** Ticks that were left out because the process was too late for them. */
   readonly ticksSkipped: number;
   readonly ticks: number;
@@ -85,6 +87,7 @@ export class Metrics {
   lateLoads = 0;
   overlaps = 0;
   ghostsRefused = 0;
+  peerRests = 0;
   ticksSkipped = 0;
   ticksOverrun = 0;
   readonly handovers = new HandoverCounts();
@@ -144,6 +147,7 @@ export class Metrics {
       lateLoads: this.lateLoads,
       overlaps: this.overlaps,
       ghostsRefused: this.ghostsRefused,
+      peerRests: this.peerRests,
       ticksSkipped: this.ticksSkipped,
       ticks: this.tickTime.count,
       ticksOverrun: this.ticksOverrun,

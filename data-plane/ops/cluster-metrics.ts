@@ -78,6 +78,7 @@ export function writeMetrics(source: MetricsSource): string {
   text.gauge("sustenet_link_up", "1 while the link to the master is up.", Number(source.linkUp));
   text.gauge("sustenet_peer_links", "Links to other clusters of the world.", source.peerLinks);
   text.counter("sustenet_ghosts_refused_total", "Links that ended over what they told of entities.", now.ghostsRefused);
+  text.counter("sustenet_peer_rests_total", "Times that a link was not read as too much had come.", now.peerRests);
   text.gauge("sustenet_draining", "1 from the moment the cluster is told to stop.", Number(source.draining));
   const { user, system } = process.cpuUsage();
   text.counter("process_cpu_seconds_total", "CPU time of the process.", (user + system) / 1e6);

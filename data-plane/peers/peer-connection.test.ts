@@ -13,6 +13,7 @@ let server: Server;
 /** The other side, which does what the test says. */
 let other: TLSSocket;
 let connection: PeerConnection;
+let socket: TLSSocket;
 let ends: string[];
 let heard: number[];
 
@@ -27,7 +28,7 @@ beforeEach(async () => {
   const address = server.address();
   const port = address !== null && typeof address !== "string" ? address.port : 0;
   const accepted = new Promise((resolve) => server.once("secureConnection", resolve));
-  const socket = connect({ port, host: "127.0.0.1", ca: certificatePem, servername: serverName });
+  socket = connect({ port, host: "127.0.0.1", ca: certificatePem, servername: serverName });
   await Promise.all([accepted, new Promise((resolve) => socket.once("secureConnect", resolve))]);
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
   ends = [];
@@ -69,5 +70,21 @@ describe("a link", () => {
     expect(connection.send(peerFrameKinds.ping)).toBe(true);
     expect([connection.queuedBytes, ends]).toEqual([defaultPeerLimits.maxQueuedBytes, []]);
     expect([connection.send(peerFrameKinds.ping), ends]).toEqual([false, ["slow"]]);
+  });
+
+  it("[PEER-8] is not read while it rests, which is not silence", async () => {
+    other.resume();
+    expect(connection.rest(4_000)).toBe(true);
+    expect(connection.rest(5_000), "it rests already").toBe(false);
+    other.write(encodePeerFrameHead(peerFrameKinds.ghosts, 0));
+    vi.advanceTimersByTime(4_999);
+    expect([socket.isPaused(), heard, ends]).toEqual([true, [], []]);
+    vi.advanceTimersByTime(1);
+    expect(socket.isPaused()).toBe(false);
+    await until("what came meanwhile", () => heard.length === 1);
+    vi.advanceTimersByTime(5_999);
+    expect([connection.open, connection.rest(1)]).toEqual([true, true]);
+    connection.end("over");
+    expect(connection.rest(1)).toBe(false);
   });
 });

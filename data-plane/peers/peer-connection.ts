@@ -35,6 +35,7 @@ export class PeerConnection {
   readonly #listener: PeerConnectionListener;
   readonly #parser = new PeerFrameParser();
   readonly #ping: NodeJS.Timeout;
+  #rest: NodeJS.Timeout | undefined;
   #silence: NodeJS.Timeout;
   #ended = false;
 
@@ -75,11 +76,32 @@ export class PeerConnection {
     return !this.#ended;
   }
 
+  /**
+   * Reads nothing for so long, counted from now: what comes meanwhile waits at the other side. Frames that have come already are still told.
+   * [PEER-8]
+   *
+   * @returns whether it has been read until now
+   */
+  rest(ms: number): boolean {
+    if (this.#ended) return false;
+    const wasRead = this.#rest === undefined;
+    clearTimeout(this.#rest);
+    this.#socket.pause();
+    this.#rest = setTimeout(() => {
+      this.#rest = undefined;
+      // It was not silent: it was not listened to.
+      this.#silence.refresh();
+      this.#socket.resume();
+    }, ms);
+    return wasRead;
+  }
+
   end(reason: string): void {
     if (this.#ended) return;
     this.#ended = true;
     clearInterval(this.#ping);
     clearTimeout(this.#silence);
+    clearTimeout(this.#rest);
     this.#socket.destroy();
     this.#listener.onEnd(reason);
   }

@@ -152,6 +152,11 @@ export class PeerMesh {
     return this.#peers.get(clusterId)?.connection.send(kind, body) ?? false;
   }
 
+  /** Reads nothing of a cluster for so long. @returns whether it has been read until now [PEER-8] */
+  rest(clusterId: string, ms: number): boolean {
+    return this.#peers.get(clusterId)?.connection.rest(ms) ?? false;
+  }
+
   /** Breaks the link to a cluster; it is made again. */
   end(clusterId: string, reason: string): void {
     this.#peers.get(clusterId)?.connection.end(reason);

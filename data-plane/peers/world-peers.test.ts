@@ -9,6 +9,7 @@ import { FakeMaster } from "../testing/fake-master.ts";
 import { startTestCluster, type TestCluster, type TestClusterOptions } from "../testing/test-cluster.ts";
 import { until } from "../testing/until.ts";
 import type { PeerMessage } from "./handover-codec.ts";
+import { maxBurstUnits, unitsOf, unitsPerSecond } from "./handover-toll.ts";
 import { encodePeerFrameHead, peerFrameKinds } from "./peer-frame.ts";
 
 const fragment = [
@@ -201,6 +202,67 @@ describe("a link between clusters", () => {
     const { host, port, name, tls } = master.registrations.at(-1) ?? {};
     expect(west.cluster.server.peers?.addressOf("default.b")).toEqual({ id: "default.b", host, port, name, tls });
     expect(west.cluster.server.peers?.addressOf("default.c")).toBeUndefined();
+  });
+
+  it("[PEER-8] takes a thousand players at once", async () => {
+    await startMaster();
+    const west = await start("a", carrying("west"));
+    const east = await start("b", carrying("east"));
+    await until("the link", () => linked(west).length === 1 && linked(east).length === 1);
+    const streams = { tenure: 1, past: [], lastInput: 2, lastOutput: 3, unacknowledged: [] };
+    const snapshot = { state: new Uint8Array(2_048), streams };
+    const item = { kind: "input", sequence: 1, body: new Uint8Array(64) } as const;
+    for (let player = 0; player < 1_000; player += 1) {
+      const [handover, playerId] = [String(player).padStart(32, "0"), `player-${player}`];
+      const said: PeerMessage[] = [
+        { type: "prepare", id: handover, members: [{ playerId, generation: 1 }] },
+        { type: "transfer", id: handover, members: [{ playerId, generation: 1, key: id, snapshot }] },
+        { type: "commit", id: handover, token: "x".repeat(600) },
+        ...Array.from({ length: 20 }, (_, at) => ({
+          type: "forward" as const,
+          id: handover,
+          playerId,
+          index: at + 1,
+          item,
+        })),
+        { type: "finished", id: handover },
+      ];
+      for (const message of said) west.cluster.server.peers?.send("default.b", message);
+    }
+    const last = "999".padStart(32, "0");
+    await until("all of it", () =>
+      east.messages.some(({ message }) => message.type === "finished" && message.id === last),
+    );
+    expect(east.cluster.server.metrics.peerRests).toBe(0);
+    expect([linked(west).length, linked(east).length]).toEqual([1, 1]);
+  });
+
+  it("[PEER-8] is read slowly where too much is said of handovers, and others' links as ever", async () => {
+    await startMaster();
+    const east = await start("b", carrying("east"));
+    const other = await start("c", carrying("west"));
+    await until("the link", () => linked(east).length === 1 && linked(other).length === 1);
+    const { host, port, name, tls } = master.registrations.at(-1) ?? {};
+    const address = Buffer.from(JSON.stringify({ id: "default.a", host, port, name, tls }));
+    const bogus = Buffer.from(JSON.stringify({ type: "commit", id, token: "x" }));
+    const frame = Buffer.concat([encodePeerFrameHead(peerFrameKinds.handover, bogus.length), bogus]);
+    const flood = Array.from({ length: 20_000 }, () => frame);
+    const sinceMs = performance.now();
+    void knock(
+      await master.peerTicket({ clusterId: "default.a", boot: 1 }, { clusterId: "default.b" }),
+      Buffer.concat([encodePeerFrameHead(peerFrameKinds.address, address.length), address, ...flood]),
+    );
+    await until("a rest", () => east.cluster.server.metrics.peerRests > 0);
+    other.cluster.server.peers?.send("default.b", { type: "ready", id });
+    const heardOf = (clusterId: string) => east.messages.filter(({ from }) => from.clusterId === clusterId).length;
+    await until("another's message", () => heardOf("default.c") === 1);
+    const taken = heardOf("default.a") * unitsOf({ type: "commit" }, bogus.length);
+    const most = maxBurstUnits + (unitsPerSecond * (performance.now() - sinceMs)) / 1_000;
+    // What has been read in one piece is told to its end.
+    const piece = (65_536 / frame.length + 1) * unitsOf({ type: "commit" }, bogus.length);
+    expect(taken).toBeLessThanOrEqual(most + piece);
+    expect(east.events.filter((event) => event.startsWith("down"))).toEqual([]);
+    expect(east.cluster.log.text().match(/"peer-resting"/g)).toHaveLength(1);
   });
 
   it.each([

@@ -10,6 +10,7 @@ import type { Credentials } from "../net/tls-server.ts";
 import type { SharedWorld } from "../world/world-announcement.ts";
 import { carriedLayout, carriedNames, carriersOf } from "./carriers.ts";
 import { decodePeerMessage, encodePeerMessage, type PeerMessage } from "./handover-codec.ts";
+import { HandoverToll } from "./handover-toll.ts";
 import { MapWatch } from "./map-watch.ts";
 import { decodePeerAddress, encodePeerAddress, type PeerAddress } from "./peer-address.ts";
 import type { PeerConnectionLimits } from "./peer-connection.ts";
@@ -34,6 +35,8 @@ export interface WorldPeersOptions {
   readonly address: () => Omit<PeerAddress, "id">;
   /** Another part of the world is to be carried here from now on. */
   readonly onCarried: (layout: Layout) => void;
+  /** The link to a cluster is not read for a moment, as too much has come. [PEER-8] */
+  readonly onRest: () => void;
   readonly limits?: Partial<PeerConnectionLimits>;
 }
 
@@ -55,6 +58,7 @@ export class WorldPeers implements Peers {
   #port = 0;
   /** Links that stand and are not up yet. */
   readonly #greeted = new Map<string, { readonly boot: number; readonly timer: NodeJS.Timeout }>();
+  readonly #toll: HandoverToll;
   readonly #links = new Map<string, ClusterRef & { readonly address: PeerAddress }>();
 
   constructor(options: WorldPeersOptions) {
@@ -62,6 +66,7 @@ export class WorldPeers implements Peers {
     this.#options = options;
     this.#announced = options.layout;
     this.#carried = options.layout;
+    this.#toll = new HandoverToll(nowMs);
     this.#mesh = new PeerMesh({
       host: settings.peerHost,
       port: settings.peerPort,
@@ -238,8 +243,19 @@ export class WorldPeers implements Peers {
       for (const { onGhosts } of this.#listeners) onGhosts?.(from, body);
     } else if (kind === peerFrameKinds.handover) {
       const message = decodePeerMessage(body);
+      this.#charge(clusterId, message, body.length);
       for (const { onMessage } of this.#listeners) onMessage?.(from, message);
     }
+  }
+
+  /** What a neighbour says about handovers costs it some of its time. [PEER-8] */
+  #charge(clusterId: string, message: PeerMessage, bytes: number): void {
+    const owedMs = this.#toll.charge(clusterId, message, bytes);
+    if (owedMs === 0 || !this.#mesh.rest(clusterId, owedMs)) return;
+    this.#options.onRest();
+    if (!this.#toll.isNews(clusterId)) return;
+    const text = `${clusterId} says more about handovers than is taken at once: the link is read slowly`;
+    this.#options.log.warn({ event: "peer-resting", clusterId }, text);
   }
 
   #learnAddress(clusterId: string, address: PeerAddress): void {
@@ -255,6 +271,7 @@ export class WorldPeers implements Peers {
   #lost(clusterId: string, boot: number): void {
     clearTimeout(this.#greeted.get(clusterId)?.timer);
     this.#greeted.delete(clusterId);
+    this.#toll.forgetPaid();
     if (!this.#links.delete(clusterId)) return;
     for (const { onDown } of this.#listeners) onDown({ clusterId, boot });
   }
