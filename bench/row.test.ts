@@ -8,7 +8,8 @@ function outcome(...values: number[]): Outcome {
 }
 
 function measured(costUs: number, fault?: string): Measured {
-  return { costUs, server: 0.5, load: 0.2, serverCore: 0.6, loadCore: 0.3, void: fault };
+  const done = fault === undefined ? 1 : 0.8;
+  return { costUs, server: 0.5, load: 0.2, serverCore: 0.6, loadCore: 0.3, done, void: fault };
 }
 
 it("takes the middle value, and half the span as noise", () => {
@@ -47,6 +48,12 @@ it("leaves out void windows, and makes a row void when half of them are", () => 
   expect(compare("echo", "µs", outcomes, [{ peer: "raw-tls", goal: 2 }])).toMatchObject([
     { void: "busy", meets: null },
   ]);
+});
+
+it("tells how busy the cores were, what was done of what was offered, and what void windows cost", () => {
+  const { detail } = outcomeOf([measured(1), measured(9, "busy"), measured(8, "busy")]);
+  expect(detail).toMatchObject({ voidWindows: 2, voidCosts: [9, 8], doneShare: 0.8, loadShare: 0.2, loadCore: 0.3 });
+  expect(outcomeOf([measured(1)]).detail).not.toHaveProperty("voidCosts");
 });
 
 it("compares a contender with itself under another load, by the names that it goes by there", () => {

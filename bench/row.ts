@@ -60,15 +60,19 @@ export interface Alias {
 export function outcomeOf(windows: readonly Measured[], detail: Detail = {}): Outcome {
   const good = windows.filter((window) => window.void === undefined);
   const values = good.map((window) => window.costUs);
+  const spoilt = windows.flatMap((window) => (window.void === undefined ? [] : significant(window.costUs)));
   const enough = good.length * 2 > windows.length;
   return {
     values,
     void: enough ? undefined : windows.find((window) => window.void !== undefined)?.void,
     detail: {
       windows: values.map((value) => significant(value)),
-      voidWindows: windows.length - good.length,
+      voidWindows: spoilt.length,
+      ...(spoilt.length > 0 && { voidCosts: spoilt }),
+      doneShare: significant(median(windows.map(({ done }) => done))),
       serverShare: significant(median(windows.map(({ server }) => server)), 2),
       loadShare: significant(median(windows.map(({ load }) => load)), 2),
+      loadCore: significant(median(windows.map(({ loadCore }) => loadCore)), 2),
       serverCoreBusiest: significant(Math.max(...windows.map(({ serverCore }) => serverCore)), 2),
       loadCoreBusiest: significant(Math.max(...windows.map(({ loadCore }) => loadCore)), 2),
       ...detail,

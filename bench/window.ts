@@ -1,23 +1,15 @@
 import { busyShare, type Cores, readCoreTime } from "./cores.ts";
 import type { Side } from "./side.ts";
-
-/** A core that is busier than this is saturated. */
-const saturation = 0.9;
-
-/** Share of the server's core that may go to others. More of it, and they take turns and caches from the server. */
-const foreignShare = 0.15;
+import { type Shares, windowFault } from "./window-fault.ts";
 
 /** What one window of one contender came to. */
-export interface Measured {
+export interface Measured extends Shares {
   /** Microseconds of server CPU for one operation. */
   readonly costUs: number;
   /** Microseconds of server CPU for one update of an entity, where there are some. */
   readonly updateUs?: number;
-  /** Shares of a core, 0 to 1: the server, the load, and both cores with whatever else ran there. */
-  readonly server: number;
-  readonly load: number;
-  readonly serverCore: number;
-  readonly loadCore: number;
+  /** Share of what was offered that was done. */
+  readonly done: number;
   /** Why it does not count; `undefined` when it does. */
   readonly void: string | undefined;
 }
@@ -49,23 +41,9 @@ export async function measure(side: Side, cores: Cores, run: () => Promise<Work>
     costUs: serverUs / operations,
     ...(updates > 0 && { updateUs: serverUs / updates }),
     ...shares,
-    void: fault(done, offered, shares),
+    done: done / offered,
+    void: windowFault(done, offered, shares),
   };
-}
-
-type Shares = Pick<Measured, "server" | "load" | "serverCore" | "loadCore">;
-
-function fault(done: number, offered: number, shares: Shares): string | undefined {
-  const { server, serverCore, loadCore } = shares;
-  if (loadCore > saturation) return `the load's core was ${percent(loadCore)} busy`;
-  if (serverCore - server > foreignShare) return `others used ${percent(serverCore - server)} of the server's core`;
-  // The edges of a window may cut a tick in two.
-  if (done < offered * 0.96) return `only ${done} of ${Math.round(offered)} were done in time`;
-  return undefined;
-}
-
-function percent(share: number): string {
-  return `${Math.round(share * 100)} %`;
 }
 
 async function read(side: Side, cores: Cores) {
