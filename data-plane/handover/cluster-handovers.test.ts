@@ -296,6 +296,26 @@ describe("a player that walks over the border", () => {
     expect(at().hooks.at(-1)).toBe("leave BANNED");
   });
 
+  it("[CLOSE-4] leaves with the reason for which the master has revoked it while it stood still, and its client need not wait", async () => {
+    const client = await border.join(west);
+    // Nobody goes on by a token of somebody else's.
+    master.changeCommit = (claims) => ({ ...claims, members: [{ playerId: "bob", generation }] });
+    await until("its entry", () => master.sessions.get("ann")?.holder === "default.a");
+    const { promise, resolve } = Promise.withResolvers<void>();
+    master.holdSessions = promise;
+    moves += 1;
+    client.send(encodeMove({ sequence: moves, x: 2, y: 0, z: 0, heading: 0 }));
+    await until("its standstill", () => west.game.hooks.includes("out"));
+    const players = [{ playerId: "ann", minGeneration: 2 * generation, reason: "banned" }];
+    master.command({ type: "revoke", since: 0, version: 1, players });
+    expect((await client.next("close")).code).toBe(closeCodes.BANNED.number);
+    expect(west.game.hooks.filter((hook) => /leave [A-Z]/.test(hook))).toEqual([]);
+    resolve();
+    await until("its end", () => west.game.hooks.some((hook) => /leave [A-Z]/.test(hook)));
+    expect(west.game.hooks.at(-1)).toBe("leave BANNED");
+    expect(west.cluster.server.metrics.departures).toEqual({ BANNED: 1 });
+  });
+
   it("may walk on by the overrun and no farther, and back", async () => {
     west.game.refusesToPack = true;
     const client = await border.join(west);

@@ -319,7 +319,7 @@ export class PlayerStage implements Stage, PlayerHolder {
   }
 
   #apply(player: JoinedPlayer, item: HeldItem<Body>): void {
-    if (item.kind === "leave") return player.end("NORMAL");
+    if (item.kind === "leave") return player.end(player.goodbye ?? "NORMAL");
     applyItem(this.#options.context.host, player, item);
   }
 

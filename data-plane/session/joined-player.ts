@@ -87,6 +87,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   /** Nothing is read from it: too much waits for its hooks, or a handover wants it to come to rest. */
   #heldByHooks = false;
   #heldByHandover = false;
+  #goodbye: LeaveReason | undefined;
   /** Set while there is no connection. */
   #grace: NodeJS.Timeout | undefined;
   /** It came from another cluster, and its client has not come yet. */
@@ -292,6 +293,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   end(reason: LeaveReason, lastFrame?: Uint8Array): void {
     if (this.#holder !== undefined) {
       // Whoever plays it next does that; its client need not wait for it.
+      this.#goodbye ??= reason;
       this.#holder.leave(this);
       this.#line.finish(lastFrame);
       return;
@@ -311,6 +313,11 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     metrics.countDeparture(reason);
     host.left(this.lane, this, reason);
     saves.left(this);
+  }
+
+  /** Why it is to leave, said while a handover had it. */
+  get goodbye(): LeaveReason | undefined {
+    return this.#goodbye;
   }
 
   /** Whether it may come back when its connection goes. */
