@@ -191,6 +191,18 @@ describe("Outbox", () => {
     expect([outbox.stalledMs, outbox.queuedBytes]).toEqual([100, 1]);
   });
 
+  it("[SLOW-1] counts from what the socket has written by itself, not from what had gone out long before", async () => {
+    outbox.send("reliable", frame("a".repeat(2_000)));
+    await nextTurn();
+    sink.finishWrite();
+    now = 6_000;
+    sink.isWriting = true;
+    outbox.noteOwnWrite();
+    expect([outbox.stalledMs, outbox.queuedBytes]).toEqual([0, 0]);
+    now = 11_001;
+    expect(outbox.stalledMs).toBe(5_001);
+  });
+
   it("ends after the last words, and takes nothing after them", async () => {
     outbox.send("reliable", frame("a"));
     await nextTurn();

@@ -87,6 +87,12 @@ export class Outbox implements TurnTask, StateHolder {
     return this.#isWriting ? this.#around.pulse.elapsedMs - this.#writtenAtMs : 0;
   }
 
+  /** Something else has been written, when nothing was under way: what makes no headway from now on is that. [SLOW-1] */
+  noteOwnWrite(): void {
+    this.#writtenBytes = 0;
+    this.#writtenAtMs = this.#around.pulse.elapsedMs;
+  }
+
   /** Queues a frame; without effect after {@link finish}. */
   send(lane: SendLane, frame: Uint8Array): void {
     if (this.#ending !== "no") return;

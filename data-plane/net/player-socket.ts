@@ -34,6 +34,8 @@ export interface SocketListener {
    * with it. The bytes are not used again. No view is made of it, as most frames are looked at for a few bytes only.
    */
   onFrame(bytes: Uint8Array, start: number, end: number): boolean;
+  /** The socket has written something of its own, when nothing else was under way. */
+  onOwnWrite(): void;
   /** What came is malformed (ProtocolError), or {@link onFrame} threw. */
   onFault(error: unknown): void;
   /** It is over; the last call. */

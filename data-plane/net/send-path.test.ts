@@ -107,7 +107,13 @@ afterAll(async () => {
 });
 
 const dial = (): TLSSocket => connect({ path: path(), servername: serverName, ca: pem });
-const listener = { onBytes: () => true, onFrame: () => true, onFault: () => undefined, onClose: () => undefined };
+const listener = {
+  onBytes: () => true,
+  onFrame: () => true,
+  onOwnWrite: () => undefined,
+  onFault: () => undefined,
+  onClose: () => undefined,
+};
 
 async function openTls(onFrame: (frame: Uint8Array) => void): Promise<Connection> {
   const accepted = new Promise<TLSSocket>((resolve) => (secure = resolve));

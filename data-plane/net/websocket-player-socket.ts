@@ -95,7 +95,9 @@ export class WebSocketPlayerSocket implements PlayerSocket {
       if (!this.#control(listener, data.length) || this.#ponging) return;
       // One answer at a time: RFC 6455 lets the latest stand for those before, and a peer that does not read gathers none.
       this.#ponging = true;
+      const isAlone = !this.isWriting;
       this.#webSocket.pong(data, false, () => (this.#ponging = false));
+      if (isAlone) listener.onOwnWrite();
     });
     this.#webSocket.on("pong", (data) => void this.#control(listener, data.length));
     // ws has closed it with 1002, 1007, 1008 or 1009 already.

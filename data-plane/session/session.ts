@@ -304,6 +304,10 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
     return this.#state !== "closing" && this.#state !== undefined;
   }
 
+  onOwnWrite(): void {
+    this.#outbox.noteOwnWrite();
+  }
+
   onFault(error: unknown): void {
     if (error instanceof ProtocolError) this.malformed(this.state === "verifying" ? "EARLY_FRAME" : error.code);
     else this.#fail(error);
