@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import type { Logger } from "../log.ts";
 import {
   isThere,
+  markOf,
   readStorageFile,
   reasonOf,
   removeDrafts,
@@ -61,6 +62,8 @@ export class ClusterStorage {
   readonly #limits: StorageLimits;
   #values: StoredValues = new Map();
   #lock: StorageLock | "impossible" | "closed" | undefined;
+  /** Of the file as it was read or written here last. */
+  #mark: string | undefined;
   #keys = 0;
   #bytes = 0;
   #waiting: Change[] = [];
@@ -123,6 +126,7 @@ export class ClusterStorage {
       for (const [key, value] of ofPlugin) this.#count(key, value, 1);
     }
     await removeDrafts(this.#file);
+    this.#mark = await markOf(this.#file);
   }
 
   /** @throws StorageError when another process has the file */
@@ -139,13 +143,19 @@ export class ClusterStorage {
     }
   }
 
-  /** Before the first change of a cluster that has found no file. @throws Error when the file is not for this process to write */
+  /** Before each change. @throws Error when the file is not for this process to write */
   async #claim(): Promise<void> {
     if (this.#lock === "closed") throw new StorageError("the cluster has stopped");
+    if (typeof this.#lock === "object" && !(await this.#lock.isSeen())) {
+      await this.#release(undefined);
+      const text = `the lock of ${this.#file} was taken away under this process: it is taken anew, if nobody has come in between`;
+      this.#log.warn({ event: "storage-lock-lost" }, text);
+    }
     if (this.#lock !== undefined) return;
     await mkdir(dirname(this.#file), { recursive: true });
     await this.#takeLock();
-    if (!(await isThere(this.#file))) return;
+    const mark = await markOf(this.#file);
+    if (mark === undefined || mark === this.#mark) return;
     // What is in it was never read here: to write would be to overwrite it.
     await this.#release(undefined);
     throw new StorageError(
@@ -204,6 +214,7 @@ export class ClusterStorage {
       try {
         await this.#claim();
         await writeStorageFile(this.#file, this.#values);
+        this.#mark = await markOf(this.#file);
       } catch (error) {
         kept = false;
         this.#note(error);

@@ -30,6 +30,13 @@ export async function isThere(file: string): Promise<boolean> {
   }
 }
 
+/** Tells a file from another one in its place, and from itself as it was before a change; `undefined` when there is none. */
+export async function markOf(file: string): Promise<string | undefined> {
+  if (!(await isThere(file))) return undefined;
+  const { dev, ino, mtimeNs } = await stat(file, { bigint: true });
+  return [dev, ino, mtimeNs].join(" ");
+}
+
 /** @throws StorageError when the file is there and cannot be used */
 export async function readStorageFile(file: string): Promise<StoredValues> {
   const text = await readBounded(file);

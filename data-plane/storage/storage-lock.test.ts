@@ -167,6 +167,45 @@ describe("two processes with one storage", () => {
   });
 });
 
+describe("a lock that is taken away under its holder", () => {
+  const events = (): unknown[] => log.lines.map(({ fields }) => fields["event"]);
+
+  it("is taken anew with the next change, with the file or without it", async () => {
+    const storage = await ClusterStorage.open(file, log);
+    expect(await storage.of("a").set("k", value)).toBe(true);
+    for (const name of await locks()) await rm(join(folder, name));
+    expect(await storage.of("a").set("l", value)).toBe(true);
+    await expect(lockStorage(file)).rejects.toThrow(holder);
+    await rm(folder, { recursive: true });
+    expect(await storage.of("a").set("m", value)).toBe(true);
+    await expect(lockStorage(file)).rejects.toThrow(holder);
+    expect(events()).toEqual(["storage-lock-lost", "storage-lock-lost"]);
+    await storage.close();
+    const next = await ClusterStorage.open(file, log);
+    expect(next.of("a").keys()).toEqual(["k", "l", "m"]);
+    await next.close();
+    expect(await locks()).toEqual([]);
+  });
+
+  it("is not, once another has come in between: what that one keeps stays", async () => {
+    const storage = await ClusterStorage.open(file, log);
+    expect(await storage.of("a").set("k", value)).toBe(true);
+    await rm(folder, { recursive: true });
+    await mkdir(folder);
+    const other = await startOther();
+    expect(await storage.of("a").set("k", value)).toBe(false);
+    expect(log.lines.at(-1)?.message).toContain(`is in use by process ${other.pid} on ${hostname()}`);
+    await killed(other);
+    expect(await storage.of("a").set("k", value)).toBe(false);
+    expect(log.lines.at(-1)?.message).toContain("another cluster has written it meanwhile: start this one again");
+    expect(events()).toEqual(["storage-lock-lost", "storage-failed", "storage-failed"]);
+    await storage.close();
+    const next = await ClusterStorage.open(file, log);
+    expect(next.of("a").get("k")).toEqual(Uint8Array.of(9));
+    await next.close();
+  });
+});
+
 /** A cluster whose master ends with the test, also when it could not start. */
 async function start(options: Pick<TestClusterOptions, "settings" | "plugin">): Promise<TestCluster> {
   const master = await new FakeMaster().start();

@@ -5,9 +5,11 @@ import { createConnection, createServer, type Server } from "node:net";
 import { hostname } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
 import { z } from "zod";
-import { StorageError } from "./storage-file.ts";
+import { isThere, StorageError } from "./storage-file.ts";
 
 export interface StorageLock {
+  /** Whether it is still to be seen for others: who takes the folder away takes it away, and nobody is told. */
+  isSeen(): Promise<boolean>;
   release(): Promise<void>;
 }
 
@@ -58,7 +60,7 @@ export async function lockStorage(file: string): Promise<StorageLock> {
     await release();
     throw error;
   }
-  return { release };
+  return { release, isSeen: () => isThere(join(dirname(file), name)) };
 }
 
 /** @throws StorageError when somebody else shows a socket and answers, or may not be asked. Takes away those that nobody answers. */
