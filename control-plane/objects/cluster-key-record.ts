@@ -8,7 +8,7 @@ import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
 import { announce } from "./events.ts";
 import { Outbox, outboxSchema, type OutboxMessage, outboxSourceSchema } from "./outbox.ts";
 import { registryShard } from "./remote.ts";
-import { hasSchema, migrateStorage } from "./schema.ts";
+import { migrateStorage, migrateStored } from "./schema.ts";
 import { certainShards } from "./shard-directory.ts";
 
 /** Append-only: see `migrateStorage`. */
@@ -59,8 +59,7 @@ export class ClusterKeyRecord extends DurableObject<Env> {
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
-    this.#isKnown = hasSchema(context.storage);
-    if (this.#isKnown) migrateStorage(context.storage, keyRecordMigrations);
+    this.#isKnown = migrateStored(context.storage, keyRecordMigrations);
     this.#outbox = new Outbox(context.storage.sql, Date.now, (message) => this.#deliver(message));
   }
 

@@ -10,7 +10,7 @@ import { announce } from "./events.ts";
 import { Outbox, outboxSchema, type OutboxMessage, outboxSourceSchema } from "./outbox.ts";
 import { refuse, type Refusal } from "./refusal.ts";
 import { registryShard } from "./remote.ts";
-import { hasSchema, migrateStorage } from "./schema.ts";
+import { migrateStorage, migrateStored } from "./schema.ts";
 
 /** Append-only: see `migrateStorage`. */
 export const orderBookMigrations: readonly string[] = [
@@ -42,8 +42,7 @@ export class ClusterOrderBook extends DurableObject<Env> {
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
     // A cluster of which nothing was ever ordered stores nothing, however often its shard asks.
-    this.#isKnown = hasSchema(context.storage);
-    if (this.#isKnown) migrateStorage(context.storage, orderBookMigrations);
+    this.#isKnown = migrateStored(context.storage, orderBookMigrations);
     this.#outbox = new Outbox<ClusterOrders>(context.storage.sql, Date.now, (message) => this.#deliver(message));
   }
 

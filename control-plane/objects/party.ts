@@ -34,7 +34,7 @@ import { partyMigrations, PartyTables } from "./party-tables.ts";
 import { refuse, type Refusal } from "./refusal.ts";
 import type { HoldAnswer } from "./registry-parties.ts";
 import { registryShard, waitingRoom } from "./remote.ts";
-import { hasSchema, migrateStorage } from "./schema.ts";
+import { migrateStorage, migrateStored } from "./schema.ts";
 import { shardsToAsk } from "./shard-directory.ts";
 import { visitQueue } from "./waiting-visit.ts";
 
@@ -79,8 +79,7 @@ export class Party extends DurableObject<Env> {
     const { storage } = context;
     this.#tables = new PartyTables(storage.sql);
     this.#outbox = new Outbox<PartyMessage>(storage.sql, Date.now, (message) => this.#deliver(message));
-    if (!hasSchema(storage)) return;
-    migrateStorage(storage, partyMigrations);
+    if (!migrateStored(storage, partyMigrations)) return;
     this.#party = this.#tables.party();
   }
 

@@ -5,6 +5,7 @@ import {
   type SessionEvent,
   type SessionState,
 } from "../../protocol/handover/session-state.ts";
+import type { PlayerRow } from "./player-row.ts";
 
 /** Part of the schema of a player's session. What is not here is in `session`: generation and holder are the authority there. */
 export const playerAuthoritySchema = `
@@ -36,6 +37,7 @@ const maxHolders = 16;
 /** Who a player's newest session is with, what was saved of it, and handovers of it: docs/HANDOVER.md, section 8. */
 export class PlayerAuthority {
   readonly #sql: SqlStorage;
+  readonly #session: PlayerRow;
   readonly playerId: string;
 
   readonly #homeOf: (clusterId: string) => string | undefined;
@@ -43,18 +45,20 @@ export class PlayerAuthority {
   #awaitsMembers: boolean | undefined;
 
   /** @param homeOf the shard at which a cluster registers: where it has not spoken of this player yet, it will be there */
-  constructor(sql: SqlStorage, playerId: string, homeOf: (clusterId: string) => string | undefined) {
+  constructor(
+    sql: SqlStorage,
+    session: PlayerRow,
+    playerId: string,
+    homeOf: (clusterId: string) => string | undefined,
+  ) {
     this.#sql = sql;
+    this.#session = session;
     this.playerId = playerId;
     this.#homeOf = homeOf;
   }
 
   read(): SessionState<Body> {
-    const session = this.#sql
-      .exec<{ issued: number; generation: number | null; holder: string | null }>(
-        "SELECT generation AS issued, authority_generation AS generation, authority_cluster AS holder FROM session",
-      )
-      .one();
+    const session = this.#session.values;
     const row = this.#sql
       .exec<{ previous_generation: number; rest: string; save: string | null }>("SELECT * FROM handover")
       .one();
@@ -64,9 +68,9 @@ export class PlayerAuthority {
     return {
       ...openSession<Body>(this.playerId),
       ...rest,
-      issued: session.issued,
-      generation: session.generation ?? 0,
-      holder: session.holder ?? undefined,
+      issued: session.generation,
+      generation: session.authority_generation ?? 0,
+      holder: session.authority_cluster ?? undefined,
       previousGeneration: row.previous_generation,
       save,
     };
@@ -92,7 +96,7 @@ export class PlayerAuthority {
     if (this.#knownShardOf(clusterId) === shard) return;
     this.#sql.exec("INSERT OR REPLACE INTO holders (cluster_id, shard) VALUES (?, ?)", clusterId, shard);
     // A cluster that has moved to another shard takes its players along.
-    this.#sql.exec("UPDATE session SET authority_shard = ? WHERE authority_cluster = ?", shard, clusterId);
+    if (this.#session.values.authority_cluster === clusterId) this.#session.change({ authority_shard: shard });
     const { count } = this.#sql.exec<{ count: number }>("SELECT count(*) AS count FROM holders").one();
     if (count <= maxHolders) return;
     const { holder, last } = this.read();
@@ -123,12 +127,11 @@ export class PlayerAuthority {
     this.#awaitsMembers = undefined;
     const { generation, holder, previousGeneration, save, last, enlistment, waiting, groups } = after;
     if (generation !== before.generation || holder !== before.holder) {
-      this.#sql.exec(
-        "UPDATE session SET authority_generation = ?, authority_cluster = ?, authority_shard = ?",
-        generation,
-        holder ?? null,
-        holder === undefined ? null : (this.shardOf(holder) ?? null),
-      );
+      this.#session.change({
+        authority_generation: generation,
+        authority_cluster: holder ?? null,
+        authority_shard: holder === undefined ? null : (this.shardOf(holder) ?? null),
+      });
     }
     const rest: Rest = { last, enlistment, waiting, groups };
     this.#sql.exec(

@@ -35,10 +35,11 @@ import { PlayerCosts } from "./player-costs.ts";
 import { erasePlayerData, exportPlayerData, type PlayerSessionExport } from "./player-data.ts";
 import { inspectPlayer, type PlayerInspection } from "./player-inspection.ts";
 import { PlayerParty } from "./player-party.ts";
+import type { SessionRow } from "./player-row.ts";
 import { PlayerSeats, takenOver } from "./player-seats.ts";
 import { playerMigrations, PlayerTables } from "./player-tables.ts";
 import { refuse, type Refusal } from "./refusal.ts";
-import { hasSchema, migrateStorage } from "./schema.ts";
+import { migrateStorage, migrateStored } from "./schema.ts";
 import type { AllocationOrder } from "./allocation-order.ts";
 import { currentSigningKey, isRevokedKey, noteRevokedKeys } from "./signing-key.ts";
 import type { PartyViewAnswer } from "./party.ts";
@@ -90,11 +91,10 @@ export class PlayerSession extends DurableObject<Env> {
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
     // A player of whom nobody knows yet stores nothing, whoever asks: only an allocation makes one known.
-    this.#isKnown = hasSchema(context.storage);
-    if (this.#isKnown) migrateStorage(context.storage, playerMigrations);
+    this.#isKnown = migrateStored(context.storage, playerMigrations);
     this.#tables = new PlayerTables(context.storage);
     this.#wakeup = new Wakeup(context.storage);
-    this.#costs = new PlayerCosts(context.storage.sql);
+    this.#costs = new PlayerCosts(this.#tables.row);
     this.#outbox = new Outbox<PlayerMessage>(
       context.storage.sql,
       Date.now,
@@ -107,7 +107,7 @@ export class PlayerSession extends DurableObject<Env> {
     this.#consult = new PlayerConsult({
       env,
       tables: this.#tables,
-      authority: new PlayerAuthority(context.storage.sql, context.id.name ?? "", (clusterId) =>
+      authority: new PlayerAuthority(context.storage.sql, this.#tables.row, context.id.name ?? "", (clusterId) =>
         shardOfCluster(readMasterSettings(env).shards, clusterId),
       ),
       isRevoked: (generation) => this.#revocation.covers(generation),
@@ -142,14 +142,16 @@ export class PlayerSession extends DurableObject<Env> {
       return refuse("TICKET_REVOKED", "The key of this ticket was revoked. Allocate with a new key.");
     }
     if (step.kind === "refuse") return refuse(step.code, step.detail, step.retryAfterSeconds);
-    const cost = this.#costs.spend(allocationCosts[step.kind], readLimits(this.env), nowMs);
+    const cost = this.#costs.weigh(allocationCosts[step.kind], readLimits(this.env), nowMs);
     if (!cost.allowed) {
       return refuse("RATE_LIMITED", "Too many allocations. Wait before the next one.", cost.retryAfterSeconds);
     }
     const attempt: Attempt = { key, startedAtMs: nowMs };
     this.#attempt = attempt;
     try {
-      const operation = step.kind === "resume" ? step.operation : this.#record(order, bodyHash, nowMs);
+      const counted = this.#costs.after(cost);
+      if (step.kind === "resume") this.#tables.row.change(counted);
+      const operation = step.kind === "resume" ? step.operation : this.#record(order, bodyHash, nowMs, counted);
       failpoint("allocate.recorded");
       return await this.#carryOut(operation, order, attempt);
     } finally {
@@ -177,7 +179,12 @@ export class PlayerSession extends DurableObject<Env> {
   }
 
   /** Step 1: the operation, its generation, and the end of older ones that never came to a ticket. */
-  #record({ playerId, idempotencyKey: key, request }: AllocationOrder, bodyHash: string, nowMs: number): Operation {
+  #record(
+    { playerId, idempotencyKey: key, request }: AllocationOrder,
+    bodyHash: string,
+    nowMs: number,
+    counted: Pick<SessionRow, "costs">,
+  ): Operation {
     const tables = this.#tables;
     const waits = request.wait === true;
     const reservationId = toBase64Url(crypto.getRandomValues(new Uint8Array(16)));
@@ -193,7 +200,7 @@ export class PlayerSession extends DurableObject<Env> {
         key,
         bodyHash,
         reservationId,
-        generation: tables.nextGeneration(),
+        generation: tables.nextGeneration(counted),
         state: "recorded",
         shard: undefined,
         queue: undefined,
@@ -288,14 +295,15 @@ export class PlayerSession extends DurableObject<Env> {
     }
     const answer = JSON.stringify(allocation);
     const { expiresAt } = allocation;
+    const [older, ...others] = supersededBy(tables.operations(), current, Date.now());
     this.#tables.atomically(() => {
-      tables.commitOperation(current.key, { clusterId, expiresAt, answer });
+      tables.commitOperation(current, { clusterId, expiresAt, answer }, older);
+      for (const { key } of others) tables.endOperation(key, "cancelled");
       this.#leaveQueue(current, playerId, clusterId);
-      for (const older of supersededBy(tables.operations(), current, Date.now())) {
-        tables.endOperation(older.key, "cancelled");
-        this.#leaveQueue(older, playerId);
+      for (const each of older === undefined ? [] : [older, ...others]) {
+        this.#leaveQueue(each, playerId);
         // On the same cluster the new ticket has taken the old one's seat.
-        if (older.clusterId !== clusterId && !gaveBack.includes(older.reservationId)) this.#giveBack(older, playerId);
+        if (each.clusterId !== clusterId && !gaveBack.includes(each.reservationId)) this.#giveBack(each, playerId);
       }
     });
     failpoint("allocate.committed");

@@ -3,6 +3,7 @@ import { nextSessionGeneration } from "../../protocol/handover/generation.ts";
 import { type Operation, nextForgetAtMs, type OperationState, type OperationSummary } from "../domain/operations.ts";
 import { outboxSchema, outboxSourceSchema } from "./outbox.ts";
 import { playerAuthoritySchema } from "./player-authority.ts";
+import { PlayerRow, type SessionRow } from "./player-row.ts";
 import { playerOrdersSchema, playerRevocationSchema } from "./player-revocation.ts";
 
 /** Append-only: see `migrateStorage`. `expires_at` is in seconds, as in the ticket; other times in milliseconds. */
@@ -109,11 +110,12 @@ export class PlayerTables {
   readonly #sql: SqlStorage;
   /** By key, the oldest first; without their answers, which are long. */
   #operations: Map<string, OperationSummary> | undefined;
-  #generation: number | undefined;
+  readonly row: PlayerRow;
 
   constructor(storage: Pick<DurableObjectStorage, "sql" | "transactionSync">) {
     this.#storage = storage;
     this.#sql = storage.sql;
+    this.row = new PlayerRow(storage.sql);
   }
 
   /** A step that is stored whole, or not at all. */
@@ -123,7 +125,7 @@ export class PlayerTables {
     } catch (error) {
       // What was undone must not be remembered.
       this.#operations = undefined;
-      this.#generation = undefined;
+      this.row.forget();
       throw error;
     }
   }
@@ -185,11 +187,37 @@ export class PlayerTables {
     this.#all().set(operation.key, operation);
   }
 
-  /** The operation has come to a ticket. */
-  commitOperation(key: string, ticket: { clusterId: string; expiresAt: number; answer: string }): void {
+  /**
+   * An operation has come to a ticket, and another one, if there is one, to its end with it: one statement writes both, whole or
+   * not at all.
+   */
+  commitOperation(
+    { key, generation }: OperationSummary,
+    ticket: { readonly clusterId: string; readonly expiresAt: number; readonly answer: string },
+    cancelled: OperationSummary | undefined,
+  ): void {
     const { clusterId, expiresAt, answer } = ticket;
-    const assignments = "state = 'committed', cluster_id = ?, expires_at = ?, answer = ?";
-    this.#change(key, { state: "committed", clusterId, expiresAt }, assignments, clusterId, expiresAt, answer);
+    const all = this.#all();
+    this.#sql.exec(
+      `UPDATE operations SET
+         state = iif(generation = ?1, 'committed', 'cancelled'),
+         cluster_id = iif(generation = ?1, ?2, cluster_id),
+         expires_at = iif(generation = ?1, ?3, expires_at),
+         answer = iif(generation = ?1, ?4, NULL)
+       WHERE generation IN (?1, ?5)`,
+      generation,
+      clusterId,
+      expiresAt,
+      answer,
+      cancelled?.generation ?? generation,
+    );
+    for (const [of, change] of [
+      [key, { state: "committed", clusterId, expiresAt }],
+      [cancelled?.key, { state: "cancelled" }],
+    ] as const) {
+      const before = of === undefined ? undefined : all.get(of);
+      if (before !== undefined) all.set(before.key, { ...before, ...change });
+    }
   }
 
   /** The operation has come to its end: there is no answer to give any more. */
@@ -222,42 +250,36 @@ export class PlayerTables {
 
   /** The greatest generation that any operation of this player had; 0: none. */
   generation(): number {
-    this.#generation ??= this.#sql.exec<{ generation: number }>("SELECT generation FROM session").one().generation;
-    return this.#generation;
+    return this.row.values.generation;
   }
 
-  /** A generation that no earlier operation of this player had: it opens a session. [HAND-2] */
-  nextGeneration(): number {
+  /** A generation that no earlier operation of this player had: it opens a session. [HAND-2] `change`: what is written with it. */
+  nextGeneration(change: Partial<SessionRow> = {}): number {
     // What was stored before there were steps counts by one, far below the first session: it stays older than all that follow.
     const generation = nextSessionGeneration(this.generation());
-    this.#sql.exec("UPDATE session SET generation = ?", generation);
-    this.#generation = generation;
+    this.row.change({ generation, ...change });
     return generation;
   }
 
   partyKey(): string | undefined {
-    return this.#sql.exec<{ key: string | null }>("SELECT party_key AS key FROM session").one().key ?? undefined;
+    return this.row.values.party_key ?? undefined;
   }
 
   setPartyKey(key: string): void {
-    if (key !== this.partyKey()) this.#sql.exec("UPDATE session SET party_key = ?", key);
+    if (key !== this.partyKey()) this.row.change({ party_key: key });
   }
 
   party(): string | undefined {
-    return this.#sql.exec<{ party: string | null }>("SELECT party FROM session").one().party ?? undefined;
+    return this.row.values.party ?? undefined;
   }
 
   setParty(id: string | null): void {
-    this.#sql.exec("UPDATE session SET party = ?", id);
+    this.row.change({ party: id });
   }
 
   authority(): Authority | undefined {
-    const row = this.#sql
-      .exec<{ generation: number | null; cluster: string | null; shard: string | null }>(
-        "SELECT authority_generation AS generation, authority_cluster AS cluster, authority_shard AS shard FROM session",
-      )
-      .one();
-    if (row.generation === null || row.cluster === null || row.shard === null) return undefined;
-    return { generation: row.generation, clusterId: row.cluster, shard: row.shard };
+    const { authority_generation: generation, authority_cluster: clusterId, authority_shard: shard } = this.row.values;
+    if (generation === null || clusterId === null || shard === null) return undefined;
+    return { generation, clusterId, shard };
   }
 }

@@ -20,9 +20,17 @@ export const keyRepeatsSchema = `
 /** For so long a cluster is told that has never said which set it holds: one of an earlier version fetches by itself in this time. */
 const insistMs = 15 * 60_000;
 
+interface KnownKeys extends KeyAnnouncement {
+  readonly notedAtMs: number;
+  readonly attempts: number;
+  readonly repeatAtMs: number | undefined;
+}
+
 /** What a shard knows of the published key set, and tells its clusters. */
 export class RegistryKeys {
   readonly #parts: ShardParts;
+  /** As it was read last, while nothing has changed it: every allocation asks. `null`: nothing was announced yet. */
+  #known: KnownKeys | null | undefined;
 
   constructor(parts: ShardParts) {
     this.#parts = parts;
@@ -32,6 +40,7 @@ export class RegistryKeys {
   note(announcement: KeyAnnouncement, nowMs: number): void {
     const { storage, tables, links } = this.#parts;
     if (announcement.version < (this.#read()?.version ?? 0)) return;
+    this.#known = undefined;
     storage.transactionSync(() => {
       storage.sql.exec("DELETE FROM key_set");
       storage.sql.exec(
@@ -80,6 +89,7 @@ export class RegistryKeys {
       .filter(({ id }) => links.isOpen(id));
     for (const { id } of behind) links.send(id, [command(known)]);
     const attempts = known.attempts + 1;
+    this.#known = undefined;
     storage.sql.exec(
       "UPDATE key_set SET attempts = ?, repeat_at = ?",
       attempts,
@@ -100,13 +110,12 @@ export class RegistryKeys {
     return this.#read()?.revoked ?? [];
   }
 
-  #read():
-    | (KeyAnnouncement & {
-        readonly notedAtMs: number;
-        readonly attempts: number;
-        readonly repeatAtMs: number | undefined;
-      })
-    | undefined {
+  #read(): KnownKeys | undefined {
+    if (this.#known === undefined) this.#known = this.#stored() ?? null;
+    return this.#known ?? undefined;
+  }
+
+  #stored(): KnownKeys | undefined {
     const row = this.#parts.storage.sql
       .exec<{ version: number; revoked: string; noted_at: number; attempts: number; repeat_at: number | null }>(
         "SELECT * FROM key_set",

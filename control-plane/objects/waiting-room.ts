@@ -27,7 +27,7 @@ import { readMasterSettings } from "../settings.ts";
 import { retryAlarm, wakeAt } from "./alarm.ts";
 import { withDeadline } from "./deadline.ts";
 import { registryShard } from "./remote.ts";
-import { hasSchema, migrateStorage } from "./schema.ts";
+import { migrateStorage, migrateStored } from "./schema.ts";
 import { shardsIn } from "./shard-directory.ts";
 import { waitingMigrations, WaitingTables } from "./waiting-tables.ts";
 
@@ -79,8 +79,7 @@ export class WaitingRoom extends DurableObject<Env> {
     super(context, env);
     this.#tables = new WaitingTables(context.storage.sql);
     // A queue at which nobody waits stores nothing.
-    if (!hasSchema(context.storage)) return;
-    migrateStorage(context.storage, waitingMigrations);
+    if (!migrateStored(context.storage, waitingMigrations)) return;
     const room = this.#tables.room();
     if (room === undefined) return;
     this.#queue = room.queue;

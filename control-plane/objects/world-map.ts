@@ -27,7 +27,7 @@ import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
 import { Outbox, type OutboxMessage } from "./outbox.ts";
 import { refuse, type Refusal } from "./refusal.ts";
 import { registryShard } from "./remote.ts";
-import { hasSchema, migrateStorage } from "./schema.ts";
+import { migrateStorage, migrateStored } from "./schema.ts";
 import { WorldTables, worldMigrations } from "./world-tables.ts";
 
 /** What a shard is told about those of its clusters that are in a world. */
@@ -54,8 +54,7 @@ export class WorldMap extends DurableObject<Env> {
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
     // A world of which nobody has spoken stores nothing, whoever asks.
-    this.#isKnown = hasSchema(context.storage);
-    if (this.#isKnown) migrateStorage(context.storage, worldMigrations);
+    this.#isKnown = migrateStored(context.storage, worldMigrations);
     this.#tables = new WorldTables(context.storage.sql);
     this.#outbox = new Outbox<WorldNotice>(context.storage.sql, Date.now, (message) => this.#deliver(message));
   }
