@@ -2,7 +2,7 @@ import { busyShare, type Cores, readCoreTime } from "../cores.ts";
 import type { Outcome, Row } from "../row.ts";
 import { median, significant, spread } from "../statistics.ts";
 import type { BenchMaster } from "./master.ts";
-import { type Call, type Caller, percentile } from "./requests.ts";
+import { type CallCounts, percentile } from "./requests.ts";
 
 /** Most of the server's core that anybody else may use. */
 const foreignShare = 0.15;
@@ -19,18 +19,16 @@ export interface CallWindow {
   readonly void: string | undefined;
 }
 
-/** Calls for a while, and measures what that costs workerd. */
+/** Measures what calls cost workerd. */
 export async function measureCalls(
   master: BenchMaster,
   cores: Cores,
-  caller: Caller,
-  durationMs: number,
-  next: () => Call,
+  run: () => Promise<CallCounts>,
 ): Promise<CallWindow> {
   const coreBefore = readCoreTime(cores.server);
   const cpuBefore = master.cpuUs();
   const startedAt = performance.now();
-  const counts = await caller.run(durationMs, next);
+  const counts = await run();
   const wallMs = performance.now() - startedAt;
   const cpuUs = master.cpuUs() - cpuBefore;
   const coreAfter = readCoreTime(cores.server);

@@ -31,7 +31,7 @@ export const fleet: Scenario = {
         await caller.run(effort.warmUpMs, next);
         const windows: CallWindow[] = [];
         for (let round = 1; round <= Math.ceil(effort.rounds / 2); round += 1) {
-          windows.push(await measureCalls(master, cores, caller, effort.windowMs, next));
+          windows.push(await measureCalls(master, cores, () => caller.run(effort.windowMs, next)));
         }
         outcomes.set(size, outcomeOfCalls(windows));
         say(`fleet: ${size} clusters: ${windows.map(({ costUs }) => Math.round(costUs)).join(", ")} µs a request`);

@@ -1,0 +1,146 @@
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import type { OperationSummary } from "../../control-plane/domain/operations.ts";
+import { encodeLimitWindows, spendLimits } from "../../control-plane/domain/limits-policy.ts";
+import { readLimits } from "../../control-plane/limit-settings.ts";
+import { PlayerAuthority } from "../../control-plane/objects/player-authority.ts";
+import { PlayerCosts } from "../../control-plane/objects/player-costs.ts";
+import { playerMigrations, PlayerTables } from "../../control-plane/objects/player-tables.ts";
+import { hasSchema, migrateStorage } from "../../control-plane/objects/schema.ts";
+
+const nowMs = 1_700_000_000_000;
+
+const limits = readLimits(env);
+/** What a step throws so that it comes to nothing. */
+const undone = new Error("undone");
+
+let players = 0;
+
+/** Runs in the storage of a player of its own, of whom nothing is remembered yet. */
+async function withPlayer(step: (storage: DurableObjectStorage, tables: PlayerTables) => void): Promise<void> {
+  players += 1;
+  await runInDurableObject(env.PLAYER_SESSION.getByName(`memory-${players}`), (_, { storage }) => {
+    migrateStorage(storage, playerMigrations);
+    step(storage, new PlayerTables(storage));
+  });
+}
+
+function recorded(generation: number): OperationSummary {
+  return {
+    key: `key-${generation}`,
+    bodyHash: "hash",
+    reservationId: `reservation-${generation}`,
+    generation,
+    state: "recorded",
+    shard: undefined,
+    queue: undefined,
+    clusterId: undefined,
+    expiresAt: undefined,
+    recordedAtMs: nowMs,
+  };
+}
+
+describe("what a player's session remembers", () => {
+  it("is what is stored, whatever changes, and whatever of it is undone", async () => {
+    await withPlayer((storage, tables) => {
+      const authority = new PlayerAuthority(storage.sql, tables.row, "ada", () => "home.0");
+      const costs = new PlayerCosts(tables.row);
+      let seed = 20_261_126;
+      const random = (below: number): number => {
+        seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
+        return (seed >>> 8) % below;
+      };
+      const changes: readonly (() => void)[] = [
+        () => tables.addOperation(recorded(tables.nextGeneration())),
+        () => tables.setParty(random(2) === 0 ? null : `party-${random(9)}`),
+        () => tables.setPartyKey(`key-${random(9)}`),
+        () => void costs.spend(["allocatePerPlayer"], limits, nowMs + random(600_000)),
+        () => authority.noteShard(`cluster-${random(3)}`, `shard-${random(3)}`),
+        () =>
+          void authority.step({
+            type: "request",
+            clusterId: `cluster-${random(3)}`,
+            message: { type: "enter", generation: tables.generation() },
+          }),
+        () => {
+          const [current, older] = tables.operations().toReversed();
+          if (current === undefined) return;
+          const ticket = { clusterId: "cluster-1", expiresAt: nowMs / 1_000, answer: `answer ${current.generation}` };
+          tables.commitOperation(current, ticket, random(2) === 0 ? older : undefined);
+        },
+        () =>
+          tables.deleteOperations(
+            tables
+              .operations()
+              .slice(0, 2)
+              .map(({ key }) => key),
+          ),
+      ];
+      for (let step = 0; step < 1_000; step += 1) {
+        const isUndone = random(3) === 0;
+        const change = (): void => {
+          changes[random(changes.length)]?.();
+          if (isUndone) throw undone;
+        };
+        try {
+          tables.atomically(change);
+        } catch (error) {
+          if (error !== undone) throw error;
+        }
+        const fresh = new PlayerTables(storage);
+        expect(tables.row.values, `step ${step}`).toEqual(fresh.row.values);
+        expect(tables.operations(), `step ${step}`).toEqual(fresh.operations());
+      }
+    });
+  });
+
+  it("has a ticket of the newest operation, and none of the one that it has ended", async () => {
+    await withPlayer((storage, tables) => {
+      const [first, second] = [recorded(tables.nextGeneration()), recorded(tables.nextGeneration())];
+      tables.addOperation(first);
+      tables.commitOperation(first, { clusterId: "one", expiresAt: 100, answer: "first" }, undefined);
+      expect(tables.operation(first.key)).toMatchObject({ state: "committed", answer: "first" });
+      tables.addOperation(second);
+      tables.commitOperation(second, { clusterId: "two", expiresAt: 200, answer: "second" }, first);
+      expect(tables.operation(second.key)).toMatchObject({ state: "committed", clusterId: "two", answer: "second" });
+      expect(tables.operation(first.key)).toMatchObject({ state: "cancelled", clusterId: "one", expiresAt: 100 });
+      const kept = storage.sql.exec("SELECT answer FROM operations ORDER BY generation").toArray();
+      expect(kept, "a ticket that is no good is not kept").toEqual([{ answer: null }, { answer: "second" }]);
+    });
+  });
+
+  it("counts what was asked for by what is stored, also after it was undone", async () => {
+    await withPlayer((_, tables) => {
+      const costs = new PlayerCosts(tables.row);
+      costs.spend(["allocatePerPlayer"], limits, nowMs);
+      const once = tables.row.values.costs;
+      expect(() =>
+        tables.atomically(() => {
+          costs.spend(["allocatePerPlayer"], limits, nowMs);
+          throw undone;
+        }),
+      ).toThrow("undone");
+      expect(tables.row.values.costs).toBe(once);
+      costs.spend(["allocatePerPlayer"], limits, nowMs);
+      const twice = spendLimits(JSON.parse(once), ["allocatePerPlayer"], limits, nowMs);
+      expect(tables.row.values.costs).toBe(twice.allowed ? encodeLimitWindows(twice.windows) : "refused");
+    });
+  });
+});
+
+describe("whether an object has stored anything", () => {
+  it("is not told by a fault of its storage", async () => {
+    await runInDurableObject(env.PLAYER_SESSION.getByName("memory-fault"), (_, { storage }) => {
+      expect(hasSchema(storage)).toBe(false);
+      const broken = {
+        sql: {
+          exec: () => {
+            throw new Error("database disk image is malformed: SQLITE_CORRUPT");
+          },
+        },
+      };
+      expect(() => hasSchema(Object.assign(Object.create(storage), broken))).toThrow("malformed");
+    });
+  });
+});
