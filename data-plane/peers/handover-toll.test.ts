@@ -39,6 +39,7 @@ describe("[PEER-8] what a neighbour says of handovers", () => {
     expect(say(maxBurstUnits + 100, "eu.a")).toBeGreaterThan(0);
     expect(say(1, "eu.b")).toBe(0);
     toll.forgetPaid();
+    expect([toll.owedMs("eu.a") > 0, toll.owedMs("eu.b"), toll.owedMs("eu.c")]).toEqual([true, 0, 0]);
     expect(say(1, "eu.a")).toBeGreaterThan(0);
     nowMs += (maxBurstUnits * 1_000) / unitsPerSecond + 10;
     toll.forgetPaid();

@@ -16,6 +16,8 @@ let connection: PeerConnection;
 let socket: TLSSocket;
 let ends: string[];
 let heard: number[];
+/** What is done about a frame. */
+let listen: (kind: number) => void;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "sustenet-peer-"));
@@ -33,8 +35,12 @@ beforeEach(async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
   ends = [];
   heard = [];
+  listen = () => undefined;
   connection = new PeerConnection(socket, defaultPeerLimits, {
-    onFrame: ({ kind }) => heard.push(kind),
+    onFrame: ({ kind }) => {
+      heard.push(kind);
+      listen(kind);
+    },
     onEnd: (reason) => ends.push(reason),
   });
 });
@@ -86,5 +92,33 @@ describe("a link", () => {
     expect([connection.open, connection.rest(1)]).toEqual([true, true]);
     connection.end("over");
     expect(connection.rest(1)).toBe(false);
+  });
+
+  it("[PEER-8] tells nothing while it rests of what has come already, and all of it in order after that", async () => {
+    other.resume();
+    listen = (kind) => {
+      if (kind !== peerFrameKinds.ghosts) connection.rest(1_000);
+    };
+    const kinds = [peerFrameKinds.handover, peerFrameKinds.address, peerFrameKinds.ghosts, peerFrameKinds.ghosts];
+    other.write(Buffer.concat(kinds.map((kind) => encodePeerFrameHead(kind, 0))));
+    await until("the first", () => heard.length === 1);
+    vi.advanceTimersByTime(999);
+    expect(heard).toEqual(kinds.slice(0, 1));
+    vi.advanceTimersByTime(1);
+    expect([heard, socket.isPaused()]).toEqual([kinds.slice(0, 2), true]);
+    vi.advanceTimersByTime(1_000);
+    expect([heard, socket.isPaused()]).toEqual([kinds, false]);
+  });
+
+  it("[PEER-8] tells nothing more of what has come once it has ended while it rests", async () => {
+    other.resume();
+    listen = () => void connection.rest(1_000);
+    other.write(
+      Buffer.concat([encodePeerFrameHead(peerFrameKinds.handover, 0), encodePeerFrameHead(peerFrameKinds.ghosts, 0)]),
+    );
+    await until("the first", () => heard.length === 1);
+    connection.end("over");
+    vi.advanceTimersByTime(1_000);
+    expect([heard, ends]).toEqual([[peerFrameKinds.handover], ["over"]]);
   });
 });

@@ -36,6 +36,8 @@ export class PeerConnection {
   readonly #parser = new PeerFrameParser();
   readonly #ping: NodeJS.Timeout;
   #rest: NodeJS.Timeout | undefined;
+  /** What has come and is not told yet, as the link rests. */
+  #untold: Iterator<PeerFrame> | undefined;
   #silence: NodeJS.Timeout;
   #ended = false;
 
@@ -77,7 +79,7 @@ export class PeerConnection {
   }
 
   /**
-   * Reads nothing for so long, counted from now: what comes meanwhile waits at the other side. Frames that have come already are still told.
+   * Tells and reads nothing for so long, counted from now: frames that have come already wait here, and what comes meanwhile at the other side.
    * [PEER-8]
    *
    * @returns whether it has been read until now
@@ -91,7 +93,10 @@ export class PeerConnection {
       this.#rest = undefined;
       // It was not silent: it was not listened to.
       this.#silence.refresh();
-      this.#socket.resume();
+      const untold = this.#untold;
+      this.#untold = undefined;
+      if (untold !== undefined) this.#tell(untold);
+      if (!this.#ended && this.#rest === undefined) this.#socket.resume();
     }, ms);
     return wasRead;
   }
@@ -108,10 +113,19 @@ export class PeerConnection {
 
   #read(chunk: Buffer): void {
     this.#silence.refresh();
+    this.#tell(this.#parser.feed(chunk));
+  }
+
+  #tell(frames: Iterator<PeerFrame>): void {
     try {
-      for (const frame of this.#parser.feed(chunk)) {
-        // An earlier frame may have ended it: what comes behind is not read. [HAND-12]
-        if (this.#ended) return;
+      // An earlier frame may have ended it: what comes behind is not read. [HAND-12]
+      while (!this.#ended) {
+        if (this.#rest !== undefined) {
+          this.#untold = frames;
+          return;
+        }
+        const { done, value: frame } = frames.next();
+        if (done === true) return;
         if (frame.kind !== peerFrameKinds.ping) this.#listener.onFrame(frame);
       }
     } catch (error) {

@@ -42,6 +42,8 @@ export interface WorldPeersOptions {
 
 /** Longest wait for the first frame behind the welcome. */
 const addressTimeoutMs = 5_000;
+/** Shorter rests than this would come after each message, and cost more than what they keep away. */
+const leastRestMs = 50;
 
 /** This cluster's part in a world that is shared: the map in force, what of it is carried here, and the links to the others. */
 export class WorldPeers implements Peers {
@@ -223,6 +225,8 @@ export class WorldPeers implements Peers {
 
   /** A link stands: it is up when both know where players reach the other. [PEER-7] */
   #greet(clusterId: string, boot: number): void {
+    // What it owes since the link before is paid before anything of this one is read.
+    this.#rest(clusterId, this.#toll.owedMs(clusterId));
     this.#sayAddress(clusterId);
     const timer = setTimeout(() => this.#mesh.end(clusterId, "no address"), addressTimeoutMs);
     this.#greeted.set(clusterId, { boot, timer });
@@ -235,23 +239,35 @@ export class WorldPeers implements Peers {
   }
 
   #heard(clusterId: string, { kind, body }: PeerFrame): void {
-    if (kind === peerFrameKinds.address) return this.#learnAddress(clusterId, decodePeerAddress(body, clusterId));
+    if (kind === peerFrameKinds.address) {
+      this.#rest(clusterId, this.#toll.charge(clusterId, { type: "address" }, body.length));
+      return this.#learnAddress(clusterId, decodePeerAddress(body, clusterId));
+    }
     const link = this.#links.get(clusterId);
     if (link === undefined) throw new Error("no address before a message");
     const from = { clusterId, boot: link.boot };
     if (kind === peerFrameKinds.ghosts) {
       for (const { onGhosts } of this.#listeners) onGhosts?.(from, body);
     } else if (kind === peerFrameKinds.handover) {
-      const message = decodePeerMessage(body);
-      this.#charge(clusterId, message, body.length);
+      const message = this.#decode(clusterId, body);
+      this.#rest(clusterId, this.#toll.charge(clusterId, message, body.length));
       for (const { onMessage } of this.#listeners) onMessage?.(from, message);
     }
   }
 
+  #decode(clusterId: string, body: Uint8Array): PeerMessage {
+    try {
+      return decodePeerMessage(body);
+    } catch (error) {
+      // The link ends over it; the time that it took is owed all the same.
+      this.#toll.charge(clusterId, { type: "malformed" }, body.length);
+      throw error;
+    }
+  }
+
   /** What a neighbour says about handovers costs it some of its time. [PEER-8] */
-  #charge(clusterId: string, message: PeerMessage, bytes: number): void {
-    const owedMs = this.#toll.charge(clusterId, message, bytes);
-    if (owedMs === 0 || !this.#mesh.rest(clusterId, owedMs)) return;
+  #rest(clusterId: string, owedMs: number): void {
+    if (owedMs === 0 || !this.#mesh.rest(clusterId, Math.max(owedMs, leastRestMs))) return;
     this.#options.onRest();
     if (!this.#toll.isNews(clusterId)) return;
     const text = `${clusterId} says more about handovers than is taken at once: the link is read slowly`;
