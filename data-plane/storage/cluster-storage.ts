@@ -47,6 +47,9 @@ export const storageLimits: StorageLimits = {
   maxBytes: 1_048_576,
 };
 
+/** How often to try where a folder does not take a lock: it may have been another one a moment ago. */
+const lockTries = 3;
+
 interface Change {
   readonly resolve: (kept: boolean) => void;
 }
@@ -129,17 +132,23 @@ export class ClusterStorage {
     this.#mark = await markOf(this.#file);
   }
 
-  /** @throws StorageError when another process has the file */
+  /** @throws StorageError when another process has the file, or its folder was taken away meanwhile */
   async #takeLock(): Promise<void> {
-    try {
-      this.#lock = await lockStorage(this.#file);
-    } catch (error) {
-      if (error instanceof StorageError) throw error;
-      this.#lock = "impossible";
-      const text =
-        `${this.#file} cannot be locked (${reasonOf(error)}): ` +
-        "see to it that no other cluster has this state_dir and [cluster] instance";
-      this.#log.warn({ event: "storage-not-locked", err: error }, text);
+    for (let left = lockTries; this.#lock === undefined; left -= 1) {
+      try {
+        this.#lock = await lockStorage(this.#file);
+      } catch (error) {
+        if (error instanceof StorageError) throw error;
+        // One that goes in between must not count as one that takes no locks: that is for good.
+        const folder = dirname(this.#file);
+        if (!(await isThere(folder))) throw new StorageError(`${folder} was taken away meanwhile`, { cause: error });
+        if (left > 1) continue;
+        this.#lock = "impossible";
+        const text =
+          `${this.#file} cannot be locked (${reasonOf(error)}): ` +
+          "see to it that no other cluster has this state_dir and [cluster] instance";
+        this.#log.warn({ event: "storage-not-locked", err: error }, text);
+      }
     }
   }
 

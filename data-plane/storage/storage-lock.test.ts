@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmod, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { createServer } from "node:net";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -185,6 +185,22 @@ describe("a lock that is taken away under its holder", () => {
     expect(next.of("a").keys()).toEqual(["k", "l", "m"]);
     await next.close();
     expect(await locks()).toEqual([]);
+  });
+
+  it("is taken anew also where that happens at the very moment: nobody writes without one from then on", async () => {
+    const storage = await ClusterStorage.open(file, log);
+    for (let round = 0; round < 100; round += 1) {
+      const kept = storage.of("a").set("k", value);
+      for (let wait = round % 10; wait > 0; wait -= 1) await stat(tmpdir());
+      // What is made meanwhile may keep the folder.
+      await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+      await mkdir(folder, { recursive: true });
+      await kept;
+    }
+    expect(events()).not.toContain("storage-not-locked");
+    expect(await storage.of("a").set("k", value)).toBe(true);
+    await expect(lockStorage(file)).rejects.toThrow(holder);
+    await storage.close();
   });
 
   it("is not, once another has come in between: what that one keeps stays", async () => {
