@@ -1,69 +1,36 @@
 import { DurableObject } from "cloudflare:workers";
-import { decodeProtectedHeader } from "jose";
-import { signTicket } from "../../auth/ticket.ts";
 import type { BetweenSessions, FromSession, ToSession } from "../../protocol/handover/messages.ts";
-import { type Allocation, Rate, type Waiting } from "../../protocol/index.ts";
-import {
-  forgettableOperations,
-  hashAllocateRequest,
-  isUnused,
-  nextOperationStep,
-  type Operation,
-  type OperationSummary,
-  supersededBy,
-} from "../domain/operations.ts";
+import { Rate } from "../../protocol/index.ts";
+import { forgettableOperations, hashAllocateRequest, isUnused } from "../domain/operations.ts";
 import { playerMailBurst, playerMailsPerSecond } from "../domain/mail-budget.ts";
 import { type PartyMember, refuseParty } from "../domain/party.ts";
-import { goodStanding, isSignedOut, type Standing } from "../domain/standing.ts";
-import { shardOfCluster, toBase64Url } from "../domain/sharding.ts";
-import { createTicketClaims } from "../domain/ticket-claims.ts";
+import { goodStanding, type Standing } from "../domain/standing.ts";
+import { shardOfCluster } from "../domain/sharding.ts";
 import { queueOf } from "../domain/waiting-queue.ts";
 import { Wakeup } from "../domain/wakeup.ts";
 import { failpoint } from "../failpoint.ts";
-import { logEvent } from "../log.ts";
-import { readLimits } from "../limit-settings.ts";
 import { readMasterSettings } from "../settings.ts";
 import { retryAlarm } from "./alarm.ts";
-import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
 import { Outbox } from "./outbox.ts";
 import { deliverPlayerMessage, isForAWhile } from "./player-delivery.ts";
 import type { PlayerMessage } from "./player-message.ts";
-import { banRefusal, PlayerRevocation, type Revoked, type RevokeOrder } from "./player-revocation.ts";
+import { PlayerRevocation, type Revoked, type RevokeOrder } from "./player-revocation.ts";
+import { type AllocationAnswer, PlayerAllocation } from "./player-allocation.ts";
 import { type Body, PlayerAuthority } from "./player-authority.ts";
 import { answerAsStranger, type ConsultingCluster, PlayerConsult } from "./player-consult.ts";
 import { PlayerCosts } from "./player-costs.ts";
 import { erasePlayerData, exportPlayerData, type PlayerSessionExport } from "./player-data.ts";
 import { inspectPlayer, type PlayerInspection } from "./player-inspection.ts";
 import { PlayerParty } from "./player-party.ts";
-import type { SessionRow } from "./player-row.ts";
-import { PlayerSeats, takenOver } from "./player-seats.ts";
+import { PlayerReleases } from "./player-releases.ts";
+import { PlayerSeats } from "./player-seats.ts";
 import { playerMigrations, PlayerTables } from "./player-tables.ts";
 import { refuse, type Refusal } from "./refusal.ts";
 import { migrateStorage, migrateStored } from "./schema.ts";
 import type { AllocationOrder } from "./allocation-order.ts";
-import { currentSigningKey, isRevokedKey, noteRevokedKeys } from "./signing-key.ts";
 import type { PartyViewAnswer } from "./party.ts";
 import type { MailAddress } from "./registry-mail.ts";
-import { keyRing, registryShard } from "./remote.ts";
 import { isPlace } from "./waiting-place.ts";
-
-/** The allocation as JSON text: the same bytes for every retry. */
-export type AllocationAnswer =
-  | { readonly ok: true; readonly answer: string; readonly reservationId: string }
-  | { readonly ok: true; readonly waiting: Waiting }
-  | Refusal;
-
-/** A call that is being worked on. It lives in memory alone: when the object stops, so does the call. */
-interface Attempt {
-  readonly key: string;
-  readonly startedAtMs: number;
-}
-
-/** What an allocation counts as: a new one, or another try at one that has come to nothing yet. */
-const allocationCosts = { begin: ["allocatePerPlayer", "allocationsPerHour"], resume: ["allocatePerPlayer"] } as const;
-
-/** After this an attempt counts as lost, and another may begin; the lost one can no longer commit. */
-const attemptTimeoutMs = 30_000;
 
 /** How soon to say again what the members of a group have not confirmed. */
 const repeatMs = 30_000;
@@ -80,13 +47,12 @@ export class PlayerSession extends DurableObject<Env> {
   readonly #outbox: Outbox<PlayerMessage>;
   readonly #revocation: PlayerRevocation;
   readonly #consult: PlayerConsult;
-  readonly #costs: PlayerCosts;
   readonly #party: PlayerParty;
-  readonly #seats: PlayerSeats;
+  readonly #releases: PlayerReleases;
+  readonly #allocation: PlayerAllocation;
   readonly #wakeup: Wakeup;
   readonly #mailRate = new Rate(playerMailsPerSecond, playerMailBurst);
   #isKnown: boolean;
-  #attempt: Attempt | undefined;
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
@@ -94,7 +60,7 @@ export class PlayerSession extends DurableObject<Env> {
     this.#isKnown = migrateStored(context.storage, playerMigrations);
     this.#tables = new PlayerTables(context.storage);
     this.#wakeup = new Wakeup(context.storage);
-    this.#costs = new PlayerCosts(this.#tables.row);
+    const costs = new PlayerCosts(this.#tables.row);
     this.#outbox = new Outbox<PlayerMessage>(
       context.storage.sql,
       Date.now,
@@ -102,8 +68,21 @@ export class PlayerSession extends DurableObject<Env> {
       isForAWhile,
     );
     this.#revocation = new PlayerRevocation(context.storage, this.#tables, this.#outbox);
-    this.#party = new PlayerParty(env, this.#tables, this.#costs);
-    this.#seats = new PlayerSeats(env, this.#tables, this.#costs);
+    this.#party = new PlayerParty(env, this.#tables, costs);
+    this.#releases = new PlayerReleases({
+      env,
+      outbox: this.#outbox,
+      waitUntil: (promise) => context.waitUntil(promise),
+    });
+    this.#allocation = new PlayerAllocation({
+      env,
+      tables: this.#tables,
+      costs,
+      seats: new PlayerSeats(env, this.#tables, costs),
+      revocation: this.#revocation,
+      releases: this.#releases,
+      settle: () => this.#settle(),
+    });
     this.#consult = new PlayerConsult({
       env,
       tables: this.#tables,
@@ -115,9 +94,8 @@ export class PlayerSession extends DurableObject<Env> {
     });
   }
 
-  /** Allocates, or answers a retry with what its key has come to. */
+  /** Allocates, or answers a retry with what its key has come to: see `PlayerAllocation`. */
   async allocate(order: AllocationOrder): Promise<AllocationAnswer> {
-    const key = order.idempotencyKey;
     const bodyHash = await hashAllocateRequest(order.request);
     if (!(await this.#holdsPlace(order))) {
       return refuse(
@@ -126,37 +104,7 @@ export class PlayerSession extends DurableObject<Env> {
       );
     }
     this.#makeKnown();
-    const nowMs = Date.now();
-    const standing = this.#revocation.standing();
-    const refusal = banRefusal(standing.ban, nowMs);
-    if (refusal !== undefined) return refusal;
-    if (isSignedOut(standing, order.authenticatedAt)) {
-      return refuse("UNAUTHENTICATED", "This login was ended. Log in again.");
-    }
-    const known = this.#tables.operation(key);
-    const step = nextOperationStep(known, { bodyHash, nowMs, inFlight: this.#inFlight(key, nowMs) });
-    if (step.kind === "answer") {
-      const { answer, reservationId } = step;
-      if (!isSignedByRevokedKey(answer)) return { ok: true, answer, reservationId };
-      this.#tables.endOperation(key, "revoked");
-      return refuse("TICKET_REVOKED", "The key of this ticket was revoked. Allocate with a new key.");
-    }
-    if (step.kind === "refuse") return refuse(step.code, step.detail, step.retryAfterSeconds);
-    const cost = this.#costs.weigh(allocationCosts[step.kind], readLimits(this.env), nowMs);
-    if (!cost.allowed) {
-      return refuse("RATE_LIMITED", "Too many allocations. Wait before the next one.", cost.retryAfterSeconds);
-    }
-    const attempt: Attempt = { key, startedAtMs: nowMs };
-    this.#attempt = attempt;
-    try {
-      const counted = this.#costs.after(cost);
-      if (step.kind === "resume") this.#tables.row.change(counted);
-      const operation = step.kind === "resume" ? step.operation : this.#record(order, bodyHash, nowMs, counted);
-      failpoint("allocate.recorded");
-      return await this.#carryOut(operation, order, attempt);
-    } finally {
-      if (this.#attempt === attempt) this.#attempt = undefined;
-    }
+    return this.#allocation.allocate(order, bodyHash);
   }
 
   /** Whether the place that comes with a request, if any, was given to this player, for this request, under this key. */
@@ -170,80 +118,6 @@ export class PlayerSession extends DurableObject<Env> {
   #makeKnown(): void {
     if (!this.#isKnown) migrateStorage(this.ctx.storage, playerMigrations);
     this.#isKnown = true;
-  }
-
-  #inFlight(key: string, nowMs: number): "none" | "same" | "other" {
-    const attempt = this.#attempt;
-    if (attempt === undefined || nowMs - attempt.startedAtMs > attemptTimeoutMs) return "none";
-    return attempt.key === key ? "same" : "other";
-  }
-
-  /** Step 1: the operation, its generation, and the end of older ones that never came to a ticket. */
-  #record(
-    { playerId, idempotencyKey: key, request }: AllocationOrder,
-    bodyHash: string,
-    nowMs: number,
-    counted: Pick<SessionRow, "costs">,
-  ): Operation {
-    const tables = this.#tables;
-    const waits = request.wait === true;
-    const reservationId = toBase64Url(crypto.getRandomValues(new Uint8Array(16)));
-    const earlier = tables.operations();
-    const abandoned = earlier.filter((operation) => operation.state === "recorded");
-    const operation = this.#tables.atomically((): Operation => {
-      for (const older of abandoned) {
-        tables.endOperation(older.key, "cancelled");
-        // Who goes on waiting keeps the place, whatever the key.
-        if (!waits) this.#leaveQueue(older, playerId);
-      }
-      const recorded: Operation = {
-        key,
-        bodyHash,
-        reservationId,
-        generation: tables.nextGeneration(counted),
-        state: "recorded",
-        shard: undefined,
-        queue: undefined,
-        clusterId: undefined,
-        expiresAt: undefined,
-        answer: undefined,
-        recordedAtMs: nowMs,
-      };
-      tables.addOperation(recorded);
-      tables.deleteOperations(forgettableOperations([...earlier, recorded], nowMs));
-      return recorded;
-    });
-    for (const { shard, reservationId: id } of abandoned) if (shard !== undefined) this.#withdraw(shard, id, playerId);
-    return operation;
-  }
-
-  async #carryOut(operation: Operation, order: AllocationOrder, attempt: Attempt): Promise<AllocationAnswer> {
-    const seat = await this.#seats.find(operation, order, () => this.#attempt === attempt);
-    if (!seat.ok || "waiting" in seat) return seat;
-    failpoint("allocate.seated");
-    noteRevokedKeys(seat.revokedKeys ?? []);
-    const settings = readMasterSettings(this.env);
-    const ring = keyRing(this.env);
-    const signingKey = await currentSigningKey(this.env, ring, Date.now());
-    const { boot, protocol, ...cluster } = seat.cluster;
-    const { reservationId, generation } = operation;
-    const { expiresAt, lifetimeSeconds, explanation } = seat;
-    const claims = createTicketClaims({
-      issuer: settings.masterUrl,
-      game: settings.gameId,
-      lifetimeSeconds,
-      cluster: { id: cluster.id, boot, protocol },
-      fragment: order.request.fragment ?? "",
-      player: { id: order.playerId, displayName: order.displayName },
-      reservation: { id: reservationId, generation, expiresAt },
-      ticketId: toBase64Url(crypto.getRandomValues(new Uint8Array(16))),
-      requestId: order.requestId,
-    });
-    const ticket = await signTicket(claims, signingKey);
-    failpoint("allocate.signed");
-    const explained = explanation === undefined ? {} : { explanation };
-    const allocation: Allocation = { ticket, reservationId, expiresAt, cluster, ...explained };
-    return this.#commit(operation, order, attempt, allocation, seat.gaveBack ?? []);
   }
 
   /** Makes a party that the player leads; the one that it leads already, if any. */
@@ -263,54 +137,6 @@ export class PlayerSession extends DurableObject<Env> {
     return this.#isKnown ? this.#party.use(id, allocationKey) : refuseParty("PARTY_NOT_FOUND");
   }
 
-  /** To be called in the transaction that ends an operation. */
-  #leaveQueue({ queue, reservationId }: OperationSummary, playerId: string, clusterId?: string): void {
-    if (queue === undefined) return;
-    this.#outbox.put(queue, { kind: "leave", visitor: playerId, reservationId, clusterId });
-  }
-
-  /** The seat of a ticket that may still join: its shard sees to it that it is free before the ticket ends. */
-  #giveBack({ state, shard, reservationId }: OperationSummary, playerId: string): void {
-    if (state !== "committed" || shard === undefined) return;
-    this.#outbox.put(shard, { kind: "give-back", reservationId, playerId });
-  }
-
-  /** Step 3: the ticket is stored with its operation, and older tickets lose their seats. Only then may it leave. */
-  async #commit(
-    operation: Operation,
-    { playerId }: AllocationOrder,
-    attempt: Attempt,
-    allocation: Allocation,
-    gaveBack: readonly string[],
-  ): Promise<AllocationAnswer> {
-    const tables = this.#tables;
-    const clusterId = allocation.cluster.id;
-    const current = tables.operation(operation.key);
-    if (current?.state === "revoked") {
-      const revoked = refuse("TICKET_REVOKED", "An operator has ended this allocation. Allocate with a new key.");
-      return this.#revocation.refusal(Date.now()) ?? revoked;
-    }
-    if (this.#attempt !== attempt || current?.state !== "recorded") {
-      return takenOver();
-    }
-    const answer = JSON.stringify(allocation);
-    const { expiresAt } = allocation;
-    const [older, ...others] = supersededBy(tables.operations(), current, Date.now());
-    this.#tables.atomically(() => {
-      tables.commitOperation(current, { clusterId, expiresAt, answer }, older);
-      for (const { key } of others) tables.endOperation(key, "cancelled");
-      this.#leaveQueue(current, playerId, clusterId);
-      for (const each of older === undefined ? [] : [older, ...others]) {
-        this.#leaveQueue(each, playerId);
-        // On the same cluster the new ticket has taken the old one's seat.
-        if (each.clusterId !== clusterId && !gaveBack.includes(each.reservationId)) this.#giveBack(each, playerId);
-      }
-    });
-    failpoint("allocate.committed");
-    await this.#settle();
-    return { ok: true, answer, reservationId: current.reservationId };
-  }
-
   /**
    * Gives a seat back, or a place in the waiting room. Its ticket can still be shown to the cluster, so the seat is free for others
    * once the cluster has promised to refuse it, or it has ended; for this player at once. [ALLOC-15]
@@ -322,8 +148,8 @@ export class PlayerSession extends DurableObject<Env> {
     if (isUnused(operation, Date.now())) {
       this.#tables.atomically(() => {
         this.#tables.endOperation(operation.key, "cancelled");
-        this.#leaveQueue(operation, playerId);
-        this.#giveBack(operation, playerId);
+        this.#releases.leaveQueue(operation, playerId);
+        this.#releases.giveBack(operation, playerId);
       });
       failpoint("release.cancelled");
     }
@@ -419,7 +245,7 @@ export class PlayerSession extends DurableObject<Env> {
     // Without a wait in between, so that it is durable together with the floor: should all stop here, the orders leave all the same.
     const armed = this.#wakeup.set(Date.now() + firstDeliveryMs);
     failpoint("ban.committed");
-    for (const { shard, reservationId } of seats) this.#withdraw(shard, reservationId, order.playerId);
+    for (const { shard, reservationId } of seats) this.#releases.withdraw(shard, reservationId, order.playerId);
     await armed;
     this.ctx.waitUntil(this.#outbox.deliverDue());
     return revoked;
@@ -456,10 +282,10 @@ export class PlayerSession extends DurableObject<Env> {
   async erase(playerId: string): Promise<void> {
     if (!this.#isKnown) return;
     const tables = this.#tables;
-    this.#attempt = undefined;
+    this.#allocation.giveUp();
     const seats = this.#tables.atomically(() => {
       for (const operation of tables.operations()) {
-        if (operation.state === "recorded") this.#leaveQueue(operation, playerId);
+        if (operation.state === "recorded") this.#releases.leaveQueue(operation, playerId);
       }
       const party = tables.party();
       if (party !== undefined) this.#outbox.put(party, { kind: "quit", playerId });
@@ -467,7 +293,7 @@ export class PlayerSession extends DurableObject<Env> {
       this.#revocation.eraseOrders();
       return erasePlayerData(tables, Date.now());
     });
-    for (const { shard, reservationId } of seats) this.#withdraw(shard, reservationId, playerId);
+    for (const { shard, reservationId } of seats) this.#releases.withdraw(shard, reservationId, playerId);
     await this.#schedule();
     this.ctx.waitUntil(this.#send());
   }
@@ -502,20 +328,4 @@ export class PlayerSession extends DurableObject<Env> {
     const forgetAtMs = this.#wakeup.isSet ? undefined : this.#tables.nextForgetAtMs();
     await this.#wakeup.by([this.#outbox.nextDueAtMs(), forgetAtMs, repeatAtMs]);
   }
-
-  /** No ticket was handed out for this: the seat can go at once. Should the message be lost, it goes when its time is up. */
-  #withdraw(shard: string, reservationId: string, playerId: string): void {
-    const told = withDeadline(
-      registryShard(this.env, shard).withdraw(reservationId, playerId),
-      objectCallTimeoutMs,
-      "a registry shard",
-    );
-    this.ctx.waitUntil(told.catch((error: unknown) => logEvent("warn", "session.withdraw_failed", { error })));
-  }
-}
-
-/** Whether a stored answer's ticket would be refused everywhere. */
-function isSignedByRevokedKey(answer: string): boolean {
-  const { ticket }: Allocation = JSON.parse(answer);
-  return isRevokedKey(decodeProtectedHeader(ticket).kid);
 }
