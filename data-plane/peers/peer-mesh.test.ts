@@ -37,6 +37,8 @@ interface TestPeer {
   tickets: number;
   /** What a ticket waits for. */
   holdTickets: Promise<void> | undefined;
+  /** It ends each link as soon as that stands. */
+  hangsUp: boolean;
   /** It is another process from now on, at the same address. */
   becomes(boot: number): void;
 }
@@ -55,6 +57,7 @@ async function startPeer(clusterId: string, boot = 1, limits = hasty): Promise<T
     heard,
     tickets: 0,
     holdTickets: undefined,
+    hangsUp: false,
     becomes: (next) => {
       self = { clusterId, boot: next };
       boots.set(clusterId, next);
@@ -79,7 +82,10 @@ async function startPeer(clusterId: string, boot = 1, limits = hasty): Promise<T
         return verdict.ok ? verdict.ticket : undefined;
       },
       listener: {
-        onUp: (other, otherBoot) => events.push(`up ${other} ${otherBoot}`),
+        onUp: (other, otherBoot) => {
+          events.push(`up ${other} ${otherBoot}`);
+          if (peer.hangsUp) peer.mesh.end(other, "a test");
+        },
         onDown: (other) => events.push(`down ${other}`),
         onFrame: (other, { kind, body }) => heard.push(`${other} ${kind} ${Buffer.from(body).toString()}`),
       },
@@ -172,6 +178,19 @@ describe("a link between clusters", () => {
     a.mesh.update(worldOf(a));
     await until("its end", () => b.events.length === 4 && a.events.length === 4);
     expect(a.mesh.bootOf("eu.b")).toBeUndefined();
+  });
+
+  it("[PEER-1] is not made again and again without a pause by who ends it each time", async () => {
+    const [a, b] = [await startPeer("eu.a"), await startPeer("eu.b")];
+    const world = worldOf(a, b);
+    b.hangsUp = true;
+    b.mesh.update(world);
+    const sinceMs = performance.now();
+    a.mesh.update(world);
+    await until("four links", () => b.events.filter((event) => event.startsWith("up")).length === 4);
+    // The least of the pauses between them: half of 250, 500 and 1,000 ms.
+    expect(performance.now() - sinceMs).toBeGreaterThan(850);
+    expect(a.tickets).toBe(4);
   });
 
   it("[PEER-4] leads to the newest process: an older one is left for it, and refused", async () => {

@@ -42,6 +42,7 @@ interface Peer {
   readonly clusterId: string;
   readonly boot: number;
   readonly connection: PeerConnection;
+  readonly sinceMs: number;
   /** Runs while it carries nothing of the world. */
   lingering?: NodeJS.Timeout | undefined;
 }
@@ -53,6 +54,10 @@ const defaultLingerMs = 120_000;
 const maxStrangers = 64;
 const maxStrangersPerAddress = 16;
 const [leastRetryMs, greatestRetryMs] = [250, 8_000];
+/** The longest pause before a link that did not last is made again. */
+const greatestFlapMs = 2_000;
+/** A link that ends sooner than this does not last: it is not made again at once. [PEER-1] */
+const lastingMs = 10_000;
 
 /** [TLS-1] */
 const ciphers = "TLS_AES_256_GCM_SHA384";
@@ -63,6 +68,8 @@ export class PeerMesh {
   readonly #limits: PeerConnectionLimits;
   readonly #peers = new Map<string, Peer>();
   readonly #dialling = new Map<string, AbortController>();
+  /** How long to wait before the next link to clusters whose last one did not last. */
+  readonly #flaps = new Map<string, Backoff>();
   readonly #strangers = new Set<PeerConnection>();
   #server: Listener | undefined;
   #wanted: ReadonlyMap<string, WorldCluster> = new Map();
@@ -121,6 +128,7 @@ export class PeerMesh {
       else if (wanted.boot !== peer.boot) peer.connection.end("another process is in the world");
     }
     for (const [clusterId, dialling] of this.#dialling) if (!this.#wanted.has(clusterId)) dialling.abort();
+    for (const clusterId of this.#flaps.keys()) if (!this.#wanted.has(clusterId)) this.#flaps.delete(clusterId);
     for (const cluster of this.#wanted.values()) this.#ensure(cluster.clusterId);
   }
 
@@ -187,6 +195,8 @@ export class PeerMesh {
   async #dial(clusterId: string, signal: AbortSignal): Promise<void> {
     const { log, random, ticketFor } = this.#options;
     const backoff = new Backoff(leastRetryMs, greatestRetryMs, random);
+    const flaps = this.#flaps.get(clusterId);
+    if (flaps !== undefined) await pause(flaps.next(), signal);
     while (!signal.aborted) {
       const wanted = this.#wanted.get(clusterId);
       if (wanted === undefined) return;
@@ -281,7 +291,7 @@ export class PeerMesh {
   /** The link stands. An older one is broken before anything of the new one is read. [HAND-12] */
   #install(clusterId: string, boot: number, connection: PeerConnection): Peer {
     this.#peers.get(clusterId)?.connection.end("replaced");
-    const peer: Peer = { clusterId, boot, connection };
+    const peer: Peer = { clusterId, boot, connection, sinceMs: this.#options.nowMs() };
     this.#peers.set(clusterId, peer);
     connection.maxFrameBytes = maxPeerFrameBytes;
     const self = this.#options.self();
@@ -297,8 +307,13 @@ export class PeerMesh {
   }
 
   #lost(peer: Peer, reason: string): void {
-    const { clusterId, boot } = peer;
+    const { clusterId, boot, sinceMs } = peer;
+    const { random, nowMs } = this.#options;
     clearTimeout(peer.lingering);
+    if (nowMs() - sinceMs >= lastingMs) this.#flaps.delete(clusterId);
+    else if (!this.#flaps.has(clusterId)) {
+      this.#flaps.set(clusterId, new Backoff(leastRetryMs, greatestFlapMs, random));
+    }
     if (this.#peers.get(clusterId) === peer) this.#peers.delete(clusterId);
     this.#options.log.info({ event: "peer-down", clusterId, reason }, `the link to ${clusterId} has ended: ${reason}`);
     this.#options.listener.onDown(clusterId, boot);
