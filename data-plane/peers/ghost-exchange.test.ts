@@ -451,6 +451,14 @@ describe("a neighbour that breaks the form", () => {
       say(long);
       say(long);
     }).toThrow("too many ghosts");
+    // A new link does not start over; time does.
+    for (const { onDown } of a.events) onDown(b.ref);
+    for (const { onUp } of a.events) onUp(b.ref);
+    expect(() => say(kindsBody)).toThrow("too many ghosts");
+    net.nowMs += 8_000;
+    for (const { onUp } of a.events) onUp(b.ref);
+    say(kindsBody);
+    say(enters);
   });
 
   it("[GHOST-6] cannot have a player here shown as its own", () => {

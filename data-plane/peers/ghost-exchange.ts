@@ -28,14 +28,14 @@ interface Neighbour {
   readonly border: Border;
   /** Whether it knows our kinds. */
   greeted: boolean;
-  /** When what has come would have come at the average rate. */
-  paidUntilMs: number;
 }
 
 /** Tells each neighbour what stands near its border, and shows what they tell. Spec: docs/HANDOVER.md, section 16. */
 export class GhostExchange {
   readonly #options: GhostExchangeOptions;
   readonly #neighbours = new Map<string, Neighbour>();
+  /** When what has come of each neighbour would have come at the average rate. It outlives the link, as long as it is to come. */
+  readonly #paidUntilMs = new Map<string, number>();
   #target = new FrameTarget(new Uint8Array(0));
 
   constructor(options: GhostExchangeOptions) {
@@ -76,8 +76,11 @@ export class GhostExchange {
 
   #meet(peer: ClusterRef): void {
     const { world, nowMs } = this.#options;
+    for (const [clusterId, paidUntilMs] of this.#paidUntilMs) {
+      if (paidUntilMs <= nowMs()) this.#paidUntilMs.delete(clusterId);
+    }
     const border = world.createBorder(this.#sidesOf(peer.clusterId));
-    this.#neighbours.set(peer.clusterId, { peer, border, greeted: false, paidUntilMs: nowMs() });
+    this.#neighbours.set(peer.clusterId, { peer, border, greeted: false });
     world.ghosts?.open(peer);
   }
 
@@ -88,10 +91,9 @@ export class GhostExchange {
 
   /** @throws ProtocolError, RangeError: then the link ends */
   #hear(clusterId: string, body: Uint8Array): void {
-    const neighbour = this.#neighbours.get(clusterId);
-    if (neighbour === undefined) return;
+    if (!this.#neighbours.has(clusterId)) return;
     try {
-      this.#pay(neighbour, body.length);
+      this.#pay(clusterId, body.length);
       this.#options.world.ghosts?.hear(clusterId, body);
     } catch (error) {
       this.#options.onRefused();
@@ -99,9 +101,10 @@ export class GhostExchange {
     }
   }
 
-  #pay(neighbour: Neighbour, bytes: number): void {
+  #pay(clusterId: string, bytes: number): void {
     const now = this.#options.nowMs();
-    neighbour.paidUntilMs = Math.max(neighbour.paidUntilMs, now) + (bytes * 1_000) / bytesPerSecond;
-    if (neighbour.paidUntilMs - now > (maxBurstBytes * 1_000) / bytesPerSecond) throw new RangeError("too many ghosts");
+    const paidUntilMs = Math.max(this.#paidUntilMs.get(clusterId) ?? now, now) + (bytes * 1_000) / bytesPerSecond;
+    this.#paidUntilMs.set(clusterId, paidUntilMs);
+    if (paidUntilMs - now > (maxBurstBytes * 1_000) / bytesPerSecond) throw new RangeError("too many ghosts");
   }
 }
