@@ -11,11 +11,6 @@ function storedVersion(storage: DurableObjectStorage): number | undefined {
   }
 }
 
-/** Whether the object has ever stored anything. */
-export function hasSchema(storage: DurableObjectStorage): boolean {
-  return storedVersion(storage) !== undefined;
-}
-
 /**
  * Brings an object's own SQLite schema up to date. `migrations` is append-only: entry n leads from version n to n + 1. All
  * that are due run in one transaction, before the object answers anything. One that is up to date is only looked at.

@@ -2,7 +2,6 @@ import { env } from "cloudflare:workers";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { floodedMails, playerMailBurst } from "../../control-plane/domain/mail-budget.ts";
-import { hasSchema } from "../../control-plane/objects/schema.ts";
 import type { PlayerSession, RegistryShard } from "../../control-plane/worker.ts";
 import {
   linkCloseCodes,
@@ -14,6 +13,7 @@ import {
 } from "../../protocol/index.ts";
 import { seatOf, startOn, type TestCluster, type TestLink } from "./support/clusters.ts";
 import { allocate, logIn } from "./support/players.ts";
+import { hasTables } from "./support/storage.ts";
 
 interface Place {
   readonly cluster: TestCluster;
@@ -100,7 +100,7 @@ describe("a message to a player elsewhere", () => {
     expect(await storedAt("default.0")).toEqual(before);
     const isKnown = await runInDurableObject(
       env.PLAYER_SESSION.getByName(stranger),
-      async (_: PlayerSession, { storage }) => hasSchema(storage) || (await storage.list()).size > 0,
+      async (_: PlayerSession, { storage }) => hasTables(storage) || (await storage.list()).size > 0,
     );
     expect(isKnown).toBe(false);
     const { id, seat } = await join(b);

@@ -7,7 +7,7 @@ import { readLimits } from "../../control-plane/limit-settings.ts";
 import { PlayerAuthority } from "../../control-plane/objects/player-authority.ts";
 import { PlayerCosts } from "../../control-plane/objects/player-costs.ts";
 import { playerMigrations, PlayerTables } from "../../control-plane/objects/player-tables.ts";
-import { hasSchema, migrateStorage } from "../../control-plane/objects/schema.ts";
+import { migrateStorage, migrateStored } from "../../control-plane/objects/schema.ts";
 
 const nowMs = 1_700_000_000_000;
 
@@ -132,7 +132,7 @@ describe("what a player's session remembers", () => {
 describe("whether an object has stored anything", () => {
   it("is not told by a fault of its storage", async () => {
     await runInDurableObject(env.PLAYER_SESSION.getByName("memory-fault"), (_, { storage }) => {
-      expect(hasSchema(storage)).toBe(false);
+      expect(migrateStored(storage, playerMigrations)).toBe(false);
       const broken = {
         sql: {
           exec: () => {
@@ -140,7 +140,7 @@ describe("whether an object has stored anything", () => {
           },
         },
       };
-      expect(() => hasSchema(Object.assign(Object.create(storage), broken))).toThrow("malformed");
+      expect(() => migrateStored(Object.assign(Object.create(storage), broken), playerMigrations)).toThrow("malformed");
     });
   });
 });

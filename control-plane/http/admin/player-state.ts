@@ -63,6 +63,6 @@ async function inspectStranger(env: Env, id: string): Promise<PlayerInspection> 
   }
   throw new ProblemError(
     "PLAYER_NOT_FOUND",
-    "Nobody has logged in under this id, or the account is deleted. Check it; a ban ahead of a first login is possible all the same.",
+    "Nothing is known of anybody under this id. Check it; a ban ahead of a first login is possible all the same.",
   );
 }

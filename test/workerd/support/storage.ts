@@ -43,3 +43,8 @@ export async function storedVersion(object: DurableObjectStub<undefined>): Promi
     (_, { storage }) => storage.sql.exec<{ version: number }>("SELECT version FROM schema_version").one().version,
   );
 }
+
+/** Whether an object has ever made a table of its own. */
+export function hasTables({ sql }: DurableObjectStorage): boolean {
+  return sql.exec("SELECT 1 FROM sqlite_master WHERE name NOT GLOB '_cf_*'").toArray().length > 0;
+}
