@@ -5,6 +5,7 @@ import {
   type SessionEvent,
   type SessionState,
 } from "../../protocol/handover/session-state.ts";
+import { savedFragment } from "../domain/saved-fragment.ts";
 import type { PlayerRow } from "./player-row.ts";
 
 /** Part of the schema of a player's session. What is not here is in `session`: generation and holder are the authority there. */
@@ -121,6 +122,7 @@ export class PlayerAuthority {
   erase(): void {
     this.#awaitsMembers = undefined;
     this.#sql.exec("UPDATE handover SET save = NULL, rest = '{}', open_groups = 0");
+    this.#session.change({ saved_fragment: null });
   }
 
   #write(before: SessionState<Body>, after: SessionState<Body>): void {
@@ -142,6 +144,8 @@ export class PlayerAuthority {
     );
     if (save !== before.save) {
       this.#sql.exec("UPDATE handover SET save = ?", save === undefined ? null : JSON.stringify(save));
+      const fragment = save === undefined ? null : (savedFragment(save.state) ?? null);
+      if (fragment !== this.#session.values.saved_fragment) this.#session.change({ saved_fragment: fragment });
     }
   }
 }

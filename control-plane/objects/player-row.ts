@@ -7,11 +7,13 @@ export interface SessionRow {
   readonly costs: string;
   readonly party: string | null;
   readonly party_key: string | null;
+  readonly saved_fragment: string | null;
 }
 
 interface StoredRow extends SessionRow, Record<string, SqlStorageValue> {}
 
-const columns = "generation, authority_generation, authority_cluster, authority_shard, costs, party, party_key";
+const columns =
+  "generation, authority_generation, authority_cluster, authority_shard, costs, party, party_key, saved_fragment";
 
 /** The row of a player's session. It is read once and remembered: nothing else writes it, and an object that wakes up needs most of it. */
 export class PlayerRow {

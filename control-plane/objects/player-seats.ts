@@ -1,4 +1,4 @@
-import type { Waiting } from "../../protocol/index.ts";
+import type { AllocateRequest, Waiting } from "../../protocol/index.ts";
 import { type Operation, replacedAt } from "../domain/operations.ts";
 import { refuseParty } from "../domain/party.ts";
 import { clusterToReturnTo } from "../domain/seat-return.ts";
@@ -130,11 +130,14 @@ export class PlayerSeats {
         return seat.ok ? { ...seat, explanation: account.explanation() } : seat;
       }
     }
-    for (const { shard, sparing } of askingOrder(shards, wish.avoid ?? [], map)) {
+    const home = pass === undefined ? this.#homeward(shards, operation, wish) : [];
+    const anywhere = askingOrder(shards, wish.avoid ?? [], map).map((question) => ({ ...question, wish }));
+    for (const question of [...home, ...anywhere]) {
+      const { shard } = question;
       if (!isCurrent()) return takenOver();
       this.#tables.setOperationShard(operation.key, shard);
       failpoint("allocate.asking");
-      const seat = await this.#ask(operation, order, { shard, sparing, pass });
+      const seat = await this.#ask(operation, order, { ...question, pass });
       account.note(shard, seat);
       if (seat.ok) return { ...seat, explanation: account.explanation() };
       refusal = seat;
@@ -143,6 +146,16 @@ export class PlayerSeats {
     }
     const { code, detail, retryAfterSeconds, waitable } = refusal;
     return { ...refuse(code, detail, retryAfterSeconds), waitable, explanation: account.explanation() };
+  }
+
+  /** Where to ask first for who asks for no place: for the fragment that the player was saved in, and where the player was last before all. [ALLOC-16] */
+  #homeward(shards: readonly string[], operation: Operation, wish: AllocateRequest) {
+    const fragment = this.#tables.row.values.saved_fragment;
+    if (fragment === null || wish.clusterId !== undefined || wish.fragment !== undefined) return [];
+    // One that may have a seat for this operation already comes first, or there would be two.
+    const last = operation.shard ?? this.#tables.authority()?.shard;
+    const ordered = shards.toSorted((a, b) => Number(b === last) - Number(a === last));
+    return ordered.map((shard) => ({ shard, sparing: true, wish: { ...wish, fragment } }));
   }
 
   /** The seat that the player still has where the newest session is, if the cluster takes the player back. */

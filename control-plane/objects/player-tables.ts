@@ -65,6 +65,8 @@ export const playerMigrations: readonly string[] = [
   DROP TABLE operations_by_key;
   `,
   playerOrdersSchema,
+  // The fragment in which the player was saved last: see `savedFragment`. Of what was saved before, it is not known.
+  "ALTER TABLE session ADD COLUMN saved_fragment TEXT;",
 ];
 
 interface SummaryRow extends Record<string, SqlStorageValue> {

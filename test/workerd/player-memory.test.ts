@@ -63,6 +63,17 @@ describe("what a player's session remembers", () => {
             clusterId: `cluster-${random(3)}`,
             message: { type: "enter", generation: tables.generation() },
           }),
+        () =>
+          void authority.step({
+            type: "request",
+            clusterId: `cluster-${random(3)}`,
+            message: {
+              type: "save",
+              generation: tables.row.values.authority_generation ?? 0,
+              version: random(9),
+              state: btoa(`\u0001${"\0".repeat(26)}\u0001${random(9)}`),
+            },
+          }),
         () => {
           const [current, older] = tables.operations().toReversed();
           if (current === undefined) return;

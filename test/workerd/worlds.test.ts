@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { verifyPeerTicket } from "../../auth/peer-ticket.ts";
 import { maxAnnouncedFragments, maxAssignments } from "../../control-plane/domain/world-map.ts";
 import type { WorldOverview } from "../../control-plane/domain/world-overview.ts";
+import { encodePlayerState } from "../../data-plane/authority/player-state.ts";
 import { openDesks } from "../../control-plane/objects/shard-desks.ts";
 import type { ToSession } from "../../protocol/handover/messages.ts";
 import { openStreams } from "../../protocol/handover/streams.ts";
@@ -92,6 +93,37 @@ describe("a world on several clusters", () => {
       await requestAllocation(await logIn(), { fragment: north, clusterId: b.id }),
       "NO_CLUSTER_AVAILABLE",
     );
+  });
+
+  it("[ALLOC-16] [WORLD-5] gives who asks for no place the cluster that carries the fragment in which the player was saved, while it has room", async () => {
+    const world = newWorld();
+    const [north, south] = [`${world}-n`, `${world}-s`];
+    const a = await startIn(world, [north]);
+    // Nothing but what was saved leads to this one: it is of another shard, and fuller than others.
+    const b = await startIn(world, [south], { region: "eu", capacity: 100 });
+    await b.report({ full: true, players: 95 });
+    await allocatedIn({ fragment: south });
+    const player = await logIn();
+    const { playerId, generation } = seatOf(player.player, (await allocate(player, { clusterId: a.id })).ticket);
+    expect(await askSession(a, playerId, { type: "enter", generation })).toMatchObject([{ type: "entered" }]);
+    const placement = { x: 1, y: 0, z: 1, heading: 0 };
+    const carried = { values: {}, saved: undefined, carried: new Uint8Array(0), parts: new Map<string, Uint8Array>() };
+    const saved = encodePlayerState({ ...carried, placement, fragment: south });
+    const save = { type: "save", generation, version: 1, state: btoa(String.fromCharCode(...saved)) } as const;
+    expect(await askSession(a, playerId, save)).toMatchObject([{ type: "saved" }]);
+    await abortAllDurableObjects();
+    const { cluster, ticket } = await allocate(player, {});
+    expect([cluster.id, decodeJwt(ticket)["frag"]]).toEqual([b.id, ""]);
+    expect((await allocate(player, { clusterId: a.id })).cluster.id).toBe(a.id);
+    expect((await allocate(player, { fragment: north })).cluster.id).toBe(a.id);
+    expect((await allocate(player, { avoid: [b.id] })).cluster.id).not.toBe(b.id);
+    expect((await allocate(player, { region: "default" })).cluster.id).not.toBe(b.id);
+    await b.report({ full: true, players: 100 });
+    expect((await allocate(player, {})).cluster.id, "there is no room").not.toBe(b.id);
+    expect((await call("DELETE", "/v1/me", { token: player.accessToken })).status).toBe(204);
+    await runInDurableObject(env.PLAYER_SESSION.getByName(playerId), (_, { storage }) => {
+      expect(storage.sql.exec("SELECT saved_fragment FROM session").one()).toEqual({ saved_fragment: null });
+    });
   });
 
   it("[WORLD-1] [WORLD-2] lets a standby wait, and take over when the carrier goes", async () => {
