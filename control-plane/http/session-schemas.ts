@@ -6,7 +6,7 @@ import { maxMembers } from "../../protocol/handover/parties.ts";
 
 /*
  * What clusters say to players' sessions, and are told: docs/HANDOVER.md, section 5. States and messages are base64, and nothing at the
- * master looks into them.
+ * master looks into them, save for the fragment in which a player was saved.
  */
 
 /** Longest body of one call: a group of 16 with their states, or many single saves. */

@@ -20,7 +20,7 @@ export const playerAuthoritySchema = `
   CREATE TABLE holders (cluster_id TEXT PRIMARY KEY, shard TEXT NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
-/** A player's state travels as base64: what is in it is the cluster's business. */
+/** A player's state travels as base64: what is in it is the cluster's business, save for the fragment. */
 export type Body = string;
 
 type Rest = Pick<SessionState<Body>, "last" | "enlistment" | "waiting" | "groups">;
