@@ -131,8 +131,7 @@ export class PlayerSeats {
       }
     }
     const home = pass === undefined ? this.#homeward(shards, operation, wish) : [];
-    const anywhere = askingOrder(shards, wish.avoid ?? [], map).map((question) => ({ ...question, wish }));
-    for (const question of [...home, ...anywhere]) {
+    for (const question of [...home, ...askingOrder(shards, wish.avoid ?? [], map)]) {
       const { shard } = question;
       if (!isCurrent()) return takenOver();
       this.#tables.setOperationShard(operation.key, shard);

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { LogBook } from "../testing/test-cluster.ts";
+import { until } from "../testing/until.ts";
 import { LayoutWatch } from "./layout-watch.ts";
 
 let folder: string;
@@ -38,6 +39,23 @@ it("takes over a changed world, once", async () => {
   await watch.check();
   await watch.check();
   expect(names).toEqual([["a", "b"]]);
+});
+
+it("looks by itself, again and again", async () => {
+  const seen: number[] = [];
+  const own = new LayoutWatch({
+    file: join(folder, "Config.toml"),
+    checkMs: 5,
+    log,
+    onLayout: ({ fragments }) => seen.push(fragments.length),
+  });
+  await own.start();
+  write(`${fragment("a", 0)}${fragment("b", 10)}`);
+  await until("the second", () => seen.includes(2));
+  write(`${fragment("a", 0)}${fragment("b", 10)}${fragment("c", 20)}`);
+  await until("the third", () => seen.includes(3));
+  own.stop();
+  expect(seen).toEqual([2, 3]);
 });
 
 it("keeps the old one when the new one has a fault, and says which and where", async () => {

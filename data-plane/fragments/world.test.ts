@@ -146,6 +146,50 @@ describe("the frames of a world", () => {
     expect(longestPause(told(leaf))).toBeLessThanOrEqual(61);
   });
 
+  it("[ENTITIES-8] have the near before the far when the budget is short", () => {
+    const world = new World({ layout: assertLayout(crowd(1_000)), kinds, tickHz, maxPlayers: 1, maxEntities: 80 });
+    const slots = Array.from({ length: 60 }, (_, index) => world.spawn(5, index < 30 ? 5 : 80, 0, index * 0.001));
+    const told = watch(world, 400, (tick) => {
+      for (const slot of slots) world.entities.setBytes(slot, 5, new Uint8Array(7).fill(tick));
+    });
+    const updates = (some: readonly number[]): number => some.reduce((sum, slot) => sum + told(slot).length, 0);
+    expect(world.work.deferred).toBeGreaterThan(1_000);
+    expect(updates(slots.slice(0, 30))).toBeGreaterThan(1.5 * updates(slots.slice(30)));
+  });
+
+  it("tell the nearest first of those who enter and do not fit all at once", () => {
+    const world = new World({ layout: assertLayout(crowd(1_000)), kinds, tickHz, maxPlayers: 1, maxEntities: 80 });
+    // The farthest has come first.
+    const slots = Array.from({ length: 60 }, (_, index) => world.spawn(5, 80 - index, 0, 0));
+    const player = world.addPlayer(0, 0, 0, 0);
+    world.step();
+    world.writeFrame(player, new FrameTarget(new Uint8Array(9_000)), 0);
+    const entered = world.visibleTo(player);
+    expect(entered.length).toBeLessThan(60);
+    expect(entered).toEqual(slots.slice(-entered.length).toReversed());
+  });
+
+  it("carry what has changed since they told it, and no more: fields by their mask, positions as steps from where it was", () => {
+    const world = new World({ layout: assertLayout(crowd(10_000)), kinds, tickHz, maxPlayers: 1, maxEntities: 2 });
+    const slot = world.spawn(5, 50, 0, 50);
+    const viewer = world.addPlayer(0, 0, 0, 0);
+    const target = new FrameTarget(new Uint8Array(9_000));
+    const bytesOf = (change: () => void): number => {
+      change();
+      // Whatever its tier, its time has come.
+      for (let tick = 0; tick < 8; tick++) world.step();
+      return world.writeFrame(viewer, target, 0);
+    };
+    bytesOf(() => world.entities.set(slot, 0, 1));
+    // Tick, no leaves, no enters, handle and mask.
+    const least = 4 + 1 + 1 + 1 + 1;
+    expect(bytesOf(() => world.entities.set(slot, 0, 2))).toBe(least + 1);
+    expect(bytesOf(() => world.entities.set(slot, 2, -3))).toBe(least + 2);
+    expect(bytesOf(() => world.entities.move(slot, 50.02, 0, 49.97))).toBe(least + 1 + 1);
+    expect(bytesOf(() => world.entities.move(slot, 50.02, 0.05, 49.97))).toBe(least + 1);
+    expect(bytesOf(() => undefined)).toBe(0);
+  });
+
   it("tell of changes nearby while more enters than fits", () => {
     const world = new World({ layout: assertLayout(crowd(1_000)), kinds, tickHz, maxPlayers: 1, maxEntities: 80 });
     const near = world.spawn(5, 1, 0, 0);
@@ -279,6 +323,25 @@ describe("World", () => {
     world.removePlayer(second);
     expect(world.step()).toMatchObject({ moves: [{ type: "leave", player: second }], levels: [{ from: 1, to: 0 }] });
     expect([world.fragmentOf(first), world.fragmentOf(second)]).toEqual(["b", undefined]);
+  });
+
+  it("[FRAGMENT-1] falls back by the margin of its world, and keeps its level when it is laid out anew", () => {
+    const fragment = { name: "a", min: [0, 0], max: [10, 10], threshold: [{ players: 4, update_hz: 5 }] };
+    const layout = assertLayout({ world: { threshold_margin: 0.5 }, fragment: [fragment] });
+    const world = new World({ layout, kinds, tickHz, maxPlayers: 5, maxEntities: 5 });
+    const players = Array.from({ length: 5 }, () => world.addPlayer(0, 1, 0, 1));
+    const levels = (leaves: number): readonly object[] => {
+      for (const player of players.splice(0, leaves)) world.removePlayer(player);
+      return world.step().levels;
+    };
+    expect(levels(0)).toEqual([{ fragment: "a", from: 0, to: 1 }]);
+    expect(levels(2)).toEqual([]);
+    const other = { ...fragment, threshold: [{ players: 4, update_hz: 7 }] };
+    world.changeLayout(assertLayout({ world: { threshold_margin: 0.5 }, fragment: [other] }));
+    // Three would not have got there.
+    expect(levels(0)).toEqual([]);
+    expect(world.fragments()[0]).toMatchObject({ level: 1, settings: { updateHz: 7 } });
+    expect(levels(1)).toEqual([{ fragment: "a", from: 1, to: 0 }]);
   });
 
   it("refuses players where there is no room, and changes nothing then", () => {
