@@ -98,10 +98,10 @@ async function run(): Promise<number> {
 /** Shows progress until the time is up or someone presses Ctrl-C. */
 async function playOn(summary: () => Summary): Promise<void> {
   const progress = setInterval(() => {
-    const { players, connected, sent, received, rttMs } = summary();
+    const { players, connected, handovers, sent, received, rttMs } = summary();
     say(
       "players",
-      `${connected} of ${players} connected, ${sent} sent, ${received} received, round trip p50 ${rttMs.p50 ?? "–"} ms, p99 ${rttMs.p99 ?? "–"} ms`,
+      `${connected} of ${players} connected, ${sent} sent, ${received} received, round trip p50 ${rttMs.p50 ?? "–"} ms, p99 ${rttMs.p99 ?? "–"} ms, ${handovers} handed over`,
     );
   }, progressIntervalMs);
   const timeUp = Promise.withResolvers<void>();
