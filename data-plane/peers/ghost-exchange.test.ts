@@ -131,6 +131,49 @@ describe("ghosts", () => {
     },
   );
 
+  it("[GHOST-1] are told of as far as players see over there, and until they are farther away by the hysteresis", () => {
+    const { net, a, b } = two();
+    // Who is over there may stand on this side as well: so far, along each axis.
+    const reach = viewRange + (overrun + 1) * Math.SQRT2;
+    const tree = a.world.spawn("tree", { x: 0, y: 0, z: 50 });
+    const isTold = (distance: number): boolean => {
+      tree?.moveTo({ x: 50 - distance, y: 0, z: 50 });
+      net.step(3);
+      return b.world.counts.ghosts === 1;
+    };
+    const within = viewRange * hysteresis;
+    expect([reach + 0.5, reach - 0.5, reach + 0.5, reach + within - 0.5].map(isTold)).toEqual([
+      false,
+      true,
+      true,
+      true,
+    ]);
+    expect([reach + within + 0.5, reach + within - 0.5].map(isTold)).toEqual([false, false]);
+  });
+
+  it("[GHOST-1] are told to who carries what is near, as soon as the map says that others do", () => {
+    const carried = new Map([
+      ["a", "a"],
+      ["b", "b"],
+      ["s", "c"],
+    ]);
+    const layoutOf = (id: string) =>
+      assertLayout({ world: { ...rules, carries: [carried.get(id)] }, fragment: strips });
+    const net = new GhostNet(layoutOf, tickHz);
+    const [a, b, s] = [net.add("a"), net.add("b"), net.add("s")];
+    net.link(a, b);
+    net.link(a, s);
+    a.world.spawn("tree", { x: 49, y: 0, z: 50 });
+    net.step(3);
+    expect([b, s].map(({ world }) => world.counts.ghosts)).toEqual([1, 0]);
+    carried.set("b", "c").set("s", "b");
+    // The first one carries what it carried before.
+    for (const [id, { world }] of [["b", b] as const, ["s", s] as const]) world.changeLayout(layoutOf(id));
+    for (const { onMap } of [a, b, s].flatMap(({ events }) => events)) onMap?.();
+    net.step(3);
+    expect([b, s].map(({ world }) => world.counts.ghosts)).toEqual([0, 1]);
+  });
+
   it("[GHOST-2] are told by none but their own cluster, and the nearest of too many", () => {
     const { net, clusters } = createNet("a", "b", "c");
     const [a, b, c] = clusters;
