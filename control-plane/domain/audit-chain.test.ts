@@ -44,6 +44,16 @@ describe("the chain", () => {
     expect(await check([])).toMatchObject({ ok: true, head: { sequence: 0 } });
   });
 
+  it("[SEC-46] has hashes that cover all of a row, the hash of the row before as well", async () => {
+    const [row] = await chain(1);
+    if (row === undefined) throw new Error("no row");
+    const { hash, ...rest } = row;
+    const others = Object.keys(rest).map((field) => Object.assign({}, row, { [field]: "another" }));
+    const hashes = await Promise.all([row, ...others].map(hashAuditRow));
+    expect(hashes[0]).toBe(hash);
+    expect(new Set(hashes).size).toBe(1 + 10);
+  });
+
   it.each([
     ["atMs", 7],
     ["actor", "somebody-else"],

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { closeCodes } from "../../protocol/index.ts";
 import { decodePlayerState } from "../authority/player-state.ts";
+import { assertLayout } from "../fragments/testing/random-world.ts";
 import type { SaveOutcome } from "../authority/save-line.ts";
 import type { Placement, Player } from "../plugin/player.ts";
 import type { ServerPlugin } from "../plugin/server-plugin.ts";
@@ -55,6 +56,28 @@ describe("a player that is saved", () => {
     expect(await again.next("welcome")).toMatchObject({ x: 7, z: -3, heading: 9 });
     expect(told).toEqual(["load undefined", "join", "load gold", "join"]);
     await until("the outcomes", () => cluster.server.metrics.saves["saved"] === 2);
+  });
+
+  it("[HAND-8] starts in the part of a world where it stood, as long as that is carried here", async () => {
+    const fragment = [
+      { name: "west", min: [-50, -50], max: [0, 50] },
+      { name: "east", min: [0, -50], max: [50, 50] },
+    ];
+    await start({ settings: { world: assertLayout({ fragment }), spawn: { x: -5, y: 0, z: 0 } } });
+    const first = await cluster.joined({ sub: "hero", gen: 1 });
+    await players[0]?.teleport({ x: 20, y: 0, z: 3, heading: 9 });
+    first.close();
+    await until("what it left", () => kept()?.placement.x === 20);
+    const startOf = async (gen: number) => {
+      const client = await cluster.connected();
+      client.join(await cluster.master.ticket({ sub: "hero", gen }));
+      const { fragment: name, x, z, heading } = await client.next("welcome");
+      client.close();
+      return { name, x, z, heading };
+    };
+    expect(await startOf(2)).toEqual({ name: "east", x: 20, z: 3, heading: 9 });
+    cluster.server.changeLayout(assertLayout({ fragment, world: { carries: ["west"] } }));
+    expect(await startOf(3)).toEqual({ name: "west", x: -5, z: 0, heading: 0 });
   });
 
   it("[HAND-16] keeps what it had when the game fails to load it, at once or later, and plays on", async () => {
