@@ -60,7 +60,7 @@ export interface ClusterServer {
   readonly opsPort: number | undefined;
   /** Resolves with the first registration. */
   readonly registered: Promise<Registration>;
-  /** Resolves when a newer process with the same key and instance has taken over: then this one has to stop. */
+  /** Resolves when a newer process with the same key and instance has taken over, or the key has ended: then this one has to stop. */
   readonly superseded: Promise<void>;
   /** Resolves when an operator's order to drain has been carried out, or its time is over: then this process has to stop. */
   readonly drained: Promise<void>;

@@ -75,12 +75,12 @@ it("ends with 0 on SIGINT, also while the master is away", async () => {
   await runner.master.listen();
 });
 
-it("[SEC-80] ends with 3 when a newer process has taken over", async () => {
+it("[SEC-80] ends with 3 when a newer process has taken over or the key has ended, and names both", async () => {
   const made = await ready();
   await runner.master.linked();
   runner.master.endLinks(linkCloseCodes.FENCED);
   expect(await runner.ended(made)).toBe(3);
-  expect(made.out).toContain("a newer process with this key and instance has taken over");
+  expect(made.out).toContain("a newer process with this key and instance has taken over, or this key was revoked");
 });
 
 it("lives on when a plugin's callback throws or rejects with nobody to catch it", async () => {

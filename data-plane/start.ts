@@ -88,7 +88,7 @@ export async function start(plugin: ServerPlugin | readonly ServerPlugin[], opti
   void cluster.superseded.then(() => {
     log.error(
       { event: "superseded" },
-      "a newer process with this key and instance has taken over: stopping; two that should both run need different [cluster] instance",
+      "stopping: a newer process with this key and instance has taken over, or this key was revoked or rotated away (npx sustenet keys shows it); two that should both run need different [cluster] instance, a new start needs an enrolled key",
     );
     end(exitCodes.SUPERSEDED);
   });

@@ -214,7 +214,7 @@ export function isCounterName(text: string): boolean {
 
 /** WebSocket close codes of the link. */
 export const linkCloseCodes = {
-  /** A newer process with the same key and instance has registered; this one must stop. */
+  /** A newer process with the same key and instance has registered, or the key has ended; this one must stop. */
   FENCED: 4001,
   /** The lease was lost or the session token is no longer valid: register again. */
   REGISTER_AGAIN: 4002,

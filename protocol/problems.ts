@@ -79,7 +79,7 @@ export const problems = {
   ASSERTION_REPLAYED: { status: 401, advice: "fix", title: "The cluster's assertion was used before." },
   CLUSTER_KEY_UNKNOWN: { status: 403, advice: "stop", title: "This cluster key is not enrolled, or was revoked." },
   CLUSTER_SESSION_INVALID: { status: 401, advice: "login", title: "The cluster's session has ended: register again." },
-  CLUSTER_FENCED: { status: 409, advice: "stop", title: "A newer process with this key and instance has registered." },
+  CLUSTER_FENCED: { status: 409, advice: "stop", title: "A newer process has taken over, or the key has ended." },
   CLUSTER_ENDED: { status: 409, advice: "stop", title: "This cluster's process has ended, or is about to." },
   KEY_REVOKED: { status: 409, advice: "stop", title: "This cluster key was revoked." },
   ORDERS_CHANGED: { status: 409, advice: "fix", title: "Somebody else has changed this in the meantime." },

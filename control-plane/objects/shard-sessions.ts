@@ -50,7 +50,10 @@ export class ShardSessions {
     const row = tables.cluster(clusterId);
     if (row !== undefined && row.state !== "gone" && row.token_hash === tokenHash) return { ok: true, row };
     return registrations.isFencedToken(tokenHash)
-      ? refuse("CLUSTER_FENCED", "A newer process with this key and instance name has registered. Stop this one.")
+      ? refuse(
+          "CLUSTER_FENCED",
+          "A newer process with this key and instance name has registered, or the key has ended. Stop this one.",
+        )
       : refuse("CLUSTER_SESSION_INVALID", "This session has ended. Register again.");
   }
 }

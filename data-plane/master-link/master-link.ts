@@ -62,7 +62,7 @@ export interface MasterLinkOptions {
   readonly onUp: () => void;
   /** The map of the cluster's world has this version, as far as the master has told. */
   readonly onWorldVersion: (version: number) => void;
-  /** A newer process with our key and instance has taken over: this one has to stop. */
+  /** A newer process with our key and instance has taken over, or the key has ended: this one has to stop. */
   readonly onSuperseded: () => void;
 }
 
