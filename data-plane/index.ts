@@ -5,6 +5,7 @@ export { exitCodes } from "./exit-codes.ts";
 export type { SaveOutcome } from "./authority/save-line.ts";
 export { ConfigError } from "./config/config-error.ts";
 export { type ClusterSettings, loadSettings, type SettingSources } from "./config/settings.ts";
+export type { CarryChange } from "./fragments/carry-change.ts";
 export { createClusterKey, type CreatedClusterKey } from "./keys/cluster-key.ts";
 export { KeyError, type KeyErrorCode } from "./keys/key-error.ts";
 export { type ClusterLimits } from "./limits.ts";

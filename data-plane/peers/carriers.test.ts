@@ -1,7 +1,8 @@
 import { expect, it } from "vitest";
 import type { WorldMapView } from "../../protocol/index.ts";
 import { assertLayout } from "../fragments/testing/random-world.ts";
-import { carriedLayout, carriedNames, carriersOf } from "./carriers.ts";
+import { carriedNames } from "../fragments/carry-change.ts";
+import { carriedLayout, carriersOf } from "./carriers.ts";
 
 const fragment = ["a", "b", "c", "d"].map((name, at) => ({ name, min: [at, 0], max: [at + 1, 1] }));
 const announced = assertLayout({ world: { carries: ["a", "b", "c"] }, fragment });

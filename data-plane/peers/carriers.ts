@@ -30,8 +30,3 @@ export function carriedLayout(
   });
   return { ...announced, fragments };
 }
-
-/** Names of the fragments that a layout says are carried here. */
-export function carriedNames({ fragments }: Layout): readonly string[] {
-  return fragments.filter(({ carried }) => carried).map(({ name }) => name);
-}

@@ -21,6 +21,7 @@ export const hookNames = [
   "onMigrateOut",
   "onMigrateIn",
   "onLoad",
+  "onCarry",
 ] as const;
 
 export type HookName = (typeof hookNames)[number];

@@ -1,3 +1,4 @@
+import type { CarryChange } from "../fragments/carry-change.ts";
 import {
   ByteReader,
   type CloseCode,
@@ -288,6 +289,12 @@ export class PluginHost {
 
   leaveFragment(player: JoinedPlayer, fragment: string): void {
     this.#run("onLeaveFragment", player.lane, player, (plugin) => plugin.onLeaveFragment?.(player, fragment));
+  }
+
+  carry(change: CarryChange): void {
+    for (const slot of this.slots) {
+      if (slot.plugin.onCarry !== undefined) slot.call("onCarry", () => slot.plugin.onCarry?.(change));
+    }
   }
 
   threshold(change: ThresholdChange): void {

@@ -1,4 +1,5 @@
 import type { ByteReader, CloseCode, MailOutcome } from "../../protocol/index.ts";
+import type { CarryChange } from "../fragments/carry-change.ts";
 import type { Logger } from "../log.ts";
 import type { PluginStorage } from "../storage/cluster-storage.ts";
 import type { Entity, EntityFields, FieldValues, FragmentView, Point, ThresholdChange } from "./entities.ts";
@@ -48,7 +49,8 @@ export interface Cluster {
   every(intervalMs: number, callback: () => unknown): PluginTimer;
   /**
    * The fragments of the world that this cluster carries; none where it has no world: where `Config.toml` lays out none,
-   * and no plugin has `entities`.
+   * and no plugin has `entities`. In a shared world, all that it can carry until the master has told which of them it does:
+   * {@link ServerPlugin.onCarry} tells what changes.
    */
   readonly fragments: readonly FragmentView[];
   /** Name of the fragment that holds a place, if this cluster carries it: elsewhere another cluster's game says what there is. */
@@ -216,6 +218,12 @@ export interface ServerPlugin {
    * @param bytes what this plugin's `onMigrateOut` gave; `undefined` when it gave nothing
    */
   onMigrateIn?(player: Player, bytes: Uint8Array | undefined): Done;
+  /**
+   * This cluster carries other fragments than before: the master has said so, or the layout has changed. `cluster.fragments` has them already.
+   * What a plugin has put into a fragment that is lost, it takes out here; the cluster that carries it now puts in its own. In order, once for each
+   * change, before the players there are told to leave or enter; promises are not waited for.
+   */
+  onCarry?(change: CarryChange): Done;
   /** More or fewer of a fragment's thresholds apply than before. In order, once for each change; promises are not waited for. */
   onThreshold?(change: ThresholdChange): Done;
   /**

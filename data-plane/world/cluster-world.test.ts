@@ -40,6 +40,7 @@ async function start(options: TestClusterOptions = {}, plugin: ServerPlugin = {}
         onEnterFragment: ({ id }, fragment) => note(`${id} enters ${fragment}`),
         onLeaveFragment: ({ id }, fragment) => note(`${id} leaves ${fragment}`),
         onThreshold: ({ fragment, from, to, players }) => note(`${fragment} ${from} to ${to} with ${players}`),
+        onCarry: ({ gained, lost }) => note(`gained ${gained.join("+")}, lost ${lost.join("+")}`),
         onLeave: ({ id }) => note(`${id} is gone`),
       },
       plugin,
@@ -81,6 +82,42 @@ describe("fragments", () => {
       "ann is gone",
     ]);
     await until("the client to know", () => client.fragments.map(({ name }) => name).join() === "west,east");
+  });
+
+  it("tell plugins which of them are carried here from now on, so that what stands there comes and goes with them", async () => {
+    const planted = new Map<string, Entity>();
+    const plant = (name: string): void => {
+      const tree = world.spawn("tree", { x: name === "west" ? -7 : 7, y: 0, z: 0 });
+      if (tree !== undefined) planted.set(name, tree);
+    };
+    await start(
+      {},
+      {
+        onStart: ({ fragments }) => fragments.forEach(({ name }) => plant(name)),
+        onCarry({ gained, lost }) {
+          for (const name of lost) planted.get(name)?.despawn();
+          for (const name of gained) plant(name);
+        },
+      },
+    );
+    const client = await join("ann");
+    // All that she sees: herself is not in it.
+    const trees = (): number | undefined => client.view?.size;
+    await until("both trees", () => trees() === 2);
+    cluster.server.changeLayout(layoutOf([west, east], { carries: ["west"] }));
+    expect(world.fragments.map(({ name }) => name)).toEqual(["west"]);
+    await until("one tree", () => trees() === 1);
+    cluster.server.changeLayout(layoutOf([west, { ...east, view_range: 25 }], { carries: ["west"] }));
+    cluster.server.changeLayout(layoutOf([west, east]));
+    await until("both trees again", () => trees() === 2);
+    cluster.server.changeLayout(layoutOf([west, east], { carries: ["east"] }));
+    cluster.server.changeLayout(layoutOf([west, east], { carries: ["west"] }));
+    expect(heard.filter((what) => what.startsWith("gained"))).toEqual([
+      "gained , lost east",
+      "gained east, lost ",
+      "gained , lost west",
+      "gained west, lost east",
+    ]);
   });
 
   it("keep that order where a hook ends the session of another who is crossing as well", async () => {
@@ -199,7 +236,12 @@ describe("fragments", () => {
     await settled("ann enters land");
     await until("the client to know", () => client.fragments.at(-1)?.name === "land");
     expect(client.fragments.at(-1)).toMatchObject({ precision: 0.5 });
-    expect(heard.slice(1)).toEqual(["ann enters west", "ann leaves west", "ann enters land"]);
+    expect(heard.slice(1)).toEqual([
+      "ann enters west",
+      "gained land, lost west+east",
+      "ann leaves west",
+      "ann enters land",
+    ]);
   });
 });
 

@@ -1,3 +1,4 @@
+import { carryChange, type CarryChange } from "../fragments/carry-change.ts";
 import {
   encodeFragment,
   encodeKinds,
@@ -47,6 +48,7 @@ export interface WorldEvents<P> {
   enterFragment(player: P, fragment: string): void;
   leaveFragment(player: P, fragment: string): void;
   threshold(change: ThresholdChange): void;
+  carry(change: CarryChange): void;
 }
 
 export interface ClusterWorldOptions<P> {
@@ -419,7 +421,10 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
 
   /** Takes over another layout while players play. */
   changeLayout(layout: Layout): void {
+    const before = this.layout;
     this.#world.changeLayout(layout);
+    const change = carryChange(before, layout);
+    if (change !== undefined) this.#options.events.carry(change);
     this.#dispatch();
   }
 

@@ -48,7 +48,7 @@ class Fake implements WorldPlayer {
 
 function create(): ClusterWorld<Fake> {
   const nothing = (): void => undefined;
-  const events = { enterFragment: nothing, leaveFragment: nothing, threshold: nothing };
+  const events = { enterFragment: nothing, leaveFragment: nothing, threshold: nothing, carry: nothing };
   const spawn = { x: 0, y: 0, z: 0 };
   return new ClusterWorld({ layout, kinds, tickHz: 20, maxPlayers: 0, maxSpeed: 0, spawn, events });
 }

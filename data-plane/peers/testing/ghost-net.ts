@@ -90,7 +90,7 @@ export class GhostNet {
       maxSpeed: 0,
       spawn: { x: 0, y: 0, z: 0 },
       isShared: true,
-      events: { enterFragment: nothing, leaveFragment: nothing, threshold: nothing },
+      events: { enterFragment: nothing, leaveFragment: nothing, threshold: nothing, carry: nothing },
     });
     const exchange = new GhostExchange({
       world,
