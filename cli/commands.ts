@@ -11,6 +11,8 @@ import { eventCommands } from "./admin/event-commands.ts";
 import { historyCommands } from "./admin/history-commands.ts";
 import { enrolKey, listKeys, revokeKey, rotateKey } from "./admin/key-commands.ts";
 import { playerCommands } from "./admin/player-commands.ts";
+import { signingKeyCommands } from "./admin/signing-key-commands.ts";
+import { worldCommands } from "./admin/world-commands.ts";
 import type { Command } from "./command.ts";
 import { parseTyped } from "./typed-options.ts";
 import { UsageError } from "./usage-error.ts";
@@ -76,6 +78,8 @@ export const commands: Readonly<Record<string, Command>> = {
   ...clusterCommands,
   ...eventCommands,
   ...playerCommands,
+  ...worldCommands,
+  ...signingKeyCommands,
   ...historyCommands,
   audit: createAuditCommand((file) => database({ database: file })),
   migrate: {

@@ -72,7 +72,7 @@ async function run(signal: AbortSignal): Promise<void> {
 
   const worker = await startWorker({
     entry: await loadBundle(stateDir, signal),
-    bindings: { ...services.bindings, ...rotationSettings(process.env) },
+    bindings: { ...services.bindings, ...ownSettings(process.env) },
     persistDir: join(stateDir, "objects"),
     port,
     say,
@@ -125,9 +125,9 @@ function forgetOtherListeners(): void {
   }
 }
 
-/** How signing keys are rotated, where the environment says it. */
-function rotationSettings(environment: NodeJS.ProcessEnv): Record<string, string> {
-  const names = ["KEY_ACTIVE_SECONDS", "KEY_CACHE_SECONDS"];
+/** How signing keys are rotated and who may read metrics, where the environment says it. */
+function ownSettings(environment: NodeJS.ProcessEnv): Record<string, string> {
+  const names = ["KEY_ACTIVE_SECONDS", "KEY_CACHE_SECONDS", "METRICS_TOKEN"];
   return Object.fromEntries(
     names.flatMap((name): [string, string][] => {
       const value = environment[name];

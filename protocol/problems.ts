@@ -17,7 +17,7 @@ export const problems = {
   INVALID_FIELD: { status: 422, advice: "fix", title: "A field of the request is not valid." },
   BODY_TOO_LARGE: { status: 413, advice: "fix", title: "The body is too large." },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, advice: "fix", title: "The body must be application/json." },
-  NOT_FOUND: { status: 404, advice: "fix", title: "There is nothing at this address." },
+  NOT_FOUND: { status: 404, advice: "fix", title: "There is nothing at this address, or of this name." },
   METHOD_NOT_ALLOWED: { status: 405, advice: "fix", title: "This address does not take that method." },
   HTTPS_REQUIRED: { status: 403, advice: "fix", title: "This address speaks HTTPS only." },
   UPGRADE_REQUIRED: { status: 426, advice: "fix", title: "This address speaks WebSocket only." },

@@ -68,3 +68,13 @@ describe("[SEC-98] an order whose answer is lost", () => {
     expect(calls).toBe(1);
   });
 });
+
+it.each([
+  ["UNAUTHENTICATED", "npm run operator"],
+  ["CLUSTER_NOT_FOUND", "npx sustenet clusters"],
+])("says of %s what to type", async (code, command) => {
+  const origin = await startMaster((_, response) => {
+    response.writeHead(400).end(`{"code":"${code}","detail":"No.","requestId":"r"}`);
+  });
+  await expect(new AdminApi(origin, "token").call("GET", "/clusters")).rejects.toThrow(command);
+});

@@ -101,8 +101,7 @@ export class AdminApi {
       const detail = `${this.#origin} answered with status ${status}, and not as a master does: is that its address?`;
       return new AdminError(detail, exitCodes.FAILED);
     }
-    const advice =
-      problem.code === "UNAUTHENTICATED" ? " Get a new access token: docs/OPERATIONS.md, “Operators”, says how." : "";
+    const advice = adviceOf(problem.code);
     const detail = `${problem.code}: ${problem.detail}${advice} (request ${problem.requestId})`;
     return new AdminError(detail, exitCodes.FAILED);
   }
@@ -117,6 +116,12 @@ export class AdminApi {
       throw this.#lost(error);
     }
   }
+}
+
+function adviceOf(code: string): string {
+  if (code === "UNAUTHENTICATED")
+    return " Get a new access token: docs/OPERATIONS.md, “Operators”, says how; at a local master, npm run operator writes one.";
+  return code === "CLUSTER_NOT_FOUND" ? " npx sustenet clusters lists those that there are." : "";
 }
 
 function parseProblem(

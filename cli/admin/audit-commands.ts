@@ -12,6 +12,7 @@ import { UsageError } from "../usage-error.ts";
 import { AdminError } from "./admin-api.ts";
 import { namesMaster, parseAdminArguments } from "./arguments.ts";
 import { everyPage } from "./pages.ts";
+import { auditTarget } from "./player-id.ts";
 import { formatTable, formatTime, show } from "./table.ts";
 
 interface Page {
@@ -33,7 +34,7 @@ export function createAuditCommand(database: (environmentFile: string) => Databa
   return {
     usage:
       "audit [verify [--database FILE]] [--actor ID] [--action A] [--target T] [--limit N] --master URL --token-file FILE [--json]",
-    does: "shows who did what; verify checks the chain, in the database, at the master, or both",
+    does: "shows who did what; T is player:ID (or the id alone), cluster:ID, key:ID or world:NAME; verify checks the chain, in the database, at the master, or both",
     run: async (args) => {
       const [first, ...rest] = args;
       if (first === "verify") await verify(rest, database);
@@ -44,10 +45,11 @@ export function createAuditCommand(database: (environmentFile: string) => Databa
 
 async function list(args: readonly string[]): Promise<void> {
   const given = parseAdminArguments(args, filterOptions, 0);
+  const target = given.text("target");
   const query = Object.entries({
     actor: given.text("actor"),
     action: given.text("action"),
-    target: given.text("target"),
+    target: target === undefined ? undefined : auditTarget(target),
     limit: String(given.count("limit") ?? 50),
   }).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as [string, string]]));
   const page = await given.api().call<Page>("GET", `/audit?${new URLSearchParams(query).toString()}`);

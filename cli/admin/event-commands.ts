@@ -12,7 +12,7 @@ const retryMs = [1_000, 30_000] as const;
 export const eventCommands: Readonly<Record<string, Command>> = {
   events: {
     usage: "events [--after ID] [--once] --master URL --token-file FILE [--json]",
-    does: "shows what happens as it happens, until Ctrl-C; --once ends with the stream",
+    does: "shows what happens as it happens, until Ctrl-C; --once ends when the stream does, and does not take it up again",
     run: async (args) => {
       const given = parseAdminArguments(args, { after: { type: "string" }, once: { type: "boolean" } }, 0);
       const api = given.api();
@@ -40,13 +40,15 @@ export const eventCommands: Readonly<Record<string, Command>> = {
   },
   player: {
     usage: "player PLAYER --master URL --token-file FILE [--json]",
-    does: "shows what the master knows of a player's session",
+    does: "shows what the master knows of a player's session, and a ban in force",
     run: async (args) => {
       const given = parseAdminArguments(args, {}, 1);
       interface Player {
         readonly id: string;
         readonly generation: number;
         readonly playing: { readonly generation: number; readonly clusterId: string } | null;
+        /** Absent at a master of before. */
+        readonly ban?: { readonly reason: string; readonly until: string | null } | null;
         readonly operations: readonly {
           readonly reservationId: string;
           readonly state: string;
@@ -61,6 +63,11 @@ export const eventCommands: Readonly<Record<string, Command>> = {
           `player       ${player.id}`,
           `generation   ${player.generation}`,
           `last joined  ${player.playing?.clusterId ?? "–"}`,
+          ...(player.ban === undefined || player.ban === null
+            ? []
+            : [
+                `banned       ${player.ban.until === null ? "for good" : `until ${player.ban.until}`}: ${player.ban.reason}`,
+              ]),
           ...player.operations.map(
             ({ reservationId, state, clusterId, recordedAtMs }) =>
               `${formatTime(recordedAtMs)}  ${reservationId}  ${state.padEnd(10)}  ${clusterId ?? "–"}`,

@@ -2,6 +2,7 @@ import type { Command } from "../command.ts";
 import { UsageError } from "../usage-error.ts";
 import { type AdminArguments, type Options, parseAdminArguments } from "./arguments.ts";
 import { everyPage } from "./pages.ts";
+import { isPlayerId } from "./player-id.ts";
 import { formatTable, show } from "./table.ts";
 
 interface Ban {
@@ -68,5 +69,8 @@ function ending(name: string, method: "POST" | "DELETE", path: string, does: str
 }
 
 function pathOf(given: AdminArguments): string {
-  return `/players/${encodeURIComponent(given.positionals[0] ?? "")}`;
+  const id = given.positionals[0] ?? "";
+  // Not refused: the master takes other ids as well, and a ban may come before the first login.
+  if (!isPlayerId(id)) console.error("this is no UUID, as players' ids are: check it, as nobody may have this id");
+  return `/players/${encodeURIComponent(id)}`;
 }

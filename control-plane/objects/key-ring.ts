@@ -89,11 +89,10 @@ export class KeyRing extends DurableObject<Env> {
     const order = rotateNow(this.#tables.keys(), now, readRotationPolicy(this.env));
     if (!order.ok) {
       const waitSeconds = Math.max(1, order.readyAt - now);
-      return refuse(
-        "KEY_TOO_NEW",
-        "The next key has not been published for long enough to be known everywhere.",
-        waitSeconds,
-      );
+      const minutes = Math.ceil(waitSeconds / 60);
+      const wait = minutes === 1 ? "a minute" : `${minutes} minutes`;
+      const why = "The next key has not been published for long enough to be known everywhere.";
+      return refuse("KEY_TOO_NEW", `${why} Repeat this in ${wait}.`, waitSeconds);
     }
     const armed = this.#store(order.keys, "changed");
     failpoint("rotate.promoted");

@@ -1,3 +1,5 @@
+import type { BanNotice } from "../../protocol/index.ts";
+import { type Ban, describeBan } from "../domain/standing.ts";
 import type { PlayerTables } from "./player-tables.ts";
 
 /** A player's session, as operators see it. */
@@ -6,6 +8,8 @@ export interface PlayerInspection {
   readonly generation: number;
   /** Where the session is that has authority: the last ticket that joined. */
   readonly playing: { readonly generation: number; readonly clusterId: string } | null;
+  /** The ban in force. */
+  readonly ban: BanNotice | null;
   /** The newest first. */
   readonly operations: readonly {
     readonly reservationId: string;
@@ -19,11 +23,12 @@ export interface PlayerInspection {
 }
 
 /** Tickets and idempotency keys are secrets, and not in it. */
-export function inspectPlayer(tables: PlayerTables): PlayerInspection {
+export function inspectPlayer(tables: PlayerTables, ban: Ban | undefined): PlayerInspection {
   const authority = tables.authority();
   return {
     generation: tables.generation(),
     playing: authority === undefined ? null : { generation: authority.generation, clusterId: authority.clusterId },
+    ban: ban === undefined ? null : describeBan(ban),
     operations: tables
       .operations()
       .toReversed()

@@ -4,7 +4,7 @@ import { Rate } from "../../protocol/index.ts";
 import { forgettableOperations, hashAllocateRequest, isUnused } from "../domain/operations.ts";
 import { playerMailBurst, playerMailsPerSecond } from "../domain/mail-budget.ts";
 import { type PartyMember, refuseParty } from "../domain/party.ts";
-import { goodStanding, type Standing } from "../domain/standing.ts";
+import { banInForce, goodStanding, type Standing } from "../domain/standing.ts";
 import { shardOfCluster } from "../domain/sharding.ts";
 import { queueOf } from "../domain/waiting-queue.ts";
 import { Wakeup } from "../domain/wakeup.ts";
@@ -275,7 +275,8 @@ export class PlayerSession extends DurableObject<Env> {
 
   /** What operators see of the player's session; `undefined` where there was never one, nor an order about it. */
   inspect(): PlayerInspection | undefined {
-    return this.#isKnown ? inspectPlayer(this.#tables) : undefined;
+    if (!this.#isKnown) return undefined;
+    return inspectPlayer(this.#tables, banInForce(this.#revocation.standing().ban, Date.now()));
   }
 
   /** The account is deleted: see `erasePlayerData`. Repeating it is harmless. */

@@ -144,5 +144,6 @@ function reasonOf(row: ClusterRow, silentMs: number): string | null {
   if (row.ends_by > 0) return "it drains, as its process is about to end";
   if (row.draining === 1) return "it drains, as an operator has ordered";
   if (row.locked === 1) return "an operator has locked it";
+  if (row.standby === 1) return "standby: it carries nothing of its world now";
   return row.capacity > 0 && Math.max(row.seats, row.players) >= row.capacity ? "it is full" : null;
 }

@@ -196,7 +196,7 @@ x = 1
       'Config.toml:2: [all] port: expected a port from 0 to 65535 (0 is the default) or "free", got 99999',
       "Config.toml:3: [all] max_conections: unknown key; did you mean max_connections?",
       'Config.toml:7: [cluster] tags: expected a list of at most 16 words of 1 to 32 letters, digits, "_", "." and "-", got a list',
-      "Config.toml:9: [cluster] tick_hz: expected a whole number from 1 to 128, got text",
+      "Config.toml:9: [cluster] tick_hz: expected a whole number from 1 to 128, got text with a space in it",
       "Config.toml:10: [cluster] server_name: expected under [all]",
       "Config.toml:11: [cluster] tls12: expected true or false, got 1",
       "Config.toml:12: [cluster] spawn: expected three numbers, as in [0.0, 0.0, 0.0], got a list",
@@ -417,7 +417,10 @@ describe("a world that is shared", () => {
 
   it("has a name of the form that the master takes", () => {
     expect(problems(`${master}world = "a world"\n${meadow}`)).toEqual([
-      'Config.toml:3: [cluster] world: expected 1 to 64 letters, digits, "_", "." and "-", got text',
+      'Config.toml:3: [cluster] world: expected 1 to 64 letters, digits, "_", "." and "-", got text with a space in it',
+    ]);
+    expect(problems(`${master}world = "${"w".repeat(65)}"\n${meadow}`)).toEqual([
+      'Config.toml:3: [cluster] world: expected 1 to 64 letters, digits, "_", "." and "-", got text of 65 characters',
     ]);
   });
 

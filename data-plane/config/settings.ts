@@ -416,10 +416,16 @@ function isWildcard(host: string): boolean {
   return host === "0.0.0.0" || host === "::";
 }
 
+function describeText(value: string): string {
+  if (value === "") return "empty text";
+  if (/\s/.test(value)) return "text with a space in it";
+  return value.length > 64 ? `text of ${value.length} characters` : "text";
+}
+
 /** Says what kind of value it is; text is not quoted, as it may be a secret in the wrong place. */
 function describe(value: unknown): string {
   if (typeof value === "number" || typeof value === "boolean") return String(value);
-  if (typeof value === "string") return value === "" ? "empty text" : "text";
+  if (typeof value === "string") return describeText(value);
   if (Array.isArray(value)) return "a list";
   return value instanceof Date ? "a date" : "a table";
 }

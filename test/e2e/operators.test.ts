@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -199,6 +199,38 @@ describe("operators", () => {
       expect.objectContaining({ event: "registered", clusterId: left.id }),
     );
     expect((await sustenet(["history", "--token-file", tokenFile])).exitCode).toBe(exitCodes.USAGE);
+  });
+
+  it("ban a player, see it, find it on record, and are warned of an id that nobody has", async () => {
+    const id = randomUUID();
+    await ask("ban", id, "--reason", "cheating", "--until", "2035-01-31T00:00:00Z");
+    const [state, shown, rows, mistyped] = await Promise.all([
+      ask("player", id),
+      sustenet(["player", id, "--token-file", tokenFile]),
+      ask<{ action: string }[]>("audit", "--target", id),
+      sustenet(["unban", "bla", "--token-file", tokenFile]),
+    ]);
+    expect(state).toMatchObject({ ban: { reason: "cheating", until: "2035-01-31T00:00:00.000Z" } });
+    expect(shown.stdout).toMatch(/^banned +until 2035-01-31T00:00:00.000Z: cheating$/m);
+    expect(rows.map(({ action }) => action)).toContain("player.ban");
+    expect(mistyped).toMatchObject({ exitCode: exitCodes.DONE, stderr: expect.stringContaining("no UUID") });
+  });
+
+  it("decide who carries a fragment, and which key signs", async () => {
+    const assign = ["assign", "main", "north"];
+    const [map, unknown, { keys }, rotated] = await Promise.all([
+      ask(...assign, "none"),
+      sustenet([...assign, "default.nobody", "--token-file", tokenFile]),
+      ask<{ keys: { state: string }[] }>("signing-keys"),
+      sustenet(["signing-keys", "rotate", "--token-file", tokenFile]),
+    ]);
+    expect(map).toMatchObject({ world: "main", fragments: [] });
+    expect(unknown.stderr).toContain("CLUSTER_NOT_FOUND");
+    expect(keys.map(({ state }) => state)).toContain("active");
+    expect(rotated).toMatchObject({
+      exitCode: exitCodes.FAILED,
+      stderr: expect.stringMatching(/KEY_TOO_NEW.* in .*minute/),
+    });
   });
 
   it("withdraw a key: what runs with it stops by itself", async () => {

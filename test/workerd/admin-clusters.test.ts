@@ -262,11 +262,19 @@ describe("a player's session", () => {
     expect(detail).not.toContain(id);
     // One who has never allocated is known by the record of the login.
     const { player } = await logIn();
-    const fresh = { generation: 0, playing: null, operations: [] };
+    const fresh = { generation: 0, playing: null, ban: null, operations: [] };
     await eventually(async () => {
       expect(await expectJson(await admin("GET", `/players/${player.id}`), 200)).toEqual({ id: player.id, ...fresh });
     });
     await expectJson(await admin("POST", `/players/${id}/ban`, { reason: "evasion" }), 200);
+    const banned = { id, ...fresh, ban: { reason: "evasion", until: null } };
+    expect(await expectJson(await admin("GET", `/players/${id}`), 200)).toEqual(banned);
+    expect((await admin("DELETE", `/players/${id}/ban`)).status).toBe(204);
     expect(await expectJson(await admin("GET", `/players/${id}`), 200)).toEqual({ id, ...fresh });
+    const mistyped = await expectProblem(
+      await admin("POST", `/players/${id}/ban`, { reason: "evasion", until: "tomorrow" }),
+      "INVALID_FIELD",
+    );
+    expect(mistyped.detail).toContain("2030-01-31T00:00:00Z");
   });
 });

@@ -138,6 +138,8 @@ describe("a world on several clusters", () => {
     const operator = await logInOperator();
     const { explanation } = await allocate(operator, { selector: { tags: [world] }, explain: true });
     expect(explanation?.candidates.find(({ clusterId }) => clusterId === standby.id)?.reason).toBe("standby");
+    const shown = await call("GET", `/v1/admin/clusters/${standby.id}`, { token: operator.accessToken });
+    expect(await expectJson(shown, 200)).toMatchObject({ reason: expect.stringContaining("standby") });
     const { status } = await call("DELETE", `/v1/clusters/${carrier.id}`, { token: carrier.token });
     expect(status).toBe(204);
     await eventually(async () => expect(await carriersOf(standby)).toEqual({ [fragment]: standby.id }));
@@ -424,7 +426,8 @@ describe("an operator", () => {
     });
     const path = `/v1/admin/worlds/${world}/fragments/m`;
     await expectProblem(await call("PUT", path, { token, body: { clusterId: a?.id } }), "CLUSTER_NOT_FOUND");
-    await expectProblem(await call("PUT", path, { token, body: {} }), "INVALID_FIELD");
+    const missing = await expectProblem(await call("PUT", path, { token, body: {} }), "INVALID_FIELD");
+    expect(missing.detail).toContain("null");
     const { accessToken } = await logIn();
     await expectProblem(await call("PUT", path, { token: accessToken, body: { clusterId: null } }), "FORBIDDEN");
   });

@@ -17,6 +17,10 @@ const inspectionSchema = z
       description:
         "The session that has authority: that of the last ticket that joined; the player may have left since.",
     }),
+    ban: z
+      .object({ reason: z.string(), until: z.string().nullable() })
+      .nullable()
+      .openapi({ description: "The ban in force; `until` is `null` for good." }),
     operations: z.array(
       z.object({
         reservationId: z.string(),
@@ -51,15 +55,15 @@ export function addPlayerStateRoutes(app: OpenAPIHono<MasterHono>): void {
     const { id } = context.req.valid("param");
     const asked = playerSession(context.env, id).inspect();
     const found = await withDeadline<PlayerInspection | undefined>(asked, objectCallTimeoutMs, "a player's session");
-    const { generation, playing, operations } = found ?? (await inspectStranger(context.env, id));
-    return context.json({ id, generation, playing, operations: [...operations] }, 200);
+    const { generation, playing, ban, operations } = found ?? (await inspectStranger(context.env, id));
+    return context.json({ id, generation, playing, ban, operations: [...operations] }, 200);
   });
 }
 
 /** Of whom no session knows: one who has logged in and never allocated, or nobody. @throws ProblemError */
 async function inspectStranger(env: Env, id: string): Promise<PlayerInspection> {
   if ((await askRecords(() => findPlayer(readStoreSettings(env), id))) !== undefined) {
-    return { generation: 0, playing: null, operations: [] };
+    return { generation: 0, playing: null, ban: null, operations: [] };
   }
   throw new ProblemError(
     "PLAYER_NOT_FOUND",

@@ -36,7 +36,7 @@ const banSchema = z
       .regex(/^[a-z][a-z0-9-]{0,63}$/, "Expected a code of small letters, digits and dashes.")
       .openapi({ example: "cheating", description: "A code. The player is told." }),
     until: z.iso
-      .datetime()
+      .datetime("Expected a time in UTC, like 2030-01-31T00:00:00Z.")
       .optional()
       .openapi({ description: "When it ends, ISO 8601 in UTC. Without it the ban is for good." }),
     note: z.string().max(500).default("").openapi({ description: "For operators alone." }),

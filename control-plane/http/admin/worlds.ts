@@ -18,6 +18,8 @@ import { operatorProblems, requireOperator } from "./operator.ts";
 
 const tags = ["Operators"];
 
+const clusterIdExpected = "Expected a cluster's id, or null to leave the fragment to the rules.";
+
 const answerSchema = worldMapSchema
   .extend({
     overlaps: z
@@ -76,7 +78,11 @@ const assign = createRoute({
   security: operatorSecurity,
   request: {
     params: z.object({ world: worldName, fragment: fragmentName }),
-    ...jsonBody(z.strictObject({ clusterId: z.string().min(1).max(64).nullable() }).openapi("FragmentAssignment")),
+    ...jsonBody(
+      z
+        .strictObject({ clusterId: z.string(clusterIdExpected).min(1).max(64).nullable() })
+        .openapi("FragmentAssignment"),
+    ),
   },
   responses: {
     200: jsonAnswer("The map that results.", answerSchema),
