@@ -78,3 +78,14 @@ it.each([
   });
   await expect(new AdminApi(origin, "token").call("GET", "/clusters")).rejects.toThrow(command);
 });
+
+it("says the command in place of the call that a master advises, once", async () => {
+  const origin = await startMaster((_, response) => {
+    response
+      .writeHead(404)
+      .end('{"code":"CLUSTER_NOT_FOUND","detail":"None. GET /v1/admin/clusters lists them.","requestId":"r"}');
+  });
+  await expect(new AdminApi(origin, "token").call("GET", "/clusters/x")).rejects.toThrow(
+    /^CLUSTER_NOT_FOUND: None\. npx sustenet clusters lists them\. \(request r\)$/,
+  );
+});

@@ -101,8 +101,7 @@ export class AdminApi {
       const detail = `${this.#origin} answered with status ${status}, and not as a master does: is that its address?`;
       return new AdminError(detail, exitCodes.FAILED);
     }
-    const advice = adviceOf(problem.code);
-    const detail = `${problem.code}: ${problem.detail}${advice} (request ${problem.requestId})`;
+    const detail = `${problem.code}: ${withCommands(problem.code, problem.detail)} (request ${problem.requestId})`;
     return new AdminError(detail, exitCodes.FAILED);
   }
 
@@ -118,10 +117,13 @@ export class AdminApi {
   }
 }
 
-function adviceOf(code: string): string {
+/** What the master says, with what to type in place of what to call. */
+function withCommands(code: string, detail: string): string {
+  const said = detail.replaceAll(/\bGET \/v1\/admin\/(clusters|keys|signing-keys)\b/g, "npx sustenet $1");
   if (code === "UNAUTHENTICATED")
-    return " Get a new access token: docs/OPERATIONS.md, “Operators”, says how; at a local master, npm run operator writes one.";
-  return code === "CLUSTER_NOT_FOUND" ? " npx sustenet clusters lists those that there are." : "";
+    return `${said} Get a new access token: docs/OPERATIONS.md, “Operators”, says how; at a local master, npm run operator writes one.`;
+  const isLost = code === "CLUSTER_NOT_FOUND" && !said.includes("npx sustenet");
+  return isLost ? `${said} npx sustenet clusters lists those that there are.` : said;
 }
 
 function parseProblem(

@@ -15,12 +15,13 @@ let stateDir: string;
 let master: MasterProcess;
 let clusters: ClusterProcess[];
 let tokenFile: string;
+const metricsToken = "for-whoever-reads-metrics";
 const log: string[] = [];
 const say = (who: string, what: string): void => void log.push(`${who} ${what}`);
 
 beforeAll(async () => {
   stateDir = mkdtempSync(join(tmpdir(), "sustenet-operators-"));
-  master = await startMaster({ stateDir, port: 0, say });
+  master = await startMaster({ stateDir, port: 0, say, environment: { METRICS_TOKEN: metricsToken } });
   clusters = await Promise.all([1, 2].map((number) => startCluster({ stateDir, number, master, say })));
   tokenFile = join(stateDir, "token");
   writeFileSync(tokenFile, await operatorToken());
@@ -165,6 +166,13 @@ describe("operators", () => {
     } finally {
       await page.close();
     }
+  });
+
+  it("let somebody read the metrics of a local master, by the token of its environment", async () => {
+    const read = async (token: string) =>
+      fetch(`${master.url}/metrics`, { headers: { authorization: `Bearer ${token}` } });
+    expect((await read("for-nobody-at-all-here")).status).toBe(401);
+    expect((await read(metricsToken)).status).toBe(200);
   });
 
   it("drain a cluster: its players go on at another one, and the process ends", async () => {
