@@ -2,7 +2,7 @@
 const saturation = 0.9;
 
 /** Share of the server's core that may go to others. More of it, and they take turns and caches from the server. */
-const foreignShare = 0.15;
+export const foreignShare = 0.15;
 
 /** Least share of what is offered that has to be done: the edges of a window may cut a tick in two. */
 const leastDone = 0.96;

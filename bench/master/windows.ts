@@ -1,11 +1,9 @@
 import { busyShare, type Cores, readCoreTime } from "../cores.ts";
 import type { Outcome, Row } from "../row.ts";
 import { median, significant, spread } from "../statistics.ts";
+import { foreignShare } from "../window-fault.ts";
 import type { BenchMaster } from "./master.ts";
 import { type CallCounts, percentile } from "./requests.ts";
-
-/** Most of the server's core that anybody else may use. */
-const foreignShare = 0.15;
 
 /** One window of one side. */
 export interface CallWindow {

@@ -1,9 +1,7 @@
 import { ByteReader } from "../../protocol/bytes.ts";
 import { ProtocolError } from "../../protocol/error.ts";
+import { placementBytes, stateVersion } from "../../protocol/handover/state-head.ts";
 
-/** The version of a player's state that is read here, and what of it comes ahead of the fragment: x, y, z as `f64`, heading as `u16`. */
-const version = 1;
-const placementBytes = 26;
 /** Version, placement, and a name of 64 characters with its length: in base64. */
 const headLength = 4 * Math.ceil((1 + placementBytes + 1 + 64) / 3);
 /** As an allocation can ask for one. */
@@ -19,7 +17,7 @@ export function savedFragment(state: string): string | undefined {
   try {
     const head = Uint8Array.from(atob(state.slice(0, headLength)), (char) => char.charCodeAt(0));
     const reader = new ByteReader(head);
-    if (reader.u8() !== version) return undefined;
+    if (reader.u8() !== stateVersion) return undefined;
     reader.bytes(placementBytes);
     const name = reader.str8();
     return namePattern.test(name) ? name : undefined;

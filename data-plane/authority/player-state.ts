@@ -1,11 +1,12 @@
 import { ByteReader, ByteWriter, encodeUtf8 } from "../../protocol/bytes.ts";
 import { ProtocolError } from "../../protocol/error.ts";
+import { placementBytes, stateVersion } from "../../protocol/handover/state-head.ts";
 import type { FieldValues } from "../plugin/entities.ts";
 import type { Placement } from "../plugin/player.ts";
 
 /**
  * What a cluster keeps of a player at the master, and gives to the next cluster: the state of a save and of a handover's snapshot. Nobody but
- * clusters reads it, but theirs may be of another version, and it may have been changed on its way: it is read as strictly as what a
+ * clusters reads it, save for the fragment, which the master looks up; but theirs may be of another version, and it may have been changed on its way: it is read as strictly as what a
  * stranger sends.
  *
  * | field | type |
@@ -34,7 +35,6 @@ export interface PlayerState {
   readonly parts: ReadonlyMap<string, Uint8Array>;
 }
 
-const version = 1;
 /** Longest state: the master takes 96 KiB of base64. */
 export const maxStateBytes = 73_728;
 /** Most that a game can save of a player. With it there is always room for the rest of a save. */
@@ -76,14 +76,14 @@ export function encodePlayerState({ placement, fragment, values, saved, carried,
   const place = encodeName(fragment);
   const length =
     1 +
-    26 +
+    placementBytes +
     (1 + place.length) +
     (1 + entries.reduce((sum, { name, value }) => sum + 2 + name.length + valueLength(value), 0)) +
     (4 + (saved?.length ?? 0)) +
     (2 + carried.length) +
     (1 + pieces.reduce((sum, { name, bytes }) => sum + 5 + name.length + bytes.length, 0));
   if (length > maxStateBytes) throw tooLarge(`${length} bytes in all, over ${maxStateBytes}`);
-  const writer = new ByteWriter(length).u8(version);
+  const writer = new ByteWriter(length).u8(stateVersion);
   const { x, y, z, heading } = placement;
   if (![x, y, z].every(Number.isFinite)) throw new RangeError("expected coordinates that are finite");
   writer.f64(x).f64(y).f64(z).u16(heading);
@@ -117,8 +117,8 @@ export function decodePlayerState(bytes: Uint8Array): PlayerState {
 
 function read(reader: ByteReader): PlayerState {
   const given = reader.u8();
-  if (given !== version) {
-    const text = `a player's state is of version ${given}, and this cluster reads version ${version}: update it`;
+  if (given !== stateVersion) {
+    const text = `a player's state is of version ${given}, and this cluster reads version ${stateVersion}: update it`;
     throw new PlayerStateError("STATE_VERSION", text);
   }
   const placement = { x: readPlace(reader), y: readPlace(reader), z: readPlace(reader), heading: reader.u16() };
