@@ -9,6 +9,7 @@ import {
   nextOperationStep,
   type Operation,
   operationRetentionMs,
+  reservationIdOf,
   supersededBy,
   unreportedRetentionMs,
 } from "./operations.ts";
@@ -163,5 +164,23 @@ describe("the hash of a request", () => {
     expect(await hashAllocateRequest({ region: "eu" })).toBe(
       "478bb385382e3b46614a9cba8f07b8ae8a674713e447331dc50dacaf6a3b4218",
     );
+  });
+});
+
+describe("the name of an operation", () => {
+  const [seed, other] = [new Uint8Array(16).fill(7), new Uint8Array(16).fill(8)];
+  const [body, another] = ["a1".repeat(32), "a2".repeat(32)];
+
+  it("is the same for the same request, and another for another one, or with another seed", () => {
+    expect(reservationIdOf(seed, body)).toBe(reservationIdOf(seed, body));
+    const names = [reservationIdOf(seed, body), reservationIdOf(seed, another), reservationIdOf(other, body)];
+    expect(new Set(names).size).toBe(3);
+    for (const name of names) expect(name).toMatch(/^[\w-]{22}$/);
+  });
+
+  it("is as random as the seed, whatever is asked for", () => {
+    expect(reservationIdOf(new Uint8Array(16), "00".repeat(32))).toBe("A".repeat(22));
+    expect(reservationIdOf(new Uint8Array(16).fill(255), "00".repeat(32))).toBe(`${"_".repeat(21)}w`);
+    expect(reservationIdOf(new Uint8Array(16), "ff".repeat(32))).toBe(`${"_".repeat(21)}w`);
   });
 });

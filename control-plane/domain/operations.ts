@@ -1,4 +1,5 @@
 import type { AllocateRequest, ProblemCode } from "../../protocol/index.ts";
+import { toBase64Url } from "./sharding.ts";
 
 /**
  * An allocation as `PlayerSession` records it, one for each idempotency key:
@@ -171,6 +172,17 @@ export async function hashAllocateRequest(request: AllocateRequest): Promise<str
   const text = JSON.stringify([clusterId ?? null, region ?? null, ...(rest === "{}" ? [] : [rest])]);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", textEncoder.encode(text)));
   return digest.reduce((hex, byte) => hex + hexOfByte[byte], "");
+}
+
+/**
+ * The name of an operation and its reservation. `seed` is stored before it is used: whoever makes the request anew, after all memory of it was
+ * lost, finds the seat that it has. Another request has another name, also from the same seed: nothing was handed out under either.
+ *
+ * @param seed 16 random bytes, replaced with what was handed out under a name made of them
+ * @param bodyHash see {@link hashAllocateRequest}
+ */
+export function reservationIdOf(seed: Uint8Array, bodyHash: string): string {
+  return toBase64Url(seed.map((byte, index) => byte ^ Number.parseInt(bodyHash.slice(2 * index, 2 * index + 2), 16)));
 }
 
 const textEncoder = new TextEncoder();

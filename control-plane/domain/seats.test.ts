@@ -80,6 +80,17 @@ describe("a reservation", () => {
     expect(reserveSeat(empty, held, request({ generation: 4 }))).toEqual({ ok: false, reason: "superseded" });
   });
 
+  it("takes over what the session has forgotten before there was a ticket, and nothing that is held for a party", () => {
+    const hold = { reservationId: "r5", generation: 5, untilMs: 105_000 };
+    const taken = reserveSeat(empty, seatOf({ hold }), request({ reservationId: "again", generation: 5 }));
+    expect(taken).toMatchObject({
+      ok: true,
+      seat: { hold: { reservationId: "again", generation: 5 }, earlierUntilMs: 105_000 },
+    });
+    const held = seatOf({ hold: { ...hold, ofParty: true } });
+    expect(reserveSeat(empty, held, request({ reservationId: "late", generation: 5 }))).toMatchObject({ ok: false });
+  });
+
   it("[SEC-44] is not refused for what a cluster says of who joined", () => {
     const seat = seatOf({ joined: { reservationId: "forged", generation: Number.MAX_SAFE_INTEGER } });
     expect(reserveSeat(empty, seat, request({ generation: 1 })).ok).toBe(true);

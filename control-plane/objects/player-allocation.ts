@@ -1,7 +1,13 @@
 import { decodeProtectedHeader } from "jose";
 import { signTicket } from "../../auth/ticket.ts";
 import type { Allocation, Waiting } from "../../protocol/index.ts";
-import { forgettableOperations, nextOperationStep, type Operation, supersededBy } from "../domain/operations.ts";
+import {
+  forgettableOperations,
+  nextOperationStep,
+  type Operation,
+  reservationIdOf,
+  supersededBy,
+} from "../domain/operations.ts";
 import { toBase64Url } from "../domain/sharding.ts";
 import { isSignedOut } from "../domain/standing.ts";
 import { createTicketClaims } from "../domain/ticket-claims.ts";
@@ -49,8 +55,8 @@ export interface PlayerAllocationParts {
 }
 
 /**
- * How a player comes to a ticket, in three steps: the operation is recorded, a seat is found for it, and the ticket is stored with it. Every step
- * is recorded before the next begins, so whatever stops in between, the next call with the key carries on.
+ * How a player comes to a ticket, in three steps: the operation gets its name, a seat is found for it, and the ticket is stored with it. Whatever
+ * stops in between, the next call with the key carries on: the name is stored ahead, or follows from what is. See docs/adr/0019.
  */
 export class PlayerAllocation {
   readonly #parts: PlayerAllocationParts;
@@ -98,6 +104,9 @@ export class PlayerAllocation {
       return await this.#carryOut(operation, order, attempt);
     } finally {
       if (this.#attempt === attempt) this.#attempt = undefined;
+      failpoint("allocate.keeping");
+      // What came to no ticket is stored now: a retry is another try at it.
+      tables.keepDraft(key);
     }
   }
 
@@ -112,7 +121,7 @@ export class PlayerAllocation {
     return attempt.key === key ? "same" : "other";
   }
 
-  /** Step 1: the operation, its generation, and the end of older ones that never came to a ticket. */
+  /** Step 1: the operation, its name and generation, and the end of older ones that never came to a ticket. */
   #record(
     { playerId, idempotencyKey: key, request }: AllocationOrder,
     bodyHash: string,
@@ -120,32 +129,36 @@ export class PlayerAllocation {
     counted: Pick<SessionRow, "costs">,
   ): Operation {
     const { tables, releases } = this.#parts;
-    const waits = request.wait === true;
-    const reservationId = toBase64Url(crypto.getRandomValues(new Uint8Array(16)));
-    const earlier = tables.operations();
-    const abandoned = earlier.filter((operation) => operation.state === "recorded");
-    const operation = tables.atomically((): Operation => {
+    const drawn = tables.row.values.next_seed;
+    const seed = drawn === null ? newSeed() : new Uint8Array(drawn);
+    const operation: Operation = {
+      key,
+      bodyHash,
+      reservationId: reservationIdOf(seed, bodyHash),
+      generation: tables.nextGeneration(),
+      state: "recorded",
+      shard: undefined,
+      queue: undefined,
+      clusterId: undefined,
+      expiresAt: undefined,
+      answer: undefined,
+      recordedAtMs: nowMs,
+    };
+    const change = { ...counted, generation: operation.generation, next_seed: newSeed().buffer };
+    const abandoned = tables.operations().filter(({ state }) => state === "recorded");
+    // A party keeps the name of who has claimed from it.
+    if (drawn !== null && abandoned.length === 0 && request.party === undefined) {
+      tables.draftOperation(operation, change);
+      return operation;
+    }
+    tables.atomically(() => {
       for (const older of abandoned) {
         tables.endOperation(older.key, "cancelled");
         // Who goes on waiting keeps the place, whatever the key.
-        if (!waits) releases.leaveQueue(older, playerId);
+        if (request.wait !== true) releases.leaveQueue(older, playerId);
       }
-      const recorded: Operation = {
-        key,
-        bodyHash,
-        reservationId,
-        generation: tables.nextGeneration(counted),
-        state: "recorded",
-        shard: undefined,
-        queue: undefined,
-        clusterId: undefined,
-        expiresAt: undefined,
-        answer: undefined,
-        recordedAtMs: nowMs,
-      };
-      tables.addOperation(recorded);
-      tables.deleteOperations(forgettableOperations([...earlier, recorded], nowMs));
-      return recorded;
+      tables.addOperation(operation, change);
+      tables.deleteOperations(forgettableOperations(tables.operations(), nowMs));
     });
     for (const { shard, reservationId: id } of abandoned)
       if (shard !== undefined) releases.withdraw(shard, id, playerId);
@@ -202,12 +215,14 @@ export class PlayerAllocation {
     }
     const answer = JSON.stringify(allocation);
     const { expiresAt } = allocation;
-    const [older, ...others] = supersededBy(tables.operations(), current, Date.now());
+    const nowMs = Date.now();
+    const older = supersededBy(tables.operations(), current, nowMs);
     tables.atomically(() => {
-      tables.commitOperation(current, { clusterId, expiresAt, answer }, older);
-      for (const { key } of others) tables.endOperation(key, "cancelled");
+      tables.commitOperation(current, { clusterId, expiresAt, answer });
+      tables.deleteOperations(forgettableOperations(tables.operations(), nowMs));
       releases.leaveQueue(current, playerId, clusterId);
-      for (const each of older === undefined ? [] : [older, ...others]) {
+      for (const each of older) {
+        tables.endOperation(each.key, "cancelled");
         releases.leaveQueue(each, playerId);
         // On the same cluster the new ticket has taken the old one's seat.
         if (each.clusterId !== clusterId && !gaveBack.includes(each.reservationId)) releases.giveBack(each, playerId);
@@ -217,6 +232,11 @@ export class PlayerAllocation {
     await settle();
     return { ok: true, answer, reservationId: current.reservationId };
   }
+}
+
+/** What the next operation is named by. */
+function newSeed(): Uint8Array<ArrayBuffer> {
+  return crypto.getRandomValues(new Uint8Array(16));
 }
 
 /** Whether a stored answer's ticket would be refused everywhere. */

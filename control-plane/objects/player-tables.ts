@@ -67,6 +67,8 @@ export const playerMigrations: readonly string[] = [
   playerOrdersSchema,
   // The fragment in which the player was saved last: see `savedFragment`. Of what was saved before, it is not known.
   "ALTER TABLE session ADD COLUMN saved_fragment TEXT;",
+  // What the name of the player's next operation is made of: see `reservationIdOf`.
+  "ALTER TABLE session ADD COLUMN next_seed BLOB;",
 ];
 
 interface SummaryRow extends Record<string, SqlStorageValue> {
@@ -112,6 +114,8 @@ export class PlayerTables {
   readonly #sql: SqlStorage;
   /** By key, the oldest first; without their answers, which are long. */
   #operations: Map<string, OperationSummary> | undefined;
+  /** The key of an operation that only memory has: see {@link draftOperation}. */
+  #draft: string | undefined;
   readonly row: PlayerRow;
 
   constructor(storage: Pick<DurableObjectStorage, "sql" | "transactionSync">) {
@@ -127,6 +131,7 @@ export class PlayerTables {
     } catch (error) {
       // What was undone must not be remembered.
       this.#operations = undefined;
+      this.#draft = undefined;
       this.row.forget();
       throw error;
     }
@@ -163,6 +168,7 @@ export class PlayerTables {
 
   /** What is stored with these values, if it is still there, has `change` from now on. */
   #change(key: string, change: Partial<OperationSummary>, assignments: string, ...values: SqlStorageValue[]): void {
+    this.keepDraft(key);
     const all = this.#all();
     const summary = all.get(key);
     if (summary === undefined) return;
@@ -170,11 +176,42 @@ export class PlayerTables {
     all.set(key, { ...summary, ...change });
   }
 
-  /** A new one, newer than all others. */
-  addOperation(operation: OperationSummary): void {
+  /** A new one, newer than all others, with what changes in the row of the session. */
+  addOperation(operation: OperationSummary, change: Partial<SessionRow>): void {
+    if (this.#draft !== undefined) this.keepDraft(this.#draft);
+    this.row.change(change);
+    this.#insert(operation);
+  }
+
+  /**
+   * The same, but only in memory until something becomes of the operation, or {@link keepDraft}. To be used where nothing is lost with it should all
+   * stop: made again from what is stored, it has the same generation and the same name.
+   */
+  draftOperation(operation: OperationSummary, change: Partial<SessionRow>): void {
+    if (this.#draft !== undefined) this.keepDraft(this.#draft);
+    this.row.defer(change);
+    this.#all().set(operation.key, operation);
+    this.#draft = operation.key;
+  }
+
+  /** Stores an operation of which only memory has something; one that is stored stays as it is. */
+  keepDraft(key: string): void {
+    const operation = this.#takeDraft(key);
+    if (operation !== undefined) this.#insert(operation);
+  }
+
+  /** Whoever takes it, stores it. The row comes first: a generation that was skipped is nobody's, one that is there twice would be two's. */
+  #takeDraft(key: string): OperationSummary | undefined {
+    if (key !== this.#draft) return undefined;
+    this.#draft = undefined;
+    this.row.keep();
+    return this.#all().get(key);
+  }
+
+  #insert(operation: OperationSummary, answer: string | null = null): void {
     this.#sql.exec(
       `INSERT INTO operations (key, body_hash, reservation_id, generation, state, shard, queue, cluster_id,
-         expires_at, answer, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)`,
+         expires_at, answer, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       operation.key,
       operation.bodyHash,
       operation.reservationId,
@@ -184,42 +221,22 @@ export class PlayerTables {
       operation.queue ?? null,
       operation.clusterId ?? null,
       operation.expiresAt ?? null,
+      answer,
       operation.recordedAtMs,
     );
     this.#all().set(operation.key, operation);
   }
 
-  /**
-   * An operation has come to a ticket, and another one, if there is one, to its end with it: one statement writes both, whole or
-   * not at all.
-   */
+  /** An operation has come to a ticket. */
   commitOperation(
-    { key, generation }: OperationSummary,
-    ticket: { readonly clusterId: string; readonly expiresAt: number; readonly answer: string },
-    cancelled: OperationSummary | undefined,
+    { key }: OperationSummary,
+    { answer, ...ticket }: { readonly clusterId: string; readonly expiresAt: number; readonly answer: string },
   ): void {
-    const { clusterId, expiresAt, answer } = ticket;
-    const all = this.#all();
-    this.#sql.exec(
-      `UPDATE operations SET
-         state = iif(generation = ?1, 'committed', 'cancelled'),
-         cluster_id = iif(generation = ?1, ?2, cluster_id),
-         expires_at = iif(generation = ?1, ?3, expires_at),
-         answer = iif(generation = ?1, ?4, NULL)
-       WHERE generation IN (?1, ?5)`,
-      generation,
-      clusterId,
-      expiresAt,
-      answer,
-      cancelled?.generation ?? generation,
-    );
-    for (const [of, change] of [
-      [key, { state: "committed", clusterId, expiresAt }],
-      [cancelled?.key, { state: "cancelled" }],
-    ] as const) {
-      const before = of === undefined ? undefined : all.get(of);
-      if (before !== undefined) all.set(before.key, { ...before, ...change });
-    }
+    const change = { state: "committed", ...ticket } as const;
+    const draft = this.#takeDraft(key);
+    if (draft !== undefined) return this.#insert({ ...draft, ...change }, answer);
+    const assignments = "state = 'committed', cluster_id = ?, expires_at = ?, answer = ?";
+    this.#change(key, change, assignments, ticket.clusterId, ticket.expiresAt, answer);
   }
 
   /** The operation has come to its end: there is no answer to give any more. */
@@ -228,7 +245,10 @@ export class PlayerTables {
   }
 
   setOperationShard(key: string, shard: string): void {
-    if (this.#all().get(key)?.shard !== shard) this.#change(key, { shard }, "shard = ?", shard);
+    const operation = this.#all().get(key);
+    if (operation === undefined || operation.shard === shard) return;
+    if (key === this.#draft) this.#all().set(key, { ...operation, shard });
+    else this.#change(key, { shard }, "shard = ?", shard);
   }
 
   /** The operation waits in a queue: no shard has a seat for it. */
@@ -240,6 +260,7 @@ export class PlayerTables {
     for (const key of keys) {
       const generation = this.#all().get(key)?.generation;
       if (generation === undefined) continue;
+      this.keepDraft(key);
       this.#sql.exec("DELETE FROM operations WHERE generation = ?", generation);
       this.#all().delete(key);
     }
@@ -255,12 +276,10 @@ export class PlayerTables {
     return this.row.values.generation;
   }
 
-  /** A generation that no earlier operation of this player had: it opens a session. [HAND-2] `change`: what is written with it. */
-  nextGeneration(change: Partial<SessionRow> = {}): number {
+  /** A generation that no operation of this player has had: it opens a session. [HAND-2] */
+  nextGeneration(): number {
     // What was stored before there were steps counts by one, far below the first session: it stays older than all that follow.
-    const generation = nextSessionGeneration(this.generation());
-    this.row.change({ generation, ...change });
-    return generation;
+    return nextSessionGeneration(this.generation());
   }
 
   partyKey(): string | undefined {

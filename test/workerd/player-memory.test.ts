@@ -7,6 +7,7 @@ import { readLimits } from "../../control-plane/limit-settings.ts";
 import { PlayerAuthority } from "../../control-plane/objects/player-authority.ts";
 import { PlayerCosts } from "../../control-plane/objects/player-costs.ts";
 import { playerMigrations, PlayerTables } from "../../control-plane/objects/player-tables.ts";
+import type { SessionRow } from "../../control-plane/objects/player-row.ts";
 import { migrateStorage, migrateStored } from "../../control-plane/objects/schema.ts";
 
 const nowMs = 1_700_000_000_000;
@@ -41,6 +42,17 @@ function recorded(generation: number): OperationSummary {
   };
 }
 
+/** As an allocation changes the row. */
+function changeOf({ generation }: OperationSummary): Partial<SessionRow> {
+  return { generation, next_seed: new Uint8Array(16).fill(generation).buffer };
+}
+
+function add(tables: PlayerTables): OperationSummary {
+  const operation = recorded(tables.nextGeneration());
+  tables.addOperation(operation, changeOf(operation));
+  return operation;
+}
+
 describe("what a player's session remembers", () => {
   it("is what is stored, whatever changes, and whatever of it is undone", async () => {
     await withPlayer((storage, tables) => {
@@ -52,7 +64,11 @@ describe("what a player's session remembers", () => {
         return (seed >>> 8) % below;
       };
       const changes: readonly (() => void)[] = [
-        () => tables.addOperation(recorded(tables.nextGeneration())),
+        () => add(tables),
+        () => {
+          const operation = recorded(tables.nextGeneration());
+          tables.draftOperation(operation, changeOf(operation));
+        },
         () => tables.setParty(random(2) === 0 ? null : `party-${random(9)}`),
         () => tables.setPartyKey(`key-${random(9)}`),
         () => void costs.spend(["allocatePerPlayer"], limits, nowMs + random(600_000)),
@@ -78,7 +94,8 @@ describe("what a player's session remembers", () => {
           const [current, older] = tables.operations().toReversed();
           if (current === undefined) return;
           const ticket = { clusterId: "cluster-1", expiresAt: nowMs / 1_000, answer: `answer ${current.generation}` };
-          tables.commitOperation(current, ticket, random(2) === 0 ? older : undefined);
+          tables.commitOperation(current, ticket);
+          if (older !== undefined && random(2) === 0) tables.endOperation(older.key, "cancelled");
         },
         () =>
           tables.deleteOperations(
@@ -99,7 +116,15 @@ describe("what a player's session remembers", () => {
         } catch (error) {
           if (error !== undone) throw error;
         }
+        const newest = tables.operations().at(-1)?.key ?? "";
+        if (random(2) === 0) tables.keepDraft(newest);
         const fresh = new PlayerTables(storage);
+        // Of what is not kept, nothing is stored; everything else is.
+        if (fresh.operation(newest) === undefined && tables.operation(newest)?.state === "recorded") {
+          expect(fresh.generation(), `step ${step}`).toBeLessThan(tables.generation());
+          expect(fresh.operations(), `step ${step}`).toEqual(tables.operations().slice(0, -1));
+          continue;
+        }
         expect(tables.row.values, `step ${step}`).toEqual(fresh.row.values);
         expect(tables.operations(), `step ${step}`).toEqual(fresh.operations());
       }
@@ -108,16 +133,34 @@ describe("what a player's session remembers", () => {
 
   it("has a ticket of the newest operation, and none of the one that it has ended", async () => {
     await withPlayer((storage, tables) => {
-      const [first, second] = [recorded(tables.nextGeneration()), recorded(tables.nextGeneration())];
-      tables.addOperation(first);
-      tables.commitOperation(first, { clusterId: "one", expiresAt: 100, answer: "first" }, undefined);
+      const first = add(tables);
+      tables.commitOperation(first, { clusterId: "one", expiresAt: 100, answer: "first" });
       expect(tables.operation(first.key)).toMatchObject({ state: "committed", answer: "first" });
-      tables.addOperation(second);
-      tables.commitOperation(second, { clusterId: "two", expiresAt: 200, answer: "second" }, first);
+      const second = recorded(tables.nextGeneration());
+      tables.draftOperation(second, changeOf(second));
+      tables.commitOperation(second, { clusterId: "two", expiresAt: 200, answer: "second" });
+      tables.endOperation(first.key, "cancelled");
       expect(tables.operation(second.key)).toMatchObject({ state: "committed", clusterId: "two", answer: "second" });
       expect(tables.operation(first.key)).toMatchObject({ state: "cancelled", clusterId: "one", expiresAt: 100 });
       const kept = storage.sql.exec("SELECT answer FROM operations ORDER BY generation").toArray();
       expect(kept, "a ticket that is no good is not kept").toEqual([{ answer: null }, { answer: "second" }]);
+    });
+  });
+
+  it("of a draft comes to nothing with the memory, and is whole with whatever is stored of it", async () => {
+    await withPlayer((storage, tables) => {
+      const before = new PlayerTables(storage);
+      const draft = recorded(tables.nextGeneration());
+      tables.draftOperation(draft, { ...changeOf(draft), costs: "as deferred" });
+      tables.setOperationShard(draft.key, "home.0");
+      // What else changes meanwhile is stored, and stays.
+      tables.row.change({ costs: "as of now" });
+      expect(new PlayerTables(storage).operations()).toEqual([]);
+      expect(new PlayerTables(storage).row.values).toEqual({ ...before.row.values, costs: "as of now" });
+      tables.endOperation(draft.key, "revoked");
+      const after = new PlayerTables(storage);
+      expect(after.operations()).toEqual([{ ...draft, state: "revoked", shard: "home.0" }]);
+      expect(after.row.values).toEqual({ ...before.row.values, ...changeOf(draft), costs: "as of now" });
     });
   });
 

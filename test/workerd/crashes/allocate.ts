@@ -35,6 +35,69 @@ export const scenario: CrashScenario = {
   },
 };
 
+/** The same for who has allocated before: of this operation nothing is stored before there is a ticket, and the seat is found again by its name. */
+export const drafted: CrashScenario = {
+  flow: "allocate",
+  beside: true,
+  steps: ["recorded", "asking", "chosen", "reserved", "seated", "signed", "committed", "keeping"],
+  prepare: async () => {
+    const [cluster, spare] = [await startCluster({ capacity: 1 }), await startCluster({ capacity: 1 })];
+    const [player, other] = [await logIn(), await logIn()];
+    await allocate(player, { clusterId: spare.id });
+    const key = crypto.randomUUID();
+    const wish = { clusterId: cluster.id };
+    let first: Allocation | undefined;
+    return {
+      begin: async () => requestAllocation(player, wish, key),
+      carryOn: async () => {
+        first = await allocate(player, wish, key);
+      },
+      check: async () => {
+        expect(await allocate(player, wish, key)).toEqual(first);
+        await expectProblem(await requestAllocation(other, wish), "CLUSTER_FULL");
+      },
+      finish: async () => {
+        const seat = seatOf(player.player, first?.ticket ?? "");
+        await cluster.report({ full: true, players: 1, joined: [seat] });
+        await eventually(async () => expectProblem(await requestAllocation(player, wish, key), "TICKET_CONSUMED"));
+        await cluster.report({ players: 0, left: [seat] });
+        await allocate(other, wish);
+      },
+    };
+  },
+};
+
+/** Who wants something else after a crash has it: on the same cluster the same seat, elsewhere another one; what was lost ends with its time. */
+export const changed: CrashScenario = {
+  flow: "allocate",
+  beside: true,
+  steps: ["reserved", "signed"],
+  prepare: async () => {
+    const [cluster, spare] = [await startCluster({ capacity: 1 }), await startCluster({ capacity: 1 })];
+    const [player, other] = [await logIn(), await logIn()];
+    await allocate(player, { clusterId: spare.id });
+    const wish = { clusterId: cluster.id, policy: "load" } as const;
+    const [key, again] = [crypto.randomUUID(), crypto.randomUUID()];
+    let newest: Allocation | undefined;
+    return {
+      begin: async () => requestAllocation(player, { clusterId: cluster.id }, key),
+      carryOn: async () => {
+        newest = await allocate(player, wish, again);
+      },
+      check: async () => {
+        expect(await allocate(player, wish, again)).toEqual(newest);
+        await expectProblem(await requestAllocation(other, wish), "CLUSTER_FULL");
+      },
+      finish: async () => {
+        const seat = seatOf(player.player, newest?.ticket ?? "");
+        await cluster.report({ full: true, players: 1, joined: [seat] });
+        await eventually(async () => expectProblem(await requestAllocation(player, wish, again), "TICKET_CONSUMED"));
+        await cluster.report({ players: 0, left: [seat] });
+      },
+    };
+  },
+};
+
 /** Who comes back to a cluster that keeps the session gets the one seat there, and the same ticket however often. */
 export const returning: CrashScenario = {
   flow: "allocate",
