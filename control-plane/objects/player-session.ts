@@ -39,8 +39,8 @@ const repeatMs = 30_000;
 const firstDeliveryMs = 1_000;
 
 /**
- * A player's one session: which allocations were asked for and what came of them, and where the newest session is. Every step
- * is recorded before the next begins, so whatever stops in between, the next call with the key carries on.
+ * A player's one session: which allocations were asked for and what came of them, and where the newest session is. Whatever stops between two
+ * steps, the next call with the key carries on.
  */
 export class PlayerSession extends DurableObject<Env> {
   readonly #tables: PlayerTables;

@@ -81,6 +81,21 @@ describe("an interrupted allocation", () => {
     await expectProblem(await requestAllocation(player, { clusterId: first.id }, key), "RESERVATION_CANCELLED");
   });
 
+  it("that was refused stands for its request ever after, and is the same when there is room", async () => {
+    const [full, spare] = [await startCluster({ capacity: 1 }), await startCluster()];
+    const [player, other] = [await logIn(), await logIn()];
+    await allocate(player, { clusterId: spare.id });
+    const taken = await allocate(other, { clusterId: full.id });
+    const key = crypto.randomUUID();
+    await expectProblem(await requestAllocation(player, { clusterId: full.id }, key), "CLUSTER_FULL");
+    await abortAllDurableObjects();
+    await expectProblem(await requestAllocation(player, { clusterId: spare.id }, key), "IDEMPOTENCY_KEY_REUSED");
+    const seat = seatOf(other.player, taken.ticket);
+    await full.report({ full: true, players: 1, joined: [seat] });
+    await full.report({ players: 0, left: [seat] });
+    await allocate(player, { clusterId: full.id }, key);
+  });
+
   it("does not let two calls through when the first one hangs", async () => {
     const cluster = await startCluster({ capacity: 1 });
     const player = await logIn();
