@@ -25,6 +25,8 @@ export const idempotencyKeyPattern = /^[\x21-\x7e]{8,128}$/;
 /** An allocation asks several objects in turn. */
 export const allocationTimeoutMs = 2 * objectCallTimeoutMs;
 
+const aboutIdempotencyKey = "8 to 128 printable ASCII characters, new for every allocation, the same for its retries.";
+
 const allocate = createRoute({
   method: "post",
   path: "/v1/allocate",
@@ -33,20 +35,17 @@ const allocate = createRoute({
   description:
     "Repeat a request with the same `Idempotency-Key` as often as you like: the answer is the same ticket, byte for byte. Without `clusterId` the cluster is chosen: by `load`, the least loaded; `packed`, the fullest with room; `distributed`, the one with the fewest players; `latency`, the nearest by the client's own measurements, with regard to load. `docs/PROTOCOL.md`, section 9, has the rules.",
   security: playerSecurity,
-  request: {
-    ...jsonBody(allocateSchema),
-    headers: z.object({
-      // Optional for the validator alone: one that is missing has an error of its own.
-      "idempotency-key": z
-        .string()
-        .optional()
-        .openapi({
-          param: { name: "idempotency-key", in: "header", required: true },
-          description: "8 to 128 printable ASCII characters, new for every allocation, the same for its retries.",
-          example: "0f6f5d0c-3c39-4a62-8f2f-0a9f4c1f7a11",
-        }),
-    }),
-  },
+  // Described, not validated: a key that is missing has an error of its own, and a validator would read all headers to find one.
+  parameters: [
+    {
+      schema: { type: "string", description: aboutIdempotencyKey, example: "0f6f5d0c-3c39-4a62-8f2f-0a9f4c1f7a11" },
+      required: true,
+      description: aboutIdempotencyKey,
+      name: "idempotency-key",
+      in: "header",
+    },
+  ],
+  request: jsonBody(allocateSchema),
   responses: {
     200: jsonAnswer("A ticket. Join before it expires.", allocationSchema),
     202: jsonAnswer(

@@ -19,18 +19,15 @@ import { addPublicRoutes } from "./public.ts";
 import type { MasterHono } from "./route-parts.ts";
 import { refuseUndeclared } from "./undeclared-input.ts";
 
+/** `/*` also stands for the path without it. */
 const browserPaths = [
   "/v1/signup",
-  "/v1/login",
   "/v1/login/*",
   "/v1/refresh",
   "/v1/logout",
-  "/v1/me",
   "/v1/me/*",
   "/v1/clusters",
-  "/v1/allocate",
   "/v1/allocate/*",
-  "/v1/parties",
   "/v1/parties/*",
   "/v1/admin/*",
   "/.well-known/*",

@@ -59,14 +59,14 @@ export const secureAnswer: Middleware = async (context, next) => {
 };
 
 /** Passwords and tokens do not travel in the clear; loopback is the exception. */
-export const requireHttps: Middleware = async (context, next) => {
+export const requireHttps: Middleware = (context, next) => {
   if (!isConfidential(new URL(context.req.url))) {
     throw new ProblemError(
       "HTTPS_REQUIRED",
       "Use https://. Change the password or token that was sent: it was readable on the way.",
     );
   }
-  await next();
+  return next();
 };
 
 const corsAnswer = cors({
@@ -89,16 +89,30 @@ const longBodies: Readonly<Record<string, number>> = { heartbeat: maxReportChars
 const longBodyPath = /^\/v1\/clusters\/([^/]{1,64})\/(heartbeat|sessions)$/;
 
 /** Refuses a body over the limit before it is parsed. What clusters say may be longer, once the sender's token has held. */
-export const limitBody: Middleware = async (context, next) => {
-  const [, clusterId, what = ""] = longBodyPath.exec(context.req.path) ?? [];
-  const token = clusterId === undefined ? undefined : bearerOf(context);
-  const isCluster =
-    clusterId !== undefined && token !== undefined && (await shardOfToken(context.env, clusterId, token)) !== undefined;
-  const maxSize = (isCluster ? longBodies[what] : undefined) ?? maxBodyBytes;
-  return bodyLimit({
+export const limitBody: Middleware = (context, next) =>
+  longBodyPath.test(context.req.path) ? limitClusterBody(context, next) : limitShortBody(context, next);
+
+const limitShortBody = bodyOfAtMost(maxBodyBytes);
+
+const limitClusterBody: Middleware = async (context, next) => {
+  const [, clusterId = "", what = ""] = longBodyPath.exec(context.req.path) ?? [];
+  const token = bearerOf(context);
+  const isCluster = token !== undefined && (await shardOfToken(context.env, clusterId, token)) !== undefined;
+  return bodyOfAtMost((isCluster ? longBodies[what] : undefined) ?? maxBodyBytes)(context, next);
+};
+
+function bodyOfAtMost(maxSize: number): Middleware {
+  const limit = bodyLimit({
     maxSize,
     onError: () => {
       throw new ProblemError("BODY_TOO_LARGE", `Send at most ${maxSize} bytes.`);
     },
-  })(context, next);
-};
+  });
+  return (context, next) => (announcedBytes(context.req.raw.headers) <= maxSize ? next() : limit(context, next));
+}
+
+/** How long the body will be, where that is certain: the runtime reads no more of it, and its stream need not be made to measure it. */
+function announcedBytes(headers: Headers): number {
+  const length = headers.get("content-length");
+  return length === null || headers.has("transfer-encoding") ? Number.NaN : Number(length);
+}
