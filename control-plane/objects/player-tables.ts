@@ -71,18 +71,19 @@ export const playerMigrations: readonly string[] = [
   "ALTER TABLE session ADD COLUMN next_seed BLOB;",
 ];
 
-interface SummaryRow extends Record<string, SqlStorageValue> {
-  key: string;
-  body_hash: string;
-  reservation_id: string;
-  generation: number;
-  state: OperationState;
-  shard: string | null;
-  queue: string | null;
-  cluster_id: string | null;
-  expires_at: number | null;
-  recorded_at: number;
-}
+/** `summaryColumns` of a row. */
+type SummaryRow = [
+  key: string,
+  bodyHash: string,
+  reservationId: string,
+  generation: number,
+  state: OperationState,
+  shard: string | null,
+  queue: string | null,
+  clusterId: string | null,
+  expiresAt: number | null,
+  recordedAtMs: number,
+];
 
 /** How an operation can end: nothing is asked of it any more but what became of it. */
 type EndedState = Exclude<OperationState, "recorded" | "committed">;
@@ -91,17 +92,18 @@ const summaryColumns =
   "key, body_hash, reservation_id, generation, state, shard, queue, cluster_id, expires_at, recorded_at";
 
 function summaryFromRow(row: SummaryRow): OperationSummary {
+  const [key, bodyHash, reservationId, generation, state, shard, queue, clusterId, expiresAt, recordedAtMs] = row;
   return {
-    key: row.key,
-    bodyHash: row.body_hash,
-    reservationId: row.reservation_id,
-    generation: row.generation,
-    state: row.state,
-    shard: row.shard ?? undefined,
-    queue: row.queue ?? undefined,
-    clusterId: row.cluster_id ?? undefined,
-    expiresAt: row.expires_at ?? undefined,
-    recordedAtMs: row.recorded_at,
+    key,
+    bodyHash,
+    reservationId,
+    generation,
+    state,
+    shard: shard ?? undefined,
+    queue: queue ?? undefined,
+    clusterId: clusterId ?? undefined,
+    expiresAt: expiresAt ?? undefined,
+    recordedAtMs,
   };
 }
 
@@ -157,13 +159,14 @@ export class PlayerTables {
   }
 
   #all(): Map<string, OperationSummary> {
-    this.#operations ??= new Map(
-      this.#sql
-        .exec<SummaryRow>(`SELECT ${summaryColumns} FROM operations ORDER BY generation`)
-        .toArray()
-        .map((row) => [row.key, summaryFromRow(row)]),
-    );
+    this.#operations ??= this.#read();
     return this.#operations;
+  }
+
+  /** Without the names of columns in each row, which cost as much as all else of a look that every object takes which wakes up. */
+  #read(): Map<string, OperationSummary> {
+    const rows = this.#sql.exec(`SELECT ${summaryColumns} FROM operations ORDER BY generation`).raw<SummaryRow>();
+    return new Map(Array.from(rows, summaryFromRow).map((operation) => [operation.key, operation]));
   }
 
   /** What is stored with these values, if it is still there, has `change` from now on. */
