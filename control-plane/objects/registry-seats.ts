@@ -166,7 +166,7 @@ export class RegistrySeats {
   }
 
   #seatAt(row: ClusterRow, drawn: readonly string[], request: Asked, nowMs: number): SeatAnswer {
-    const { storage, tables, seats, records } = this.#parts;
+    const { seats, records } = this.#parts;
     const lifetimeSeconds = lifetimeIn(row, request.wish.fragment) ?? row.ticket_lifetime ?? request.lifetimeSeconds;
     const expiresAt = Math.floor(nowMs / 1_000) + lifetimeSeconds;
     const before = request.seats.at(row.cluster_id);
@@ -192,23 +192,29 @@ export class RegistrySeats {
     const replaced = (request.replaces ?? [])
       .filter(({ clusterId }) => clusterId !== row.cluster_id)
       .map(({ clusterId, reservationId }) => ({ clusterId, reservationId, seat: request.seats.at(clusterId) }));
-    storage.transactionSync(() => {
-      if (before === undefined) {
-        seats.add(row.cluster_id, outcome.seat);
-        tables.addOccupancy(row.cluster_id, 1, 0);
-        this.#countJoins(row, 1, nowMs);
-      } else {
-        seats.put(row.cluster_id, outcome.seat);
-      }
-      records.reserved(row, before, request, { nowMs, expiresAt });
-      for (const { clusterId, reservationId, seat } of replaced) {
-        if (seat !== undefined) seats.setGivenBack({ clusterId, playerId: request.playerId }, reservationId);
-      }
-    });
+    // One commit stores it all. Should an error end it half-way, no ticket is handed out for the seat: asking again does the rest, and nobody
+    // asking, it is free when that ticket would have ended. So only a new seat and its place in the totals need a transaction.
+    if (before === undefined) this.#addSeat(row, outcome.seat, nowMs);
+    else seats.put(row.cluster_id, outcome.seat);
+    failpoint("allocate.taken");
+    records.reserved(row, request, { nowMs, expiresAt });
+    failpoint("allocate.noted");
+    for (const { clusterId, reservationId, seat } of replaced) {
+      if (seat !== undefined) seats.setGivenBack({ clusterId, playerId: request.playerId }, reservationId);
+    }
     failpoint("allocate.reserved");
     for (const { clusterId, reservationId, seat } of replaced) this.#tellCancelled(clusterId, seat, reservationId);
     const gaveBack = request.replaces?.map(({ reservationId }) => reservationId);
     return { ok: true, expiresAt, lifetimeSeconds, cluster: allocatedCluster(row), candidates, gaveBack };
+  }
+
+  #addSeat(row: ClusterRow, seat: Seat, nowMs: number): void {
+    const { storage, tables, seats } = this.#parts;
+    storage.transactionSync(() => {
+      seats.add(row.cluster_id, seat);
+      tables.addOccupancy(row.cluster_id, 1, 0);
+      this.#countJoins(row, 1, nowMs);
+    });
   }
 
   #countJoins(row: ClusterRow, joins: number, nowMs: number): void {

@@ -1,12 +1,11 @@
 import type { SeatRef } from "../../protocol/index.ts";
-import type { Seat } from "../domain/seats.ts";
 import { toBase64Url } from "../domain/sharding.ts";
 import type { ClusterEventName } from "../domain/store-record.ts";
 import type { RecordOutbox } from "./record-outbox.ts";
 import type { ClusterRow } from "./registry-rows.ts";
 import type { SeatRequest } from "./seat-request.ts";
 
-/** What a shard puts on record of its clusters and seats. To be called in the transaction that changes them. */
+/** What a shard puts on record of its clusters and seats. To be called in the transaction that changes them, but for {@link ShardRecords.reserved}. */
 export class ShardRecords {
   readonly #outbox: RecordOutbox;
 
@@ -14,15 +13,12 @@ export class ShardRecords {
     this.#outbox = outbox;
   }
 
-  /** A seat was given. `before` is what the player had there: asking again for the same seat is no news. */
-  reserved(
-    row: ClusterRow,
-    before: Seat | undefined,
-    request: SeatRequest,
-    times: { nowMs: number; expiresAt: number },
-  ) {
+  /**
+   * A seat was given. To be called whenever it is, before the answer: whoever asks again for the same seat may not have come this far, and its
+   * record is the same.
+   */
+  reserved(row: ClusterRow, request: SeatRequest, times: { nowMs: number; expiresAt: number }): void {
     const { reservationId, playerId, generation } = request;
-    if (before?.hold?.reservationId === reservationId) return;
     this.#outbox.put({
       kind: "allocation",
       reservationId,

@@ -134,7 +134,7 @@ export const returning: CrashScenario = {
 /** An older ticket for another cluster of the same shard ends with the seat that replaces it: its own is asked for until it is free. */
 export const replacing: CrashScenario = {
   flow: "allocate",
-  steps: ["reserved"],
+  steps: ["taken", "noted", "reserved"],
   prepare: async () => {
     const [before, after] = [await startOn("default.0", { capacity: 1 }), await startOn("default.0", { capacity: 1 })];
     const [player, other] = [await logIn(), await logIn()];
