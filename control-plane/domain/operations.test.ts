@@ -93,8 +93,9 @@ describe("a commit", () => {
 describe("what is remembered", () => {
   it("lasts a day after the ticket's end", () => {
     const endedMs = nowMs - operationRetentionMs;
-    const over = committed({ key: "over", expiresAt: endedMs / 1_000 });
-    const kept = committed({ key: "kept", generation: 2, expiresAt: endedMs / 1_000 + 1 });
+    const recordedAtMs = endedMs - 60_000;
+    const over = committed({ key: "over", recordedAtMs, expiresAt: endedMs / 1_000 });
+    const kept = committed({ key: "kept", recordedAtMs, generation: 2, expiresAt: endedMs / 1_000 + 1 });
     const never = operation({ key: "never", recordedAtMs: endedMs });
     expect(forgettableOperations([over, kept, never], nowMs)).toEqual(["over", "never"]);
   });

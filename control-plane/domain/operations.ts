@@ -150,8 +150,16 @@ export function nextForgetAtMs(operations: readonly OperationSummary[]): number 
   return operations.length === 0 ? undefined : Math.min(...forgetTimes(operations).values());
 }
 
-/** The keys of the operations to forget: those past their time, and the oldest beyond the bound that have no live ticket. */
+/**
+ * The keys of the operations to forget: those past their time, and the oldest beyond the bound that have no live ticket.
+ *
+ * @param operations the oldest first
+ */
 export function forgettableOperations(operations: readonly OperationSummary[], nowMs: number): readonly string[] {
+  const [oldest] = operations;
+  if (oldest === undefined) return [];
+  // None is forgotten sooner after it was recorded: most often there is no more to look at.
+  if (operations.length <= maxOperations && nowMs < oldest.recordedAtMs + operationRetentionMs) return [];
   const times = forgetTimes(operations);
   const isForgettable = (operation: OperationSummary): boolean => nowMs >= (times.get(operation) ?? 0);
   const expired = operations.filter(isForgettable);

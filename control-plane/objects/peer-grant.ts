@@ -2,7 +2,7 @@ import { peerTicketKind, signPeerTicket } from "../../auth/peer-ticket.ts";
 import type { PeerTicketGrant } from "../../protocol/index.ts";
 import { readMasterSettings } from "../settings.ts";
 import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
-import { keyRing, worldMap } from "./remote.ts";
+import { worldMap } from "./remote.ts";
 import { currentSigningKey } from "./signing-key.ts";
 
 /**
@@ -20,7 +20,7 @@ export async function grantPeerTicket(
   const peer = map.clusters.find(({ clusterId }) => clusterId === destination);
   if (peer?.peer === undefined) return undefined;
   const now = Math.floor(Date.now() / 1_000);
-  const signingKey = await currentSigningKey(env, keyRing(env), Date.now());
+  const signingKey = await currentSigningKey(env, Date.now());
   const ticket = await signPeerTicket(
     { world, source, destination: { clusterId: destination, boot: peer.boot } },
     { issuer: readMasterSettings(env).masterUrl, now },

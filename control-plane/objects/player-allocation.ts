@@ -22,7 +22,6 @@ import type { SessionRow } from "./player-row.ts";
 import { type PlayerSeats, takenOver } from "./player-seats.ts";
 import type { PlayerTables } from "./player-tables.ts";
 import { refuse, type Refusal } from "./refusal.ts";
-import { keyRing } from "./remote.ts";
 import { currentSigningKey, isRevokedKey, noteRevokedKeys } from "./signing-key.ts";
 
 /** The allocation as JSON text: the same bytes for every retry. */
@@ -172,8 +171,7 @@ export class PlayerAllocation {
     failpoint("allocate.seated");
     noteRevokedKeys(seat.revokedKeys ?? []);
     const settings = readMasterSettings(env);
-    const ring = keyRing(env);
-    const signingKey = await currentSigningKey(env, ring, Date.now());
+    const signingKey = await currentSigningKey(env, Date.now());
     const { boot, protocol, ...cluster } = seat.cluster;
     const { reservationId, generation } = operation;
     const { expiresAt, lifetimeSeconds, explanation } = seat;
@@ -217,7 +215,8 @@ export class PlayerAllocation {
     const { expiresAt } = allocation;
     const nowMs = Date.now();
     const older = supersededBy(tables.operations(), current, nowMs);
-    tables.atomically(() => {
+    // The ticket first: whatever of the rest is missing, older tickets end by themselves, and so do places in queues.
+    tables.inOrder(() => {
       tables.commitOperation(current, { clusterId, expiresAt, answer });
       tables.deleteOperations(forgettableOperations(tables.operations(), nowMs));
       releases.leaveQueue(current, playerId, clusterId);

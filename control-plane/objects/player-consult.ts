@@ -9,7 +9,6 @@ import { readMasterSettings } from "../settings.ts";
 import { deliverHandoverMessage, type HandoverMessage } from "./handover-message.ts";
 import type { Body, PlayerAuthority } from "./player-authority.ts";
 import type { PlayerTables } from "./player-tables.ts";
-import { keyRing } from "./remote.ts";
 import { currentSigningKey } from "./signing-key.ts";
 
 /** The cluster that speaks, as its session token says, and the shard that it is on. */
@@ -127,7 +126,7 @@ export class PlayerConsult {
   async #sign(clusterId: string, message: Commit): Promise<string> {
     const { env } = this.#parts;
     const issued = { issuer: readMasterSettings(env).masterUrl, now: Math.floor(Date.now() / 1_000) };
-    const signingKey = await currentSigningKey(env, keyRing(env), Date.now());
+    const signingKey = await currentSigningKey(env, Date.now());
     return signHandoverToken(claimsOf(clusterId, message), issued, signingKey);
   }
 

@@ -128,10 +128,19 @@ export class PlayerTables {
 
   /** A step that is stored whole, or not at all. */
   atomically<T>(step: () => T): T {
+    return this.#remembering(() => this.#storage.transactionSync(step));
+  }
+
+  /** A step of which a beginning may be stored, should something fail half way: it is in such an order that each is a state to go on from. */
+  inOrder<T>(step: () => T): T {
+    return this.#remembering(step);
+  }
+
+  #remembering<T>(step: () => T): T {
     try {
-      return this.#storage.transactionSync(step);
+      return step();
     } catch (error) {
-      // What was undone must not be remembered.
+      // What was undone, or never done, must not be remembered.
       this.#operations = undefined;
       this.#draft = undefined;
       this.row.forget();

@@ -1,14 +1,10 @@
-import { openSigningKey, type StoredKey } from "../../auth/key-ring.ts";
+import { openSigningKey } from "../../auth/key-ring.ts";
 import type { SigningKey } from "../../auth/ticket.ts";
 import { logEvent } from "../log.ts";
 import { readRotationPolicy, signerCacheSeconds } from "../rotation-settings.ts";
 import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
 import { keyEncryptionKey } from "./key-encryption-key.ts";
-
-/** Where the encrypted key comes from: the `KeyRing` object. */
-export interface SigningKeySource {
-  signingKey(): Promise<StoredKey>;
-}
+import { keyRing } from "./remote.ts";
 
 const freshMs = 60_000;
 
@@ -36,12 +32,12 @@ let cached: { readonly key: SigningKey; readonly fetchedAtMs: number } | undefin
  * The key that signs tickets, decrypted. Kept in memory for a minute, so that an allocation does not wait for the key ring, and
  * for ten while the key ring is away.
  */
-export async function currentSigningKey(env: object, ring: SigningKeySource, nowMs: number): Promise<SigningKey> {
+export async function currentSigningKey(env: Env, nowMs: number): Promise<SigningKey> {
   const known = cached === undefined || isRevokedKey(cached.key.kid) ? undefined : cached;
   if (known !== undefined && nowMs - known.fetchedAtMs < freshForMs(env)) return known.key;
   const kek = await keyEncryptionKey(env);
   try {
-    const stored = await withDeadline(ring.signingKey(), objectCallTimeoutMs, "the key ring");
+    const stored = await withDeadline(keyRing(env).signingKey(), objectCallTimeoutMs, "the key ring");
     if (isRevokedKey(stored.kid)) throw new Error("the key ring gave a key that it has revoked");
     const key = known?.key.kid === stored.kid ? known.key : await openSigningKey(stored, kek);
     cached = { key, fetchedAtMs: nowMs };
