@@ -3,6 +3,7 @@ import type { ClusterSettings } from "./config/settings.ts";
 import type { Layout } from "./fragments/layout.ts";
 import type { ClusterLimits } from "./limits.ts";
 import type { Logger } from "./log.ts";
+import type { Fence } from "./master-link/fence.ts";
 import type { Registration } from "./master-link/master-answers.ts";
 import type { LinkPace } from "./master-link/master-link.ts";
 import type { MetricsSnapshot } from "./metrics.ts";
@@ -61,7 +62,7 @@ export interface ClusterServer {
   /** Resolves with the first registration. */
   readonly registered: Promise<Registration>;
   /** Resolves when a newer process with the same key and instance has taken over, or the key has ended: then this one has to stop. */
-  readonly superseded: Promise<void>;
+  readonly superseded: Promise<Fence>;
   /** Resolves when an operator's order to drain has been carried out, or its time is over: then this process has to stop. */
   readonly drained: Promise<void>;
 }

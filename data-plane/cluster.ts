@@ -10,6 +10,7 @@ import { CertificateKeeper } from "./keys/certificate-keeper.ts";
 import { loadClusterKey } from "./keys/cluster-key.ts";
 import { loadCertificate } from "./keys/certificate-source.ts";
 import { type ClusterLimits, defaultLimits } from "./limits.ts";
+import type { Fence } from "./master-link/fence.ts";
 import type { Registration } from "./master-link/master-answers.ts";
 import { MasterClient, MasterError } from "./master-link/master-client.ts";
 import { defaultPace, type LinkPace, MasterLink } from "./master-link/master-link.ts";
@@ -91,7 +92,7 @@ class Server implements ClusterServer {
   #storage: ClusterStorage | undefined;
   #registration: Registration | undefined;
   readonly #registered = Promise.withResolvers<Registration>();
-  readonly #superseded = Promise.withResolvers<void>();
+  readonly #superseded = Promise.withResolvers<Fence>();
   readonly #drained = Promise.withResolvers<void>();
   readonly #orders: StandingOrders<JoinedPlayer>;
   readonly #ticks: TickLoop;
@@ -225,7 +226,7 @@ class Server implements ClusterServer {
     return this.#registered.promise;
   }
 
-  get superseded(): Promise<void> {
+  get superseded(): Promise<Fence> {
     return this.#superseded.promise;
   }
 
@@ -316,7 +317,7 @@ class Server implements ClusterServer {
       onSession: (playerId, message) => this.#sessionDesk.hear(playerId, message),
       onUp: () => this.#sessionDesk.hurry(),
       onWorldVersion: (version) => this.#peers?.noteVersion(version),
-      onSuperseded: () => this.#superseded.resolve(),
+      onSuperseded: (fence) => this.#superseded.resolve(fence),
     });
     this.#link.start();
     certificate.start();

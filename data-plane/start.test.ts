@@ -75,12 +75,15 @@ it("ends with 0 on SIGINT, also while the master is away", async () => {
   await runner.master.listen();
 });
 
-it("[SEC-80] ends with 3 when a newer process has taken over or the key has ended, and names both", async () => {
+it.each([
+  ["FENCED newer-process", "a newer process with this key and instance has taken over; two that should both run need"],
+  ["FENCED key-ended", "this key was revoked, or its time after a rotation is over (npx sustenet keys shows which)"],
+])("[SEC-80] ends with 3 when the master closes its link with %s, and says what to do", async (reason, told) => {
   const made = await ready();
   await runner.master.linked();
-  runner.master.endLinks(linkCloseCodes.FENCED);
+  runner.master.endLinks(linkCloseCodes.FENCED, reason);
   expect(await runner.ended(made)).toBe(3);
-  expect(made.out).toContain("a newer process with this key and instance has taken over, or this key was revoked");
+  expect(made.out).toContain(`stopping: ${told}`);
 });
 
 it("lives on when a plugin's callback throws or rejects with nobody to catch it", async () => {

@@ -12,6 +12,7 @@ import { StorageError } from "./storage/storage-file.ts";
 import { defaultLimits } from "./limits.ts";
 import { createLogger, type ProcessLogger } from "./log.ts";
 import { ListenError } from "./net/gate.ts";
+import { explainFence } from "./master-link/fence.ts";
 import { nodeFault } from "./node-version.ts";
 import { pluginName } from "./plugin/plugin-slot.ts";
 import type { ServerPlugin } from "./plugin/server-plugin.ts";
@@ -85,11 +86,8 @@ export async function start(plugin: ServerPlugin | readonly ServerPlugin[], opti
     void cluster.reloadCertificate();
     if (world !== undefined) void watch.check();
   });
-  void cluster.superseded.then(() => {
-    log.error(
-      { event: "superseded" },
-      "stopping: a newer process with this key and instance has taken over, or this key was revoked or rotated away (npx sustenet keys shows it); two that should both run need different [cluster] instance, a new start needs an enrolled key",
-    );
+  void cluster.superseded.then((fence) => {
+    log.error({ event: "superseded", ...fence }, explainFence(fence));
     end(exitCodes.SUPERSEDED);
   });
   void cluster.drained.then(() => {

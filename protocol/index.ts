@@ -104,4 +104,12 @@ export {
   maxMailBurst,
   maxMailBytes,
 } from "./mail.ts";
-export { type BanNotice, type Problem, type ProblemAdvice, type ProblemCode, problems } from "./problems.ts";
+export {
+  type BanNotice,
+  type FenceReason,
+  fenceReasons,
+  type Problem,
+  type ProblemAdvice,
+  type ProblemCode,
+  problems,
+} from "./problems.ts";

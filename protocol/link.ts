@@ -214,7 +214,10 @@ export function isCounterName(text: string): boolean {
 
 /** WebSocket close codes of the link. */
 export const linkCloseCodes = {
-  /** A newer process with the same key and instance has registered, or the key has ended; this one must stop. */
+  /**
+   * A newer process with the same key and instance has registered, or the key has ended; this one must stop. The reason of the close
+   * frame is `FENCED` and which of the {@link fenceReasons} it was, after a space; `FENCED` alone from a master of an earlier version.
+   */
   FENCED: 4001,
   /** The lease was lost or the session token is no longer valid: register again. */
   REGISTER_AGAIN: 4002,

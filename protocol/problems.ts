@@ -100,6 +100,10 @@ export interface BanNotice {
   readonly until: string | null;
 }
 
+/** Why a cluster's process has to stop: one with the same key and instance has registered since, or its key was revoked or has run out. */
+export const fenceReasons = ["newer-process", "key-ended"] as const;
+export type FenceReason = (typeof fenceReasons)[number];
+
 /** An RFC 9457 problem as the master answers it, `application/problem+json`. */
 export interface Problem {
   /** URI of the documentation of `code`. */
@@ -117,6 +121,8 @@ export interface Problem {
   readonly retryAfterSeconds?: number | undefined;
   /** With `BANNED`. */
   readonly ban?: BanNotice | undefined;
+  /** With `CLUSTER_FENCED`. */
+  readonly fencedBy?: FenceReason | undefined;
   /** What `explain` of an allocation asked for. */
   readonly explanation?: AllocationExplanation | undefined;
 }

@@ -1,7 +1,7 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
 import { claimedClusterIdentity } from "../../auth/cluster-assertion.ts";
-import { versions } from "../../protocol/index.ts";
+import { fenceReasons, versions } from "../../protocol/index.ts";
 import { linkReportSchema } from "../domain/report-schema.ts";
 import { failpoint } from "../failpoint.ts";
 import { createClusterId, homeShard, shardOfCluster } from "../domain/sharding.ts";
@@ -76,7 +76,7 @@ const link = createRoute({
   tags,
   summary: "The link: a WebSocket for pings, reports and commands",
   description:
-    "Text `ping` is answered by `pong` and renews the lease. Other messages are JSON: see `LinkReport` of the heartbeat.",
+    "Text `ping` is answered by `pong` and renews the lease. Other messages are JSON: see `LinkReport` of the heartbeat. The master ends it with 4001 when the process has to stop (reason `FENCED newer-process` or `FENCED key-ended`), with 4002 when it has to register again, with 4003 when a message was malformed.",
   security: clusterSessionSecurity,
   request: { params },
   responses: {
@@ -305,4 +305,5 @@ export function addClusterRoutes(app: OpenAPIHono<MasterHono>): void {
 const refusalSchema = z.object({
   code: z.enum(["CLUSTER_SESSION_INVALID", "CLUSTER_FENCED"]),
   detail: z.string(),
+  fencedBy: z.enum(fenceReasons).optional(),
 });

@@ -10,6 +10,7 @@ export class ProblemError extends Error {
   readonly retryAfterSeconds: number | undefined;
   readonly explanation: Problem["explanation"];
   readonly ban: Problem["ban"];
+  readonly fencedBy: Problem["fencedBy"];
 
   /** `detail` is fit for the caller: what is wrong this time and what to do. `cause` is for the log. */
   constructor(
@@ -20,6 +21,7 @@ export class ProblemError extends Error {
       readonly retryAfterSeconds?: number | undefined;
       readonly explanation?: Problem["explanation"];
       readonly ban?: Problem["ban"];
+      readonly fencedBy?: Problem["fencedBy"];
       readonly cause?: unknown;
     } = {},
   ) {
@@ -30,12 +32,13 @@ export class ProblemError extends Error {
     this.retryAfterSeconds = more.retryAfterSeconds;
     this.explanation = more.explanation;
     this.ban = more.ban;
+    this.fencedBy = more.fencedBy;
   }
 }
 
 /** The body of a problem's answer. `requestUrl` tells where this master's documentation is. */
 function problemOf(error: ProblemError, requestId: string, requestUrl: string): Problem {
-  const { code, detail, errors, retryAfterSeconds, explanation, ban } = error;
+  const { code, detail, errors, retryAfterSeconds, explanation, ban, fencedBy } = error;
   const { status, title } = problems[code];
   return {
     type: problemType(code, new URL(requestUrl).origin),
@@ -47,6 +50,7 @@ function problemOf(error: ProblemError, requestId: string, requestUrl: string): 
     ...(errors === undefined ? {} : { errors }),
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
     ...(ban === undefined ? {} : { ban }),
+    ...(fencedBy === undefined ? {} : { fencedBy }),
     ...(explanation === undefined ? {} : { explanation }),
   };
 }
@@ -72,7 +76,8 @@ export function problemOfRefusal(refusal: {
   readonly retryAfterSeconds?: number | undefined;
   readonly explanation?: Problem["explanation"];
   readonly ban?: Problem["ban"];
+  readonly fencedBy?: Problem["fencedBy"];
 }): ProblemError {
-  const { code, detail, retryAfterSeconds, explanation, ban } = refusal;
-  return new ProblemError(code, detail, { retryAfterSeconds, explanation, ban });
+  const { code, detail, retryAfterSeconds, explanation, ban, fencedBy } = refusal;
+  return new ProblemError(code, detail, { retryAfterSeconds, explanation, ban, fencedBy });
 }

@@ -18,7 +18,14 @@ import type {
   WorldAnnouncement,
   WorldMapView,
 } from "../../protocol/index.ts";
-import { maxDrainMs, maxFragmentsPerCluster, problems, reachFaults, revocationReasons } from "../../protocol/index.ts";
+import {
+  fenceReasons,
+  maxDrainMs,
+  maxFragmentsPerCluster,
+  problems,
+  reachFaults,
+  revocationReasons,
+} from "../../protocol/index.ts";
 import { countersSchema } from "../domain/report-schema.ts";
 import { isRegion } from "../domain/sharding.ts";
 import { maxTicketLifetimeSeconds, minTicketLifetimeSeconds } from "../settings.ts";
@@ -298,6 +305,10 @@ export const problemSchema = z
     errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
     retryAfterSeconds: z.number().optional(),
     ban: z.object({ reason: z.string(), until: z.string().nullable() }).optional(),
+    fencedBy: z.enum(fenceReasons).optional().openapi({
+      description:
+        "With CLUSTER_FENCED: one with the same key and instance has registered since, or the key was revoked or has run out.",
+    }),
     explanation: explanationSchema.optional(),
   })
   .openapi("Problem") satisfies z.ZodType<Problem>;

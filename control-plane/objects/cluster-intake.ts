@@ -87,7 +87,7 @@ export class ClusterIntake {
     const awaited = moves.awaited(shard, clusterId, previous);
     const state = stateAfter(previous?.state ?? "gone", "registered", reached && awaited.length === 0);
     storage.transactionSync(() => {
-      if (previous !== undefined) registrations.noteFencedToken(previous.token_hash, nowMs);
+      if (previous !== undefined) registrations.noteFencedToken(previous.token_hash, "newer-process", nowMs);
       tables.putCluster({ clusterId, shard, boot, tokenHash, state, nowMs }, details);
       reach.begin(clusterId, reached, nowMs);
       candidates.putFacts(clusterId, details);
@@ -99,7 +99,7 @@ export class ClusterIntake {
       keys.startOver(clusterId);
       moves.begin({ clusterId, shard, boot }, awaited, nowMs);
     });
-    links.close(clusterId, "FENCED");
+    links.fence(clusterId, "newer-process");
     logEvent("info", "registry.registered", { clusterId, shard, boot, fenced: previous !== undefined });
     if (previous?.state !== state) {
       logMove(previous ?? { cluster_id: clusterId, draining: 0, state: "" }, state, "registered");

@@ -1,4 +1,4 @@
-import { linkCloseCodes, type LinkMessage } from "../../protocol/index.ts";
+import { type FenceReason, linkCloseCodes, type LinkMessage } from "../../protocol/index.ts";
 
 /** What a link remembers through hibernation. */
 export interface LinkIdentity {
@@ -6,7 +6,7 @@ export interface LinkIdentity {
   readonly boot: number;
 }
 
-type LinkCloseReason = keyof typeof linkCloseCodes | "NORMAL";
+type LinkCloseReason = Exclude<keyof typeof linkCloseCodes, "FENCED"> | "NORMAL";
 
 /** The WebSockets of a shard's clusters. Pings are answered by the platform, without waking the object. */
 export class ClusterLinks {
@@ -62,6 +62,19 @@ export class ClusterLinks {
   }
 
   closeSocket(socket: WebSocket, reason: LinkCloseReason, detail = ""): void {
+    this.#end(socket, reason, detail);
+  }
+
+  /** The cluster's process has to stop. */
+  fence(clusterId: string, by: FenceReason): void {
+    for (const socket of this.#context.getWebSockets(clusterId)) this.fenceSocket(socket, by);
+  }
+
+  fenceSocket(socket: WebSocket, by: FenceReason): void {
+    this.#end(socket, "FENCED", by);
+  }
+
+  #end(socket: WebSocket, reason: LinkCloseReason | "FENCED", detail: string): void {
     const code = reason === "NORMAL" ? 1000 : linkCloseCodes[reason];
     try {
       // 123 bytes of UTF-8 is what a close frame holds.

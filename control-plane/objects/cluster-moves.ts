@@ -57,7 +57,7 @@ export class ClusterMoves {
     if (row.state !== "gone") {
       storage.transactionSync(() => {
         records.cluster("displaced", recordedCluster(row), Date.now());
-        registrations.noteFencedToken(row.token_hash, Date.now());
+        registrations.noteFencedToken(row.token_hash, "newer-process", Date.now());
         tables.setGone(clusterId);
         tables.setDisplaced(clusterId);
       });

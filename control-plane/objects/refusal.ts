@@ -1,4 +1,4 @@
-import type { AllocationExplanation, BanNotice, ProblemCode } from "../../protocol/index.ts";
+import type { AllocationExplanation, BanNotice, FenceReason, ProblemCode } from "../../protocol/index.ts";
 
 /** How an object says no: errors lose their class between objects, so it is an answer like any other. */
 export interface Refusal {
@@ -9,6 +9,8 @@ export interface Refusal {
   readonly retryAfterSeconds?: number | undefined;
   /** With `BANNED`. */
   readonly ban?: BanNotice | undefined;
+  /** With `CLUSTER_FENCED`. */
+  readonly fencedBy?: FenceReason | undefined;
   /** Of an allocation that was to be explained. */
   readonly explanation?: AllocationExplanation | undefined;
   /** Whether what is missing is a free seat, which may come: somebody may wait for it. */

@@ -1,3 +1,4 @@
+import type { FenceReason } from "../../protocol/index.ts";
 import type { BroughtRegion } from "../domain/region-cap.ts";
 import type { Sql } from "./cluster-memory.ts";
 
@@ -9,12 +10,23 @@ export class RegistrationTables {
     this.#sql = sql;
   }
 
-  noteFencedToken(tokenHash: string, nowMs: number): void {
-    this.#sql.exec("INSERT OR IGNORE INTO fenced_tokens (token_hash, fenced_at) VALUES (?, ?)", tokenHash, nowMs);
+  /** Whoever has this token has to stop. What it was first for stays. */
+  noteFencedToken(tokenHash: string, fencedBy: FenceReason, nowMs: number): void {
+    this.#sql.exec(
+      "INSERT OR IGNORE INTO fenced_tokens (token_hash, fenced_by, fenced_at) VALUES (?, ?, ?)",
+      tokenHash,
+      fencedBy,
+      nowMs,
+    );
   }
 
-  isFencedToken(tokenHash: string): boolean {
-    return this.#sql.exec("SELECT 1 FROM fenced_tokens WHERE token_hash = ?", tokenHash).toArray().length > 0;
+  /** Why whoever has this token has to stop; `unknown` where an earlier version of the master noted it. `undefined`: it has not. */
+  fenceOf(tokenHash: string): FenceReason | "unknown" | undefined {
+    const rows = this.#sql.exec<{ fenced_by: FenceReason | "unknown" }>(
+      "SELECT fenced_by FROM fenced_tokens WHERE token_hash = ?",
+      tokenHash,
+    );
+    return rows.toArray()[0]?.fenced_by;
   }
 
   clusterKey(keyId: string): { x: string; checkedAtMs: number } | undefined {

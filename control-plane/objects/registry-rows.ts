@@ -152,6 +152,8 @@ export const registryMigrations: readonly string[] = [
   "ALTER TABLE clusters ADD COLUMN ends_by INTEGER NOT NULL DEFAULT 0;",
   recordNumberSchema,
   seatSchema,
+  // Why: see `FenceReason`.
+  "ALTER TABLE fenced_tokens ADD COLUMN fenced_by TEXT NOT NULL DEFAULT 'unknown';",
 ];
 
 /** What it takes to choose among clusters: of each of them it is read for every allocation, so it is no more than that. */

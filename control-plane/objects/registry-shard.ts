@@ -108,7 +108,7 @@ export class RegistryShard extends DurableObject<Env> {
     const { links } = this.#parts;
     const { seats, left } = this.#desks.moves.leave(clusterId, boot);
     if (left !== undefined) this.#desks.worlds.noteEnd(left);
-    links.close(clusterId, "FENCED");
+    links.fence(clusterId, "newer-process");
     await this.#settle();
     return seats;
   }
@@ -305,7 +305,7 @@ export class RegistryShard extends DurableObject<Env> {
     const identity = links.identityOf(socket);
     const row = identity === undefined ? undefined : tables.cluster(identity.clusterId);
     if (row === undefined || row.state === "gone") return links.closeSocket(socket, "REGISTER_AGAIN");
-    if (row.boot !== identity?.boot) return links.closeSocket(socket, "FENCED");
+    if (row.boot !== identity?.boot) return links.fenceSocket(socket, "newer-process");
     const parsed = typeof message === "string" ? parseLinkMessage(message) : { fault: "not a text message" };
     if ("fault" in parsed) {
       logEvent("warn", "registry.bad_report", { clusterId: row.cluster_id, fault: parsed.fault });

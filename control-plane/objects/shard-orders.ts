@@ -135,11 +135,13 @@ export class ShardOrders {
     storage.transactionSync(() => {
       this.#orders.putRevoked(keyId, nowMs);
       registrations.deleteClusterKey(keyId);
-      for (const tokenHash of this.#orders.tokenHashesOfKey(keyId)) registrations.noteFencedToken(tokenHash, nowMs);
+      for (const tokenHash of this.#orders.tokenHashesOfKey(keyId)) {
+        registrations.noteFencedToken(tokenHash, "key-ended", nowMs);
+      }
       for (const row of revoked) end(row);
       for (const row of unknown) tables.setGone(row.cluster_id);
     });
-    for (const row of revoked) links.close(row.cluster_id, "FENCED");
+    for (const row of revoked) links.fence(row.cluster_id, "key-ended");
     for (const row of unknown) links.close(row.cluster_id, "REGISTER_AGAIN");
     logEvent("info", "registry.key_revoked", { keyId, clusters: revoked.length, unknown: unknown.length });
     return revoked.map((row) => row.cluster_id);

@@ -1,3 +1,4 @@
+import type { FenceReason } from "../../protocol/index.ts";
 import { ConsultBudget } from "../domain/consult-budget.ts";
 import { refuse, type Refusal } from "./refusal.ts";
 import type { ClusterRow } from "./registry-rows.ts";
@@ -49,11 +50,20 @@ export class ShardSessions {
     const { tables, registrations } = this.#parts;
     const row = tables.cluster(clusterId);
     if (row !== undefined && row.state !== "gone" && row.token_hash === tokenHash) return { ok: true, row };
-    return registrations.isFencedToken(tokenHash)
-      ? refuse(
-          "CLUSTER_FENCED",
-          "A newer process with this key and instance name has registered, or the key has ended. Stop this one.",
-        )
-      : refuse("CLUSTER_SESSION_INVALID", "This session has ended. Register again.");
+    const fence = registrations.fenceOf(tokenHash);
+    return fence === undefined
+      ? refuse("CLUSTER_SESSION_INVALID", "This session has ended. Register again.")
+      : fenced(fence);
   }
+}
+
+const fenceDetails = {
+  "newer-process": "A newer process with this key and instance name has registered. Stop this one.",
+  "key-ended": "This cluster's key was revoked, or its time after a rotation is over. Stop this process.",
+  unknown: "A newer process with this key and instance name has registered, or the key has ended. Stop this one.",
+} as const satisfies Record<FenceReason | "unknown", string>;
+
+function fenced(by: FenceReason | "unknown"): Refusal {
+  const refusal = refuse("CLUSTER_FENCED", fenceDetails[by]);
+  return by === "unknown" ? refusal : { ...refusal, fencedBy: by };
 }

@@ -95,7 +95,8 @@ describe("what is asked", () => {
   it("is given up when the master does not take it, and takes nothing else along", async () => {
     const { desk: made, heard, master, log } = deskWith();
     master.answer = async (requests) => {
-      if (requests.some(({ playerId }) => playerId === "bad")) throw new MasterError("no", 422, "INVALID_FIELD");
+      if (requests.some(({ playerId }) => playerId === "bad"))
+        throw new MasterError("no", 422, { code: "INVALID_FIELD" });
       return answerAll(requests);
     };
     let givenUp = false;

@@ -1,10 +1,11 @@
 import type { IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
 import { linkCloseCodes } from "../../protocol/index.ts";
-import { type KnownCommand, parseLinkCommand, parseProblemCode } from "./master-answers.ts";
+import { type Fence, parseFenceClose } from "./fence.ts";
+import { type ClusterProblem, type KnownCommand, parseLinkCommand, parseProblem } from "./master-answers.ts";
 
 /** Why a link is over. */
-export type LinkEnd = "fenced" | "register-again" | "lost" | "closed";
+export type LinkEnd = Fence | "register-again" | "lost" | "closed";
 
 export interface LinkOptions {
   readonly url: string;
@@ -46,10 +47,10 @@ export class Link {
     this.#socket.on("unexpected-response", (_request, response) => this.#refused(response));
     // What went wrong shows in how it closes, which always follows.
     this.#socket.on("error", () => undefined);
-    this.#socket.on("close", (code) => {
+    this.#socket.on("close", (code, reason) => {
       clearInterval(this.#pinger);
       this.#closeCode = code;
-      resolve(this.#endOf(code));
+      resolve(this.#endOf(code, reason.toString("utf8")));
     });
   }
 
@@ -121,30 +122,30 @@ export class Link {
     });
     response.on("error", () => this.#socket.terminate());
     response.on("end", () => {
-      this.#refusal = endForProblem(response.statusCode ?? 0, problemCode(Buffer.concat(chunks).toString("utf8")));
+      this.#refusal = endForProblem(response.statusCode ?? 0, problemIn(Buffer.concat(chunks).toString("utf8")));
       this.#socket.terminate();
     });
     setTimeout(() => response.destroy(), this.#options.connectTimeoutMs).unref();
   }
 
-  #endOf(code: number): LinkEnd {
+  #endOf(code: number, reason: string): LinkEnd {
     if (this.#closing) return "closed";
-    if (code === linkCloseCodes.FENCED) return "fenced";
+    if (code === linkCloseCodes.FENCED) return parseFenceClose(reason);
     if (code === linkCloseCodes.REGISTER_AGAIN) return "register-again";
     return this.#refusal ?? "lost";
   }
 }
 
 /** What a problem in answer to a call with the session token means. */
-export function endForProblem(status: number, code: string | undefined): LinkEnd {
-  if (code === "CLUSTER_FENCED") return "fenced";
+export function endForProblem(status: number, problem: ClusterProblem | undefined): LinkEnd {
+  if (problem?.code === "CLUSTER_FENCED") return { fencedBy: problem.fencedBy };
   // Whatever the reason, this session is of no use any more; registering tells why.
   return status === 401 || status === 403 || status === 404 ? "register-again" : "lost";
 }
 
-function problemCode(text: string): string | undefined {
+function problemIn(text: string): ClusterProblem | undefined {
   try {
-    return parseProblemCode(JSON.parse(text));
+    return parseProblem(JSON.parse(text));
   } catch {
     return undefined;
   }

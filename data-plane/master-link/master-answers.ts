@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { fromSessionSchema } from "../authority/session-wire.ts";
 import {
+  type FenceReason,
+  fenceReasons,
   type LinkMessage,
   mailOutcomes,
   maxMailBytes,
@@ -153,7 +155,17 @@ const heartbeatSchema = z.object({
   commands: z.array(z.unknown()).max(100_000),
 });
 
-const problemSchema = z.object({ code: z.string().max(64) });
+const problemSchema = z.object({
+  code: z.string().max(64),
+  // A reason of a later master is one that this version cannot explain.
+  fencedBy: z.enum(fenceReasons).optional().catch(undefined),
+});
+
+/** As much of a problem as a cluster acts on. */
+export interface ClusterProblem {
+  readonly code: string;
+  readonly fencedBy?: FenceReason | undefined;
+}
 
 /** @throws Error when the master's answer is not one */
 export function parseRegisterResponse(value: unknown): Registration {
@@ -181,9 +193,9 @@ export function parseLinkCommand(value: unknown): KnownCommand | undefined {
   return commandSchema.safeParse(value).data;
 }
 
-/** The `code` of a problem+json answer, if it is one. */
-export function parseProblemCode(value: unknown): string | undefined {
-  return problemSchema.safeParse(value).data?.code;
+/** What a problem+json answer says, if it is one. */
+export function parseProblem(value: unknown): ClusterProblem | undefined {
+  return problemSchema.safeParse(value).data;
 }
 
 function parse<T>(schema: z.ZodType<T>, value: unknown, what: string): T {

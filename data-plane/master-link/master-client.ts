@@ -2,10 +2,11 @@ import { fetchBounded } from "../../auth/bounded-fetch.ts";
 import { parseSessionAnswers, type SessionAnswer, type SessionRequest } from "../authority/session-wire.ts";
 import type { DrainRequest, LinkReport, PeerTicketGrant, RegisterRequest, WorldMapView } from "../../protocol/index.ts";
 import {
+  type ClusterProblem,
   type KnownCommand,
   parseHeartbeatResponse,
   parsePeerTicketGrant,
-  parseProblemCode,
+  parseProblem,
   parseRegisterResponse,
   parseWorldMap,
   type Registration,
@@ -16,14 +17,18 @@ import { explainNoAnswer } from "./no-answer.ts";
 export class MasterError extends Error {
   /** HTTP status; 0 when there was no answer. */
   readonly status: number;
-  /** The problem's code, if the answer was one. */
-  readonly code: string | undefined;
+  /** What the answer was, if it was a problem. */
+  readonly problem: ClusterProblem | undefined;
 
-  constructor(message: string, status: number, code: string | undefined, options?: ErrorOptions) {
+  constructor(message: string, status: number, problem: ClusterProblem | undefined, options?: ErrorOptions) {
     super(message, options);
     this.name = "MasterError";
     this.status = status;
-    this.code = code;
+    this.problem = problem;
+  }
+
+  get code(): string | undefined {
+    return this.problem?.code;
   }
 }
 
@@ -128,8 +133,9 @@ export class MasterClient {
       throw new MasterError(explainNoAnswer(cause, timeoutMs), 0, undefined, { cause });
     }
     if (status >= 200 && status < 300) return answer;
-    const code = parseProblemCode(answer);
-    throw new MasterError(code === undefined ? `it answered ${status}` : `it answered ${status} ${code}`, status, code);
+    const problem = parseProblem(answer);
+    const text = problem === undefined ? `it answered ${status}` : `it answered ${status} ${problem.code}`;
+    throw new MasterError(text, status, problem);
   }
 }
 

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { closeCodes, linkCloseCodes } from "../../protocol/index.ts";
+import { closeCodes, type FenceReason, linkCloseCodes } from "../../protocol/index.ts";
 import { systemClock } from "../clock.ts";
 import { loadClusterKey } from "../keys/cluster-key.ts";
 import { FakeMaster } from "../testing/fake-master.ts";
@@ -309,31 +309,38 @@ it("tells a master that has forgotten of everyone, however many they are", async
   }
 });
 
-describe("a newer process with the same key and instance", () => {
-  it.each<[string, (master: FakeMaster) => void]>([
-    ["by the link's close code", (master) => master.endLinks(linkCloseCodes.FENCED)],
+describe("a newer process with the same key and instance, or the end of the key", () => {
+  it.each<[string, FenceReason | undefined, (master: FakeMaster) => void]>([
+    ["by the link's close code", undefined, (master) => master.endLinks(linkCloseCodes.FENCED, "FENCED")],
+    ["by the link's close code", "key-ended", (master) => master.endLinks(linkCloseCodes.FENCED, "FENCED key-ended")],
     [
       "by a refused upgrade",
+      "newer-process",
       (master) => {
-        master.refuseLinks = { status: 409, code: "CLUSTER_FENCED" };
+        master.refuseLinks = { status: 409, code: "CLUSTER_FENCED", fencedBy: "newer-process" };
         for (const link of master.links) link.terminate();
       },
     ],
     [
       "by a refused heartbeat",
+      "key-ended",
       (master) => {
         master.refuseLinks = { status: 503, code: "INTERNAL" };
-        master.refuse = { status: 409, code: "CLUSTER_FENCED" };
+        master.refuse = { status: 409, code: "CLUSTER_FENCED", fencedBy: "key-ended" };
         for (const link of master.links) link.terminate();
       },
     ],
-  ])("takes over: this one learns it %s, and does not deregister the other", async (_how, fence) => {
-    cluster = await startTestCluster();
-    fence(cluster.master);
-    await cluster.server.superseded;
-    await cluster.server.stop();
-    expect(cluster.master.registrations).toHaveLength(1);
-    expect(cluster.master.deregistered).toBe(0);
-    expect(cluster.master.calls.some((call) => call.startsWith("DELETE"))).toBe(false);
-  });
+  ])(
+    "ends this one: it learns that %s, as far as the master says why (%s), and does not deregister",
+    async (...given) => {
+      const [, fencedBy, fence] = given;
+      cluster = await startTestCluster();
+      fence(cluster.master);
+      expect(await cluster.server.superseded).toEqual({ fencedBy });
+      await cluster.server.stop();
+      expect(cluster.master.registrations).toHaveLength(1);
+      expect(cluster.master.deregistered).toBe(0);
+      expect(cluster.master.calls.some((call) => call.startsWith("DELETE"))).toBe(false);
+    },
+  );
 });

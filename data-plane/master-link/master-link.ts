@@ -18,6 +18,7 @@ import type { Clock } from "../clock.ts";
 import type { ClusterKey } from "../keys/cluster-key.ts";
 import type { Logger } from "../log.ts";
 import { Backoff } from "./backoff.ts";
+import type { Fence } from "./fence.ts";
 import { endForProblem, Link, type LinkEnd } from "./link.ts";
 import { MailDesk } from "./mail-desk.ts";
 import type { KnownCommand, Registration } from "./master-answers.ts";
@@ -63,7 +64,7 @@ export interface MasterLinkOptions {
   /** The map of the cluster's world has this version, as far as the master has told. */
   readonly onWorldVersion: (version: number) => void;
   /** A newer process with our key and instance has taken over, or the key has ended: this one has to stop. */
-  readonly onSuperseded: () => void;
+  readonly onSuperseded: (fence: Fence) => void;
 }
 
 /** Waiting times of the link, in ms. */
@@ -202,9 +203,9 @@ export class MasterLink {
       const registration = await this.#register();
       const end = await this.#serve(registration, () => pause.reset());
       if (this.#stopping.signal.aborted) return;
-      if (end === "fenced") {
+      if (typeof end === "object") {
         this.#superseded = true;
-        this.#options.onSuperseded();
+        this.#options.onSuperseded(end);
         return;
       }
       if (!this.#outdated) {
@@ -347,7 +348,7 @@ export class MasterLink {
       const reason = error instanceof Error ? error.message : "it failed";
       const text = `master unreachable at ${masterUrl}: ${reason}; players play on`;
       log.warn({ event: "master-away" }, `${text}; next try in ${seconds(delayMs)} s`);
-      return error instanceof MasterError ? endForProblem(error.status, error.code) : "lost";
+      return error instanceof MasterError ? endForProblem(error.status, error.problem) : "lost";
     }
   }
 

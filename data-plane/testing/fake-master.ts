@@ -10,6 +10,7 @@ import { claimsOf, openSession, type SessionEffect, type SessionState } from "..
 import type { SessionAnswer, SessionRequest } from "../authority/session-wire.ts";
 import type { ClusterRef, CommitClaims } from "../../protocol/handover/parties.ts";
 import type {
+  FenceReason,
   JsonWebKeySet,
   LinkReport,
   LinkTell,
@@ -25,6 +26,7 @@ import { until } from "./until.ts";
 interface FakeRefusal {
   readonly status: number;
   readonly code: ProblemCode;
+  readonly fencedBy?: FenceReason;
 }
 
 /** A master of HTTP and WebSocket that a test holds by the strings. It checks assertions and tokens like the real one. */
@@ -113,7 +115,7 @@ export class FakeMaster {
       this.calls.push(`UPGRADE ${request.url}`);
       const refusal = this.refuseLinks ?? this.#unauthorized(request);
       if (refusal !== undefined) {
-        const body = JSON.stringify({ code: refusal.code });
+        const body = JSON.stringify({ code: refusal.code, fencedBy: refusal.fencedBy });
         socket.end(
           `HTTP/1.1 ${refusal.status} No\r\ncontent-type: application/problem+json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
         );
@@ -189,9 +191,9 @@ export class FakeMaster {
     for (const link of this.links) link.send(JSON.stringify(command));
   }
 
-  /** Ends every link with a close code. */
-  endLinks(code: number): void {
-    for (const link of this.links) link.close(code);
+  /** Ends every link with a close code, and a reason. */
+  endLinks(code: number, reason = ""): void {
+    for (const link of this.links) link.close(code, reason);
   }
 
   async linked(): Promise<void> {
@@ -208,7 +210,7 @@ export class FakeMaster {
   }
 
   async #answer(call: string, request: IncomingMessage, body: unknown): Promise<{ status: number; value?: unknown }> {
-    if (this.refuse !== undefined) return { status: this.refuse.status, value: { code: this.refuse.code } };
+    if (this.refuse !== undefined) return { status: this.refuse.status, value: this.refuse };
     if (call === "GET /.well-known/jwks.json") {
       this.keySetFetches += 1;
       await this.holdKeySet;

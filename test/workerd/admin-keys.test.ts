@@ -109,13 +109,18 @@ describe("revoking", () => {
     const links = [await here.openLink(), await there.openLink()];
     const beganAtMs = Date.now();
     await expectJson(await admin("DELETE", `/keys/${key.keyId}`), 200);
-    for (const link of links) expect(await link.next()).toEqual({ closed: linkCloseCodes.FENCED });
+    for (const link of links) {
+      expect(await link.next()).toEqual({ closed: linkCloseCodes.FENCED });
+      expect(link.closeReason).toBe("FENCED key-ended");
+    }
     expect(Date.now() - beganAtMs).toBeLessThan(5_000);
     for (const cluster of [here, there]) {
       const body = cluster.nextReport();
       const path = `/v1/clusters/${cluster.id}/heartbeat`;
-      await expectProblem(await call("POST", path, { token: cluster.token, body }), "CLUSTER_FENCED");
-      await expectProblem(await cluster.requestLink(), "CLUSTER_FENCED");
+      const refused = [await call("POST", path, { token: cluster.token, body }), await cluster.requestLink()];
+      for (const answer of refused) {
+        expect(await expectProblem(answer, "CLUSTER_FENCED")).toMatchObject({ fencedBy: "key-ended" });
+      }
       await expectProblem(await tryToRegister(key, cluster.details), "CLUSTER_KEY_UNKNOWN");
     }
     await expectProblem(await admin("POST", "/keys", { name: "x", publicKey: key.publicKey }), "KEY_REVOKED");

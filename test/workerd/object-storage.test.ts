@@ -330,6 +330,7 @@ const released: Readonly<Record<string, readonly [steps: readonly string[], hash
       "AFcmltmhvF5v7zaDLgM5YntIB2-xzxs8tSncMpXOmBU",
       "OWJik8dU5ZNcS-zYpkKH9fm-iJ88GAVSnxSwemVjLRE",
       "XXQv8LG72tEQEedLfzD2rvSK556jFDgJRCqQFQUdbrE",
+      "XW2rp25RgNWYK-s8kihkwBaPHzcrdUkbeDhv9qzKTCg",
     ],
   ],
   playerMigrations: [

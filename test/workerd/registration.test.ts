@@ -226,13 +226,21 @@ describe("a second process with the same key and instance", () => {
     expect(second.id).toBe(first.id);
     expect(second.registered.boot).toBeGreaterThan(first.registered.boot);
     expect(await link.next()).toEqual({ closed: linkCloseCodes.FENCED });
+    expect(link.closeReason).toBe("FENCED newer-process");
     const path = `/v1/clusters/${first.id}`;
-    await expectProblem(await first.requestLink(), "CLUSTER_FENCED");
+    const refused = await expectProblem(await first.requestLink(), "CLUSTER_FENCED");
+    expect(refused).toMatchObject({ fencedBy: "newer-process" });
     const body = first.nextReport({ players: 99 });
     await expectProblem(await call("POST", `${path}/heartbeat`, { token: first.token, body }), "CLUSTER_FENCED");
     await expectProblem(await call("DELETE", path, { token: first.token }), "CLUSTER_FENCED");
     expect((await allocate(await logIn(), { clusterId: first.id })).cluster.port).toBe(7000);
     await second.report();
+    // What it was stopped for stays, also when the key ends later.
+    const shard = env.REGISTRY_SHARD.getByName(first.token.split("~")[0] ?? "");
+    await shard.revokeKey(first.key.keyId);
+    expect(await expectProblem(await first.requestLink(), "CLUSTER_FENCED")).toMatchObject({
+      fencedBy: "newer-process",
+    });
   });
 
   it("with another instance name is another cluster", async () => {

@@ -34,15 +34,20 @@ async function placeOnShard(key: TestKey): Promise<{ readonly clusterId: string;
   }
 }
 
-/** What a release whose storage had this version would have left: a cluster with one player in the game, and one on the way. */
+/**
+ * What a release whose storage had this version would have left: a cluster with one player in the game, and one on the way. Its process
+ * before has had to stop.
+ */
 async function leaveBehind(
   version: number,
   key: TestKey,
   seats: { joined: string; held: string },
-): Promise<TestCluster> {
+): Promise<{ readonly cluster: TestCluster; readonly before: TestCluster }> {
   const { clusterId, instance } = await placeOnShard(key);
   const token = await createSessionToken(env, shard, clusterId);
   const tokenHash = await hashToken(token);
+  const tokenBefore = await createSessionToken(env, shard, clusterId);
+  const hashBefore = await hashToken(tokenBefore);
   const nowMs = Date.now();
   const details = registration({ region: "eu", capacity: 2, instance });
   await leaveStorage(env.REGISTRY_SHARD.getByName(shard), registryMigrations.slice(0, version), ({ sql }) => {
@@ -83,6 +88,7 @@ async function leaveBehind(
     if (version >= givesBackSince) {
       sql.exec("UPDATE seats SET given_back = 'held-reservation' WHERE player_id = ?", seats.held);
     }
+    sql.exec("INSERT INTO fenced_tokens (token_hash, fenced_at) VALUES (?, ?)", hashBefore, nowMs);
     sql.exec("INSERT INTO cluster_keys (key_id, x, checked_at) VALUES (?, ?, ?)", key.keyId, key.publicKey.x, nowMs);
     sql.exec("INSERT INTO sweep (next_at) VALUES (?)", nowMs + 30_000);
     sql.exec(
@@ -93,15 +99,20 @@ async function leaveBehind(
       nowMs,
     );
   });
-  const registered = { clusterId, boot: nowMs - 60_000, sessionToken: token };
-  return new TestCluster(key, details, { ...(await startCluster()).registered, ...registered });
+  const registered = { ...(await startCluster()).registered, clusterId, boot: nowMs - 60_000 };
+  return {
+    cluster: new TestCluster(key, details, { ...registered, sessionToken: token }),
+    before: new TestCluster(key, details, { ...registered, boot: nowMs - 90_000, sessionToken: tokenBefore }),
+  };
 }
 
 describe("a shard as an earlier release has stored it", () => {
   it.each(versions)("goes on from version %i of its storage", async (version) => {
     const [joined, held, other] = [await logIn(), await logIn(), await logIn()];
     const key = await enrolledKey();
-    const cluster = await leaveBehind(version, key, { joined: joined.player.id, held: held.player.id });
+    const { cluster, before } = await leaveBehind(version, key, { joined: joined.player.id, held: held.player.id });
+    const stopped = await expectProblem(await before.requestLink(), "CLUSTER_FENCED");
+    expect(stopped.fencedBy).toBe(undefined);
     const { accessToken: token } = operator;
     const seen = await call("GET", `/v1/admin/clusters/${cluster.id}`, { token });
     expect(await expectJson(seen, 200)).toMatchObject({ id: cluster.id, state: "ready", players: 1 });
@@ -121,7 +132,8 @@ describe("a shard as an earlier release has stored it", () => {
     const again = await startCluster({ region: "eu", capacity: 3, instance: cluster.details.instance }, key);
     expect(again.id).toBe(cluster.id);
     expect(again.registered.boot).toBeGreaterThan(cluster.registered.boot);
-    await expectProblem(await cluster.requestLink(), "CLUSTER_FENCED");
+    const fenced = await expectProblem(await cluster.requestLink(), "CLUSTER_FENCED");
+    expect(fenced.fencedBy).toBe("newer-process");
     await allocate(other, { selector: { tags: ["test"] }, region: "eu" });
     expect(await storedVersion(env.REGISTRY_SHARD.getByName(shard))).toBe(registryMigrations.length);
   });

@@ -165,6 +165,7 @@ export type LinkEvent = { readonly text: string } | { readonly closed: number };
 export class TestLink {
   readonly #socket: WebSocket;
   readonly #events: LinkEvent[] = [];
+  #closeReason: string | undefined;
   #wake = Promise.withResolvers<void>();
 
   constructor(socket: WebSocket) {
@@ -172,8 +173,16 @@ export class TestLink {
     socket.addEventListener("message", ({ data }) =>
       this.#push({ text: typeof data === "string" ? data : "(binary)" }),
     );
-    socket.addEventListener("close", ({ code }) => this.#push({ closed: code }));
+    socket.addEventListener("close", ({ code, reason }) => {
+      this.#closeReason = reason;
+      this.#push({ closed: code });
+    });
     socket.accept();
+  }
+
+  /** What the master closed it with, once it has. */
+  get closeReason(): string | undefined {
+    return this.#closeReason;
   }
 
   send(message: string | object): void {
