@@ -216,6 +216,6 @@ function candidateOf(
     draining: row.draining === 1,
     standby: row.standby === 1,
     starting: row.state === "starting",
-    latencyMs: latencyToCluster(wish.latencies ?? {}, row.cluster_id),
+    latencyMs: wish.latencies === undefined ? undefined : latencyToCluster(wish.latencies, row.cluster_id),
   };
 }

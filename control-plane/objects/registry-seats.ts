@@ -195,7 +195,7 @@ export class RegistrySeats {
     // One commit stores it all. Should an error end it half-way, no ticket is handed out for the seat: asking again does the rest, and nobody
     // asking, it is free when that ticket would have ended. So only a new seat and its place in the totals need a transaction.
     if (before === undefined) this.#addSeat(row, outcome.seat, nowMs);
-    else seats.put(row.cluster_id, outcome.seat);
+    else seats.put(row.cluster_id, outcome.seat, before);
     failpoint("allocate.taken");
     records.reserved(row, request, { nowMs, expiresAt });
     failpoint("allocate.noted");
@@ -384,10 +384,9 @@ export class RegistrySeats {
 
   /** The cluster is to promise that a ticket joins no more. One that is not linked is told with its next acknowledgement. */
   #tellCancelled(clusterId: string, seat: Seat | undefined, reservationId: string): void {
-    const { links } = this.#parts;
-    if (seat?.hold?.reservationId !== reservationId || !links.isOpen(clusterId)) return;
+    if (seat?.hold?.reservationId !== reservationId) return;
     const { playerId, hold } = seat;
-    links.send(clusterId, [cancelOf(playerId, hold)]);
+    this.#parts.links.send(clusterId, [cancelOf(playerId, hold)]);
   }
 
   /** A newer session of the player has authority: the cluster is to close its older one, and is told until it has. */

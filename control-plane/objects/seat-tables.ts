@@ -45,6 +45,9 @@ export const seatSchema = `
 const columns = `player_id, cluster_id, joined_reservation, joined_generation, hold_reservation, hold_generation, hold_until,
   earlier_until, fence, of_party`;
 
+const update = `UPDATE seats SET joined_reservation = ?, joined_generation = ?, hold_reservation = ?, hold_generation = ?, hold_until = ?,
+  earlier_until = ?, fence = ?, tickets_until = ?, of_party = ? WHERE player_id = ? AND cluster_id = ?`;
+
 type Values = [
   playerId: string,
   clusterId: string,
@@ -157,21 +160,18 @@ export class SeatTables {
     );
   }
 
-  put(clusterId: string, seat: Seat): void {
+  /** @param before the seat as it is stored: known to whoever has just read it, it spares a look at what was there */
+  put(clusterId: string, seat: Seat, before?: Seat): void {
     this.#changes += 1;
-    const [before] = this.#sql
-      .exec<{ at: number | null }>(
-        `UPDATE seats SET joined_reservation = ?, joined_generation = ?, hold_reservation = ?, hold_generation = ?, hold_until = ?,
-           earlier_until = ?, fence = ?, tickets_until = ?, of_party = ?
-         WHERE player_id = ? AND cluster_id = ? RETURNING look_at AS at`,
-        ...valuesOf(seat),
-        seat.playerId,
-        clusterId,
-      )
-      .toArray();
-    if (before === undefined) return this.add(clusterId, seat);
+    const bindings = [...valuesOf(seat), seat.playerId, clusterId];
+    if (before !== undefined && isInTime(lookAtMs(before), lookAtMs(seat))) {
+      this.#sql.exec(update, ...bindings);
+      return;
+    }
+    const [stored] = this.#sql.exec<{ at: number | null }>(`${update} RETURNING look_at AS at`, ...bindings).toArray();
+    if (stored === undefined) return this.add(clusterId, seat);
     const at = lookAtMs(seat);
-    if (before.at === at || (before.at !== null && at !== null && before.at < at)) return;
+    if (isInTime(stored.at, at)) return;
     this.#sql.exec("UPDATE seats SET look_at = ? WHERE player_id = ? AND cluster_id = ?", at, seat.playerId, clusterId);
   }
 
@@ -258,6 +258,11 @@ export function cancelOf(playerId: string, { reservationId, generation, untilMs 
 
 function lookAtMs(seat: Seat): number | null {
   return seat.joined === undefined ? ticketsUntilMs(seat) : null;
+}
+
+/** Whether a look that is planned for a seat comes soon enough. */
+function isInTime(plannedMs: number | null, neededMs: number | null): boolean {
+  return plannedMs === neededMs || (plannedMs !== null && neededMs !== null && plannedMs < neededMs);
 }
 
 function valuesOf(seat: Seat): (string | number | null)[] {

@@ -136,7 +136,7 @@ describe("the seats of a shard as they are stored", () => {
           default: {
             const seat = someSeat(playerId, step);
             if (before === undefined && random(2) === 0) tables.add(clusterId, seat);
-            else tables.put(clusterId, seat);
+            else tables.put(clusterId, seat, random(2) === 0 ? before : undefined);
             model.put(clusterId, seat);
           }
         }
