@@ -83,6 +83,7 @@ export const problems = {
   CLUSTER_ENDED: { status: 409, advice: "stop", title: "This cluster's process has ended, or is about to." },
   KEY_REVOKED: { status: 409, advice: "stop", title: "This cluster key was revoked." },
   ORDERS_CHANGED: { status: 409, advice: "fix", title: "Somebody else has changed this in the meantime." },
+  FRAGMENT_NOT_FOUND: { status: 404, advice: "fix", title: "There is no such fragment in this world." },
   TOO_MANY_ASSIGNMENTS: { status: 409, advice: "fix", title: "Too many fragments of this world are assigned." },
   TOO_MANY_SUBSCRIBERS: { status: 503, advice: "retry", title: "Too many are watching the events." },
   AUDIT_UNAVAILABLE: { status: 503, advice: "retry", title: "The audit log cannot be written." },

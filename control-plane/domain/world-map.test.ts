@@ -7,6 +7,7 @@ import {
   assign,
   carriedBy,
   isAssignable,
+  isFragmentKnown,
   leave,
   maxAnnouncedFragments,
   maxAssignments,
@@ -297,6 +298,14 @@ describe("the map of a world", () => {
     expect(assign(last, "south", undefined).assignments, "nothing is left to the rules").toEqual(last.assignments);
     expect(isAssignable(assign(last, "f0", undefined), "south")).toBe(true);
     expect(carriedBy(announce(last, cluster("c", ["south"])), "c")).toEqual(["south"]);
+  });
+
+  it("[WORLD-11] knows the fragments that are announced or assigned, and no other", () => {
+    const world = announce(openWorld("main"), cluster("a", ["north"]));
+    expect(["north", "nrth", "", "a"].filter((name) => isFragmentKnown(world, name))).toEqual(["north"]);
+    const assigned = withdraw(assign(world, "north", "a"), "a", 1);
+    expect(isFragmentKnown(assigned, "north"), "its cluster is gone").toBe(true);
+    expect(isFragmentKnown(assign(assigned, "north", undefined), "north")).toBe(false);
   });
 
   it("has one carrier a fragment, who announces it, whatever happens in whatever order", () => {

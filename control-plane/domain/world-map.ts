@@ -141,6 +141,16 @@ export function withdraw(state: WorldState, clusterId: string, boot: number): Wo
   return announcements.length === state.announcements.length ? state : decide(state, { ...state, announcements });
 }
 
+/** Whether a cluster announces a fragment, or operators have assigned it. Of no other there is anything to leave to the rules. [WORLD-11] */
+export function isFragmentKnown(
+  { announcements, assignments }: Pick<WorldState, "announcements" | "assignments">,
+  fragment: string,
+): boolean {
+  return (
+    assignments.has(fragment) || announcements.some(({ fragments }) => fragments.some(({ name }) => name === fragment))
+  );
+}
+
 /** Whether operators can assign a fragment, or all that they can is assigned already. [WORLD-10] */
 export function isAssignable({ assignments }: Pick<WorldState, "assignments">, fragment: string): boolean {
   return assignments.has(fragment) || assignments.size < maxAssignments;

@@ -7,6 +7,7 @@ import {
   carriedBy,
   type Departure,
   isAssignable,
+  isFragmentKnown,
   leave,
   maxAssignments,
   noteStanding,
@@ -122,8 +123,13 @@ export class WorldMap extends DurableObject<Env> {
         `${maxAssignments} fragments of the world ${world} are assigned. Leave one of them to the rules first, with clusterId null.`,
       );
     }
-    // Of a world that nobody has named there is nothing to leave to the rules.
-    if (this.#isKnown) await this.#change(world, (before) => assign(before, fragment, clusterId));
+    if (!isFragmentKnown(state, fragment)) {
+      return refuse(
+        "FRAGMENT_NOT_FOUND",
+        `No cluster announces ${fragment} in the world ${world}, and nobody has assigned it. GET /v1/admin/worlds/${world} shows what there is.`,
+      );
+    }
+    await this.#change(world, (before) => assign(before, fragment, clusterId));
     return { ok: true, overview: this.overview(world) };
   }
 

@@ -226,13 +226,16 @@ describe("operators", () => {
 
   it("decide who carries a fragment, and which key signs", async () => {
     const assign = ["assign", "main", "north"];
-    const [map, unknown, { keys }, rotated] = await Promise.all([
-      ask(...assign, "none"),
+    const [mistyped, unknown, { keys }, rotated] = await Promise.all([
+      sustenet([...assign, "none", "--token-file", tokenFile]),
       sustenet([...assign, "default.nobody", "--token-file", tokenFile]),
       ask<{ keys: { state: string }[] }>("signing-keys"),
       sustenet(["signing-keys", "rotate", "--token-file", tokenFile]),
     ]);
-    expect(map).toMatchObject({ world: "main", fragments: [] });
+    expect(mistyped).toMatchObject({
+      exitCode: exitCodes.FAILED,
+      stderr: expect.stringContaining("FRAGMENT_NOT_FOUND"),
+    });
     expect(unknown.stderr).toContain("CLUSTER_NOT_FOUND");
     expect(keys.map(({ state }) => state)).toContain("active");
     expect(rotated).toMatchObject({

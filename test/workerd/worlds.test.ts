@@ -29,7 +29,7 @@ import { call, expectJson, expectProblem, masterUrl } from "./support/master.ts"
 import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 import { askSession } from "./support/sessions.ts";
-import { insertRow } from "./support/storage.ts";
+import { hasTables, insertRow } from "./support/storage.ts";
 import { eventually } from "../support/eventually.ts";
 
 const area = (name: string, x = 0): FragmentArea => ({ name, min: [x, 0, 0], max: [x + 10, 10, 10] });
@@ -327,6 +327,31 @@ describe("an operator", () => {
     expect(left).toEqual({ ...assigned, assigned: [] });
     const shown = await call("GET", `/v1/admin/worlds/${world}`, { token });
     expect(await expectJson(shown, 200)).toEqual(left);
+  });
+
+  it("[WORLD-11] leaves to the rules again as often as they like what there is, and is told of a name that there is not", async () => {
+    const world = newWorld();
+    const first = await startIn(world, ["n"]);
+    await eventually(async () => expect(await carriersOf(first)).toEqual({ n: first.id }));
+    const { accessToken: token } = await logInOperator();
+    const leave = (of: string, fragment: string) =>
+      call("PUT", `/v1/admin/worlds/${of}/fragments/${fragment}`, { token, body: { clusterId: null } });
+    for (let time = 0; time < 2; time += 1) {
+      const { fragments } = await expectJson<WorldOverview>(await leave(world, "n"), 200);
+      expect(fragments).toMatchObject([{ name: "n", clusterId: first.id }]);
+    }
+    const mistyped = newWorld();
+    for (const [of, fragment] of [
+      [world, "nn"],
+      [mistyped, "n"],
+    ] as const) {
+      const { detail } = await expectProblem(await leave(of, fragment), "FRAGMENT_NOT_FOUND");
+      expect(detail).toContain(`${fragment} in the world ${of}`);
+    }
+    const isStored = await runInDurableObject(env.WORLD_MAP.getByName(mistyped), (_, { storage }) =>
+      hasTables(storage),
+    );
+    expect(isStored, "whoever asks").toBe(false);
   });
 
   it("[WORLD-6] drains a cluster with moving, and another that can carries its fragments", async () => {

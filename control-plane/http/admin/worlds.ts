@@ -74,7 +74,7 @@ const assign = createRoute({
   tags,
   summary: "Decide which cluster carries a fragment",
   description:
-    "It does for as long as it announces the fragment, also if it is locked or full; one that is suspect or drains has to be well first. `null` leaves it to the rules again, which moves nothing by itself.",
+    "It does for as long as it announces the fragment, also if it is locked or full; one that is suspect or drains has to be well first. `null` leaves it to the rules again, which moves nothing by itself; repeating that is harmless.",
   security: operatorSecurity,
   request: {
     params: z.object({ world: worldName, fragment: fragmentName }),
@@ -89,6 +89,7 @@ const assign = createRoute({
     ...problemAnswers(
       ...bodyProblems,
       "CLUSTER_NOT_FOUND",
+      "FRAGMENT_NOT_FOUND",
       "TOO_MANY_ASSIGNMENTS",
       ...auditProblems,
       ...operatorProblems,
