@@ -42,8 +42,6 @@ export class PlayerAuthority {
   readonly playerId: string;
 
   readonly #homeOf: (clusterId: string) => string | undefined;
-  /** Known since the last look, and until something is written. */
-  #awaitsMembers: boolean | undefined;
 
   /** @param homeOf the shard at which a cluster registers: where it has not spoken of this player yet, it will be there */
   constructor(
@@ -77,11 +75,9 @@ export class PlayerAuthority {
     };
   }
 
-  /** Whether some member of a group has not confirmed a decision of this player's session. Not to be asked in a transaction that may be undone. */
+  /** Whether some member of a group has not confirmed a decision of this player's session. */
   get awaitsMembers(): boolean {
-    this.#awaitsMembers ??=
-      this.#sql.exec<{ open_groups: number }>("SELECT open_groups FROM handover").one().open_groups > 0;
-    return this.#awaitsMembers;
+    return this.#session.values.open_groups > 0;
   }
 
   /** One step, to be called in a transaction together with whatever carries its effects. */
@@ -120,13 +116,11 @@ export class PlayerAuthority {
 
   /** The player's account is deleted: nothing of the game's is kept. */
   erase(): void {
-    this.#awaitsMembers = undefined;
-    this.#sql.exec("UPDATE handover SET save = NULL, rest = '{}', open_groups = 0");
-    this.#session.change({ saved_fragment: null });
+    this.#sql.exec("UPDATE handover SET save = NULL, rest = '{}'");
+    this.#session.change({ saved_fragment: null, open_groups: 0 });
   }
 
   #write(before: SessionState<Body>, after: SessionState<Body>): void {
-    this.#awaitsMembers = undefined;
     const { generation, holder, previousGeneration, save, last, enlistment, waiting, groups } = after;
     if (generation !== before.generation || holder !== before.holder) {
       this.#session.change({
@@ -136,12 +130,8 @@ export class PlayerAuthority {
       });
     }
     const rest: Rest = { last, enlistment, waiting, groups };
-    this.#sql.exec(
-      "UPDATE handover SET previous_generation = ?, rest = ?, open_groups = ?",
-      previousGeneration,
-      JSON.stringify(rest),
-      groups.length,
-    );
+    this.#sql.exec("UPDATE handover SET previous_generation = ?, rest = ?", previousGeneration, JSON.stringify(rest));
+    if (groups.length !== before.groups.length) this.#session.change({ open_groups: groups.length });
     if (save !== before.save) {
       this.#sql.exec("UPDATE handover SET save = ?", save === undefined ? null : JSON.stringify(save));
       const fragment = save === undefined ? null : (savedFragment(save.state) ?? null);

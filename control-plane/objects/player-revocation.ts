@@ -6,10 +6,11 @@ import { type KnownOrder, stepOfOrder, withOrder } from "../domain/known-orders.
 import { isUnused } from "../domain/operations.ts";
 import type { Outbox } from "./outbox.ts";
 import { databaseTarget, identityTarget, type PlayerMessage } from "./player-message.ts";
+import type { SessionRow } from "./player-row.ts";
 import type { PlayerTables } from "./player-tables.ts";
 import { refuse, type Refusal } from "./refusal.ts";
 
-/** Part of the schema of a player's session. Times are milliseconds since 1970. */
+/** Part of the schema of a player's session, as it was at first: see `playerRowSchema`. */
 export const playerRevocationSchema = `
   CREATE TABLE revocation (
     floor INTEGER NOT NULL DEFAULT 0,
@@ -24,7 +25,7 @@ export const playerRevocationSchema = `
   INSERT INTO revocation DEFAULT VALUES;
 `;
 
-/** Orders of late, JSON: see `stepOfOrder`. */
+/** The next part of that schema. */
 export const playerOrdersSchema = "ALTER TABLE revocation ADD COLUMN orders TEXT NOT NULL DEFAULT '[]';";
 
 /** What an operator, or the player, has decided. */
@@ -51,38 +52,22 @@ export interface Revoked {
   readonly ban: Ban | undefined;
 }
 
-interface Row extends Record<string, SqlStorageValue> {
-  floor: number;
-  floor_reason: RevocationReason;
-  floor_at: number;
-  signed_out_at: number | null;
-  ban_id: string | null;
-  ban_reason: string | null;
-  ban_until: number | null;
-  banned_at: number | null;
-  orders: string;
-}
-
 type Carried = Revoked & { readonly ok: true; readonly seats: readonly SeatToWithdraw[] };
 
 const reasonOf = { ban: "banned", kick: "kicked", "sign-out": "signed-out" } as const;
 
 /** A player's generation floor, ban and sign-out. Every method is one step without a wait in it. [SEC-72] */
 export class PlayerRevocation {
-  readonly #storage: DurableObjectStorage;
   readonly #tables: PlayerTables;
   readonly #outbox: Outbox<PlayerMessage>;
-  /** As it was read last, while nothing has changed it. */
-  #known: Row | undefined;
 
-  constructor(storage: DurableObjectStorage, tables: PlayerTables, outbox: Outbox<PlayerMessage>) {
-    this.#storage = storage;
+  constructor(tables: PlayerTables, outbox: Outbox<PlayerMessage>) {
     this.#tables = tables;
     this.#outbox = outbox;
   }
 
   standing(): Standing {
-    const row = (this.#known ??= this.#row());
+    const row = this.#tables.row.values;
     return { ban: banOf(row), signedOutAtMs: row.signed_out_at ?? undefined };
   }
 
@@ -93,7 +78,7 @@ export class PlayerRevocation {
 
   /** Whether a generation has been revoked. */
   covers(generation: number): boolean {
-    return generation < this.#row().floor;
+    return generation < this.#tables.row.values.floor;
   }
 
   /**
@@ -107,7 +92,7 @@ export class PlayerRevocation {
     const { orderKey: key } = order;
     if (key === undefined) return this.#carryOut(order, nowMs);
     const content = contentOf(order);
-    const known: readonly KnownOrder<Revoked>[] = JSON.parse(this.#row().orders);
+    const known: readonly KnownOrder<Revoked>[] = JSON.parse(this.#tables.row.values.orders);
     const step = stepOfOrder(known, { key, content });
     if (step.kind === "clash") {
       return refuse("IDEMPOTENCY_KEY_REUSED", "Another order about this player was given under this key.");
@@ -117,29 +102,22 @@ export class PlayerRevocation {
       const carried = this.#carryOut(order, nowMs);
       const { minGeneration, ban } = carried;
       const orders = withOrder(known, { key, content, answer: { minGeneration, ban } });
-      this.#storage.sql.exec("UPDATE revocation SET orders = ?", JSON.stringify(orders));
+      this.#tables.row.change({ orders: JSON.stringify(orders) });
       return carried;
     });
   }
 
   /** The account is deleted: what operators wrote with their orders goes too. A ban that is in force stays. */
   eraseOrders(): void {
-    this.#known = undefined;
-    this.#storage.sql.exec("UPDATE revocation SET orders = '[]'");
+    this.#tables.row.change({ orders: "[]" });
   }
 
   #carryOut(order: RevokeOrder, nowMs: number): Carried {
     const tables = this.#tables;
-    this.#known = undefined;
     return tables.atomically(() => {
-      const minGeneration = Math.max(this.#row().floor, nextSessionGeneration(tables.generation()));
+      const minGeneration = Math.max(tables.row.values.floor, nextSessionGeneration(tables.generation()));
       const reason = reasonOf[order.action];
-      this.#storage.sql.exec(
-        "UPDATE revocation SET floor = ?, floor_reason = ?, floor_at = ?",
-        minGeneration,
-        reason,
-        nowMs,
-      );
+      tables.row.change({ floor: minGeneration, floor_reason: reason, floor_at: nowMs });
       const ban = order.action === "ban" ? this.#ban(order, nowMs) : undefined;
       if (order.action === "sign-out") this.#signOut(order.playerId, nowMs);
       this.#orderClusters({ playerId: order.playerId, minGeneration, reason }, nowMs);
@@ -154,13 +132,11 @@ export class PlayerRevocation {
 
   /** Ends a ban before its time. The floor stays: what it ended has ended. @returns whether there was one */
   unban(by: { readonly playerId: string; readonly operatorId: string }, nowMs: number): boolean {
-    const ban = banOf(this.#row());
+    const { row } = this.#tables;
+    const ban = banOf(row.values);
     if (ban === undefined) return false;
-    this.#known = undefined;
     this.#tables.atomically(() => {
-      this.#storage.sql.exec(
-        "UPDATE revocation SET ban_id = NULL, ban_reason = NULL, ban_until = NULL, banned_at = NULL",
-      );
+      row.change({ ban_id: null, ban_reason: null, ban_until: null, banned_at: null });
       // One that has run out is over by itself.
       if (banInForce(ban, nowMs) === undefined) return;
       this.#outbox.put(databaseTarget, {
@@ -180,7 +156,7 @@ export class PlayerRevocation {
     use: { readonly playerId: string; readonly clusterId: string; readonly shard: string },
     nowMs: number,
   ): void {
-    const row = this.#row();
+    const row = this.#tables.row.values;
     this.#outbox.put(use.shard, {
       kind: "revoke",
       playerId: use.playerId,
@@ -192,23 +168,13 @@ export class PlayerRevocation {
     });
   }
 
-  #row(): Row {
-    return this.#storage.sql.exec<Row>("SELECT * FROM revocation").one();
-  }
-
   #ban(order: Extract<RevokeOrder, { action: "ban" }>, nowMs: number): Ban {
     const { playerId, reason, untilMs, note, operatorId } = order;
-    const older = banInForce(banOf(this.#row()), nowMs);
+    const older = banInForce(banOf(this.#tables.row.values), nowMs);
     // The same once more, as after an answer that was lost.
     if (older?.reason === reason && older.untilMs === untilMs) return older;
     const ban: Ban = { id: crypto.randomUUID(), reason, untilMs, bannedAtMs: nowMs };
-    this.#storage.sql.exec(
-      "UPDATE revocation SET ban_id = ?, ban_reason = ?, ban_until = ?, banned_at = ?",
-      ban.id,
-      reason,
-      untilMs ?? null,
-      nowMs,
-    );
+    this.#tables.row.change({ ban_id: ban.id, ban_reason: reason, ban_until: untilMs ?? null, banned_at: nowMs });
     if (older !== undefined) {
       const lifted = { note: "", bannedBy: "", liftedAtMs: nowMs, liftedBy: operatorId };
       this.#outbox.put(databaseTarget, { kind: "ban", ...recordOf(older, playerId), ...lifted });
@@ -219,7 +185,7 @@ export class PlayerRevocation {
   }
 
   #signOut(playerId: string, nowMs: number): void {
-    this.#storage.sql.exec("UPDATE revocation SET signed_out_at = ?", nowMs);
+    this.#tables.row.change({ signed_out_at: nowMs });
     this.#outbox.put(identityTarget, { kind: "sign-out", playerId });
   }
 
@@ -267,7 +233,7 @@ export function banRefusal(ban: Ban | undefined, nowMs: number): Refusal | undef
   return { ...refuse("BANNED", detail), ban: { reason, until } };
 }
 
-function banOf(row: Row): Ban | undefined {
+function banOf(row: SessionRow): Ban | undefined {
   const { ban_id: id, ban_reason: reason, ban_until: until, banned_at: bannedAtMs } = row;
   if (id === null || reason === null || bannedAtMs === null) return undefined;
   return { id, reason, untilMs: until ?? undefined, bannedAtMs };

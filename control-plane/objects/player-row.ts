@@ -1,4 +1,44 @@
-/** What a player's session is, in one row: generation and party, what was asked for lately, and where the newest session is. */
+import type { RevocationReason } from "../../protocol/index.ts";
+
+/**
+ * Part of the schema of a player's session: in one row, all that an object which wakes up looks at, whatever it is asked. `floor` to `orders` were
+ * a table of their own before, and `open_groups` was in `handover`. Times are milliseconds since 1970.
+ */
+export const playerRowSchema = `
+  ALTER TABLE session RENAME TO session_before;
+  CREATE TABLE session (
+    generation INTEGER NOT NULL,
+    authority_generation INTEGER,
+    authority_cluster TEXT,
+    authority_shard TEXT,
+    costs TEXT NOT NULL,
+    party TEXT,
+    party_key TEXT,
+    saved_fragment TEXT,
+    next_seed BLOB,
+    open_groups INTEGER NOT NULL,
+    floor INTEGER NOT NULL,
+    floor_reason TEXT NOT NULL,
+    floor_at INTEGER NOT NULL,
+    signed_out_at INTEGER,
+    ban_id TEXT,
+    ban_reason TEXT,
+    ban_until INTEGER,
+    banned_at INTEGER,
+    orders TEXT NOT NULL
+  ) STRICT;
+  INSERT INTO session SELECT generation, authority_generation, authority_cluster, authority_shard, costs, party, party_key,
+    saved_fragment, next_seed, open_groups, floor, floor_reason, floor_at, signed_out_at, ban_id, ban_reason, ban_until,
+    banned_at, orders FROM session_before, handover, revocation;
+  DROP TABLE session_before;
+  DROP TABLE revocation;
+  ALTER TABLE handover DROP COLUMN open_groups;
+`;
+
+/**
+ * What a player's session is, in one row: generation and party, what was asked for lately, where the newest session is, and what counts
+ * against the player.
+ */
 export interface SessionRow {
   readonly generation: number;
   readonly authority_generation: number | null;
@@ -10,12 +50,22 @@ export interface SessionRow {
   readonly saved_fragment: string | null;
   /** Drawn ahead for the next operation: see `reservationIdOf`. `null` where there was none since a release that drew none. */
   readonly next_seed: ArrayBuffer | null;
+  /** How many groups have a decision of this session that some member has not confirmed. */
+  readonly open_groups: number;
+  /** The least generation that counts. */
+  readonly floor: number;
+  readonly floor_reason: RevocationReason;
+  readonly floor_at: number;
+  readonly signed_out_at: number | null;
+  readonly ban_id: string | null;
+  readonly ban_reason: string | null;
+  readonly ban_until: number | null;
+  readonly banned_at: number | null;
+  /** Orders of late, JSON: see `stepOfOrder`. */
+  readonly orders: string;
 }
 
 interface StoredRow extends SessionRow, Record<string, SqlStorageValue> {}
-
-const columns =
-  "generation, authority_generation, authority_cluster, authority_shard, costs, party, party_key, saved_fragment, next_seed";
 
 /** The row of a player's session. It is read once and remembered: nothing else writes it, and an object that wakes up needs most of it. */
 export class PlayerRow {
@@ -29,7 +79,7 @@ export class PlayerRow {
   }
 
   get values(): SessionRow {
-    return (this.#known ??= this.#sql.exec<StoredRow>(`SELECT ${columns} FROM session`).one());
+    return (this.#known ??= this.#sql.exec<StoredRow>("SELECT * FROM session").one());
   }
 
   /** Writes these columns, in one statement. */

@@ -67,7 +67,7 @@ export class PlayerSession extends DurableObject<Env> {
       (message) => deliverPlayerMessage(env, message),
       isForAWhile,
     );
-    this.#revocation = new PlayerRevocation(context.storage, this.#tables, this.#outbox);
+    this.#revocation = new PlayerRevocation(this.#tables, this.#outbox);
     this.#party = new PlayerParty(env, this.#tables, costs);
     this.#releases = new PlayerReleases({
       env,

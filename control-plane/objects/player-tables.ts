@@ -3,7 +3,7 @@ import { nextSessionGeneration } from "../../protocol/handover/generation.ts";
 import { type Operation, nextForgetAtMs, type OperationState, type OperationSummary } from "../domain/operations.ts";
 import { outboxSchema, outboxSourceSchema } from "./outbox.ts";
 import { playerAuthoritySchema } from "./player-authority.ts";
-import { PlayerRow, type SessionRow } from "./player-row.ts";
+import { PlayerRow, playerRowSchema, type SessionRow } from "./player-row.ts";
 import { playerOrdersSchema, playerRevocationSchema } from "./player-revocation.ts";
 
 /** Append-only: see `migrateStorage`. `expires_at` is in seconds, as in the ticket; other times in milliseconds. */
@@ -69,6 +69,9 @@ export const playerMigrations: readonly string[] = [
   "ALTER TABLE session ADD COLUMN saved_fragment TEXT;",
   // What the name of the player's next operation is made of: see `reservationIdOf`.
   "ALTER TABLE session ADD COLUMN next_seed BLOB;",
+  playerRowSchema,
+  // A player's messages are of no source.
+  "DROP INDEX outbox_by_source;",
 ];
 
 /** `summaryColumns` of a row. */

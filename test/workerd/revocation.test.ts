@@ -481,7 +481,7 @@ it("[SEC-98] what an operator wrote with an order goes with the account", async 
   expect((await call("DELETE", path, { token })).status).toBe(204);
   const stored = async (): Promise<string> =>
     runInDurableObject(env.PLAYER_SESSION.getByName(id), (_: PlayerSession, { storage }) =>
-      JSON.stringify(storage.sql.exec("SELECT * FROM revocation").toArray()),
+      JSON.stringify(storage.sql.exec("SELECT orders FROM session").toArray()),
     );
   expect(await stored()).toContain(note);
   await eventually(async () => {
