@@ -41,30 +41,37 @@ export const nameRequest: Middleware = async (context, next) => {
   });
 };
 
-const securityHeaders: Readonly<Record<string, string>> = {
-  "x-content-type-options": "nosniff",
-  "referrer-policy": "no-referrer",
-  "strict-transport-security": "max-age=31536000",
-  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-  "cache-control": "no-store",
-};
+const securityHeaders = [
+  ["x-content-type-options", "nosniff"],
+  ["referrer-policy", "no-referrer"],
+  ["strict-transport-security", "max-age=31536000"],
+  ["content-security-policy", "default-src 'none'; frame-ancestors 'none'"],
+  ["cache-control", "no-store"],
+] as const;
 
 /** Headers that every answer has, unless its route has set its own. */
 export const secureAnswer: Middleware = async (context, next) => {
   await next();
-  if (context.res.status === 101) return;
-  for (const [name, value] of Object.entries(securityHeaders)) {
-    if (!context.res.headers.has(name)) context.res.headers.set(name, value);
-  }
+  const { status, headers } = context.res;
+  if (status === 101) return;
+  for (const [name, value] of securityHeaders) if (!headers.has(name)) headers.set(name, value);
 };
+
+/** What begins like this may carry secrets, whatever follows: after the first request of an isolate, its origin with the slash that ends it. */
+let confidentialPrefix = "https:";
 
 /** Passwords and tokens do not travel in the clear; loopback is the exception. */
 export const requireHttps: Middleware = (context, next) => {
-  if (!isConfidential(new URL(context.req.url))) {
-    throw new ProblemError(
-      "HTTPS_REQUIRED",
-      "Use https://. Change the password or token that was sent: it was readable on the way.",
-    );
+  // Most requests come to the address that the one before came to, which need not be taken to pieces again.
+  if (!context.req.url.startsWith(confidentialPrefix)) {
+    const url = new URL(context.req.url);
+    if (!isConfidential(url)) {
+      throw new ProblemError(
+        "HTTPS_REQUIRED",
+        "Use https://. Change the password or token that was sent: it was readable on the way.",
+      );
+    }
+    confidentialPrefix = `${url.origin}/`;
   }
   return next();
 };
