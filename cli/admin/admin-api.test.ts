@@ -79,6 +79,17 @@ it.each([
   await expect(new AdminApi(origin, "token").call("GET", "/clusters")).rejects.toThrow(command);
 });
 
+it("says how to look at a world in place of the call that shows it", async () => {
+  const origin = await startMaster((_, response) => {
+    response
+      .writeHead(404)
+      .end('{"code":"FRAGMENT_NOT_FOUND","detail":"No. GET /v1/admin/worlds/my-world shows it.","requestId":"r"}');
+  });
+  await expect(new AdminApi(origin, "token").call("GET", "/worlds/x")).rejects.toThrow(
+    "npx sustenet world my-world shows it.",
+  );
+});
+
 it("says the command in place of the call that a master advises, once", async () => {
   const origin = await startMaster((_, response) => {
     response

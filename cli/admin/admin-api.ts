@@ -119,7 +119,9 @@ export class AdminApi {
 
 /** What the master says, with what to type in place of what to call. */
 function withCommands(code: string, detail: string): string {
-  const said = detail.replaceAll(/\bGET \/v1\/admin\/(clusters|keys|signing-keys)\b/g, "npx sustenet $1");
+  const said = detail
+    .replaceAll(/\bGET \/v1\/admin\/(clusters|keys|signing-keys)\b/g, "npx sustenet $1")
+    .replaceAll(/\bGET \/v1\/admin\/worlds\/(?=\S)/g, "npx sustenet world ");
   if (code === "UNAUTHENTICATED")
     return `${said} Get a new access token: docs/OPERATIONS.md, “Operators”, says how; at a local master, npm run operator writes one.`;
   const isLost = code === "CLUSTER_NOT_FOUND" && !said.includes("npx sustenet");

@@ -10,16 +10,18 @@ interface Ring {
     readonly activatedAt: string | null;
     readonly retiredAt: string | null;
   }[];
+  readonly revoked: readonly string[];
 }
 
 /** Commands about the keys that sign join tickets. */
 export const signingKeyCommands: Readonly<Record<string, Command>> = {
   "signing-keys": {
-    usage: "signing-keys [rotate] --master URL --token-file FILE [--json]",
-    does: "lists the keys that sign join tickets; rotate lets the next one sign from now on, and refuses no ticket for it",
+    usage: "signing-keys [rotate | revoke KEY] --master URL --token-file FILE [--json]",
+    does: "lists the keys that sign join tickets; rotate lets the next one sign from now on, and refuses no ticket for it; revoke ends one that has leaked, and refuses its tickets",
     run: async (args) => {
       const [first, ...rest] = args;
       if (first === "rotate") await rotate(rest);
+      else if (first === "revoke") await revoke(rest);
       else await list(args);
     },
   },
@@ -31,13 +33,16 @@ async function list(args: readonly string[]): Promise<void> {
   show(given.json, ring, () =>
     formatTable(
       ["KEY", "STATE", "MADE", "SIGNS SINCE", "RETIRED"],
-      ring.keys.map(({ kid, state, createdAt, activatedAt, retiredAt }) => [
-        kid,
-        state,
-        createdAt,
-        activatedAt ?? "–",
-        retiredAt ?? "–",
-      ]),
+      [
+        ...ring.keys.map(({ kid, state, createdAt, activatedAt, retiredAt }) => [
+          kid,
+          state,
+          createdAt,
+          activatedAt ?? "–",
+          retiredAt ?? "–",
+        ]),
+        ...ring.revoked.map((kid) => [kid, "revoked", "–", "–", "–"]),
+      ],
     ),
   );
 }
@@ -46,4 +51,12 @@ async function rotate(args: readonly string[]): Promise<void> {
   const given = parseAdminArguments(args, {}, 0);
   const answer = await given.api().call<{ readonly kid: string }>("POST", "/signing-keys/rotate");
   show(given.json, answer, () => `${answer.kid} signs from now on`);
+}
+
+/** Names the key: the one that is active when the command is repeated may be another. */
+async function revoke(args: readonly string[]): Promise<void> {
+  const given = parseAdminArguments(args, {}, 1);
+  const [kid] = given.positionals;
+  const answer = await given.api().call<{ readonly kid: string }>("POST", "/signing-keys/revoke", { kid });
+  show(given.json, answer, () => `revoked ${answer.kid}: its tickets that have not joined are refused`);
 }

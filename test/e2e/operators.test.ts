@@ -226,22 +226,36 @@ describe("operators", () => {
 
   it("decide who carries a fragment, and which key signs", async () => {
     const assign = ["assign", "main", "north"];
-    const [mistyped, unknown, { keys }, rotated] = await Promise.all([
+    const [mistyped, unknown, world, { keys }, rotated] = await Promise.all([
       sustenet([...assign, "none", "--token-file", tokenFile]),
       sustenet([...assign, "default.nobody", "--token-file", tokenFile]),
-      ask<{ keys: { state: string }[] }>("signing-keys"),
+      sustenet(["world", "main", "--token-file", tokenFile]),
+      ask<{ keys: { kid: string; state: string }[] }>("signing-keys"),
       sustenet(["signing-keys", "rotate", "--token-file", tokenFile]),
     ]);
     expect(mistyped).toMatchObject({
       exitCode: exitCodes.FAILED,
-      stderr: expect.stringContaining("FRAGMENT_NOT_FOUND"),
+      stderr: expect.stringMatching(/FRAGMENT_NOT_FOUND.* npx sustenet world main shows/),
     });
+    expect(world).toMatchObject({ exitCode: exitCodes.DONE, stdout: "nobody carries anything of the world main" });
     expect(unknown.stderr).toContain("CLUSTER_NOT_FOUND");
     expect(keys.map(({ state }) => state)).toContain("active");
     expect(rotated).toMatchObject({
       exitCode: exitCodes.FAILED,
       stderr: expect.stringMatching(/KEY_TOO_NEW.* in .*minute/),
     });
+    const next = keys.find(({ state }) => state === "next")?.kid ?? "";
+    // Behind `--`, as an id may begin with dashes.
+    const revoke = (kid: string) => sustenet(["signing-keys", "revoke", "--token-file", tokenFile, "--", kid]);
+    expect(await revoke(next)).toMatchObject({ exitCode: exitCodes.DONE, stdout: expect.stringContaining(next) });
+    const [again, none, listed] = await Promise.all([
+      revoke(next),
+      revoke("no-such-key"),
+      sustenet(["signing-keys", "--token-file", tokenFile]),
+    ]);
+    expect(again.exitCode).toBe(exitCodes.DONE);
+    expect(none.stderr).toContain("npx sustenet signing-keys lists those that there are");
+    expect(listed.stdout.split("\n").find((line) => line.startsWith(next))).toContain("revoked");
   });
 
   it("withdraw a key: what runs with it stops by itself", async () => {

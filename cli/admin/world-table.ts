@@ -1,0 +1,60 @@
+import { formatTable } from "./table.ts";
+
+/** A world as the master shows it to operators, as far as it is shown here. */
+export interface World {
+  readonly world: string;
+  readonly fragments: readonly { readonly name: string; readonly clusterId: string }[];
+  /** Fragments whose cluster only stands in. */
+  readonly provisional: readonly string[];
+  /** Pairs of fragments of different clusters that have a place in common. */
+  readonly overlaps: readonly (readonly [string, string])[];
+  readonly assigned: readonly { readonly fragment: string; readonly clusterId: string }[];
+  readonly announced: readonly {
+    readonly clusterId: string;
+    readonly fragments: readonly string[];
+    /** Why it takes nothing over. */
+    readonly reasons: readonly string[];
+  }[];
+}
+
+/** Who carries what and why, who could, and what is wrong with it. */
+export function describeWorld(world: World): string {
+  const parts = [fragmentTable(world), clusterTable(world), ...world.overlaps.map(describeOverlap)];
+  return parts.filter((part) => part !== "").join("\n\n");
+}
+
+function fragmentTable({ world, fragments, provisional, assigned }: World): string {
+  const assignedTo = new Map(assigned.map(({ fragment, clusterId }) => [fragment, clusterId]));
+  const carried = fragments.map(({ name, clusterId }) => [name, clusterId, whyThere(name, clusterId)]);
+  const names = new Set(fragments.map(({ name }) => name));
+  const waiting = assigned.filter(({ fragment }) => !names.has(fragment));
+  const rows = [...carried, ...waiting.map(({ fragment, clusterId }) => [fragment, "–", `assigned to ${clusterId}`])];
+  return rows.length === 0
+    ? `nobody carries anything of the world ${world}`
+    : formatTable(["FRAGMENT", "CLUSTER", "WHY THERE"], rows);
+
+  function whyThere(fragment: string, clusterId: string): string {
+    if (assignedTo.get(fragment) === clusterId) return "assigned";
+    const standsIn = provisional.includes(fragment) ? "stands in" : "by the rules";
+    const wanted = assignedTo.get(fragment);
+    return wanted === undefined ? standsIn : `${standsIn}; assigned to ${wanted}`;
+  }
+}
+
+function clusterTable({ announced }: World): string {
+  if (announced.length === 0) return "";
+  return formatTable(
+    ["CLUSTER", "TAKES OVER", "CAN CARRY"],
+    announced.map(({ clusterId, fragments, reasons }) => [clusterId, takesOver(reasons), fragments.join(" ")]),
+  );
+}
+
+function takesOver(reasons: readonly string[]): string {
+  if (reasons.length === 0) return "yes";
+  const isOnlyFull = reasons.every((reason) => reason === "full");
+  return isOnlyFull ? "what no other can: full" : `no: ${reasons.join(", ")}`;
+}
+
+function describeOverlap([one, other]: readonly [string, string]): string {
+  return `${one} and ${other} have a place in common, and different clusters carry them: mend their layouts`;
+}
