@@ -217,11 +217,10 @@ export class PlayerAllocation {
     const older = supersededBy(tables.operations(), current, nowMs);
     // The ticket first: whatever of the rest is missing, older tickets end by themselves, and so do places in queues.
     tables.inOrder(() => {
-      tables.commitOperation(current, { clusterId, expiresAt, answer });
+      tables.commitOperation(current, { clusterId, expiresAt, answer }, older);
       tables.deleteOperations(forgettableOperations(tables.operations(), nowMs));
       releases.leaveQueue(current, playerId, clusterId);
       for (const each of older) {
-        tables.endOperation(each.key, "cancelled");
         releases.leaveQueue(each, playerId);
         // On the same cluster the new ticket has taken the old one's seat.
         if (each.clusterId !== clusterId && !gaveBack.includes(each.reservationId)) releases.giveBack(each, playerId);

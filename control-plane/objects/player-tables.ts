@@ -110,6 +110,23 @@ function summaryFromRow(row: SummaryRow): OperationSummary {
   };
 }
 
+function rowFromSummary(operation: OperationSummary): SummaryRow {
+  const { key, bodyHash, reservationId, generation, state, shard, queue, clusterId, expiresAt, recordedAtMs } =
+    operation;
+  return [
+    key,
+    bodyHash,
+    reservationId,
+    generation,
+    state,
+    shard ?? null,
+    queue ?? null,
+    clusterId ?? null,
+    expiresAt ?? null,
+    recordedAtMs,
+  ];
+}
+
 /**
  * The SQL of a player's session: rows in, rows out, no rules. Which operations there are is remembered: this object alone writes them,
  * they are few, and an allocation looks through all of them several times.
@@ -181,21 +198,34 @@ export class PlayerTables {
     return new Map(Array.from(rows, summaryFromRow).map((operation) => [operation.key, operation]));
   }
 
-  /** What is stored with these values, if it is still there, has `change` from now on. */
-  #change(key: string, change: Partial<OperationSummary>, assignments: string, ...values: SqlStorageValue[]): void {
+  /** What there is of an operation, if it is still there, has `change` from now on. */
+  #change(key: string, change: Partial<OperationSummary>): void {
     this.keepDraft(key);
-    const all = this.#all();
-    const summary = all.get(key);
-    if (summary === undefined) return;
-    this.#sql.exec(`UPDATE operations SET ${assignments} WHERE generation = ?`, ...values, summary.generation);
-    all.set(key, { ...summary, ...change });
+    const operation = this.#all().get(key);
+    if (operation !== undefined) this.#store([{ ...operation, ...change }]);
+  }
+
+  /**
+   * Stores operations as they are now, in one statement: whole, or not at all.
+   *
+   * @param answer of the first one
+   */
+  #store(operations: readonly OperationSummary[], answer: string | null = null): void {
+    const row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    this.#sql.exec(
+      `INSERT INTO operations (${summaryColumns}, answer) VALUES ${operations.map(() => row).join(", ")}
+       ON CONFLICT (generation) DO UPDATE SET state = excluded.state, shard = excluded.shard, queue = excluded.queue,
+         cluster_id = excluded.cluster_id, expires_at = excluded.expires_at, answer = excluded.answer`,
+      ...operations.flatMap((operation, index) => [...rowFromSummary(operation), index === 0 ? answer : null]),
+    );
+    for (const operation of operations) this.#all().set(operation.key, operation);
   }
 
   /** A new one, newer than all others, with what changes in the row of the session. */
   addOperation(operation: OperationSummary, change: Partial<SessionRow>): void {
     if (this.#draft !== undefined) this.keepDraft(this.#draft);
     this.row.change(change);
-    this.#insert(operation);
+    this.#store([operation]);
   }
 
   /**
@@ -212,7 +242,7 @@ export class PlayerTables {
   /** Stores an operation of which only memory has something; one that is stored stays as it is. */
   keepDraft(key: string): void {
     const operation = this.#takeDraft(key);
-    if (operation !== undefined) this.#insert(operation);
+    if (operation !== undefined) this.#store([operation]);
   }
 
   /** Whoever takes it, stores it. The row comes first: a generation that was skipped is nobody's, one that is there twice would be two's. */
@@ -223,52 +253,32 @@ export class PlayerTables {
     return this.#all().get(key);
   }
 
-  #insert(operation: OperationSummary, answer: string | null = null): void {
-    this.#sql.exec(
-      `INSERT INTO operations (key, body_hash, reservation_id, generation, state, shard, queue, cluster_id,
-         expires_at, answer, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      operation.key,
-      operation.bodyHash,
-      operation.reservationId,
-      operation.generation,
-      operation.state,
-      operation.shard ?? null,
-      operation.queue ?? null,
-      operation.clusterId ?? null,
-      operation.expiresAt ?? null,
-      answer,
-      operation.recordedAtMs,
-    );
-    this.#all().set(operation.key, operation);
-  }
-
-  /** An operation has come to a ticket. */
+  /** An operation has come to a ticket, and older ones to their end with it. Both as {@link operations} has them. */
   commitOperation(
-    { key }: OperationSummary,
+    operation: OperationSummary,
     { answer, ...ticket }: { readonly clusterId: string; readonly expiresAt: number; readonly answer: string },
+    superseded: readonly OperationSummary[],
   ): void {
-    const change = { state: "committed", ...ticket } as const;
-    const draft = this.#takeDraft(key);
-    if (draft !== undefined) return this.#insert({ ...draft, ...change }, answer);
-    const assignments = "state = 'committed', cluster_id = ?, expires_at = ?, answer = ?";
-    this.#change(key, change, assignments, ticket.clusterId, ticket.expiresAt, answer);
+    this.#takeDraft(operation.key);
+    const ended = superseded.map((older) => ({ ...older, state: "cancelled" }) as const);
+    this.#store([{ ...operation, ...ticket, state: "committed" }, ...ended], answer);
   }
 
   /** The operation has come to its end: there is no answer to give any more. */
   endOperation(key: string, state: EndedState): void {
-    this.#change(key, { state }, "state = ?, answer = NULL", state);
+    this.#change(key, { state });
   }
 
   setOperationShard(key: string, shard: string): void {
     const operation = this.#all().get(key);
-    if (operation === undefined || operation.shard === shard) return;
+    if (operation?.state !== "recorded" || operation.shard === shard) return;
     if (key === this.#draft) this.#all().set(key, { ...operation, shard });
-    else this.#change(key, { shard }, "shard = ?", shard);
+    else this.#change(key, { shard });
   }
 
   /** The operation waits in a queue: no shard has a seat for it. */
   setOperationQueue(key: string, queue: string): void {
-    this.#change(key, { queue, shard: undefined }, "queue = ?, shard = NULL", queue);
+    this.#change(key, { queue, shard: undefined });
   }
 
   deleteOperations(keys: readonly string[]): void {

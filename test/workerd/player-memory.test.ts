@@ -94,8 +94,7 @@ describe("what a player's session remembers", () => {
           const [current, older] = tables.operations().toReversed();
           if (current === undefined) return;
           const ticket = { clusterId: "cluster-1", expiresAt: nowMs / 1_000, answer: `answer ${current.generation}` };
-          tables.commitOperation(current, ticket);
-          if (older !== undefined && random(2) === 0) tables.endOperation(older.key, "cancelled");
+          tables.commitOperation(current, ticket, older === undefined || random(2) === 0 ? [] : [older]);
         },
         () =>
           tables.deleteOperations(
@@ -132,12 +131,12 @@ describe("what a player's session remembers", () => {
   it("has a ticket of the newest operation, and none of the one that it has ended", async () => {
     await withPlayer((storage, tables) => {
       const first = add(tables);
-      tables.commitOperation(first, { clusterId: "one", expiresAt: 100, answer: "first" });
+      tables.commitOperation(first, { clusterId: "one", expiresAt: 100, answer: "first" }, []);
       expect(tables.operation(first.key)).toMatchObject({ state: "committed", answer: "first" });
+      const superseded = tables.operations();
       const second = recorded(tables.nextGeneration());
       tables.draftOperation(second, changeOf(second));
-      tables.commitOperation(second, { clusterId: "two", expiresAt: 200, answer: "second" });
-      tables.endOperation(first.key, "cancelled");
+      tables.commitOperation(second, { clusterId: "two", expiresAt: 200, answer: "second" }, superseded);
       expect(tables.operation(second.key)).toMatchObject({ state: "committed", clusterId: "two", answer: "second" });
       expect(tables.operation(first.key)).toMatchObject({ state: "cancelled", clusterId: "one", expiresAt: 100 });
       const kept = storage.sql.exec("SELECT answer FROM operations ORDER BY generation").toArray();
