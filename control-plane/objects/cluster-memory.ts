@@ -47,6 +47,7 @@ export class ClusterMemory {
   readonly #changes = new Map<string, boolean>();
   readonly #rows = new Map<string, ClusterRow>();
   readonly #pages = new Map<string, CandidatePage>();
+  readonly #whenUndone: (() => void)[] = [];
 
   constructor(storage: Storage) {
     this.#storage = storage;
@@ -65,8 +66,14 @@ export class ClusterMemory {
       return this.#storage.transactionSync(step);
     } catch (error) {
       this.#forget();
+      for (const forget of this.#whenUndone) forget();
       throw error;
     }
+  }
+
+  /** For whoever remembers something else of what is stored here. */
+  onUndone(forget: () => void): void {
+    this.#whenUndone.push(forget);
   }
 
   cluster(clusterId: string): ClusterRow | undefined {

@@ -20,7 +20,6 @@ import type { QueueWish } from "../domain/waiting-queue.ts";
 import { failpoint } from "../failpoint.ts";
 import { logEvent } from "../log.ts";
 import { ClusterCandidates } from "./cluster-candidates.ts";
-import type { OwnSeats } from "./own-seats.ts";
 import type { AllocatedCluster, SeatAnswer, SeatRequest } from "./seat-request.ts";
 import { refuse, type Refusal } from "./refusal.ts";
 import type { RegistryLeases } from "./registry-leases.ts";
@@ -34,11 +33,6 @@ import type { ShardParts } from "./shard-parts.ts";
 const maxPendingJoins = 2 * maxUnbackedJoins;
 /** After how long a cluster tells again what was not taken: by then as many joins may be as fit into one report. */
 const putOffMs = (1_000 * maxUnbackedJoins) / unbackedJoinsPerSecond;
-
-/** A request, with what the player has here. */
-interface Asked extends SeatRequest {
-  readonly seats: OwnSeats;
-}
 
 /** Gives seats and takes them back. Each method is one step without a wait in it, so no two can interleave. */
 export class RegistrySeats {
@@ -66,27 +60,26 @@ export class RegistrySeats {
     const { tables, seats } = this.#parts;
     // An explanation tells who is alive. To find out frees seats, so it comes before anything is read.
     if (request.wish.explain === true) this.#leases.sweep(nowMs);
-    const asked = { ...request, seats: seats.of(request.playerId) };
-    const held = asked.seats.clusterOf(request.reservationId);
-    const holder = held === undefined ? undefined : tables.cluster(held);
-    if (holder !== undefined && holder.state !== "gone") return this.#seatAt(holder, [], asked, nowMs);
-    if (request.returnTo !== undefined) return this.#reserveBack(request.returnTo, asked, nowMs);
+    const held = seats.placeOf(request.reservationId, request.playerId);
+    const holder = held === undefined ? undefined : tables.cluster(held.clusterId);
+    if (holder !== undefined && holder.state !== "gone") return this.#seatAt(holder, [], request, nowMs);
+    if (request.returnTo !== undefined) return this.#reserveBack(request.returnTo, request, nowMs);
     const { clusterId } = request.wish;
-    if (request.holdId !== undefined) return this.#claim(clusterId ?? "", asked, nowMs);
-    return clusterId === undefined ? this.#reserveAnywhere(asked, nowMs) : this.#reserveAt(clusterId, asked, nowMs);
+    if (request.holdId !== undefined) return this.#claim(clusterId ?? "", request, nowMs);
+    return clusterId === undefined ? this.#reserveAnywhere(request, nowMs) : this.#reserveAt(clusterId, request, nowMs);
   }
 
   /** A member of a party takes over the seat that is held for it. Only a seat that there is: none is made. */
-  #claim(clusterId: string, request: Asked, nowMs: number): SeatAnswer {
-    const { tables } = this.#parts;
+  #claim(clusterId: string, request: SeatRequest, nowMs: number): SeatAnswer {
+    const { tables, seats } = this.#parts;
     const row = tables.cluster(clusterId);
-    if (row !== undefined && row.state !== "gone" && request.seats.at(clusterId) !== undefined) {
+    if (row !== undefined && row.state !== "gone" && seats.at(clusterId, request.playerId) !== undefined) {
       return this.#seatAt(row, [], request, nowMs);
     }
     return refuse("PARTY_HOLD_ENDED", "The seat is not held any more. Have the leader of the party allocate again.");
   }
 
-  #reserveAt(clusterId: string, request: Asked, nowMs: number): SeatAnswer {
+  #reserveAt(clusterId: string, request: SeatRequest, nowMs: number): SeatAnswer {
     const row = this.#parts.tables.cluster(clusterId);
     if (row === undefined || row.state === "gone") return refuse("CLUSTER_NOT_FOUND", noSuchCluster(clusterId));
     const why = this.#candidates.refusalOf(row, request.wish, nowMs);
@@ -102,16 +95,16 @@ export class RegistrySeats {
   }
 
   /** Why somebody who has no seat on the cluster gets none now, although it has room. */
-  #withheldFrom(row: ClusterRow, { seats, pass }: Asked, nowMs: number): string | undefined {
+  #withheldFrom(row: ClusterRow, { playerId, pass }: SeatRequest, nowMs: number): string | undefined {
     const why = this.#candidates.withheld(row, { pass }, nowMs);
-    if (why === undefined || seats.at(row.cluster_id) !== undefined) return undefined;
+    if (why === undefined || this.#parts.seats.at(row.cluster_id, playerId) !== undefined) return undefined;
     return why === "awaited" ? "has others waiting for its seats" : "takes no more players for a moment";
   }
 
   /** The player's own seat, where the cluster still keeps the session that it belongs to. */
-  #reserveBack(clusterId: string, request: Asked, nowMs: number): SeatAnswer {
+  #reserveBack(clusterId: string, request: SeatRequest, nowMs: number): SeatAnswer {
     const row = this.#parts.tables.cluster(clusterId);
-    const seat = request.seats.at(clusterId);
+    const seat = this.#parts.seats.at(clusterId, request.playerId);
     if (row === undefined || !this.#takesBack(row, seat, request, nowMs)) {
       return refuse("NO_CLUSTER_AVAILABLE", "There is no session to come back to.");
     }
@@ -127,7 +120,7 @@ export class RegistrySeats {
     });
   }
 
-  #reserveAnywhere(request: Asked, nowMs: number): SeatAnswer {
+  #reserveAnywhere(request: SeatRequest, nowMs: number): SeatAnswer {
     const { row, drawn } = this.#candidates.pick(request.wish, request, nowMs);
     if (row !== undefined) return this.#seatAt(row, drawn, request, nowMs);
     const candidates = this.#explain(request, { winner: undefined, drawn });
@@ -165,11 +158,11 @@ export class RegistrySeats {
     return { code: "NO_CLUSTER_AVAILABLE", detail };
   }
 
-  #seatAt(row: ClusterRow, drawn: readonly string[], request: Asked, nowMs: number): SeatAnswer {
+  #seatAt(row: ClusterRow, drawn: readonly string[], request: SeatRequest, nowMs: number): SeatAnswer {
     const { seats, records } = this.#parts;
     const lifetimeSeconds = lifetimeIn(row, request.wish.fragment) ?? row.ticket_lifetime ?? request.lifetimeSeconds;
     const expiresAt = Math.floor(nowMs / 1_000) + lifetimeSeconds;
-    const before = request.seats.at(row.cluster_id);
+    const before = seats.at(row.cluster_id, request.playerId);
     const outcome = reserveSeat(row, before, { ...request, expiresAt });
     const winner = outcome.ok ? row : undefined;
     // Before the seat is taken: as it was when it was decided.
@@ -191,7 +184,11 @@ export class RegistrySeats {
     failpoint("allocate.chosen");
     const replaced = (request.replaces ?? [])
       .filter(({ clusterId }) => clusterId !== row.cluster_id)
-      .map(({ clusterId, reservationId }) => ({ clusterId, reservationId, seat: request.seats.at(clusterId) }));
+      .map(({ clusterId, reservationId }) => ({
+        clusterId,
+        reservationId,
+        seat: seats.at(clusterId, request.playerId),
+      }));
     // One commit stores it all. Should an error end it half-way, no ticket is handed out for the seat: asking again does the rest, and nobody
     // asking, it is free when that ticket would have ended. So only a new seat and its place in the totals need a transaction.
     if (before === undefined) this.#addSeat(row, outcome.seat, nowMs);

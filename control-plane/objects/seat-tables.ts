@@ -1,8 +1,8 @@
 import { type LinkCancel, type LinkFence, maxReportSeats } from "../../protocol/index.ts";
 import { ReturnedSeats } from "./returned-seats.ts";
 import { type Hold, type Seat, ticketsUntilMs } from "../domain/seats.ts";
-import type { Sql } from "./cluster-memory.ts";
-import { OwnSeats, type PlacedSeat } from "./own-seats.ts";
+import type { ClusterMemory, Sql } from "./cluster-memory.ts";
+import { type PlacedSeat, SeatMemory } from "./seat-memory.ts";
 
 /**
  * Part of a shard's schema: seats in the order of their players, since an allocation takes one seat of a player and gives another one back,
@@ -71,32 +71,22 @@ export interface SeatPlace {
 export class SeatTables {
   readonly #sql: Sql;
   readonly #returned: ReturnedSeats;
-  #changes = 0;
+  readonly #memory = new SeatMemory();
 
-  constructor(sql: Sql) {
-    this.#sql = sql;
+  constructor(storage: Pick<ClusterMemory, "sql" | "onUndone">) {
+    this.#sql = storage.sql;
+    storage.onUndone(() => this.#memory.forget());
     this.#returned = new ReturnedSeats((clusterId) => this.#playersWithReturns(clusterId));
   }
 
   at(clusterId: string, playerId: string): Seat | undefined {
-    return this.#select("player_id = ? AND cluster_id = ?", playerId, clusterId)[0]?.seat;
-  }
-
-  /** All that a player has in this shard. */
-  of(playerId: string): OwnSeats {
-    return new OwnSeats(
-      () => this.#select("player_id = ?", playerId),
-      () => this.#changes,
-    );
+    return this.#of(playerId).find((placed) => placed.clusterId === clusterId)?.seat;
   }
 
   /** Where the seat of a reservation is. Without the player, whom a release before this one does not name, all seats are looked through. */
   placeOf(reservationId: string, playerId?: string): SeatPlace | undefined {
-    const found =
-      playerId === undefined
-        ? this.#select("hold_reservation = ?", reservationId)
-        : this.#select("player_id = ? AND hold_reservation = ?", playerId, reservationId);
-    const [place] = found;
+    const found = playerId === undefined ? this.#select("hold_reservation = ?", reservationId) : this.#of(playerId);
+    const place = found.find(({ seat }) => seat.hold?.reservationId === reservationId);
     return place === undefined ? undefined : { clusterId: place.clusterId, playerId: place.seat.playerId };
   }
 
@@ -149,7 +139,6 @@ export class SeatTables {
 
   /** A seat that the player does not have yet. */
   add(clusterId: string, seat: Seat): void {
-    this.#changes += 1;
     this.#sql.exec(
       `INSERT INTO seats (joined_reservation, joined_generation, hold_reservation, hold_generation, hold_until, earlier_until, fence,
          tickets_until, of_party, player_id, cluster_id, look_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -158,38 +147,42 @@ export class SeatTables {
       clusterId,
       lookAtMs(seat),
     );
+    this.#memory.change(clusterId, seat.playerId, seat);
   }
 
   /** @param before the seat as it is stored: known to whoever has just read it, it spares a look at what was there */
   put(clusterId: string, seat: Seat, before?: Seat): void {
-    this.#changes += 1;
     const bindings = [...valuesOf(seat), seat.playerId, clusterId];
     if (before !== undefined && isInTime(lookAtMs(before), lookAtMs(seat))) {
       this.#sql.exec(update, ...bindings);
+      this.#memory.change(clusterId, seat.playerId, seat);
       return;
     }
     const [stored] = this.#sql.exec<{ at: number | null }>(`${update} RETURNING look_at AS at`, ...bindings).toArray();
     if (stored === undefined) return this.add(clusterId, seat);
+    this.#memory.change(clusterId, seat.playerId, seat);
     const at = lookAtMs(seat);
     if (isInTime(stored.at, at)) return;
     this.#sql.exec("UPDATE seats SET look_at = ? WHERE player_id = ? AND cluster_id = ?", at, seat.playerId, clusterId);
   }
 
   delete(clusterId: string, playerId: string): void {
-    this.#changes += 1;
     this.#sql.exec("DELETE FROM seats WHERE player_id = ? AND cluster_id = ?", playerId, clusterId);
+    this.#memory.change(clusterId, playerId, undefined);
   }
 
   /** Nobody has a seat any more. */
   clear(clusterId: string): void {
-    this.#changes += 1;
     this.#sql.exec("DELETE FROM seats WHERE cluster_id = ?", clusterId);
+    this.#memory.forget();
   }
 
   /** Forgets those of clusters that are forgotten themselves. */
   forgetOrphans(): void {
-    this.#changes += 1;
-    this.#sql.exec("DELETE FROM seats WHERE cluster_id NOT IN (SELECT cluster_id FROM clusters)");
+    const { rowsWritten } = this.#sql.exec(
+      "DELETE FROM seats WHERE cluster_id NOT IN (SELECT cluster_id FROM clusters)",
+    );
+    if (rowsWritten > 0) this.#memory.forget();
   }
 
   /** These players' seats were named under `mark`. */
@@ -237,6 +230,11 @@ export class SeatTables {
       )
       .toArray()
       .map(({ id }) => id);
+  }
+
+  /** All that a player has in this shard. */
+  #of(playerId: string): readonly PlacedSeat[] {
+    return this.#memory.of(playerId, () => this.#select("player_id = ?", playerId));
   }
 
   #seats(where: string, ...bindings: readonly (string | number)[]): Seat[] {

@@ -63,7 +63,7 @@ export function openDesks(context: DurableObjectState, env: Env, schedule: () =>
     schedule,
   });
   const storage = new ClusterMemory(context.storage);
-  const seatTables = new SeatTables(storage.sql);
+  const seatTables = new SeatTables(storage);
   const tables = new RegistryTables(storage, seatTables);
   const outbox = new Outbox<ShardMessage>(sql, Date.now, async (message) => delivery.deliver(message), mayGiveUp);
   const announcer = new Announcer(env, (work) => context.waitUntil(work));

@@ -43,7 +43,7 @@ async function withShard<T>(clusters: number, step: (shard: Shard) => T, unlimit
       },
       transactionSync: (step) => storage.transactionSync(step),
     });
-    const tables = new RegistryTables(memory, new SeatTables(memory.sql));
+    const tables = new RegistryTables(memory, new SeatTables(memory));
     const ids = Array.from({ length: clusters }, (_, index) => `memory.c${String(index).padStart(2, "0")}`);
     for (const [index, clusterId] of ids.entries()) {
       const place = { clusterId, shard: "memory.0", boot: 1, tokenHash: clusterId, state: "ready", nowMs } as const;

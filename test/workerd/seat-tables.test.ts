@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { isVacant, type Seat, ticketsUntilMs } from "../../control-plane/domain/seats.ts";
 import { randomSource } from "../../control-plane/domain/testing/random-source.ts";
+import { ClusterMemory } from "../../control-plane/objects/cluster-memory.ts";
 import { SeatTables } from "../../control-plane/objects/seat-tables.ts";
 
 const clusters = ["tables.one", "tables.two", "tables.three"];
@@ -44,7 +45,7 @@ function byPlayer(seats: readonly Seat[]): Seat[] {
 }
 
 /** Does something in a transaction that comes to nothing. */
-function undone(storage: DurableObjectStorage, step: () => void): string[] {
+function undone(storage: ClusterMemory, step: () => void): string[] {
   try {
     storage.transactionSync(() => {
       step();
@@ -61,8 +62,8 @@ describe("the seats of a shard as they are stored", () => {
     const { below: random } = randomSource(7);
     const model = new Model();
     await runInDurableObject(env.REGISTRY_SHARD.getByName("tables.0"), (_, { storage }) => {
-      let tables = new SeatTables(storage.sql);
-      let own = players.map((playerId) => tables.of(playerId));
+      let memory = new ClusterMemory(storage);
+      let tables = new SeatTables(memory);
       let nowMs = 1_000_000;
       let ended = 0;
       const someSeat = (playerId: string, step: number): Seat => ({
@@ -83,11 +84,9 @@ describe("the seats of a shard as they are stored", () => {
       for (let step = 0; step < steps; step += 1) {
         nowMs += random(10);
         const clusterId = clusters[random(clusters.length)] ?? "";
-        const index = random(players.length);
-        const playerId = players[index] ?? "";
+        const playerId = players[random(players.length)] ?? "";
         const before = tables.at(clusterId, playerId);
         expect(before).toEqual(model.seats.get(`${clusterId} ${playerId}`)?.seat);
-        expect(own[index]?.at(clusterId)).toEqual(before);
         let [found, wanted]: (readonly unknown[])[] = [[], []];
         switch (random(9)) {
           case 0:
@@ -120,17 +119,24 @@ describe("the seats of a shard as they are stored", () => {
             wanted = model.returnedAt(clusterId);
             break;
           case 4: {
-            found = undone(storage, () => {
+            found = undone(memory, () => {
+              if (random(3) === 0) tables.delete(clusterId, playerId);
               tables.put(clusterId, someSeat(playerId, step));
               tables.setGivenBack({ clusterId, playerId }, `hold-${step}`);
+              if (random(3) === 0) tables.clear(clusterId);
             });
             wanted = ["undone"];
             break;
           }
           case 5: {
             if (random(20) !== 0) break;
-            tables = new SeatTables(storage.sql);
-            own = players.map((id) => tables.of(id));
+            if (random(3) === 0) {
+              tables.clear(clusterId);
+              for (const id of players) model.delete(clusterId, id);
+              break;
+            }
+            memory = new ClusterMemory(storage);
+            tables = new SeatTables(memory);
             break;
           }
           default: {
@@ -156,6 +162,11 @@ describe("the seats of a shard as they are stored", () => {
         expect(fences.toSorted()).toEqual(fenced.toSorted());
         const latest = Math.max(0, ...kept.map(ticketsUntilMs));
         expect(tables.ended(clusterId, latest)).toHaveLength(kept.filter(({ joined }) => joined === undefined).length);
+      }
+      // None of them is of a cluster that there is.
+      tables.forgetOrphans();
+      for (const { clusterId, seat } of model.seats.values()) {
+        expect(tables.at(clusterId, seat.playerId)).toBeUndefined();
       }
     });
   });
