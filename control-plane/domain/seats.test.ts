@@ -89,6 +89,9 @@ describe("a reservation", () => {
     });
     const held = seatOf({ hold: { ...hold, ofParty: true } });
     expect(reserveSeat(empty, held, request({ reservationId: "late", generation: 5 }))).toMatchObject({ ok: false });
+    // Who claims that hold is of the party: what was there before it had been forgotten.
+    const claim = request({ reservationId: "claim", generation: 5, holdId: "r5" });
+    expect(reserveSeat(empty, held, claim)).toMatchObject({ ok: true, seat: { hold: { reservationId: "claim" } } });
   });
 
   it("[SEC-44] is not refused for what a cluster says of who joined", () => {

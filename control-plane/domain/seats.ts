@@ -93,9 +93,10 @@ export function reserveSeat(
   }
   // Only against what was reserved here. Who is in the game is the cluster's word, which must not lock a player out; a session
   // refuses by itself to hand out a ticket that is not its newest. Two of one generation: the session has lost all memory of one before it
-  // came to a ticket. A party's hold has the generation of what was there before it.
+  // came to a ticket. A party's hold has the generation of what was there before it, and is for who claims it.
   const newest = hold?.generation ?? 0;
-  const isSuperseded = hold?.ofParty === true ? generation <= newest : generation < newest;
+  const isOfOthers = hold?.ofParty === true && hold.reservationId !== request.holdId;
+  const isSuperseded = isOfOthers ? generation <= newest : generation < newest;
   if (isSuperseded) return { ok: false, reason: "superseded" };
   return {
     ok: true,

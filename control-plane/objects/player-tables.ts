@@ -241,8 +241,10 @@ export class PlayerTables {
 
   /** Stores an operation of which only memory has something; one that is stored stays as it is. */
   keepDraft(key: string): void {
-    const operation = this.#takeDraft(key);
-    if (operation !== undefined) this.#store([operation]);
+    this.inOrder(() => {
+      const operation = this.#takeDraft(key);
+      if (operation !== undefined) this.#store([operation]);
+    });
   }
 
   /** Whoever takes it, stores it. The row comes first: a generation that was skipped is nobody's, one that is there twice would be two's. */

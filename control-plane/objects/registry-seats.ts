@@ -197,7 +197,9 @@ export class RegistrySeats {
     records.reserved(row, request, { nowMs, expiresAt });
     failpoint("allocate.noted");
     for (const { clusterId, reservationId, seat } of replaced) {
-      if (seat !== undefined) seats.setGivenBack({ clusterId, playerId: request.playerId }, reservationId);
+      // A request that comes late may name what has ended since; what is given back of that seat now is another ticket.
+      if (seat?.hold?.reservationId !== reservationId) continue;
+      seats.setGivenBack({ clusterId, playerId: request.playerId }, reservationId);
     }
     failpoint("allocate.reserved");
     for (const { clusterId, reservationId, seat } of replaced) this.#tellCancelled(clusterId, seat, reservationId);

@@ -161,6 +161,48 @@ describe("what a player's session remembers", () => {
     });
   });
 
+  it.each([
+    ["kept", (tables: PlayerTables, key: string) => tables.keepDraft(key)],
+    ["ended", (tables: PlayerTables, key: string) => tables.endOperation(key, "cancelled")],
+    [
+      "a ticket",
+      (tables: PlayerTables, key: string) =>
+        tables.inOrder(() => {
+          const draft = tables.operation(key);
+          if (draft === undefined) throw new Error("there is a draft");
+          tables.commitOperation(draft, { clusterId: "one", expiresAt: 100, answer: "answer" }, []);
+        }),
+    ],
+    ["queued", (tables: PlayerTables, key: string) => tables.setOperationQueue(key, "queue")],
+    ["followed by another", (tables: PlayerTables) => tables.atomically(() => add(tables))],
+  ])("of a draft is what is stored, whichever statement fails when it is %s", async (_, change) => {
+    let faults = 0;
+    for (let until = 0; faults === until; until += 1) {
+      await withPlayer((storage) => {
+        let left = Number.POSITIVE_INFINITY;
+        const sql: SqlStorage = Object.assign(Object.create(storage.sql), {
+          exec: (query: string, ...bindings: SqlStorageValue[]) => {
+            if (/^\s*(?:INSERT|UPDATE)/.test(query) && (left -= 1) < 0) throw new Error("disk I/O error");
+            return storage.sql.exec(query, ...bindings);
+          },
+        });
+        const tables = new PlayerTables({ sql, transactionSync: (step) => storage.transactionSync(step) });
+        const draft = recorded(tables.nextGeneration());
+        tables.draftOperation(draft, changeOf(draft));
+        left = until;
+        try {
+          change(tables, draft.key);
+        } catch {
+          faults += 1;
+        }
+        const fresh = new PlayerTables(storage);
+        expect(tables.operations(), `fault ${until}`).toEqual(fresh.operations());
+        expect(tables.row.values, `fault ${until}`).toEqual(fresh.row.values);
+      });
+    }
+    expect(faults).toBeGreaterThan(1);
+  });
+
   it("counts what was asked for by what is stored, also after it was undone", async () => {
     await withPlayer((_, tables) => {
       const costs = new PlayerCosts(tables.row);
