@@ -2,7 +2,11 @@
 import type { ChildProcess } from "node:child_process";
 import { join as joinPath } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { createClient } from "../../clients/typescript/index.ts";
+import { listAllocations } from "../../control-plane/store/history.ts";
+import { findSave } from "../../control-plane/store/saves.ts";
 import { startProcess } from "../../dev/process.ts";
+import { eventually } from "../support/eventually.ts";
 import { faultsOf, recovered } from "../support/handover/recovery.ts";
 import { AuditWorld, type Side } from "../support/handover/world.ts";
 import { Walker } from "../support/handover/walker.ts";
@@ -52,6 +56,15 @@ async function startWalker(): Promise<{ readonly playerId: string; readonly chil
     },
   });
   return { playerId: await promise, child };
+}
+
+/** A player who has been in this half of the world, and has left the game there. */
+async function leaveFrom(side: Side) {
+  const client = createClient({ masterUrl: world.master.url });
+  const { id: playerId } = await client.login({ anonymous: true });
+  const session = await client.join(await client.allocate({ fragment: side }));
+  await session.leave();
+  return { client, side, playerId };
 }
 
 /** Everything that was said has been answered, nothing was lost or doubled, and nobody was ever in two places. */
@@ -215,6 +228,24 @@ describe(`with ${delayMs} ms each way between all parties`, () => {
     expect(walkers.map((walker) => walker.fallbacks)).toEqual(fallbacks);
     expect(faultsOf(world, walkers)).toEqual([]);
   }, 120_000);
+
+  it("[ALLOC-16] who left and names no place comes back to the cluster that carries where it was saved", async () => {
+    const returners = await Promise.all(
+      // In turn is how they would be given by chance: by what is least full.
+      (["east", "east", "west", "west"] as const).map(leaveFrom),
+    );
+    for (const { client, side, playerId } of returners) {
+      await eventually(async () => {
+        const [newest] = await listAllocations(world.master.database, { playerId, limit: 1, nowMs: Date.now() });
+        // Its seat is free: nothing but what was saved leads back.
+        expect([newest?.outcome, (await findSave(world.master.database, playerId)) !== undefined]).toEqual([
+          "left",
+          true,
+        ]);
+      });
+      expect((await client.allocate()).cluster.id, side).toBe(world.cluster(side).clusterId);
+    }
+  }, 60_000);
 
   it("loses nothing of anybody in the end", audit, 60_000);
 });

@@ -214,6 +214,15 @@ describe("a deletion", () => {
     await expectProblem(await call("POST", "/v1/refresh", { body }), "REFRESH_TOKEN_INVALID");
     expect(await findPlayer(readStoreSettings(env), player.player.id)).toBeUndefined();
     await expectProblem(await requestAllocation(player, { clusterId: cluster.id }, key), "RESERVATION_CANCELLED");
+    // That it was there stays, and fences off what was out.
+    const { accessToken: token } = await logInOperator();
+    const left = await expectJson(await call("GET", `/v1/admin/players/${player.player.id}`, { token }), 200);
+    expect(left).toMatchObject({
+      generation: expect.any(Number),
+      playing: null,
+      ban: null,
+      operations: [{ state: "cancelled" }],
+    });
     // The address is free again, for somebody new.
     expect((await signUp(email)).player.id).not.toBe(player.player.id);
   });

@@ -40,7 +40,7 @@ const state = createRoute({
   tags: ["Operators"],
   summary: "What the master knows of a player's session",
   description:
-    "There is one as soon as a player has logged in (a moment after it), has allocated, or is ordered about, as by a ban ahead of the first login. The database is asked only about who has never allocated.",
+    "There is one as soon as a player has logged in (a moment after it), has allocated, or is ordered about, as by a ban ahead of the first login. The database is asked only about who has never allocated. Of a deleted account that has allocated there is still one, as the generation fences off what was out, and a ban stays: nothing else is in it but what is being cancelled.",
   security: operatorSecurity,
   request: { params: z.object({ id: z.string().regex(/^[\w-]{1,64}$/, "Expected a player's id.") }) },
   responses: {
