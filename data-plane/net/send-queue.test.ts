@@ -84,6 +84,14 @@ describe("SendQueue", () => {
     expect([queue.frames, queue.bytes]).toEqual([0, 0]);
   });
 
+  it("[ENTITIES-9] has nothing left that is ready once a view has gone, also where one has taken another's place", () => {
+    queue.setView(frame("an older view"));
+    queue.setView(frame("view"));
+    expect([queue.viewWaits, queue.frames, queue.bytes]).toEqual([true, 1, 4]);
+    expect(take()).toBe("view");
+    expect([queue.viewWaits, queue.frames, queue.bytes, queue.isReady]).toEqual([false, 0, 0, false]);
+  });
+
   it("counts what waits, without what is sent again", () => {
     queue.push("again", frame("12345"));
     queue.push("reliable", frame("123"));

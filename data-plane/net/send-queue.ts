@@ -74,11 +74,15 @@ export class SendQueue extends FramePile {
     return this.#view !== undefined;
   }
 
-  /** Sets what the world shows, after {@link viewWaits} was false: a difference to the one before, so none takes another's place. */
+  /**
+   * Sets what the world shows, after {@link viewWaits} was false: a difference to the one before, so none takes another's place. Whoever sets
+   * one all the same has a wrong view, and no more than that: a frame that is counted and is not there would be written for ever.
+   */
   setView(frame: Uint8Array): void {
+    const before = this.#view;
     this.#view = frame;
-    this.#looseFrames += 1;
-    this.#looseBytes += frame.length;
+    if (before === undefined) this.#looseFrames += 1;
+    this.#looseBytes += frame.length - (before?.length ?? 0);
   }
 
   /** Takes the place of what the same key had and is not on its way yet. */
