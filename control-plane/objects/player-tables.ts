@@ -206,7 +206,7 @@ export class PlayerTables {
   }
 
   /**
-   * Stores operations as they are now, in one statement: whole, or not at all.
+   * Stores operations as they are now, in one statement: whole, or not at all. Few of them: each has eleven values.
    *
    * @param answer of the first one
    */
@@ -262,8 +262,10 @@ export class PlayerTables {
     superseded: readonly OperationSummary[],
   ): void {
     this.#takeDraft(operation.key);
-    const ended = superseded.map((older) => ({ ...older, state: "cancelled" }) as const);
-    this.#store([{ ...operation, ...ticket, state: "committed" }, ...ended], answer);
+    const [ended, ...more] = superseded.map((older) => ({ ...older, state: "cancelled" }) as const);
+    this.#store([{ ...operation, ...ticket, state: "committed" }, ...(ended === undefined ? [] : [ended])], answer);
+    // There is seldom a second one, and a statement takes a hundred values at most.
+    for (const older of more) this.#store([older]);
   }
 
   /** The operation has come to its end: there is no answer to give any more. */

@@ -144,6 +144,16 @@ describe("what a player's session remembers", () => {
     });
   });
 
+  it("ends with a ticket all that it replaces, however many", async () => {
+    await withPlayer((storage, tables) => {
+      const older = Array.from({ length: 20 }, () => add(tables));
+      const newest = add(tables);
+      tables.commitOperation(newest, { clusterId: "one", expiresAt: 100, answer: "newest" }, older);
+      const states = new PlayerTables(storage).operations().map(({ state }) => state);
+      expect(states).toEqual([...older.map(() => "cancelled"), "committed"]);
+    });
+  });
+
   it("of a draft comes to nothing with the memory, and is whole with whatever is stored of it", async () => {
     await withPlayer((storage, tables) => {
       const before = new PlayerTables(storage);
