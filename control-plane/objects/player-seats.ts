@@ -87,7 +87,7 @@ export class PlayerSeats {
     return this.#ask(operation, order, { shard, holdId, wish: { ...order.request, clusterId } });
   }
 
-  /** Asks a shard for a seat. To be recorded before: from now on it may have one for this operation. */
+  /** Asks a shard for a seat. To be noted before: from now on it may have one for this operation. */
   #ask(
     operation: Operation,
     { playerId, request: wish }: AllocationOrder,
@@ -100,7 +100,10 @@ export class PlayerSeats {
     return withDeadline(registryShard(this.#env, more.shard).reserve(whole), objectCallTimeoutMs, "a registry shard");
   }
 
-  /** Step 2: asks shard after shard; which one is recorded before it is asked, since it may have a seat for us ever after. */
+  /**
+   * Step 2: asks shard after shard. Which one is noted with the operation before it is asked, as it may have a seat for us ever after; where nothing of
+   * the operation is stored yet, and all memory of it is lost, such a seat ends with its time.
+   */
   async #reserve(
     operation: Operation,
     order: AllocationOrder,

@@ -1,39 +1,13 @@
 import { expect } from "vitest";
-import type { Allocation } from "../../../protocol/index.ts";
+import type { Allocation, PlayerSessionTokens } from "../../../protocol/index.ts";
 import { seatOf, startCluster, startOn } from "../support/clusters.ts";
 import { expectProblem } from "../support/master.ts";
 import { allocate, logIn, requestAllocation } from "../support/players.ts";
-import type { CrashScenario } from "../support/crash-scenario.ts";
+import type { CrashRun, CrashScenario } from "../support/crash-scenario.ts";
 import { eventually } from "../../support/eventually.ts";
 
 /** A retry gets the identical ticket, the one seat is given once, and it is free again when its player has left. */
-export const scenario: CrashScenario = {
-  flow: "allocate",
-  prepare: async () => {
-    const cluster = await startCluster({ capacity: 1 });
-    const [player, other] = [await logIn(), await logIn()];
-    const key = crypto.randomUUID();
-    const wish = { clusterId: cluster.id };
-    let first: Allocation | undefined;
-    return {
-      begin: async () => requestAllocation(player, wish, key),
-      carryOn: async () => {
-        first = await allocate(player, wish, key);
-      },
-      check: async () => {
-        expect(await allocate(player, wish, key)).toEqual(first);
-        await expectProblem(await requestAllocation(other, wish), "CLUSTER_FULL");
-      },
-      finish: async () => {
-        const seat = seatOf(player.player, first?.ticket ?? "");
-        await cluster.report({ full: true, players: 1, joined: [seat] });
-        await expectProblem(await requestAllocation(player, wish, key), "TICKET_CONSUMED");
-        await cluster.report({ players: 0, left: [seat] });
-        await allocate(other, wish);
-      },
-    };
-  },
-};
+export const scenario: CrashScenario = { flow: "allocate", prepare: async () => wantOneSeat(await logIn()) };
 
 /** The same for who has allocated before: of this operation nothing is stored before there is a ticket, and the seat is found again by its name. */
 export const drafted: CrashScenario = {
@@ -41,31 +15,35 @@ export const drafted: CrashScenario = {
   beside: true,
   steps: ["recorded", "asking", "chosen", "reserved", "seated", "signed", "committed", "keeping"],
   prepare: async () => {
-    const [cluster, spare] = [await startCluster({ capacity: 1 }), await startCluster({ capacity: 1 })];
-    const [player, other] = [await logIn(), await logIn()];
+    const [player, spare] = [await logIn(), await startCluster({ capacity: 1 })];
     await allocate(player, { clusterId: spare.id });
-    const key = crypto.randomUUID();
-    const wish = { clusterId: cluster.id };
-    let first: Allocation | undefined;
-    return {
-      begin: async () => requestAllocation(player, wish, key),
-      carryOn: async () => {
-        first = await allocate(player, wish, key);
-      },
-      check: async () => {
-        expect(await allocate(player, wish, key)).toEqual(first);
-        await expectProblem(await requestAllocation(other, wish), "CLUSTER_FULL");
-      },
-      finish: async () => {
-        const seat = seatOf(player.player, first?.ticket ?? "");
-        await cluster.report({ full: true, players: 1, joined: [seat] });
-        await eventually(async () => expectProblem(await requestAllocation(player, wish, key), "TICKET_CONSUMED"));
-        await cluster.report({ players: 0, left: [seat] });
-        await allocate(other, wish);
-      },
-    };
+    return wantOneSeat(player);
   },
 };
+
+async function wantOneSeat(player: PlayerSessionTokens): Promise<CrashRun> {
+  const [cluster, other] = [await startCluster({ capacity: 1 }), await logIn()];
+  const key = crypto.randomUUID();
+  const wish = { clusterId: cluster.id };
+  let first: Allocation | undefined;
+  return {
+    begin: async () => requestAllocation(player, wish, key),
+    carryOn: async () => {
+      first = await allocate(player, wish, key);
+    },
+    check: async () => {
+      expect(await allocate(player, wish, key)).toEqual(first);
+      await expectProblem(await requestAllocation(other, wish), "CLUSTER_FULL");
+    },
+    finish: async () => {
+      const seat = seatOf(player.player, first?.ticket ?? "");
+      await cluster.report({ full: true, players: 1, joined: [seat] });
+      await eventually(async () => expectProblem(await requestAllocation(player, wish, key), "TICKET_CONSUMED"));
+      await cluster.report({ players: 0, left: [seat] });
+      await allocate(other, wish);
+    },
+  };
+}
 
 /** Who wants something else after a crash has it: on the same cluster the same seat, elsewhere another one; what was lost ends with its time. */
 export const changed: CrashScenario = {
