@@ -316,6 +316,23 @@ describe("a player that walks over the border", () => {
     expect(west.cluster.server.metrics.departures).toEqual({ BANNED: 1 });
   });
 
+  it("[HAND-22] stands where its client has come to rest while it stood still, if it stays", async () => {
+    const client = await border.join(west);
+    await until("its entry", () => master.sessions.get("ann")?.holder === "default.a");
+    const { promise, resolve } = Promise.withResolvers<void>();
+    master.holdSessions = promise;
+    const move = (x: number) => {
+      moves += 1;
+      client.send(encodeMove({ sequence: moves, x, y: 0, z: 0, heading: 0 }));
+    };
+    move(2);
+    await until("its standstill", () => west.game.hooks.includes("out"));
+    for (const x of [1.5, 1, 0.5]) move(x);
+    await until("its last step", () => west.game.players.get("ann")?.position.x === 0.5);
+    expect(west.cluster.server.metrics.movesRefused).toBe(0);
+    resolve();
+  });
+
   it("may walk on by the overrun and no farther, and back", async () => {
     west.game.refusesToPack = true;
     const client = await border.join(west);

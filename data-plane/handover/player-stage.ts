@@ -15,6 +15,7 @@ import { decodePlayerState, type PlayerState, PlayerStateError } from "../author
 import type { Peers } from "../peers/peers.ts";
 import type { Placement } from "../plugin/player.ts";
 import { ArrivingLine } from "../session/arriving-line.ts";
+import { handleMove } from "../session/handlers/move.ts";
 import { JoinedPlayer } from "../session/joined-player.ts";
 import type { PlayerHolder } from "../session/player-holder.ts";
 import type { SessionContext } from "../session/session-context.ts";
@@ -118,8 +119,9 @@ export class PlayerStage implements Stage, PlayerHolder {
     // Its client may have been told already that it stands elsewhere.
     if (gone !== undefined && this.#options.targetOf(player) !== undefined) player.markUntold();
     host.migrateIn(player.lane, player, parts);
-    player.unfreeze();
+    const move = player.unfreeze();
     for (const item of items) this.#apply(player, item);
+    if (move !== undefined) handleMove(this.#options.context, player, move);
     // Its place here is gone: the master has it as it was when it left, and it can come back from that.
     if (!isIn) player.close("INTERNAL");
     this.#showOutRevoked(player);

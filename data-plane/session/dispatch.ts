@@ -52,7 +52,10 @@ export function dispatch(session: Session, bytes: Uint8Array, start: number, end
   // What nearly every frame is, always allowed to who has joined: no tables, and nothing made for it.
   if (state === "joined") {
     if (type === messageTypes.message) return handleMessage(session, bytes, start + 1, end);
-    if (type === messageTypes.move) return handleMove(session, decodeMove(new ByteReader(bytes, start + 1, end)));
+    if (type === messageTypes.move) {
+      const move = decodeMove(new ByteReader(bytes, start + 1, end));
+      return player === undefined ? undefined : handleMove(session.context, player, move);
+    }
   }
   const feature = state === undefined ? undefined : allowed[state].get(type);
   const inForce = player?.features ?? offered(session);

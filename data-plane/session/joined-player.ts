@@ -6,6 +6,7 @@ import {
   encodeResumeToken,
   features,
   messageTypes,
+  type Move,
   NumberedStreams,
   RequestError,
   type RequestHandler,
@@ -94,6 +95,8 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   #arriving = false;
   /** Its client may not know where it stands. */
   #isUntold = false;
+  /** The last that its client has asked for while it stood still. */
+  #heldMove: Move | undefined;
   /** What the game had saved of it, as it departed. */
   #saved: Uint8Array | undefined;
   /** State of its entity, as it departed. */
@@ -442,10 +445,19 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     this.#holder = holder;
   }
 
-  /** It is played again, here. */
-  unfreeze(): void {
+  /** Its client asks for a place while it stands still. The latest counts if it stays: no other one may follow. [HAND-22] */
+  holdMove(move: Move): void {
+    // Whoever has been sent on says it anew, there or where it comes back. [ARRIVE-7]
+    if (this.connected) this.#heldMove = move;
+  }
+
+  /** It is played again, here. @returns what its client has asked for meanwhile */
+  unfreeze(): Move | undefined {
     this.#holder = undefined;
     this.#tell();
+    const move = this.#heldMove;
+    this.#heldMove = undefined;
+    return move;
   }
 
   /** It has gone on to another cluster. Its connection stays until its client has gone there too. */
@@ -455,6 +467,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     clearTimeout(this.#grace);
     this.#grace = undefined;
     this.#requests?.end("MOVED");
+    this.#heldMove = undefined;
     const { players, seats, world, saves } = this.#context;
     this.#saved = saves.moved(this);
     this.#values = world?.snapshot(this)?.values ?? {};

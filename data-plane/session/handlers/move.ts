@@ -1,19 +1,19 @@
 import { encodePosition, type Move } from "../../../protocol/index.ts";
-import type { Session } from "../session.ts";
+import type { JoinedPlayer } from "../joined-player.ts";
+import type { SessionContext } from "../session-context.ts";
 
 /** A player who was put back so often is noted: it tries to cheat, or its game is broken. */
 const offences = 50;
 
 /** A request to stand elsewhere: checked against the speed limit, the world, then by the plugin. [MOVE-1] */
-export function handleMove(session: Session, move: Move): void {
-  const { player, context } = session;
-  // Where it stands is the next one's to say who plays it: the client goes on from there. [HAND-6]
-  if (player === undefined || player.held) return;
+export function handleMove(context: SessionContext, player: JoinedPlayer, move: Move): void {
+  // Where it stands is for whoever plays it next to say. [HAND-6]
+  if (player.held) return player.holdMove(move);
   const from = player.position;
   const to = { x: move.x, y: move.y, z: move.z, heading: move.heading };
   const { world, host, clock } = context;
   player.moveSequence = move.sequence;
-  if (player.mayNotKnow(to)) return session.send("control", encodePosition({ sequence: move.sequence, ...from }));
+  if (player.mayNotKnow(to)) return player.sendControl(encodePosition({ sequence: move.sequence, ...from }));
   const isFine =
     player.moveBudget.draw(from, to, clock.monotonicMs()) &&
     world?.admits(player, to) !== false &&
@@ -30,5 +30,5 @@ export function handleMove(session: Session, move: Move): void {
   }
   // [MOVE-2]
   context.metrics.movesRefused += 1;
-  session.send("control", encodePosition({ sequence: move.sequence, ...from }));
+  player.sendControl(encodePosition({ sequence: move.sequence, ...from }));
 }
