@@ -26,7 +26,7 @@ import type { RegistryLeases } from "./registry-leases.ts";
 import { RegistryParties } from "./registry-parties.ts";
 import { joinRateOf, RegistryQueues } from "./registry-queues.ts";
 import type { ClusterRow } from "./registry-rows.ts";
-import { cancelOf } from "./seat-tables.ts";
+import { cancelOf, type SeatPlace } from "./seat-tables.ts";
 import type { ShardParts } from "./shard-parts.ts";
 
 /** Most joins of one cluster that wait to be told to players' sessions, if some of them have no seat here. */
@@ -60,9 +60,10 @@ export class RegistrySeats {
     const { tables, seats } = this.#parts;
     // An explanation tells who is alive. To find out frees seats, so it comes before anything is read.
     if (request.wish.explain === true) this.#leases.sweep(nowMs);
-    const held = seats.placeOf(request.reservationId, request.playerId);
-    const holder = held === undefined ? undefined : tables.cluster(held.clusterId);
-    if (holder !== undefined && holder.state !== "gone") return this.#seatAt(holder, [], request, nowMs);
+    for (const { clusterId } of seats.placesOf(request.reservationId, request.playerId)) {
+      const holder = tables.cluster(clusterId);
+      if (holder !== undefined && holder.state !== "gone") return this.#seatAt(holder, [], request, nowMs);
+    }
     if (request.returnTo !== undefined) return this.#reserveBack(request.returnTo, request, nowMs);
     const { clusterId } = request.wish;
     if (request.holdId !== undefined) return this.#claim(clusterId ?? "", request, nowMs);
@@ -227,10 +228,13 @@ export class RegistrySeats {
 
   /** Takes back a reservation for which no ticket was handed out. */
   withdraw(reservationId: string, playerId?: string): void {
+    for (const held of this.#parts.seats.placesOf(reservationId, playerId)) this.#withdrawFrom(held, reservationId);
+  }
+
+  #withdrawFrom(held: SeatPlace, reservationId: string): void {
     const { storage, tables, seats } = this.#parts;
-    const held = seats.placeOf(reservationId, playerId);
-    const row = held === undefined ? undefined : tables.cluster(held.clusterId);
-    const seat = held === undefined ? undefined : seats.at(held.clusterId, held.playerId);
+    const row = tables.cluster(held.clusterId);
+    const seat = seats.at(held.clusterId, held.playerId);
     if (row === undefined || seat === undefined) return;
     const after = withdrawHold(seat, reservationId);
     const vacant = isVacant(after, this.#leases.accountedAtMs(row, false));
@@ -374,11 +378,12 @@ export class RegistrySeats {
   /** A player has given a seat back. It is free once the cluster says that the ticket joins no more, or the ticket ends. */
   giveBack(reservationId: string, playerId?: string): void {
     const { seats } = this.#parts;
-    const held = seats.placeOf(reservationId, playerId);
-    if (held === undefined) return;
-    seats.setGivenBack(held, reservationId);
+    const places = seats.placesOf(reservationId, playerId);
+    for (const held of places) seats.setGivenBack(held, reservationId);
     failpoint("release.noted");
-    this.#tellCancelled(held.clusterId, seats.at(held.clusterId, held.playerId), reservationId);
+    for (const held of places) {
+      this.#tellCancelled(held.clusterId, seats.at(held.clusterId, held.playerId), reservationId);
+    }
   }
 
   /** The cluster is to promise that a ticket joins no more. One that is not linked is told with its next acknowledgement. */

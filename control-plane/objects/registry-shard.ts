@@ -162,12 +162,12 @@ export class RegistryShard extends DurableObject<Env> {
     this.#desks.seats.parties.release(holdId, playerIds);
   }
 
-  /** `playerId`: see `SeatTables.placeOf`. */
+  /** `playerId`: see `SeatTables.placesOf`. */
   withdraw(reservationId: string, playerId?: string): void {
     this.#desks.seats.withdraw(reservationId, playerId);
   }
 
-  /** `playerId`: see `SeatTables.placeOf`. */
+  /** `playerId`: see `SeatTables.placesOf`. */
   giveBack(reservationId: string, playerId?: string): void {
     this.#desks.seats.giveBack(reservationId, playerId);
   }

@@ -83,11 +83,15 @@ export class SeatTables {
     return this.#of(playerId).find((placed) => placed.clusterId === clusterId)?.seat;
   }
 
-  /** Where the seat of a reservation is. Without the player, whom a release before this one does not name, all seats are looked through. */
-  placeOf(reservationId: string, playerId?: string): SeatPlace | undefined {
+  /**
+   * Where the seat of a reservation is: at one cluster, and at more where those before went while it was asked for. Without the player, whom a
+   * release before this one does not name, all seats are looked through.
+   */
+  placesOf(reservationId: string, playerId?: string): SeatPlace[] {
     const found = playerId === undefined ? this.#select("hold_reservation = ?", reservationId) : this.#of(playerId);
-    const place = found.find(({ seat }) => seat.hold?.reservationId === reservationId);
-    return place === undefined ? undefined : { clusterId: place.clusterId, playerId: place.seat.playerId };
+    return found.flatMap(({ clusterId, seat }) =>
+      seat.hold?.reservationId === reservationId ? [{ clusterId, playerId: seat.playerId }] : [],
+    );
   }
 
   /** Who has a seat under the hold of a party. */

@@ -149,8 +149,8 @@ describe("the seats of a shard as they are stored", () => {
         expect(found).toEqual(wanted);
         const held = model.seats.get(`${clusterId} ${playerId}`)?.seat.hold;
         if (held === undefined) continue;
-        expect(tables.placeOf(held.reservationId, playerId)).toEqual({ clusterId, playerId });
-        expect(tables.placeOf(held.reservationId)).toEqual({ clusterId, playerId });
+        expect(tables.placesOf(held.reservationId, playerId)).toEqual([{ clusterId, playerId }]);
+        expect(tables.placesOf(held.reservationId)).toEqual([{ clusterId, playerId }]);
         expect(tables.holdersOf(held.reservationId)).toEqual(held.ofParty === true ? [{ clusterId, playerId }] : []);
       }
       expect(ended).toBeGreaterThan(steps / 30);

@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { decodeJwt } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { RegistryShard } from "../../control-plane/worker.ts";
+import { RegistryShard } from "../../control-plane/worker.ts";
 import type { PlayerSessionTokens } from "../../protocol/index.ts";
 import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
 import { call, expectProblem } from "./support/master.ts";
@@ -20,6 +20,7 @@ beforeEach(async () => {
 });
 
 afterEach(() => {
+  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 
@@ -156,6 +157,27 @@ describe("the places of a cluster", () => {
     expect(await isFull(again, await logIn())).toBe(true);
     await again.report({ full: true, players: 0 });
     expect(await isFull(again, await logIn())).toBe(false);
+  });
+
+  it("are not more than one elsewhere, however often an answer is lost after it has gone", async () => {
+    const player = await logIn();
+    const key = crypto.randomUUID();
+    const loseAnAnswer = async () => {
+      vi.spyOn(RegistryShard.prototype, "reserve").mockImplementationOnce(function lost(this: RegistryShard, request) {
+        // Mocked once: this is the real one.
+        this.reserve(request);
+        throw new Error("stopped by the test");
+      });
+      await expectProblem(await requestAllocation(player, {}, key), "INTERNAL");
+    };
+    await startCluster({ capacity: 1 });
+    await loseAnAnswer();
+    passSeconds(20 * 30);
+    await runInDurableObject(shard, async (instance: RegistryShard) => instance.alarm());
+    const others = await Promise.all(Array.from({ length: 4 }, () => startCluster({ capacity: 1 })));
+    for (let lost = 0; lost < 3; lost++) await loseAnAnswer();
+    const { cluster } = await allocate(player, {}, key);
+    for (const other of others) expect(await isFull(other, await logIn())).toBe(other.id === cluster.id);
   });
 
   it("are free when it deregisters and starts again", async () => {
