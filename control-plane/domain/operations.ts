@@ -178,9 +178,19 @@ export async function hashAllocateRequest(request: AllocateRequest): Promise<str
   const { clusterId, region, place: _, ...more } = request;
   const rest = canonical(more);
   const text = JSON.stringify([clusterId ?? null, region ?? null, ...(rest === "{}" ? [] : [rest])]);
+  const known = knownHashes.get(text);
+  if (known !== undefined) return known;
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", textEncoder.encode(text)));
-  return digest.reduce((hex, byte) => hex + hexOfByte[byte], "");
+  const hash = digest.reduce((hex, byte) => hex + hexOfByte[byte], "");
+  if (knownHashes.size >= maxKnownHashes) knownHashes.clear();
+  if (text.length <= maxKnownChars) knownHashes.set(text, hash);
+  return hash;
 }
+
+/** Most players of a game ask for the same few things. What is long is each player's own. */
+const knownHashes = new Map<string, string>();
+const maxKnownHashes = 1_024;
+const maxKnownChars = 256;
 
 /**
  * The name of an operation and its reservation. `seed` is stored before it is used: whoever makes the request anew, after all memory of it was

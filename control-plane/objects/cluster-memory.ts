@@ -17,6 +17,7 @@ export interface CandidatePage {
 
 /** What changes of a cluster by its seats, its reports and its signs of life. */
 type Serving =
+  | "next_join_at"
   | "seats"
   | "joined"
   | "players"
@@ -116,7 +117,8 @@ export class ClusterMemory {
   page(key: string, nowMs: number): CandidatePage | undefined {
     const page = this.#pages.get(key);
     if (page === undefined || nowMs >= page.untilMs) return undefined;
-    return page.rows.some((row) => row.load <= page.nextLoad && hasRoom(row)) ? page : undefined;
+    const isOpen = (row: ChoosableRow): boolean => hasRoom(row) && row.next_join_at <= nowMs;
+    return page.rows.some((row) => row.load <= page.nextLoad && isOpen(row)) ? page : undefined;
   }
 
   keepPage(key: string, page: CandidatePage): void {

@@ -94,6 +94,10 @@ type EndedState = Exclude<OperationState, "recorded" | "committed">;
 const summaryColumns =
   "key, body_hash, reservation_id, generation, state, shard, queue, cluster_id, expires_at, recorded_at";
 
+/** Replacing costs a third of what an `ON CONFLICT` does, which SQLite prepares anew in each object that wakes up. */
+const storeOne = `INSERT OR REPLACE INTO operations (${summaryColumns}, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+const storeTwo = `${storeOne}, (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+
 function summaryFromRow(row: SummaryRow): OperationSummary {
   const [key, bodyHash, reservationId, generation, state, shard, queue, clusterId, expiresAt, recordedAtMs] = row;
   return {
@@ -202,30 +206,28 @@ export class PlayerTables {
   #change(key: string, change: Partial<OperationSummary>): void {
     this.keepDraft(key);
     const operation = this.#all().get(key);
-    if (operation !== undefined) this.#store([{ ...operation, ...change }]);
+    if (operation !== undefined) this.#store({ ...operation, ...change });
   }
 
   /**
-   * Stores operations as they are now, in one statement: whole, or not at all. Few of them: each has eleven values.
+   * Stores operations as they are now, in one statement: whole, or not at all.
    *
-   * @param answer of the first one
+   * @param answer of `operation`
+   * @param ended of which there is no answer any more
    */
-  #store(operations: readonly OperationSummary[], answer: string | null = null): void {
-    const row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    this.#sql.exec(
-      `INSERT INTO operations (${summaryColumns}, answer) VALUES ${operations.map(() => row).join(", ")}
-       ON CONFLICT (generation) DO UPDATE SET state = excluded.state, shard = excluded.shard, queue = excluded.queue,
-         cluster_id = excluded.cluster_id, expires_at = excluded.expires_at, answer = excluded.answer`,
-      ...operations.flatMap((operation, index) => [...rowFromSummary(operation), index === 0 ? answer : null]),
-    );
-    for (const operation of operations) this.#all().set(operation.key, operation);
+  #store(operation: OperationSummary, answer: string | null = null, ended?: OperationSummary): void {
+    const values = [...rowFromSummary(operation), answer];
+    if (ended === undefined) this.#sql.exec(storeOne, ...values);
+    else this.#sql.exec(storeTwo, ...values, ...rowFromSummary(ended), null);
+    this.#all().set(operation.key, operation);
+    if (ended !== undefined) this.#all().set(ended.key, ended);
   }
 
   /** A new one, newer than all others, with what changes in the row of the session. */
   addOperation(operation: OperationSummary, change: Partial<SessionRow>): void {
     if (this.#draft !== undefined) this.keepDraft(this.#draft);
     this.row.change(change);
-    this.#store([operation]);
+    this.#store(operation);
   }
 
   /**
@@ -243,7 +245,7 @@ export class PlayerTables {
   keepDraft(key: string): void {
     this.inOrder(() => {
       const operation = this.#takeDraft(key);
-      if (operation !== undefined) this.#store([operation]);
+      if (operation !== undefined) this.#store(operation);
     });
   }
 
@@ -263,9 +265,9 @@ export class PlayerTables {
   ): void {
     this.#takeDraft(operation.key);
     const [ended, ...more] = superseded.map((older) => ({ ...older, state: "cancelled" }) as const);
-    this.#store([{ ...operation, ...ticket, state: "committed" }, ...(ended === undefined ? [] : [ended])], answer);
-    // There is seldom a second one, and a statement takes a hundred values at most.
-    for (const older of more) this.#store([older]);
+    this.#store({ ...operation, ...ticket, state: "committed" }, answer, ended);
+    // There is seldom a second one.
+    for (const older of more) this.#store(older);
   }
 
   /** The operation has come to its end: there is no answer to give any more. */

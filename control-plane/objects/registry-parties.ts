@@ -1,5 +1,4 @@
 import type { AllocateRequest } from "../../protocol/index.ts";
-import { nextJoinAtMs } from "../domain/join-rate.ts";
 import { holdForParty } from "../domain/party-seats.ts";
 import { freePlaces, isVacant, withdrawHold } from "../domain/seats.ts";
 import type { QueuePass } from "../domain/waiting-gate.ts";
@@ -7,7 +6,6 @@ import { failpoint } from "../failpoint.ts";
 import type { ClusterCandidates } from "./cluster-candidates.ts";
 import { refuse, type Refusal } from "./refusal.ts";
 import type { RegistryLeases } from "./registry-leases.ts";
-import { joinRateOf } from "./registry-queues.ts";
 import type { ClusterRow } from "./registry-rows.ts";
 import type { ShardParts } from "./shard-parts.ts";
 
@@ -92,10 +90,7 @@ export class RegistryParties {
     }
     storage.transactionSync(() => {
       for (const { playerId, seat } of before) seats.put(clusterId, holdForParty(seat, { holdId, playerId, untilMs }));
-      if (added === 0) return;
-      tables.addOccupancy(clusterId, added, 0);
-      const rate = joinRateOf(row);
-      if (rate !== undefined) tables.setNextJoin(clusterId, nextJoinAtMs(rate, added, nowMs));
+      if (added > 0) tables.addSeats(clusterId, added, nowMs);
     });
     failpoint("party.reserved");
     return seatsHeld(row, playerIds);

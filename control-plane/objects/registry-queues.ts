@@ -1,9 +1,9 @@
-import { joinsAllowed, type JoinRate } from "../domain/join-rate.ts";
+import { joinsAllowed } from "../domain/join-rate.ts";
 import { freePlaces } from "../domain/seats.ts";
 import type { ClusterRoom } from "../domain/waiting-calls.ts";
 import { isSpokenFor, maxGates, type QueueGate, type QueuePass } from "../domain/waiting-gate.ts";
 import type { ClusterFacts } from "../domain/selector.ts";
-import type { ChoosableRow } from "./registry-rows.ts";
+import { type ChoosableRow, joinRateOf } from "./registry-rows.ts";
 import type { ShardParts } from "./shard-parts.ts";
 
 /** Most clusters that are named to a queue. */
@@ -92,10 +92,6 @@ export class RegistryQueues {
     this.#gates.delete(queue);
     this.#parts.storage.sql.exec("DELETE FROM queue_gates WHERE queue = ?", queue);
   }
-}
-
-export function joinRateOf(row: ChoosableRow): JoinRate | undefined {
-  return row.join_rate === null ? undefined : { perSecond: row.join_rate, nextAtMs: row.next_join_at };
 }
 
 function isSame(a: QueueGate, b: QueueGate): boolean {

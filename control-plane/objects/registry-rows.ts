@@ -1,5 +1,6 @@
 import type { ReachFault } from "../../protocol/index.ts";
 import type { KeptState } from "../domain/cluster-states.ts";
+import type { JoinRate } from "../domain/join-rate.ts";
 import { orderSchema } from "./order-tables.ts";
 import { outboxSchema, outboxSourceSchema } from "./outbox.ts";
 import { recordNumberSchema, recordOutboxSchema } from "./record-outbox.ts";
@@ -174,6 +175,11 @@ export interface ChoosableRow extends Record<string, SqlStorageValue> {
   link_lost_at: number;
   join_rate: number | null;
   next_join_at: number;
+}
+
+/** How fast a cluster may be filled; `undefined` for any rate. */
+export function joinRateOf(row: ChoosableRow): JoinRate | undefined {
+  return row.join_rate === null ? undefined : { perSecond: row.join_rate, nextAtMs: row.next_join_at };
 }
 
 /** The columns of a {@link ChoosableRow}, in the order in which {@link choosableFromValues} takes them. */

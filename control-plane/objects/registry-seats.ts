@@ -12,7 +12,6 @@ import { BusyClusters, dictatePace } from "../domain/report-pace.ts";
 import { type FullStep, stepOfFullReport } from "../domain/full-report.ts";
 import { takesBack } from "../domain/seat-return.ts";
 import { Tally } from "../domain/tally.ts";
-import { nextJoinAtMs } from "../domain/join-rate.ts";
 import { wantsOf } from "../domain/selector.ts";
 import type { CapacityNote, ClosedCluster } from "../domain/waiting-calls.ts";
 import type { QueueGate } from "../domain/waiting-gate.ts";
@@ -24,7 +23,7 @@ import type { AllocatedCluster, SeatAnswer, SeatRequest } from "./seat-request.t
 import { refuse, type Refusal } from "./refusal.ts";
 import type { RegistryLeases } from "./registry-leases.ts";
 import { RegistryParties } from "./registry-parties.ts";
-import { joinRateOf, RegistryQueues } from "./registry-queues.ts";
+import { RegistryQueues } from "./registry-queues.ts";
 import type { ClusterRow } from "./registry-rows.ts";
 import { cancelOf, type SeatPlace } from "./seat-tables.ts";
 import type { ShardParts } from "./shard-parts.ts";
@@ -191,8 +190,8 @@ export class RegistrySeats {
         seat: seats.at(clusterId, request.playerId),
       }));
     // One commit stores it all. Should an error end it half-way, no ticket is handed out for the seat: asking again does the rest, and nobody
-    // asking, it is free when that ticket would have ended. So only a new seat and its place in the totals need a transaction.
-    if (before === undefined) this.#addSeat(row, outcome.seat, nowMs);
+    // asking, it is free when that ticket would have ended. So it needs no transaction within.
+    if (before === undefined) this.#addSeat(row.cluster_id, outcome.seat, nowMs);
     else seats.put(row.cluster_id, outcome.seat, before);
     failpoint("allocate.taken");
     records.reserved(row, request, { nowMs, expiresAt });
@@ -208,18 +207,16 @@ export class RegistrySeats {
     return { ok: true, expiresAt, lifetimeSeconds, cluster: allocatedCluster(row), candidates, gaveBack };
   }
 
-  #addSeat(row: ClusterRow, seat: Seat, nowMs: number): void {
-    const { storage, tables, seats } = this.#parts;
-    storage.transactionSync(() => {
-      seats.add(row.cluster_id, seat);
-      tables.addOccupancy(row.cluster_id, 1, 0);
-      this.#countJoins(row, 1, nowMs);
-    });
-  }
-
-  #countJoins(row: ClusterRow, joins: number, nowMs: number): void {
-    const rate = joinRateOf(row);
-    if (rate !== undefined) this.#parts.tables.setNextJoin(row.cluster_id, nextJoinAtMs(rate, joins, nowMs));
+  #addSeat(clusterId: string, seat: Seat, nowMs: number): void {
+    const { tables, seats } = this.#parts;
+    seats.add(clusterId, seat);
+    try {
+      tables.addSeats(clusterId, 1, nowMs);
+    } catch (error) {
+      // One that is not counted would be one too many.
+      seats.delete(clusterId, seat.playerId);
+      throw error;
+    }
   }
 
   #explain(request: SeatRequest, choice: Parameters<ClusterCandidates["explain"]>[1]) {

@@ -1,8 +1,9 @@
 import type { ClusterListing, LinkReport, RegisterRequest } from "../../protocol/index.ts";
 import type { KeptState } from "../domain/cluster-states.ts";
+import { nextJoinAtMs } from "../domain/join-rate.ts";
 import { loadOf } from "../domain/pick.ts";
 import type { ClusterMemory, ServingChange, Sql } from "./cluster-memory.ts";
-import type { ClusterRow } from "./registry-rows.ts";
+import { type ClusterRow, joinRateOf } from "./registry-rows.ts";
 import type { SeatTables } from "./seat-tables.ts";
 
 const maxListed = 1_000;
@@ -241,13 +242,20 @@ export class RegistryTables {
     this.#count(clusterId, seatsDelta, joinedDelta, {});
   }
 
-  #count(clusterId: string, seatsDelta: number, joinedDelta: number, reported: ServingChange): void {
-    const row = { ...this.#rowOf(clusterId), ...reported };
+  /** Counts seats that were given, also for how fast the cluster wants to be filled. */
+  addSeats(clusterId: string, added: number, nowMs: number): void {
+    const rate = joinRateOf(this.#rowOf(clusterId));
+    const paced = rate === undefined ? {} : { next_join_at: nextJoinAtMs(rate, added, nowMs) };
+    this.#count(clusterId, added, 0, paced);
+  }
+
+  #count(clusterId: string, seatsDelta: number, joinedDelta: number, more: ServingChange): void {
+    const row = { ...this.#rowOf(clusterId), ...more };
     const { capacity, players, tick_ms: tickMs } = row;
     const seats = row.seats + seatsDelta;
     const joined = row.joined + joinedDelta;
     const load = loadOf({ capacity, seats, joined, players, tickMs });
-    this.#memory.change(clusterId, { ...reported, seats, joined, load });
+    this.#memory.change(clusterId, { ...more, seats, joined, load });
   }
 
   #rowOf(clusterId: string): ClusterRow {
@@ -259,10 +267,6 @@ export class RegistryTables {
   /** How fast a cluster wants to be filled; `undefined` for any rate. */
   setJoinRate(clusterId: string, perSecond: number | undefined): void {
     this.#sql.exec("UPDATE clusters SET join_rate = ? WHERE cluster_id = ?", perSecond ?? null, clusterId);
-  }
-
-  setNextJoin(clusterId: string, atMs: number): void {
-    this.#sql.exec("UPDATE clusters SET next_join_at = ? WHERE cluster_id = ?", atMs, clusterId);
   }
 
   /** When the next look at all leases is due; 0 when none is. */

@@ -159,7 +159,8 @@ describe("what a shard remembers of its clusters", () => {
   it("of who may be filled no faster than so is looked at again a moment later", async () => {
     await withShard(2, ({ tables, candidates, ids: [first = "", second = ""] }) => {
       tables.setJoinRate(first, 1);
-      tables.setNextJoin(first, nowMs + 1_000);
+      tables.addSeats(first, 1, nowMs);
+      tables.addOccupancy(first, -1, 0);
       const openAt = (atMs: number) => candidates.leastLoaded({}, pageSize, atMs).map((row) => row.cluster_id);
       expect(openAt(nowMs)).toEqual([second]);
       expect(openAt(nowMs + 2_000)).toEqual([first, second]);

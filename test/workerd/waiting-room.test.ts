@@ -268,6 +268,21 @@ describe("a declared join rate", () => {
     expect(served).toEqual(waiters);
   });
 
+  it("[WAIT-7] sends whoever does not mind to another cluster meanwhile", async () => {
+    const tag = "filled slowly";
+    const slow = await startCluster({ capacity: 100, joinRatePerSecond: 2, tags: [tag] });
+    const other = await startCluster({ capacity: 10, tags: [tag] });
+    const players = await Promise.all(Array.from({ length: 8 }, () => logIn()));
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const given: string[] = [];
+    // By load the others were for the larger one as well.
+    for (const player of players) given.push((await allocate(player, { selector: { tags: [tag] } })).cluster.id);
+    expect(given.filter((id) => id === slow.id)).toHaveLength(2);
+    expect(given.filter((id) => id === other.id)).toHaveLength(6);
+    vi.setSystemTime(Date.now() + 1_001);
+    expect((await allocate(await logIn(), { selector: { tags: [tag] } })).cluster.id).toBe(slow.id);
+  });
+
   it.each([0, -1, 10_001, "2"])("[WAIT-7] of %s is refused", async (joinRatePerSecond) => {
     const details = { ...registration(), joinRatePerSecond };
     const response = await requestRegistration(details, await assertionOf(await enrolledKey(), "main"));
