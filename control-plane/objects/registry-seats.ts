@@ -390,14 +390,19 @@ export class RegistrySeats {
     this.#parts.links.send(clusterId, [cancelOf(playerId, hold)]);
   }
 
-  /** A newer session of the player has authority: the cluster is to close its older one, and is told until it has. */
+  /**
+   * A newer session of the player has authority: the cluster is to close its older one, and is told until it has. Where nobody is known to be in the
+   * game it is told once: a handover may bring the older one there yet. One that comes all the same is fenced when it is reported.
+   */
   fence(order: { readonly clusterId: string; readonly playerId: string; readonly generation: number }): void {
     const { seats, links } = this.#parts;
     const { clusterId, playerId, generation } = order;
     const seat = seats.at(clusterId, playerId);
-    if (seat?.joined === undefined || seat.joined.generation >= generation) return;
-    seats.put(clusterId, { ...seat, fence: Math.max(seat.fence ?? 0, generation) });
-    failpoint("fence.noted");
+    if (seat?.joined !== undefined) {
+      if (seat.joined.generation >= generation) return;
+      seats.put(clusterId, { ...seat, fence: Math.max(seat.fence ?? 0, generation) });
+      failpoint("fence.noted");
+    }
     links.send(clusterId, [{ type: "fence", playerId, generation }]);
   }
 }

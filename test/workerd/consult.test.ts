@@ -76,6 +76,22 @@ describe("entering", () => {
     link.close();
   });
 
+  it("fences a cluster that has been given the player, and has not said yet that it plays", async () => {
+    const [a, b, c] = [await startCluster(), await startCluster({ region: "eu" }), await startCluster()];
+    const { tokens, playerId, generation } = await enter(a);
+    const link = await b.openLink();
+    const destination = { clusterId: b.id, boot: b.registered.boot };
+    const members = [{ playerId, generation, snapshot: snapshot("left", generation) }];
+    expect(await askSession(a, playerId, { type: "commit", id: newId(), destination, members })).toMatchObject([
+      { type: "committed" },
+    ]);
+    const newer = await ticketFor(c, tokens);
+    const [answer] = await askSession(c, playerId, { type: "enter", generation: newer.generation });
+    expect(answer).toMatchObject({ type: "entered", previousGeneration: generationAfterCommit(generation) });
+    expect(await link.nextCommand()).toEqual({ type: "fence", playerId, generation: newer.generation });
+    link.close();
+  });
+
   it("[SEC-44] is for the cluster that the ticket was made for, under a generation that there is", async () => {
     const [a, b] = [await startCluster(), await startCluster()];
     const { playerId, generation } = await ticketFor(a);
