@@ -405,6 +405,31 @@ describe("positions", () => {
     expect(events).toEqual(["position 0 x=5"]);
   });
 
+  it("[MOVE-5] says again where it stands, if it has moved on since: the cluster may have let that pass", async () => {
+    const world = createWorld();
+    const session = await joined(world);
+    for (const x of [1, 2]) session.move({ x, y: 2, z: 3, heading: 4 });
+    const refuse = (sequence: number) =>
+      world.transport.last.send(encodePosition({ sequence, x: 9, y: 2, z: 3, heading: 4 }));
+    refuse(0);
+    await settle();
+    const moves = () =>
+      world.transport.last.messages.flatMap((message) =>
+        message.type === "move" ? [[message.sequence, message.x] as const] : [],
+      );
+    expect(moves()).toEqual([
+      [0, 1],
+      [1, 2],
+      [2, 9],
+    ]);
+    // The last MOVE has asked for that already: whatever comes of it, there is no more to say.
+    refuse(1);
+    refuse(2);
+    await settle();
+    expect(moves()).toHaveLength(3);
+    expect(session.position.x).toBe(9);
+  });
+
   it.each([
     { x: Number.NaN, y: 0, z: 0, heading: 0 },
     { x: 0, y: 1e39, z: 0, heading: 0 },

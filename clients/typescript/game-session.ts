@@ -32,8 +32,8 @@ export class GameSession {
   #handler: RequestHandler | undefined;
   #placement: Placement;
   #sequence = 0;
-  /** It has moved, here, since it was sent on: where it goes it stands elsewhere. */
-  #hasMoved = false;
+  /** The place of its last MOVE; of that which will be sent where it goes on, while it is `moving`. */
+  #asked: Placement | undefined;
 
   constructor(joined: Joined, context: SessionContext) {
     this.#held = new HeldMessages((message) => this.#emitter.emit("message", message));
@@ -166,8 +166,8 @@ export class GameSession {
       if (state !== "joined" || !this.#journey.connection.send(frame)) return false;
       this.#sequence = (sequence + 1) & 0xffff;
     }
-    this.#hasMoved = true;
     this.#placement = { x: Math.fround(x), y: Math.fround(y), z: Math.fround(z), heading };
+    this.#asked = this.#placement;
     return true;
   }
 
@@ -225,9 +225,11 @@ export class GameSession {
     this.#world.begin({ tick: now, tickHz }, session);
   }
 
-  /** [MOVE-2] */
+  /** [MOVE-2] [MOVE-5] */
   #takeOver(position: Position): void {
     this.#placement = placementOf(position);
+    const answersLast = position.sequence === ((this.#sequence - 1) & 0xffff);
+    if (this.#asked !== undefined && !answersLast && !isSame(this.#asked, this.#placement)) this.move(this.#placement);
     this.#emitter.emit("position", { sequence: position.sequence, ...this.#placement });
   }
 
@@ -251,7 +253,7 @@ export class GameSession {
         const { fresh, earlier } = step;
         this.#placement = placementOf(welcome);
         this.#sequence = 0;
-        this.#hasMoved = false;
+        this.#asked = undefined;
         this.#beginWorld("new");
         this.#emitter.emit("rejoined", { welcome, fresh, lost: fresh ? earlier.unacknowledged : [] });
         break;
@@ -262,14 +264,17 @@ export class GameSession {
 
   /** Asks for the place that it has taken: a MOVE that was on its way, or came while the player stood still, may not have counted. */
   #stand(): void {
-    if (!this.#hasMoved) return;
-    this.move(this.#placement);
+    if (this.#asked !== undefined) this.move(this.#placement);
   }
 
   #finish(event: CloseEvent): void {
     this.#emitter.emit("close", event);
     this.#closed.resolve(event);
   }
+}
+
+function isSame(one: Placement, other: Placement): boolean {
+  return one.x === other.x && one.y === other.y && one.z === other.z && one.heading === other.heading;
 }
 
 function placementOf({ x, y, z, heading }: Placement): Placement {
