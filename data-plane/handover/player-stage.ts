@@ -169,8 +169,9 @@ export class PlayerStage implements Stage, PlayerHolder {
     const frame = message.type === "stay" ? encodeStay({ id: message.id }) : this.#redirect(message);
     if (frame === undefined) return;
     const target = message.type === "redirect" ? this.#options.targetOf(player) : undefined;
-    // Behind REDIRECT it would not listen any more. [MOVE-3] [REDIRECT-4]
-    if (target !== undefined) player.tellClient(encodePosition({ sequence: player.moveSequence, ...target }));
+    // Behind REDIRECT it would not listen any more, and before the answer to its RESUME not yet. [MOVE-3] [REDIRECT-4]
+    if (target !== undefined && !player.awaitsWay)
+      player.tellClient(encodePosition({ sequence: player.moveSequence, ...target }));
     player.tellClient(frame);
   }
 

@@ -216,6 +216,25 @@ describe("a player that is teleported to what another cluster carries", () => {
     expect(west.game.players.get("ann")?.position.x).toBe(-2);
   });
 
+  it("[REDIRECT-2] is sent on by the first word to its client that comes back, also while no link leads to where it has gone", async () => {
+    const client = await join();
+    const { token } = await client.next("resumeToken");
+    const { promise, resolve } = Promise.withResolvers<void>();
+    master.holdSessions = promise;
+    const outcome = teleport(far);
+    await until("its standstill", () => west.game.hooks.includes("out"));
+    client.close();
+    await until("the end of its connection", () => west.cluster.server.metrics.connections.joined === 0);
+    resolve();
+    expect(await outcome).toBe("handed-over");
+    await east.cluster.server.stop();
+    await until("the end of the link", () => west.cluster.server.peers?.linked.length === 0);
+    const back = await west.cluster.connected();
+    back.send(helloOf(allFeatures), encodeResume({ token, received: 0 }));
+    expect(await back.next("redirect")).toMatchObject({ cluster: { id: "default.b" } });
+    expect(back.types()).not.toContain("position");
+  });
+
   it("[HAND-11] goes with those whom it is kept together with, or not at all", async () => {
     const ann = await join();
     const bob = await join("bob");

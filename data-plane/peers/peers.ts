@@ -31,7 +31,7 @@ export interface Peers {
   readonly linked: readonly ClusterRef[];
   /** Boot of the process to which the link to a cluster leads; `undefined` without one. */
   bootOf(clusterId: string): number | undefined;
-  /** Where players reach a cluster; `undefined` without a link to it. */
+  /** Where players reach a cluster, as it has said last, also where its link has broken since; `undefined` before there was one. */
   addressOf(clusterId: string): PeerAddress | undefined;
   /** @returns whether it is on its way; it may still be lost with the link */
   send(clusterId: string, message: PeerMessage): boolean;

@@ -41,6 +41,8 @@ export interface WorldPeersOptions {
   readonly limits?: Partial<PeerConnectionLimits>;
 }
 
+/** So many clusters' addresses are kept before those without a link are forgotten. */
+const maxAddresses = 256;
 /** Longest wait for the first frame behind the welcome. */
 const addressTimeoutMs = 5_000;
 /** Shorter rests than this would come after each message, and cost more than what they keep away. */
@@ -62,7 +64,9 @@ export class WorldPeers implements Peers {
   /** Links that stand and are not up yet. */
   readonly #greeted = new Map<string, { readonly boot: number; readonly timer: NodeJS.Timeout }>();
   readonly #toll: HandoverToll;
-  readonly #links = new Map<string, ClusterRef & { readonly address: PeerAddress }>();
+  readonly #links = new Map<string, ClusterRef>();
+  /** Where players reach clusters, as those have said last; also of those to which there is no link now. */
+  readonly #addresses = new Map<string, PeerAddress>();
 
   constructor(options: WorldPeersOptions) {
     const { settings, credentials, client, log, random, nowMs, limits } = options;
@@ -102,7 +106,7 @@ export class WorldPeers implements Peers {
   }
 
   get linked(): readonly ClusterRef[] {
-    return Array.from(this.#links.values(), ({ clusterId, boot }) => ({ clusterId, boot }));
+    return [...this.#links.values()];
   }
 
   /** What the master is to be told of this cluster's world. */
@@ -152,7 +156,7 @@ export class WorldPeers implements Peers {
   }
 
   addressOf(clusterId: string): PeerAddress | undefined {
-    return this.#links.get(clusterId)?.address;
+    return this.#addresses.get(clusterId);
   }
 
   send(clusterId: string, message: PeerMessage): boolean {
@@ -278,11 +282,18 @@ export class WorldPeers implements Peers {
   #learnAddress(clusterId: string, address: PeerAddress): void {
     const greeted = this.#greeted.get(clusterId);
     const boot = greeted?.boot ?? this.#links.get(clusterId)?.boot ?? 0;
-    this.#links.set(clusterId, { clusterId, boot, address });
+    this.#links.set(clusterId, { clusterId, boot });
+    this.#noteAddress(clusterId, address);
     if (greeted === undefined) return;
     clearTimeout(greeted.timer);
     this.#greeted.delete(clusterId);
     for (const { onUp } of this.#listeners) onUp({ clusterId, boot });
+  }
+
+  #noteAddress(clusterId: string, address: PeerAddress): void {
+    this.#addresses.set(clusterId, address);
+    if (this.#addresses.size <= maxAddresses) return;
+    for (const known of this.#addresses.keys()) if (!this.#links.has(known)) this.#addresses.delete(known);
   }
 
   #lost(clusterId: string, boot: number): void {

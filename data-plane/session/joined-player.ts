@@ -95,6 +95,8 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   #arriving = false;
   /** Its client may not know where it stands. */
   #isUntold = false;
+  /** Its client has come back for it where it had gone on from: nothing has been answered on this connection. */
+  #awaitsWay = false;
   /** The last that its client has asked for while it stood still. */
   #heldMove: Move | undefined;
   /** What the game had saved of it, as it departed. */
@@ -368,6 +370,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     this.#grace = undefined;
     this.#line = line;
     this.#outbox = line.outbox;
+    this.#awaitsWay = !this.connected;
     line.hold(this.#isPaused);
     this.budget.returned(this.#context.clock.monotonicMs());
     const { metrics, world } = this.#context;
@@ -411,6 +414,11 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   /** Whether its client is there. */
   get hasClient(): boolean {
     return !this.dropped && this.#line.isOpen;
+  }
+
+  /** Whether its client waits to hear where it has to go, and for nothing else: REDIRECT is the answer to its RESUME. [REDIRECT-2] */
+  get awaitsWay(): boolean {
+    return this.#awaitsWay;
   }
 
   /** Whether it came from another cluster and its client has not come yet. */
