@@ -1,8 +1,10 @@
 /** Players who walk between two clusters of one world: separate processes, a real master, and a delay between all of them. */
 import type { ChildProcess } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { join as joinPath } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createClient } from "../../clients/typescript/index.ts";
+import { randomSource } from "../../control-plane/domain/testing/random-source.ts";
 import { listAllocations } from "../../control-plane/store/history.ts";
 import { findSave } from "../../control-plane/store/saves.ts";
 import { startProcess } from "../../dev/process.ts";
@@ -15,6 +17,9 @@ import { Walker } from "../support/handover/walker.ts";
 const wanted = Number(process.env["HANDOVERS"] ?? 30);
 const delayMs = Number(process.env["HANDOVER_DELAY_MS"] ?? 80);
 const walkerCount = wanted > 100 ? 20 : 6;
+/** For how long whatever can break does, at random; a failure says the seed. */
+const disturbedSeconds = Number(process.env["HANDOVER_DISTURBED_SECONDS"] ?? 20);
+const seed = Number(process.env["HANDOVER_SEED"] ?? randomInt(2 ** 31));
 
 const world = new AuditWorld(delayMs);
 let walkers: Walker[] = [];
@@ -77,6 +82,25 @@ async function audit(): Promise<void> {
   await world.until("everybody in one place", () => walkers.every(isSomewhere), 30_000);
 }
 
+/** Whether a player sees everybody else where they take themselves to be. All are within sight; places come in steps of 0.01. */
+function seesAll(walker: Walker): boolean {
+  const placesOf = (list: readonly number[]): number[] => list.toSorted((a, b) => a - b);
+  const others = walkers.filter((one) => one !== walker).map(({ session }) => session?.position.x ?? 0);
+  const seen = Array.from(walker.session?.world.entities() ?? [], ({ told }) => told.x);
+  const expected = placesOf(others);
+  const isThere = placesOf(seen).every((x, index) => Math.abs(x - (expected[index] ?? Number.NaN)) <= 0.011);
+  return seen.length === others.length && isThere;
+}
+
+/** Does something to players and clusters at a moment that is drawn, and says what. */
+async function disturb(random: (below: number) => number): Promise<string> {
+  await new Promise((resolve) => setTimeout(resolve, random(500)));
+  const what = (["players", "peers", "teleports", "nothing"] as const)[random(4)] ?? "nothing";
+  if (what === "players" || what === "peers") world.cut(what);
+  else if (what === "teleports") for (const walker of walkers) if (random(3) === 0) walker.teleport();
+  return what;
+}
+
 /** Steps at which a process is killed: all of them in turn. `HANDOVER_KILLS=some` is for who is in a hurry. */
 const all = process.env["HANDOVER_KILLS"] !== "some";
 const kills: readonly (readonly ["source" | "destination", string])[] = all
@@ -116,15 +140,6 @@ describe(`with ${delayMs} ms each way between all parties`, () => {
 
   it("[GHOST-1] shows over the border exactly who stands there, where it stands", async () => {
     for (const walker of walkers) walker.rest();
-    const placesOf = (list: readonly number[]): number[] => list.toSorted((a, b) => a - b);
-    /** Everybody else is within sight; places come in steps of 0.01. */
-    const seesAll = (walker: Walker): boolean => {
-      const others = walkers.filter((one) => one !== walker).map(({ session }) => session?.position.x ?? 0);
-      const seen = Array.from(walker.session?.world.entities() ?? [], ({ told }) => told.x);
-      const expected = placesOf(others);
-      const isThere = placesOf(seen).every((x, index) => Math.abs(x - (expected[index] ?? Number.NaN)) <= 0.011);
-      return seen.length === others.length && isThere;
-    };
     await world.until("the same view on both sides", () => walkers.every(seesAll), 30_000);
     expect([...walkers.flatMap(({ faults }) => faults), ...world.faults]).toEqual([]);
     for (const walker of walkers) walker.goOn();
@@ -153,6 +168,29 @@ describe(`with ${delayMs} ms each way between all parties`, () => {
     for (const walker of walkers) walker.goOn();
     expect(walkers.map((walker) => walker.fallbacks)).toEqual(fallbacks);
   }, 60_000);
+
+  it(
+    "[HAND-9] [HAND-12] connections and links that break at any moment, among teleports, cost nothing, and leave all with one picture of where everybody is",
+    async () => {
+      const fallbacks = walkers.map((walker) => walker.fallbacks);
+      const { below: random } = randomSource(seed);
+      const endMs = Date.now() + disturbedSeconds * 1_000;
+      for (let round = 1; Date.now() < endMs; round += 1) {
+        const done: string[] = [];
+        for (let count = 1 + random(6); count > 0; count -= 1) done.push(await disturb(random));
+        for (const walker of walkers) walker.rest();
+        const when = `round ${round} of seed ${seed}, after ${done.join(", ")}`;
+        await world.until(`the same view on both sides in ${when}`, () => walkers.every(seesAll), 40_000);
+        await audit();
+        expect(
+          walkers.map((walker) => walker.fallbacks),
+          when,
+        ).toEqual(fallbacks);
+        for (const walker of walkers) walker.goOn();
+      }
+    },
+    120_000 + disturbedSeconds * 1_000,
+  );
 
   for (const [side, step] of kills) {
     it(`[HAND-13] a cluster that is killed as ${side}, at ${step}, costs what was not saved, and nothing else`, async () => {

@@ -56,7 +56,7 @@ export class AuthorityBook {
 
   /**
    * Times at which two had the same player within one session. (A newer session leaves the older one behind, which goes on, powerless, until it
-   * hears of it.) What a killed process did to its end is given the time that it takes to notice. [HAND-1]
+   * hears of it; or comes late from a handover, and hears of it then.) What a killed process did to its end is given the time that it takes to notice. [HAND-1]
    */
   overlaps(noticeMs = 500): readonly string[] {
     const faults: string[] = [];
@@ -64,7 +64,7 @@ export class AuthorityBook {
       const sorted = stays.toSorted((a, b) => a.fromMs - b.fromMs);
       for (const [index, next] of sorted.entries()) {
         const before = sorted[index - 1];
-        if (before === undefined || sessionOf(next.generation) > sessionOf(before.generation)) continue;
+        if (before === undefined || sessionOf(next.generation) !== sessionOf(before.generation)) continue;
         const endMs = (before.toMs ?? Infinity) - (before.killed ? noticeMs : 0);
         if (endMs <= next.fromMs) continue;
         faults.push(
