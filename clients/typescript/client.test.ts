@@ -378,7 +378,7 @@ describe("the game", () => {
 
     const position = nextEvent<{ x: number }>((handler) => session.on("position", handler));
     expect(session.move({ x: 100, y: 0, z: 0, heading: 0 })).toBe(true);
-    expect(await position).toEqual({ sequence: 0, x: 9, y: 8, z: 7, heading: 6 });
+    expect(await position).toEqual({ sequence: 1, x: 9, y: 8, z: 7, heading: 6 });
     expect(session.position.x).toBe(9);
 
     await session.leave();

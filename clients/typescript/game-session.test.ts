@@ -372,7 +372,7 @@ describe("coming back", () => {
 });
 
 describe("positions", () => {
-  it("counts moves from 0, modulo 65,536, and anew after coming back", async () => {
+  it("counts moves from 1, modulo 65,536, and goes on after coming back", async () => {
     const world = createWorld();
     const session = await joined(world);
     const place = { x: 1, y: 2, z: 3, heading: 4 };
@@ -384,13 +384,13 @@ describe("positions", () => {
     const sequences = world.transport.last.messages.flatMap((message) =>
       message.type === "move" ? [message.sequence] : [],
     );
-    expect(sequences.slice(0, 2)).toEqual([0, 1]);
-    expect(sequences.slice(-2)).toEqual([65_535, 0]);
+    expect(sequences.slice(0, 2)).toEqual([1, 2]);
+    expect(sequences.slice(-3)).toEqual([65_535, 0, 1]);
     world.transport.last.send(encodeClose("SHUTTING_DOWN"));
     await world.clock.advance(250);
     session.move(place);
     await settle();
-    expect(world.transport.last.messages.at(-1)).toMatchObject({ type: "move", sequence: 0 });
+    expect(world.transport.last.messages.at(-1)).toMatchObject({ type: "move", sequence: 2 });
   });
 
   it("[MOVE-2] takes over where the cluster says the player stands", async () => {
@@ -400,34 +400,80 @@ describe("positions", () => {
     expect(session.position).toEqual({ x: 0, y: 2, z: 3, heading: 4 });
     session.move({ x: 0.1, y: 20, z: 30, heading: 40 });
     expect(session.position).toEqual({ x: Math.fround(0.1), y: 20, z: 30, heading: 40 });
-    world.transport.last.send(encodePosition({ sequence: 0, x: 5, y: 6, z: 7, heading: 8 }));
+    world.transport.last.send(encodePosition({ sequence: 1, x: 5, y: 6, z: 7, heading: 8 }));
     expect(session.position).toEqual({ x: 5, y: 6, z: 7, heading: 8 });
-    expect(events).toEqual(["position 0 x=5"]);
+    expect(events).toEqual(["position 1 x=5"]);
   });
 
-  it("[MOVE-5] says again where it stands, if it has moved on since: the cluster may have let that pass", async () => {
-    const world = createWorld();
-    const session = await joined(world);
-    for (const x of [1, 2]) session.move({ x, y: 2, z: 3, heading: 4 });
-    const refuse = (sequence: number) =>
-      world.transport.last.send(encodePosition({ sequence, x: 9, y: 2, z: 3, heading: 4 }));
-    refuse(0);
-    await settle();
-    const moves = () =>
-      world.transport.last.messages.flatMap((message) =>
-        message.type === "move" ? [[message.sequence, message.x] as const] : [],
-      );
-    expect(moves()).toEqual([
-      [0, 1],
-      [1, 2],
-      [2, 9],
-    ]);
-    // The last MOVE has asked for that already: whatever comes of it, there is no more to say.
-    refuse(1);
-    refuse(2);
-    await settle();
-    expect(moves()).toHaveLength(3);
-    expect(session.position.x).toBe(9);
+  describe("that are about an older MOVE than the last", () => {
+    const place = (x: number) => ({ x, y: 2, z: 3, heading: 4 });
+
+    async function walking() {
+      const world = createWorld();
+      const session = await joined(world);
+      return {
+        session,
+        hear: (sequence: number, x: number) => world.transport.last.send(encodePosition({ sequence, ...place(x) })),
+        pass: (ms: number) => world.clock.advance(ms),
+        moves: () =>
+          world.transport.last.messages.flatMap((message) =>
+            message.type === "move" ? [[message.sequence, message.x] as const] : [],
+          ),
+      };
+    }
+
+    it("[MOVE-5] have it say once more where it stands: the cluster may have let a later one pass", async () => {
+      const { session, hear, pass, moves } = await walking();
+      for (const x of [1, 2]) session.move(place(x));
+      hear(1, 9);
+      await pass(200);
+      expect(moves()).toHaveLength(2);
+      await pass(1_000);
+      expect(moves().slice(2)).toEqual([[3, 9]]);
+      // That is what its last MOVE has asked for: whatever comes of it, there is no more to say.
+      hear(2, 9);
+      await pass(1_000);
+      expect(moves()).toHaveLength(3);
+      expect(session.position.x).toBe(9);
+    });
+
+    it("[MOVE-5] say nothing of its first MOVE either, when they came before it", async () => {
+      const { session, hear, pass, moves } = await walking();
+      session.move(place(1));
+      hear(0, 9);
+      await pass(1_000);
+      expect(moves()).toEqual([
+        [1, 1],
+        [2, 9],
+      ]);
+    });
+
+    it("[MOVE-5] cause none where the word about the last one follows, however often the game puts it elsewhere", async () => {
+      const { session, hear, pass, moves } = await walking();
+      session.move(place(1));
+      hear(0, 9);
+      await pass(50);
+      for (let x = 10; x < 30; x += 1) {
+        hear(1, x);
+        await pass(50);
+      }
+      await pass(1_000);
+      expect(moves()).toHaveLength(1);
+      expect(session.position.x).toBe(29);
+    });
+
+    it("[MOVE-5] cause none where it walks on from there", async () => {
+      const { session, hear, pass, moves } = await walking();
+      for (const x of [1, 2]) session.move(place(x));
+      hear(1, 9);
+      session.move(place(8));
+      await pass(1_000);
+      expect(moves().slice(2)).toEqual([[3, 8]]);
+      hear(2, 9);
+      void session.leave();
+      await pass(1_000);
+      expect(moves()).toHaveLength(3);
+    });
   });
 
   it.each([

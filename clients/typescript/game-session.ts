@@ -7,6 +7,7 @@ import {
   type RequestHandler,
   type Welcome,
 } from "../../protocol/index.ts";
+import type { Clock } from "./clock.ts";
 import { type CloseEvent, leftEvent } from "./close-event.ts";
 import type { ClusterConnection } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
@@ -20,6 +21,9 @@ import { WorldView } from "./world-view.ts";
 
 const noPayload = new Uint8Array();
 const defaultRequestTimeoutMs = 10_000;
+/** A round trip before the first was measured, and what one may take longer than the last. */
+const unknownRoundTripMs = 250;
+const roundTripSpareMs = 100;
 
 /** A player in the game, across reconnections and clusters. */
 export class GameSession {
@@ -30,12 +34,16 @@ export class GameSession {
   readonly #world = new WorldView();
   readonly #journey: Journey;
   #handler: RequestHandler | undefined;
+  readonly #clock: Clock;
   #placement: Placement;
-  #sequence = 0;
+  /** Of the next MOVE. POSITION before any has 0. [MOVE-3] */
+  #sequence = 1;
   /** The place of its last MOVE; of that which will be sent where it goes on, while it is `moving`. */
   #asked: Placement | undefined;
+  #cancelRestating: () => void = () => undefined;
 
   constructor(joined: Joined, context: SessionContext) {
+    this.#clock = context.clock;
     this.#held = new HeldMessages((message) => this.#emitter.emit("message", message));
     this.#heldStates = new HeldMessages((state) => this.#emitter.emit("state", state));
     this.#placement = placementOf(joined.welcome);
@@ -168,6 +176,7 @@ export class GameSession {
     }
     this.#placement = { x: Math.fround(x), y: Math.fround(y), z: Math.fround(z), heading };
     this.#asked = this.#placement;
+    this.#cancelRestating();
     return true;
   }
 
@@ -225,15 +234,23 @@ export class GameSession {
     this.#world.begin({ tick: now, tickHz }, session);
   }
 
-  /** [MOVE-2] [MOVE-5] */
+  /** [MOVE-2] */
   #takeOver(position: Position): void {
     this.#placement = placementOf(position);
+    this.#cancelRestating();
     const answersLast = position.sequence === ((this.#sequence - 1) & 0xffff);
-    if (this.#asked !== undefined && !answersLast && !isSame(this.#asked, this.#placement)) this.move(this.#placement);
+    if (this.#asked !== undefined && !answersLast && !isSame(this.#asked, this.#placement)) this.#restateSoon();
     this.#emitter.emit("position", { sequence: position.sequence, ...this.#placement });
   }
 
+  /** What the cluster has to say of later MOVEs is on its way: after that, silence means that it has let them pass. [MOVE-5] */
+  #restateSoon(): void {
+    const roundTripMs = this.rttMs ?? unknownRoundTripMs;
+    this.#cancelRestating = this.#clock.after(roundTripMs + roundTripSpareMs, () => this.#stand());
+  }
+
   #goOn({ connection, memory, welcome }: Joined, step: JourneyStep): void {
+    this.#cancelRestating();
     memory.handler = this.#handler;
     switch (step.type) {
       case "resumed":
@@ -252,7 +269,6 @@ export class GameSession {
       case "rejoined": {
         const { fresh, earlier } = step;
         this.#placement = placementOf(welcome);
-        this.#sequence = 0;
         this.#asked = undefined;
         this.#beginWorld("new");
         this.#emitter.emit("rejoined", { welcome, fresh, lost: fresh ? earlier.unacknowledged : [] });
@@ -268,6 +284,7 @@ export class GameSession {
   }
 
   #finish(event: CloseEvent): void {
+    this.#cancelRestating();
     this.#emitter.emit("close", event);
     this.#closed.resolve(event);
   }

@@ -83,7 +83,10 @@ export class PlayerConsult {
     for (const answer of this.#step(from, playerId, { type: "request", clusterId: from.clusterId, message })) {
       // Whoever asked by a report hears no answers: one that came too late is fenced instead.
       if (answer.type !== "superseded") continue;
-      const order = { shard: from.shard, clusterId: from.clusterId, generation: authority.read().generation, playerId };
+      const { holder, generation: newest } = authority.read();
+      // Where the newest is as well, its cluster has dealt with the older one: a fence of that very generation would say that another has it.
+      if (holder === from.clusterId) continue;
+      const order = { shard: from.shard, clusterId: from.clusterId, generation: newest, playerId };
       tables.atomically(() => put(from.shard, order));
     }
   }

@@ -333,6 +333,23 @@ describe("a player that walks over the border", () => {
     resolve();
   });
 
+  it("[HAND-22] has that step told to its plugins before it leaves, if it leaves then", async () => {
+    Object.assign(west.game, {
+      onMove: (_player: unknown, _from: unknown, { x }: { x: number }) => void west.game.hooks.push(`move ${x}`),
+    });
+    const client = await border.join(west);
+    await until("its entry", () => master.sessions.get("ann")?.holder === "default.a");
+    const { promise, resolve } = Promise.withResolvers<void>();
+    master.holdSessions = promise;
+    moves += 2;
+    client.send(encodeMove({ sequence: moves - 1, x: 2, y: 0, z: 0, heading: 0 }));
+    await until("its standstill", () => west.game.hooks.includes("out"));
+    client.send(encodeMove({ sequence: moves, x: 1, y: 0, z: 0, heading: 0 }), encodeClose("NORMAL"));
+    await until("its end", () => west.game.hooks.includes("leave NORMAL"));
+    expect(west.game.hooks.slice(-3)).toEqual(["move 1", "leave west", "leave NORMAL"]);
+    resolve();
+  });
+
   it("may walk on by the overrun and no farther, and back", async () => {
     west.game.refusesToPack = true;
     const client = await border.join(west);

@@ -120,8 +120,9 @@ export class PlayerStage implements Stage, PlayerHolder {
     if (gone !== undefined && this.#options.targetOf(player) !== undefined) player.markUntold();
     host.migrateIn(player.lane, player, parts);
     const move = player.unfreeze();
-    for (const item of items) this.#apply(player, item);
+    // Ahead of what was held: that may have it leave.
     if (move !== undefined) handleMove(this.#options.context, player, move);
+    for (const item of items) this.#apply(player, item);
     // Its place here is gone: the master has it as it was when it left, and it can come back from that.
     if (!isIn) player.close("INTERNAL");
     this.#showOutRevoked(player);

@@ -76,6 +76,25 @@ describe("entering", () => {
     link.close();
   });
 
+  it("does not fence the cluster that the newest is on when that reports an older ticket late", async () => {
+    const [a, b] = [await startCluster(), await startCluster({ region: "eu" })];
+    const first = await enter(a);
+    const second = await ticketFor(a, first.tokens);
+    const { playerId, generation } = second;
+    expect(await askSession(a, playerId, { type: "enter", generation })).toMatchObject([{ type: "entered" }]);
+    const link = await a.openLink();
+    await a.report({ full: true, players: 1, joined: [seatOf(first.tokens.player, first.allocation.ticket)] });
+    await eventually(async () => {
+      expect(
+        await askSession(a, playerId, { type: "save", generation, version: 1, state: state("gold") }),
+      ).toMatchObject([{ type: "saved" }]);
+    });
+    const third = await ticketFor(b, first.tokens);
+    await askSession(b, playerId, { type: "enter", generation: third.generation });
+    expect(await link.nextCommand()).toEqual({ type: "fence", playerId, generation: third.generation });
+    link.close();
+  });
+
   it("fences a cluster that has been given the player, and has not said yet that it plays", async () => {
     const [a, b, c] = [await startCluster(), await startCluster({ region: "eu" }), await startCluster()];
     const { tokens, playerId, generation } = await enter(a);
