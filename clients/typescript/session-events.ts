@@ -31,7 +31,7 @@ export interface SessionEvents {
   message: GameMessage;
   /** State of which only the latest matters: it takes the place of what came before it. [LATEST-1] */
   state: GameMessage;
-  /** The cluster refused a move: this is where the player stands. `sequence` counts this connection's moves. [MOVE-2] */
+  /** The cluster refused a move, or the game has put the player elsewhere: this is where it stands. `sequence` is of the last move that had come, 0 before the first. [MOVE-2] [MOVE-3] */
   position: Placement & { readonly sequence: number };
   /** A round trip was measured; the cluster's clock is newer. */
   latency: { readonly rttMs: number; readonly serverTimeMs: number };

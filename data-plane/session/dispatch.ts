@@ -52,9 +52,8 @@ export function dispatch(session: Session, bytes: Uint8Array, start: number, end
   // What nearly every frame is, always allowed to who has joined: no tables, and nothing made for it.
   if (state === "joined") {
     if (type === messageTypes.message) return handleMessage(session, bytes, start + 1, end);
-    if (type === messageTypes.move) {
-      const move = decodeMove(new ByteReader(bytes, start + 1, end));
-      return player === undefined ? undefined : handleMove(session.context, player, move);
+    if (type === messageTypes.move && player !== undefined) {
+      return handleMove(session.context, player, decodeMove(new ByteReader(bytes, start + 1, end)));
     }
   }
   const feature = state === undefined ? undefined : allowed[state].get(type);
@@ -75,7 +74,7 @@ function handle(session: Session, message: ClientMessage): void {
   switch (message.type) {
     case "move":
     case "message":
-      // Dealt with before they got here.
+      // Dealt with before they got here; a MOVE without a player moves nobody.
       return;
     case "ping":
       return handlePing(session, message);

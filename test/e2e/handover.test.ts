@@ -94,6 +94,7 @@ function seesAll(walker: Walker): boolean {
 
 /** Does something to players and clusters at a moment that is drawn, and says what. */
 async function disturb(random: (below: number) => number): Promise<string> {
+  // Nothing is waited for: the moment itself is what is drawn, whatever is under way then.
   await new Promise((resolve) => setTimeout(resolve, random(500)));
   const what = (["players", "peers", "teleports", "nothing"] as const)[random(4)] ?? "nothing";
   if (what === "players" || what === "peers") world.cut(what);

@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { RegistryTables } from "../../control-plane/objects/registry-tables.ts";
 import { PlayerSession, RegistryShard } from "../../control-plane/worker.ts";
 import type { Allocation } from "../../protocol/index.ts";
 import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
@@ -66,6 +67,17 @@ describe("an interrupted allocation", () => {
     await expectProblem(await requestAllocation(player, { clusterId: cluster.id }, key), "INTERNAL");
     const first = await allocate(player, { clusterId: cluster.id }, key);
     expect(await allocate(player, { clusterId: cluster.id }, key)).toEqual(first);
+    expect(await seatsOf(cluster)).toEqual({ seats: 1, rows: 1 });
+  });
+
+  it("whose seat could not be counted leaves none, and has one when it is repeated", async () => {
+    const cluster = await startCluster({ capacity: 1 });
+    const player = await logIn();
+    const key = crypto.randomUUID();
+    vi.spyOn(RegistryTables.prototype, "addSeats").mockImplementationOnce(crash);
+    await expectProblem(await requestAllocation(player, { clusterId: cluster.id }, key), "INTERNAL");
+    expect(await seatsOf(cluster)).toEqual({ seats: 0, rows: 0 });
+    await allocate(player, { clusterId: cluster.id }, key);
     expect(await seatsOf(cluster)).toEqual({ seats: 1, rows: 1 });
   });
 
