@@ -104,7 +104,7 @@ export class DestinationHandovers {
   /** Looks whose patience is at an end; to be called regularly. */
   beat(): void {
     for (const state of this.#states.values()) {
-      const expiry = this.#check(state);
+      const expiry = this.#options.clock.check(state.id, state.phase, destinationTimeout(state));
       if (expiry === "abandon") this.#options.counts.abandoned += 1;
       if (expiry !== undefined) this.#step(state.id, { type: expiry });
     }
@@ -130,10 +130,6 @@ export class DestinationHandovers {
     return undefined;
   }
 
-  #check(state: DestinationState<Body>): "timeout" | "abandon" | undefined {
-    return this.#options.clock.check(state.id, state.phase, destinationTimeout(state));
-  }
-
   #step(id: string, event: DestinationEvent<Body>): void {
     const state = this.#states.get(id);
     if (state !== undefined) this.#run(stepDestination(state, event));
@@ -145,7 +141,7 @@ export class DestinationHandovers {
       this.#options.clock.forget(state.id);
     } else {
       this.#states.set(state.id, state);
-      this.#check(state);
+      this.#options.clock.note(state.id, state.phase, destinationTimeout(state));
     }
     if (state.phase === "ended" || state.phase === "active") this.#heldBytes.delete(state.id);
     for (const effect of effects) this.#carryOut(state.id, state.source, effect);

@@ -56,6 +56,38 @@ describe("a handover between two clusters", () => {
     expect(world.a.handovers.counts.standstill.count).toBe(1);
   });
 
+  /** Time passes with something for the player each 50 ms, and a beat each 250 ms, as a cluster has it. */
+  async function passBusily(ms: number, give: (count: number) => void): Promise<void> {
+    for (let count = 1; count <= ms / 50; count += 1) {
+      world.nowMs += 50;
+      give(count);
+      await world.run();
+      if (count % 5 > 0) continue;
+      world.a.handovers.beat();
+      world.b.handovers.beat();
+    }
+  }
+
+  it("[HAND-5] stands still no longer than it may when the master is away, however much comes for the player", async () => {
+    begin();
+    await world.run("transfer");
+    world.masterUp = false;
+    await passBusily(3_000, (count) => world.a.input("p", 1 + count));
+    expect(world.a.handovers.counts.doubtful).toBe(1);
+    expect(world.a.stage.historyOf("p")).toMatch(/^<1<2<3.*<61$/);
+  });
+
+  it("[HAND-7] says again that it plays the player when the master was away, however much is forwarded", async () => {
+    begin();
+    await world.run("committed");
+    world.masterUp = false;
+    await world.run();
+    const joined = (): number => world.posted.filter(({ type }) => type === "joined").length;
+    expect(joined()).toBe(1);
+    await passBusily(2_500, (count) => world.a.input("p", 1 + count));
+    expect(joined()).toBe(2);
+  });
+
   it("[HAND-19] has not begun where the link breaks under its first word", () => {
     const sendPeer = world.sendPeer.bind(world);
     world.sendPeer = (...letter) => {

@@ -31,26 +31,30 @@ export class PhaseClock {
     this.#waits.delete(id);
   }
 
-  /** To be asked regularly about each handover, and after each of its steps. */
-  check(id: string, phase: string, patience: Patience | undefined): Expiry {
+  /** To be told after each step of a handover, so that its time runs from there. What has run out already shows at the next {@link check}. */
+  note(id: string, phase: string, patience: Patience | undefined): void {
     const now = this.#nowMs();
     const wait = this.#waits.get(id);
     if (wait?.phase !== phase) {
       const waitMs = patience?.firstMs ?? 0;
       this.#waits.set(id, { phase, phaseSinceMs: now, sinceMs: now, waitMs, attempts: 0 });
-      return undefined;
-    }
-    if (isLong(phase) && now - wait.phaseSinceMs >= abandonAfterMs) return "abandon";
-    if (patience === undefined) {
+    } else if (patience === undefined) {
       wait.waitMs = 0;
-      return undefined;
-    }
-    if (wait.waitMs === 0) {
+    } else if (wait.waitMs === 0) {
       // The phase is the same, but only now is there something to wait for.
       wait.sinceMs = now;
       wait.waitMs = patience.firstMs;
     }
-    if (patience.heldBack === true || now - wait.sinceMs < wait.waitMs) return undefined;
+  }
+
+  /** To be asked regularly about each handover. Whoever asks has to act on it: what has run out is said once. */
+  check(id: string, phase: string, patience: Patience | undefined): Expiry {
+    this.note(id, phase, patience);
+    const wait = this.#waits.get(id);
+    if (wait === undefined) return undefined;
+    const now = this.#nowMs();
+    if (isLong(phase) && now - wait.phaseSinceMs >= abandonAfterMs) return "abandon";
+    if (patience === undefined || patience.heldBack === true || now - wait.sinceMs < wait.waitMs) return undefined;
     wait.attempts += 1;
     wait.sinceMs = now;
     const nextMs = Math.min(patience.mostMs, patience.firstMs * 2 ** Math.min(wait.attempts, 16));

@@ -186,8 +186,9 @@ export class SourceHandovers {
 
   /** Looks whose patience is at an end; to be called regularly. */
   beat(): void {
+    const { clock, arrivals } = this.#options;
     for (const state of this.#states.values()) {
-      const expiry = this.#check(state);
+      const expiry = clock.check(state.id, state.phase, sourceTimeout(state, arrivals()));
       if (expiry === "abandon") this.#options.counts.abandoned += 1;
       if (expiry !== undefined) this.#step(state.id, { type: expiry });
     }
@@ -199,11 +200,6 @@ export class SourceHandovers {
     }
   }
 
-  #check(state: SourceState<Body>): "timeout" | "abandon" | undefined {
-    const { clock, arrivals } = this.#options;
-    return clock.check(state.id, state.phase, sourceTimeout(state, arrivals()));
-  }
-
   #step(id: string, event: SourceEvent<Body>): void {
     const before = this.#states.get(id);
     if (before === undefined) return;
@@ -213,13 +209,13 @@ export class SourceHandovers {
   }
 
   #run({ state, effects }: SourceStep<Body>, before?: SourceState<Body>): void {
-    const { clock } = this.#options;
+    const { clock, arrivals } = this.#options;
     if (state.phase === "ended") {
       this.#states.delete(state.id);
       clock.forget(state.id);
     } else {
       this.#states.set(state.id, state);
-      this.#check(state);
+      clock.note(state.id, state.phase, sourceTimeout(state, arrivals()));
     }
     this.#count(state, before);
     this.#hint(state, before);

@@ -202,9 +202,14 @@ describe(`with ${delayMs} ms each way between all parties`, () => {
   }
 
   for (const step of masterKills) {
-    it(`[HAND-5] a master that is killed at ${step} costs nothing at all`, async () => {
+    it(`[HAND-5] a master that is killed at ${step} costs nothing at all, and nobody waits for it longer than may be`, async () => {
       const fallbacks = walkers.map((walker) => walker.fallbacks);
-      await world.killMasterAt("west", step);
+      const doubtful = (): number => world.cluster("west").counts?.doubtful ?? 0;
+      const before = doubtful();
+      await Promise.all([
+        world.killMasterAt("west", step),
+        world.until("somebody who stood still plays on in doubt", () => doubtful() > before),
+      ]);
       await recovered(world, walkers);
       expect(walkers.map((walker) => walker.fallbacks)).toEqual(fallbacks);
       expect(faultsOf(world, walkers)).toEqual([]);
