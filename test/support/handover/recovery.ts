@@ -2,9 +2,9 @@ import type { Walker } from "./walker.ts";
 import type { AuditWorld } from "./world.ts";
 
 /** Resolves when each has been seen in the game again, in one place, and answered. Not all at one moment: somebody is always on the way. */
-export async function recovered(world: AuditWorld, walkers: readonly Walker[]): Promise<void> {
+export async function recovered(world: AuditWorld, walkers: readonly Walker[], when = ""): Promise<void> {
   const before = new Map(walkers.map((walker) => [walker, walker.echoed + walker.fallbacks]));
-  await world.until("everybody is back in the game", () => {
+  await world.until(`everybody is back in the game ${when}`, () => {
     for (const [walker, news] of before) {
       const { echoed, fallbacks, session, playerId } = walker;
       const isBack = echoed + fallbacks !== news && session?.state === "joined";

@@ -180,11 +180,37 @@ export class AuditWorld {
     const before = steps.length;
     process.child.send({ hold: step });
     await this.until(`the step ${step} in the ${side}`, () => steps.slice(before).includes(step));
+    await this.killMaster(0, () => process.child.send({ go: false }));
+  }
+
+  /** Kills the master, and starts it again after a time. */
+  async killMaster(awayMs: number, onEnd?: () => void): Promise<void> {
     const { pid, ended, url } = this.master;
     killGroup(pid);
     await ended;
-    process.child.send({ go: false });
+    onEnd?.();
+    await new Promise((resolve) => {
+      setTimeout(resolve, awayMs);
+    });
     await this.startMaster(Number(new URL(url).port));
+  }
+
+  /** Kills a cluster wherever it is, and starts it again. */
+  async kill(side: Side): Promise<void> {
+    const { process } = this.cluster(side);
+    process.child.kill("SIGKILL");
+    await process.ended;
+    await this.startCluster(side);
+  }
+
+  /** A cluster does nothing for a time, as on a machine that has too much to do. */
+  async pause(side: Side, ms: number): Promise<void> {
+    const { child } = this.cluster(side).process;
+    child.kill("SIGSTOP");
+    await new Promise((resolve) => {
+      setTimeout(resolve, ms);
+    });
+    child.kill("SIGCONT");
   }
 
   /** Resolves when some cluster reaches this step of a handover the next time. */
