@@ -517,7 +517,11 @@ class Server implements ClusterServer {
       tick: () => this.#ticks.tick,
       stopping: () => this.#stopping !== undefined || this.#orders.moving,
       maxPlayers: () => this.#orders.capacity ?? this.#settings.maxConnections,
-      verifyTicket: (ticket, hello) => this.#desk.verify(ticket, hello),
+      verifyTicket: async (ticket, hello) => {
+        const verdict = await this.#desk.verify(ticket, hello);
+        if (verdict?.ok === true) this.#sessionDesk.noteSign(Date.now() - verdict.claims.iat * 1_000);
+        return verdict;
+      },
       seats: {
         joined: (seat) => this.#link?.joined(seat),
         left: (seat) => this.#link?.left(seat),

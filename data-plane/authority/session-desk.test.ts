@@ -92,6 +92,21 @@ describe("what is asked", () => {
     expect(heard).toEqual(["a entered"]);
   });
 
+  it("is asked again at once when there is something that the master has made since it was away", async () => {
+    let nowMs = 100_000;
+    const { desk: made, heard, calls, master, log } = deskWith({ nowMs: () => nowMs, retryMs: [60_000, 60_000] });
+    master.answer = away;
+    made.ask("p", enter);
+    await until("the try", () => log.lines.length === 1);
+    master.answer = answerAll;
+    nowMs += 10_000;
+    made.noteSign(12_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(calls, "what is older says nothing").toHaveLength(1);
+    made.noteSign(9_000);
+    await until("the answer", () => heard.length === 1);
+  });
+
   it("is given up when the master does not take it, and takes nothing else along", async () => {
     const { desk: made, heard, master, log } = deskWith();
     master.answer = async (requests) => {

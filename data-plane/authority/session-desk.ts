@@ -29,6 +29,8 @@ export interface Question {
 
 /** How long a message is tried for that is not asked until it is answered. Who has sent it asks again by itself. */
 export const tellMs = 2_000;
+/** Tickets say their age in whole seconds. */
+const signStepMs = 1_000;
 /** So many calls may be open: a session that is slow to answer holds up those in its own call only. */
 const maxOpenCalls = 4;
 
@@ -44,6 +46,8 @@ export class SessionDesk {
   #openCalls = 0;
   /** No call before. */
   #restUntilMs = Number.NEGATIVE_INFINITY;
+  /** When the last call failed. */
+  #failedAtMs = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #scheduled = false;
   #away = false;
@@ -97,6 +101,14 @@ export class SessionDesk {
     this.#restUntilMs = Number.NEGATIVE_INFINITY;
     this.#queue.hurry();
     this.#schedule();
+  }
+
+  /**
+   * There is something that the master has made so many milliseconds ago. If it was away before, it is back: who comes with a ticket of now need not
+   * wait for what was saved until the next try. Something older than the last try says nothing.
+   */
+  noteSign(ageMs: number): void {
+    if (this.#away && ageMs <= this.#options.nowMs() - this.#failedAtMs + signStepMs) this.hurry();
   }
 
   stop(): void {
@@ -185,7 +197,8 @@ export class SessionDesk {
     }
     for (const saying of batch) this.#queue.lost(saying);
     const restMs = this.#backoff.next();
-    this.#restUntilMs = nowMs() + restMs;
+    this.#failedAtMs = nowMs();
+    this.#restUntilMs = this.#failedAtMs + restMs;
     this.#noteAway(true, reason);
   }
 
