@@ -519,7 +519,7 @@ class Server implements ClusterServer {
       maxPlayers: () => this.#orders.capacity ?? this.#settings.maxConnections,
       verifyTicket: async (ticket, hello) => {
         const verdict = await this.#desk.verify(ticket, hello);
-        if (verdict?.ok === true) this.#sessionDesk.noteSign(Date.now() - verdict.claims.iat * 1_000);
+        if (verdict?.ok === true) this.#sessionDesk.noteSign(this.#clock.wallMs() - verdict.claims.iat * 1_000);
         return verdict;
       },
       seats: {

@@ -92,19 +92,67 @@ describe("what is asked", () => {
     expect(heard).toEqual(["a entered"]);
   });
 
-  it("is asked again at once when there is something that the master has made since it was away", async () => {
-    let nowMs = 100_000;
-    const { desk: made, heard, calls, master, log } = deskWith({ nowMs: () => nowMs, retryMs: [60_000, 60_000] });
-    master.answer = away;
-    made.ask("p", enter);
-    await until("the try", () => log.lines.length === 1);
-    master.answer = answerAll;
-    nowMs += 10_000;
-    made.noteSign(12_000);
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(calls, "what is older says nothing").toHaveLength(1);
-    made.noteSign(9_000);
-    await until("the answer", () => heard.length === 1);
+  describe("while the next try is far off", () => {
+    const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+    /** Somebody is asked about at 100 s, and the master is not there. */
+    async function inVain(answer: () => Promise<readonly SessionAnswer[]> = away) {
+      const clock = { nowMs: 100_000 };
+      const made = deskWith({ nowMs: () => clock.nowMs, retryMs: [60_000, 60_000] });
+      made.master.answer = answer;
+      made.desk.ask("p", enter);
+      await until("the try", () => made.log.lines.length === 1);
+      clock.nowMs += 10_000;
+      return { ...made, clock };
+    }
+
+    it("is asked again at once when there is something that the master has made since the last one", async () => {
+      const { desk: made, heard, calls, master } = await inVain();
+      master.answer = answerAll;
+      made.noteSign(12_000);
+      await turn();
+      expect(calls, "what is older says nothing").toHaveLength(1);
+      made.noteSign(9_000);
+      await until("the answer", () => heard.length === 1);
+    });
+
+    it("is asked once for all that the master has made within a second, should it be gone again", async () => {
+      const { desk: made, calls, clock } = await inVain();
+      for (const ageMs of [3_000, 3_000, 2_500]) {
+        made.noteSign(ageMs);
+        await turn();
+      }
+      expect(calls).toHaveLength(2);
+      clock.nowMs += 1_000;
+      made.noteSign(0);
+      await turn();
+      expect(calls).toHaveLength(3);
+    });
+
+    it("is asked again after a call that hung, when the master has made something since it began", async () => {
+      const { desk: made, heard, calls, master, clock } = await inVain();
+      const hangs = Promise.withResolvers<never>();
+      master.answer = () => hangs.promise;
+      made.hurry();
+      await until("the call", () => calls.length === 2);
+      clock.nowMs += 4_000;
+      made.noteSign(0);
+      await turn();
+      expect(calls, "one call at a time").toHaveLength(2);
+      clock.nowMs += 11_000;
+      master.answer = answerAll;
+      hangs.reject(new MasterError("too slow", 0, undefined));
+      await until("the answer", () => heard.length === 1);
+    });
+
+    it("is not asked sooner of a master that is there and refuses, whatever it makes", async () => {
+      const { desk: made, calls } = await inVain(async () => {
+        throw new MasterError("too many", 429, undefined);
+      });
+      made.noteSign(0);
+      await turn();
+      expect(calls).toHaveLength(1);
+    });
   });
 
   it("is given up when the master does not take it, and takes nothing else along", async () => {

@@ -46,8 +46,11 @@ export class SessionDesk {
   #openCalls = 0;
   /** No call before. */
   #restUntilMs = Number.NEGATIVE_INFINITY;
-  /** When the last call failed. */
-  #failedAtMs = Number.NEGATIVE_INFINITY;
+  /** When the last call began that was not answered at all; `undefined` when the master has answered since, be it with a refusal. */
+  #triedAtMs: number | undefined;
+  /** When the newest thing was made that the master has made, and the one for which the master was tried last. */
+  #signAtMs = Number.NEGATIVE_INFINITY;
+  #heededAtMs = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #scheduled = false;
   #away = false;
@@ -104,11 +107,20 @@ export class SessionDesk {
   }
 
   /**
-   * There is something that the master has made so many milliseconds ago. If it was away before, it is back: who comes with a ticket of now need not
-   * wait for what was saved until the next try. Something older than the last try says nothing.
+   * There is something that the master has made so many milliseconds ago. If it could not be reached before, it can now: who comes with a ticket of now
+   * need not wait for what was saved until the next try. Something older than the last try says nothing, and in a second one try is made for all.
    */
   noteSign(ageMs: number): void {
-    if (this.#away && ageMs <= this.#options.nowMs() - this.#failedAtMs + signStepMs) this.hurry();
+    this.#signAtMs = Math.max(this.#signAtMs, this.#options.nowMs() - ageMs);
+    this.#heedSign();
+  }
+
+  #heedSign(): void {
+    if (this.#triedAtMs === undefined || this.#openCalls > 0) return;
+    const isNews = this.#signAtMs + signStepMs >= this.#triedAtMs && this.#signAtMs >= this.#heededAtMs + signStepMs;
+    if (!isNews) return;
+    this.#heededAtMs = this.#signAtMs;
+    this.hurry();
   }
 
   stop(): void {
@@ -164,6 +176,7 @@ export class SessionDesk {
 
   async #call(batch: readonly Saying[]): Promise<void> {
     this.#openCalls += 1;
+    const beganAtMs = this.#options.nowMs();
     try {
       const answers = await this.#options.call(batch.map(({ playerId, message }) => ({ playerId, message })));
       this.#noteAway(false);
@@ -173,9 +186,10 @@ export class SessionDesk {
         else this.#answered(saying, answer);
       }
     } catch (error) {
-      this.#failed(batch, error);
+      this.#failed(batch, error, beganAtMs);
     } finally {
       this.#openCalls -= 1;
+      this.#heedSign();
       this.#schedule();
     }
   }
@@ -185,7 +199,7 @@ export class SessionDesk {
     this.#queue.taken(saying);
   }
 
-  #failed(batch: readonly Saying[], error: unknown): void {
+  #failed(batch: readonly Saying[], error: unknown, beganAtMs: number): void {
     const { nowMs, log } = this.#options;
     const reason = error instanceof Error ? error.message : "it failed";
     if (error instanceof MasterError && isRefusal(error.status)) {
@@ -196,15 +210,17 @@ export class SessionDesk {
       return;
     }
     for (const saying of batch) this.#queue.lost(saying);
+    // One that refuses, or has too much to do, is there: to ask it at once would not help.
+    this.#triedAtMs = error instanceof MasterError && error.status > 0 ? undefined : beganAtMs;
     const restMs = this.#backoff.next();
-    this.#failedAtMs = nowMs();
-    this.#restUntilMs = this.#failedAtMs + restMs;
+    this.#restUntilMs = nowMs() + restMs;
     this.#noteAway(true, reason);
   }
 
   #noteAway(away: boolean, reason = ""): void {
     const { log } = this.#options;
     if (!away) {
+      this.#triedAtMs = undefined;
       this.#backoff.reset();
       this.#restUntilMs = Number.NEGATIVE_INFINITY;
     }

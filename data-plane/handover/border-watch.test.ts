@@ -29,6 +29,7 @@ let linked: boolean;
 let players: Walker[];
 let group: readonly Walker[] | undefined;
 let begun: string[];
+let begins: boolean;
 let watch: BorderWatch<Walker>;
 let ann: Walker;
 
@@ -39,6 +40,7 @@ beforeEach(() => {
   nowMs = 0;
   linked = true;
   begun = [];
+  begins = true;
   group = undefined;
   ann = new Walker("ann");
   players = [ann];
@@ -62,7 +64,7 @@ beforeEach(() => {
     groupOf: (player) => group ?? [player],
     begin: (members, destination) => {
       begun.push(`${members.map(({ id }) => id).join("+")} to ${destination.clusterId} ${destination.boot}`);
-      return true;
+      return begins;
     },
   });
 });
@@ -122,6 +124,21 @@ describe("the watch over a border", () => {
     ticks(10);
     expect(begun).toEqual([]);
     expect(watch.willGo(ann)).toBe(false);
+  });
+
+  it("counts no try that has begun nothing, as when the handover before is in doubt", () => {
+    begins = false;
+    walk(ann, 2);
+    for (let second = 0; second < 20; second += 1) {
+      nowMs += 1_000;
+      ticks(1);
+    }
+    expect(begun.length).toBeGreaterThan(4);
+    expect(watch.willGo(ann)).toBe(true);
+    begins = true;
+    nowMs += 10_000;
+    ticks(1);
+    expect(watch.willGo(ann)).toBe(true);
   });
 
   it("waits until the player's session knows that it is here", () => {

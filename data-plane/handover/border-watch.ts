@@ -132,10 +132,12 @@ export class BorderWatch<P extends BorderPlayer> {
     const group = groupOf(player);
     if (carrier === undefined || !group.every((one) => this.#isReady(one, carrier))) return false;
     const restMs = Math.min(longestRestMs, firstRestMs * 2 ** Math.min(crossing.attempts, 8));
-    crossing.attempts += 1;
     // Whatever comes of it: if the player is still here then, it is tried again.
     crossing.restUntilMs = nowMs() + restMs * (0.75 + random() / 2);
-    return begin(group, { clusterId: carrier.clusterId, boot: carrier.boot });
+    const hasBegun = begin(group, { clusterId: carrier.clusterId, boot: carrier.boot });
+    // One whose handover before is in doubt cannot begin another: that says nothing about whether it can go.
+    if (hasBegun) crossing.attempts += 1;
+    return hasBegun;
   }
 
   #isReady(player: P, { clusterId }: Carrier): boolean {

@@ -333,6 +333,22 @@ describe("when something breaks", () => {
     expect(world.a.handovers.counts).toMatchObject({ abandoned: 1, moved: 1 });
   });
 
+  it("[HAND-13] goes on saying that it plays a player, however long the master is away and its source gone", async () => {
+    begin();
+    await world.run("committed");
+    world.masterUp = false;
+    await world.run();
+    world.breakLink();
+    await world.pass(abandonAfterMs + 60_000);
+    expect(world.b.handovers.open.incoming).toBe(1);
+    world.masterUp = true;
+    await world.pass(60_000);
+    expect(world.session("p").holder).toBe("b");
+    await world.pass(abandonAfterMs);
+    expect(world.b.handovers.open.incoming).toBe(0);
+    expect(world.b.handovers.counts.abandoned).toBe(1);
+  });
+
   it("answers those who speak of what is not known here", async () => {
     world.b.handovers.hearPeer(world.a.ref, { type: "transfer", id: "x", members: [] });
     world.b.handovers.hearPeer(world.a.ref, { type: "finished", id: "x" });

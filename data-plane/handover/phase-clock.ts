@@ -53,8 +53,11 @@ export class PhaseClock {
     const wait = this.#waits.get(id);
     if (wait === undefined) return undefined;
     const now = this.#nowMs();
-    if (isLong(phase) && now - wait.phaseSinceMs >= abandonAfterMs) return "abandon";
-    if (patience === undefined || patience.heldBack === true || now - wait.sinceMs < wait.waitMs) return undefined;
+    if (patience === undefined || patience.heldBack === true) {
+      return isLong(phase) && now - wait.phaseSinceMs >= abandonAfterMs ? "abandon" : undefined;
+    }
+    // Whoever can do something about it goes on doing so, however long it has been.
+    if (now - wait.sinceMs < wait.waitMs) return undefined;
     wait.attempts += 1;
     wait.sinceMs = now;
     const nextMs = Math.min(patience.mostMs, patience.firstMs * 2 ** Math.min(wait.attempts, 16));

@@ -11,9 +11,10 @@ export class Disturbances {
   readonly #world: AuditWorld;
   readonly #walkers: readonly Walker[];
   readonly #random: (below: number) => number;
-  readonly #underWay = new Set<Promise<void>>();
-  #done: string[] = [];
-  #disturbed: Side | undefined;
+  #underWay: Promise<void>[] = [];
+  /** Clusters that were paused or killed in this round: one after the other, and each once. */
+  readonly #disturbed = new Set<Side>();
+  #isBusy = false;
   #hasKilled = false;
   #isMasterAway = false;
 
@@ -30,61 +31,68 @@ export class Disturbances {
     /** Whether a cluster was killed: then who was there may have to go on from what was saved. */
     readonly hasKilled: boolean;
   }> {
-    this.#done = [];
+    const done: string[] = [];
+    this.#disturbed.clear();
     this.#hasKilled = false;
     this.#isMasterAway = false;
     for (let count = 1 + this.#random(6); count > 0; count -= 1) {
       // Nothing is waited for: the moment itself is what is drawn, whatever is under way then.
       await pause(this.#random(500));
-      this.#done.push(this.#disturb(kinds[this.#random(kinds.length)] ?? "nothing"));
+      done.push(this.#disturb());
     }
-    await Promise.all(this.#underWay);
-    return { what: this.#done.join(", "), hasKilled: this.#hasKilled };
+    // Also of what has failed all the rest runs again, before the test hears of it.
+    const underWay = this.#underWay;
+    this.#underWay = [];
+    await Promise.allSettled(underWay);
+    await Promise.all(underWay);
+    return { what: done.join(", "), hasKilled: this.#hasKilled };
   }
 
-  #disturb(kind: (typeof kinds)[number]): string {
-    switch (kind) {
-      case "players":
-      case "peers":
-        this.#world.cut(kind);
-        return `cut ${kind}`;
-      case "teleports":
-        for (const walker of this.#walkers) if (this.#random(3) === 0) walker.teleport();
-        return kind;
-      case "nothing":
-        return kind;
-      case "pause":
-        return this.#withCluster(kind, (side) => this.#world.pause(side, this.#random(longestPauseMs)));
-      case "kill":
-        // With the master away the game would begin with nothing, and go on from what was saved when that comes: right, but no game of the audit.
-        if (this.#isMasterAway) return "nothing";
-        return this.#withCluster(kind, (side) => {
-          this.#hasKilled = true;
-          return this.#world.kill(side);
-        });
-      case "master": {
-        if (this.#isMasterAway || this.#hasKilled) return "nothing";
-        this.#isMasterAway = true;
-        this.#begin(this.#world.killMaster(this.#random(longestAbsenceMs)));
-        return "kill master";
-      }
+  /** Draws the same, whether it can be done now or not: so a seed names what is done as far as moments allow. */
+  #disturb(): string {
+    const kind = kinds[this.#random(kinds.length)] ?? "nothing";
+    const side = sides[this.#random(sides.length)] ?? "west";
+    const pauseMs = this.#random(longestPauseMs);
+    const awayMs = this.#random(longestAbsenceMs);
+    const teleported = this.#walkers.filter(() => this.#random(3) === 0);
+    const isFree = !this.#isBusy && !this.#disturbed.has(side);
+    if (kind === "players" || kind === "peers") {
+      this.#world.cut(kind);
+      return `cut ${kind}`;
     }
+    if (kind === "teleports") {
+      for (const walker of teleported) walker.teleport();
+      return kind;
+    }
+    if (kind === "pause" && isFree) {
+      this.#withCluster(side, this.#world.pause(side, pauseMs));
+      return `pause ${side}`;
+    }
+    // With the master away the game would begin with nothing, and go on from what was saved when that comes: right, but no game of the audit.
+    if (kind === "kill" && isFree && !this.#isMasterAway) {
+      this.#hasKilled = true;
+      this.#withCluster(side, this.#world.kill(side));
+      return `kill ${side}`;
+    }
+    if (kind === "master" && !this.#isMasterAway && !this.#hasKilled) {
+      this.#isMasterAway = true;
+      this.#begin(this.#world.killMaster(awayMs));
+      return "kill master";
+    }
+    return "nothing";
   }
 
   /** One cluster at a time: the other one is to be there. */
-  #withCluster(what: string, disturb: (side: Side) => Promise<void>): string {
-    const side = sides[this.#random(sides.length)];
-    if (side === undefined || this.#disturbed !== undefined) return "nothing";
-    this.#disturbed = side;
-    this.#begin(disturb(side).finally(() => (this.#disturbed = undefined)));
-    return `${what} ${side}`;
+  #withCluster(side: Side, work: Promise<void>): void {
+    this.#disturbed.add(side);
+    this.#isBusy = true;
+    this.#begin(work.finally(() => (this.#isBusy = false)));
   }
 
   #begin(work: Promise<void>): void {
-    const tracked = work.finally(() => this.#underWay.delete(tracked));
-    this.#underWay.add(tracked);
-    // Whoever waits for the round hears of it.
-    tracked.catch(() => undefined);
+    this.#underWay.push(work);
+    // The round waits for it at its end.
+    work.catch(() => undefined);
   }
 }
 

@@ -35,6 +35,8 @@ export interface WorldCluster {
 }
 
 const startTimeoutMs = 60_000;
+/** For so long that nobody can stand still until the master is back. */
+const longerThanStill = 3_000;
 const fragments = `
 [world]
 carries = ["SIDE"]
@@ -180,7 +182,7 @@ export class AuditWorld {
     const before = steps.length;
     process.child.send({ hold: step });
     await this.until(`the step ${step} in the ${side}`, () => steps.slice(before).includes(step));
-    await this.killMaster(0, () => process.child.send({ go: false }));
+    await this.killMaster(longerThanStill, () => process.child.send({ go: false }));
   }
 
   /** Kills the master, and starts it again after a time. */
