@@ -202,6 +202,8 @@ export class SessionDesk {
   #failed(batch: readonly Saying[], error: unknown, beganAtMs: number): void {
     const { nowMs, log } = this.#options;
     const reason = error instanceof Error ? error.message : "it failed";
+    // One that refuses, or has too much to do, is there: to ask it at once would not help.
+    this.#triedAtMs = error instanceof MasterError && error.status > 0 ? undefined : beganAtMs;
     if (error instanceof MasterError && isRefusal(error.status)) {
       for (const { message } of this.#queue.refused(batch)) {
         const text = `the master does not take what was to be said to a player's session: ${reason}`;
@@ -210,8 +212,6 @@ export class SessionDesk {
       return;
     }
     for (const saying of batch) this.#queue.lost(saying);
-    // One that refuses, or has too much to do, is there: to ask it at once would not help.
-    this.#triedAtMs = error instanceof MasterError && error.status > 0 ? undefined : beganAtMs;
     const restMs = this.#backoff.next();
     this.#restUntilMs = nowMs() + restMs;
     this.#noteAway(true, reason);

@@ -33,25 +33,12 @@ export class PhaseClock {
 
   /** To be told after each step of a handover, so that its time runs from there. What has run out already shows at the next {@link check}. */
   note(id: string, phase: string, patience: Patience | undefined): void {
-    const now = this.#nowMs();
-    const wait = this.#waits.get(id);
-    if (wait?.phase !== phase) {
-      const waitMs = patience?.firstMs ?? 0;
-      this.#waits.set(id, { phase, phaseSinceMs: now, sinceMs: now, waitMs, attempts: 0 });
-    } else if (patience === undefined) {
-      wait.waitMs = 0;
-    } else if (wait.waitMs === 0) {
-      // The phase is the same, but only now is there something to wait for.
-      wait.sinceMs = now;
-      wait.waitMs = patience.firstMs;
-    }
+    this.#waitIn(id, phase, patience);
   }
 
   /** To be asked regularly about each handover. Whoever asks has to act on it: what has run out is said once. */
   check(id: string, phase: string, patience: Patience | undefined): Expiry {
-    this.note(id, phase, patience);
-    const wait = this.#waits.get(id);
-    if (wait === undefined) return undefined;
+    const wait = this.#waitIn(id, phase, patience);
     const now = this.#nowMs();
     if (patience === undefined || patience.heldBack === true) {
       return isLong(phase) && now - wait.phaseSinceMs >= abandonAfterMs ? "abandon" : undefined;
@@ -63,6 +50,25 @@ export class PhaseClock {
     const nextMs = Math.min(patience.mostMs, patience.firstMs * 2 ** Math.min(wait.attempts, 16));
     wait.waitMs = patience.firstMs === patience.mostMs ? nextMs : nextMs * (0.75 + this.#random() / 4);
     return "timeout";
+  }
+
+  #waitIn(id: string, phase: string, patience: Patience | undefined): Wait {
+    const now = this.#nowMs();
+    const wait = this.#waits.get(id);
+    if (wait?.phase !== phase) {
+      const waitMs = patience?.firstMs ?? 0;
+      const begun = { phase, phaseSinceMs: now, sinceMs: now, waitMs, attempts: 0 };
+      this.#waits.set(id, begun);
+      return begun;
+    }
+    if (patience === undefined) {
+      wait.waitMs = 0;
+    } else if (wait.waitMs === 0) {
+      // The phase is the same, but only now is there something to wait for.
+      wait.sinceMs = now;
+      wait.waitMs = patience.firstMs;
+    }
+    return wait;
   }
 }
 

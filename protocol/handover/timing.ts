@@ -14,7 +14,7 @@ export interface Patience {
   readonly heldBack?: true;
 }
 
-/** After this long in `released` or `active` a party may be given `abandon`. */
+/** After this long in `released` or `active` a party may be given `abandon`, where there is nothing that it could try again. */
 export const abandonAfterMs = 600_000;
 
 /**

@@ -1,3 +1,4 @@
+import { setTimeout as pass } from "node:timers/promises";
 import type { Walker } from "./walker.ts";
 import { type AuditWorld, type Side, sides } from "./world.ts";
 
@@ -14,6 +15,8 @@ export class Disturbances {
   #underWay: Promise<void>[] = [];
   /** Clusters that were paused or killed in this round: one after the other, and each once. */
   readonly #disturbed = new Set<Side>();
+  /** Who may have to go on from what was saved. */
+  readonly #exposed = new Set<Walker>();
   #isBusy = false;
   #hasKilled = false;
   #isMasterAway = false;
@@ -28,16 +31,17 @@ export class Disturbances {
   async round(): Promise<{
     /** What was done. */
     readonly what: string;
-    /** Whether a cluster was killed: then who was there may have to go on from what was saved. */
-    readonly hasKilled: boolean;
+    /** Who was at a cluster that was killed, or on the way, and may have to go on from what was saved. */
+    readonly exposed: ReadonlySet<Walker>;
   }> {
     const done: string[] = [];
     this.#disturbed.clear();
+    this.#exposed.clear();
     this.#hasKilled = false;
     this.#isMasterAway = false;
     for (let count = 1 + this.#random(6); count > 0; count -= 1) {
       // Nothing is waited for: the moment itself is what is drawn, whatever is under way then.
-      await pause(this.#random(500));
+      await pass(this.#random(500));
       done.push(this.#disturb());
     }
     // Also of what has failed all the rest runs again, before the test hears of it.
@@ -45,7 +49,7 @@ export class Disturbances {
     this.#underWay = [];
     await Promise.allSettled(underWay);
     await Promise.all(underWay);
-    return { what: done.join(", "), hasKilled: this.#hasKilled };
+    return { what: done.join(", "), exposed: this.#exposed };
   }
 
   /** Draws the same, whether it can be done now or not: so a seed names what is done as far as moments allow. */
@@ -71,7 +75,12 @@ export class Disturbances {
     // With the master away the game would begin with nothing, and go on from what was saved when that comes: right, but no game of the audit.
     if (kind === "kill" && isFree && !this.#isMasterAway) {
       this.#hasKilled = true;
-      this.#withCluster(side, this.#world.kill(side));
+      this.#expose(side);
+      // What it had said before its end may have been heard late.
+      this.#withCluster(
+        side,
+        this.#world.kill(side, () => this.#expose(side)),
+      );
       return `kill ${side}`;
     }
     if (kind === "master" && !this.#isMasterAway && !this.#hasKilled) {
@@ -80,6 +89,14 @@ export class Disturbances {
       return "kill master";
     }
     return "nothing";
+  }
+
+  #expose(side: Side): void {
+    for (const walker of this.#walkers) {
+      const holders = this.#world.authority.holdersOf(walker.playerId);
+      const isElsewhere = holders.length > 0 && !holders.some((holder) => holder.startsWith(`${side} `));
+      if (!isElsewhere) this.#exposed.add(walker);
+    }
   }
 
   /** One cluster at a time: the other one is to be there. */
@@ -94,10 +111,4 @@ export class Disturbances {
     // The round waits for it at its end.
     work.catch(() => undefined);
   }
-}
-
-async function pause(ms: number): Promise<void> {
-  await new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }

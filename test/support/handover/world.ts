@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pass } from "node:timers/promises";
 import { enrolClusterKey } from "../../../control-plane/store/cluster-keys.ts";
 import { createClusterKey } from "../../../data-plane/index.ts";
 import type { HandoverReading } from "../../../data-plane/handover/handover-counts.ts";
@@ -191,17 +192,16 @@ export class AuditWorld {
     killGroup(pid);
     await ended;
     onEnd?.();
-    await new Promise((resolve) => {
-      setTimeout(resolve, awayMs);
-    });
+    await pass(awayMs);
     await this.startMaster(Number(new URL(url).port));
   }
 
-  /** Kills a cluster wherever it is, and starts it again. */
-  async kill(side: Side): Promise<void> {
+  /** Kills a cluster whatever it is doing, and starts it again. */
+  async kill(side: Side, onEnd?: () => void): Promise<void> {
     const { process } = this.cluster(side);
     process.child.kill("SIGKILL");
     await process.ended;
+    onEnd?.();
     await this.startCluster(side);
   }
 
@@ -209,9 +209,7 @@ export class AuditWorld {
   async pause(side: Side, ms: number): Promise<void> {
     const { child } = this.cluster(side).process;
     child.kill("SIGSTOP");
-    await new Promise((resolve) => {
-      setTimeout(resolve, ms);
-    });
+    await pass(ms);
     child.kill("SIGCONT");
   }
 
