@@ -7,9 +7,11 @@ import { createClient } from "../../clients/typescript/index.ts";
 import { randomSource } from "../../control-plane/domain/testing/random-source.ts";
 import { listAllocations } from "../../control-plane/store/history.ts";
 import { findSave } from "../../control-plane/store/saves.ts";
+import { decodePlayerState } from "../../data-plane/authority/player-state.ts";
 import { startProcess } from "../../dev/process.ts";
 import { eventually } from "../support/eventually.ts";
 import { Disturbances } from "../support/handover/disturbances.ts";
+import { readPage } from "../support/handover/ledger.ts";
 import { faultsOf, recovered } from "../support/handover/recovery.ts";
 import { AuditWorld, type Side } from "../support/handover/world.ts";
 import { Walker } from "../support/handover/walker.ts";
@@ -81,6 +83,16 @@ async function audit(): Promise<void> {
   // Nobody has it for the moment in which it goes from one to the other. [HAND-6]
   const isSomewhere = ({ playerId }: Walker) => world.authority.holdersOf(playerId).length === 1;
   await world.until("everybody in one place", () => walkers.every(isSomewhere), 30_000);
+  await Promise.all(walkers.map(recorded));
+}
+
+/** What is said to be saved reaches the database. */
+async function recorded({ playerId, saved }: Walker): Promise<void> {
+  await eventually(async () => {
+    const save = await findSave(world.master.database, playerId);
+    const bytes = save === undefined ? undefined : decodePlayerState(Buffer.from(save.state, "base64")).saved;
+    expect(bytes === undefined ? 0 : readPage(bytes).input, playerId).toBeGreaterThanOrEqual(saved);
+  });
 }
 
 /** Whether a player sees everybody else where they take themselves to be. All are within sight; places come in steps of 0.01. */

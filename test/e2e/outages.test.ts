@@ -7,9 +7,10 @@ import { listAllocations, listClusterEvents } from "../../control-plane/store/hi
 import { migrate } from "../../control-plane/store/migrate.ts";
 import { findPlayer } from "../../control-plane/store/players.ts";
 import { freePort } from "../../dev/ports.ts";
-import { startProcess, type StackProcess } from "../../dev/process.ts";
+import type { StackProcess } from "../../dev/process.ts";
 import { type ClusterProcess, type MasterProcess, startCluster, startMaster } from "../../dev/stack.ts";
 import type { Allocation, PlayerSessionTokens, Problem } from "../../protocol/index.ts";
+import { startService } from "../support/start-service.ts";
 
 /*
  * Database and identity service each go away under load, as real processes that are killed or paused, and come back. Shorter than in life,
@@ -34,22 +35,12 @@ let cluster: ClusterProcess;
 const log: string[] = [];
 const say = (who: string, what: string): void => void log.push(`${who} ${what}`);
 
-async function startService(kind: "database" | "identity"): Promise<StackProcess> {
-  const { promise: ready, resolve } = Promise.withResolvers<void>();
-  const [port, file, ...keys] =
+async function start(kind: "database" | "identity"): Promise<StackProcess> {
+  const [port, file, keys] =
     kind === "database"
-      ? [databasePort, "turso.db", databaseToken]
-      : [identityPort, "auth.db", publishableKey, secretKey];
-  const service = startProcess({
-    title: kind,
-    file: join(import.meta.dirname, "../support/service.ts"),
-    args: [kind, String(port), join(stateDir, file), ...keys],
-    onLine: (line) => (line === "ready" ? resolve() : say(kind, line)),
-  });
-  const ended = service.ended.then((how) => Promise.reject(new Error(`${kind} ended (${how}):\n${log.join("\n")}`)));
-  await Promise.race([ready, ended]);
-  ended.catch(() => undefined);
-  return service;
+      ? ([databasePort, "turso.db", [databaseToken]] as const)
+      : ([identityPort, "auth.db", [publishableKey, secretKey]] as const);
+  return startService(kind, { port, file: join(stateDir, file), keys, onLine: (line) => say(kind, line) });
 }
 
 async function kill(service: StackProcess): Promise<void> {
@@ -70,7 +61,7 @@ const address = () => ({ url: `http://127.0.0.1:${databasePort}`, authToken: dat
 beforeAll(async () => {
   stateDir = mkdtempSync(join(tmpdir(), "sustenet-outages-"));
   [databasePort, identityPort] = [await freePort("127.0.0.1"), await freePort("127.0.0.1")];
-  [database, identity] = await Promise.all([startService("database"), startService("identity")]);
+  [database, identity] = await Promise.all([start("database"), start("identity")]);
   await migrate(address());
   master = await startMaster({ stateDir, port: 0, environment: environment(), say });
   cluster = await startCluster({ stateDir, number: 1, master, say });
@@ -228,7 +219,7 @@ describe("while the database is away", () => {
     killed: {
       goAway: async () => kill(database),
       comeBack: async () => {
-        database = await startService("database");
+        database = await start("database");
       },
     },
     paused: {
@@ -310,7 +301,7 @@ describe("while the identity service is away", () => {
           during = await call("POST", "/v1/login", undefined, { anonymous: true });
         },
         async () => {
-          identity = await startService("identity");
+          identity = await start("identity");
         },
       );
       expect(during?.status).toBe(503);

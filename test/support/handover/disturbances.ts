@@ -2,10 +2,24 @@ import { setTimeout as pass } from "node:timers/promises";
 import type { Walker } from "./walker.ts";
 import { type AuditWorld, type Side, sides } from "./world.ts";
 
-const kinds = ["players", "peers", "teleports", "nothing", "pause", "master", "kill"] as const;
+const kinds = [
+  "players",
+  "peers",
+  "teleports",
+  "nothing",
+  "pause",
+  "kill",
+  "master",
+  "database",
+  "kill and master",
+  "restart",
+  "leave",
+] as const;
 /** Longest time for which a cluster does nothing, shorter than a client's grace, and for which the master is away. */
 const longestPauseMs = 2_500;
 const longestAbsenceMs = 5_000;
+/** Longest wait for a ticket after a cluster was killed. */
+const longestTicketMs = 5_000;
 
 /** Breaks what can break, at moments that are drawn, round by round. */
 export class Disturbances {
@@ -17,9 +31,11 @@ export class Disturbances {
   readonly #disturbed = new Set<Side>();
   /** Who may have to go on from what was saved. */
   readonly #exposed = new Set<Walker>();
+  /** Who left, or was restarted, in this round. */
+  readonly #returning = new Set<Walker>();
   #isBusy = false;
-  #hasKilled = false;
   #isMasterAway = false;
+  #isDatabaseAway = false;
 
   constructor(world: AuditWorld, walkers: readonly Walker[], random: (below: number) => number) {
     this.#world = world;
@@ -37,8 +53,9 @@ export class Disturbances {
     const done: string[] = [];
     this.#disturbed.clear();
     this.#exposed.clear();
-    this.#hasKilled = false;
+    this.#returning.clear();
     this.#isMasterAway = false;
+    this.#isDatabaseAway = false;
     for (let count = 1 + this.#random(6); count > 0; count -= 1) {
       // Nothing is waited for: the moment itself is what is drawn, whatever is under way then.
       await pass(this.#random(500));
@@ -59,6 +76,7 @@ export class Disturbances {
     const pauseMs = this.#random(longestPauseMs);
     const awayMs = this.#random(longestAbsenceMs);
     const teleported = this.#walkers.filter(() => this.#random(3) === 0);
+    const walker = this.#walkers[this.#random(this.#walkers.length)];
     const isFree = !this.#isBusy && !this.#disturbed.has(side);
     if (kind === "players" || kind === "peers") {
       this.#world.cut(kind);
@@ -72,23 +90,50 @@ export class Disturbances {
       this.#withCluster(side, this.#world.pause(side, pauseMs));
       return `pause ${side}`;
     }
-    // With the master away the game would begin with nothing, and go on from what was saved when that comes: right, but no game of the audit.
-    if (kind === "kill" && isFree && !this.#isMasterAway) {
-      this.#hasKilled = true;
-      this.#expose(side);
-      // What it had said before its end may have been heard late.
-      this.#withCluster(
-        side,
-        this.#world.kill(side, () => this.#expose(side)),
-      );
-      return `kill ${side}`;
+    if ((kind === "kill" || kind === "kill and master") && isFree) {
+      const isBoth = kind === "kill and master" && !this.#isMasterAway;
+      this.#kill(side);
+      if (isBoth) this.#killMaster(awayMs, this.#nextTicket());
+      return isBoth ? `kill ${side}, and the master at the next ticket` : `kill ${side}`;
     }
-    if (kind === "master" && !this.#isMasterAway && !this.#hasKilled) {
-      this.#isMasterAway = true;
-      this.#begin(this.#world.killMaster(awayMs));
+    if (kind === "master" && !this.#isMasterAway) {
+      this.#killMaster(awayMs);
       return "kill master";
     }
+    if (kind === "database" && !this.#isDatabaseAway) {
+      this.#isDatabaseAway = true;
+      this.#begin(this.#world.killDatabase(awayMs));
+      return "kill database";
+    }
+    if ((kind === "restart" || kind === "leave") && walker !== undefined && !this.#returning.has(walker)) {
+      this.#returning.add(walker);
+      this.#begin(walker.comeBack(kind === "leave"));
+      return kind;
+    }
     return "nothing";
+  }
+
+  #kill(side: Side): void {
+    this.#expose(side);
+    // What it had said before its end may have been heard late.
+    const killed = this.#world.kill(side, () => this.#expose(side));
+    this.#withCluster(side, killed);
+  }
+
+  #killMaster(awayMs: number, when?: Promise<void>): void {
+    this.#isMasterAway = true;
+    const kill = async (): Promise<void> => {
+      await when;
+      await this.#world.killMaster(awayMs);
+    };
+    this.#begin(kill());
+  }
+
+  /** Some player has been given a ticket, and has not used it yet; or that takes long. */
+  async #nextTicket(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    for (const walker of this.#walkers) walker.onTicket = resolve;
+    await Promise.race([promise, pass(longestTicketMs)]);
   }
 
   #expose(side: Side): void {

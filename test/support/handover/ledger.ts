@@ -1,17 +1,18 @@
+import { randomInt } from "node:crypto";
 import { ByteReader, ByteWriter, type Cluster, type Player, type ServerPlugin } from "../../../data-plane/index.ts";
 import { JoinedPlayer } from "../../../data-plane/session/joined-player.ts";
 
 /** Commands of the game's messages. */
 export const commands = {
-  /** From the client: its number, counted from 1, and a number at random. */
+  /** From the client: its number, counted from 1, a number at random, and the run that it belongs to. */
   input: 1,
   /** The answer to each input: its number. */
   echo: 2,
   /** Made by the cluster as time goes by: counted from 1. */
   pulse: 3,
-  /** Where the game begins for a player that joined: last input, chain, last pulse. */
+  /** Where the game begins for a player that joined: last input, chain, last pulse, run, and 1 if that is from what was saved, 0 if that is not known yet. */
   begin: 4,
-  /** All inputs up to this one are saved for good. */
+  /** All inputs of a run up to this one are saved for good. */
   saved: 5,
   /** From the client: where it wants to be teleported to, as an x. */
   teleport: 6,
@@ -32,6 +33,10 @@ interface Page {
   input: number;
   chain: number;
   pulse: number;
+  /** From one beginning of the game to the next. */
+  readonly run: number;
+  /** The run before, whose last inputs may still come: it was to be played until what was saved is known. 0: none. */
+  readonly before: number;
 }
 
 /** The chain of inputs up to one more. */
@@ -49,7 +54,7 @@ export class Ledger implements ServerPlugin {
   readonly name = "ledger";
   readonly #report: (report: LedgerReport) => void;
   readonly #pages = new Map<Player, Page>();
-  /** What was saved of players who have not joined yet. */
+  /** What was saved of players who have not joined yet, where that is known. */
   readonly #saved = new WeakMap<Player, Page>();
   #cluster: Cluster | undefined;
 
@@ -61,18 +66,22 @@ export class Ledger implements ServerPlugin {
     this.#cluster = cluster;
   }
 
-  /** What was saved may come late, when the master was away: then the game begins once more. */
+  /** What was saved may come late, when the master was away: then the game begins once more, unless there was nothing. */
   onLoad(player: Player, data: Uint8Array | undefined): void {
-    if (data === undefined) return;
-    const page = readPage(data);
-    if (!this.#pages.has(player)) return void this.#saved.set(player, page);
-    this.#pages.set(player, page);
-    player.send(commands.begin, pageBytes(page));
+    const saved = data === undefined ? firstPage() : { ...readPage(data), run: newRun(), before: 0 };
+    const page = this.#pages.get(player);
+    if (page === undefined) return void this.#saved.set(player, saved);
+    if (data === undefined) return this.#begin(player, page, true);
+    const next = { ...saved, before: page.run };
+    this.#pages.set(player, next);
+    this.#begin(player, next, true);
   }
 
   onJoin(player: Player): void {
-    this.#open(player, this.#saved.get(player) ?? { input: 0, chain: 0, pulse: 0 });
-    player.send(commands.begin, pageBytes(this.#page(player)));
+    const saved = this.#saved.get(player);
+    const page = saved ?? firstPage();
+    this.#open(player, page);
+    this.#begin(player, page, saved !== undefined);
   }
 
   onLeave(player: Player): void {
@@ -93,10 +102,12 @@ export class Ledger implements ServerPlugin {
   onMessage(player: Player, command: number, reader: ByteReader): void {
     if (command === commands.teleport) return void this.#teleport(player, reader.f32());
     if (command !== commands.input) return;
-    const [input, nonce] = [reader.u32(), reader.u32()];
+    const [input, nonce, run] = [reader.u32(), reader.u32(), reader.u32()];
     const page = this.#page(player);
-    if (input !== page.input + 1) {
-      this.#report({ event: "fault", text: `input ${input} of ${player.id} came after ${page.input}` });
+    if (run === page.before) return;
+    if (input !== page.input + 1 || run !== page.run) {
+      const text = `input ${input} of ${player.id} in ${run} came after ${page.input} in ${page.run}`;
+      this.#report({ event: "fault", text });
     }
     page.input = input;
     page.chain = chained(page.chain, input, nonce);
@@ -121,14 +132,27 @@ export class Ledger implements ServerPlugin {
 
   async #save(player: Player, page: Page): Promise<void> {
     if ((await player.save(pageBytes(page))) !== "saved") return;
-    player.send(commands.saved, new ByteWriter(4).u32(page.input).bytes);
+    player.send(commands.saved, new ByteWriter(8).u32(page.input).u32(page.run).bytes);
+  }
+
+  #begin(player: Player, page: Page, isKnown: boolean): void {
+    const { input, chain, pulse, run } = page;
+    player.send(
+      commands.begin,
+      new ByteWriter(17)
+        .u32(input)
+        .u32(chain)
+        .u32(pulse)
+        .u32(run)
+        .u8(isKnown ? 1 : 0).bytes,
+    );
   }
 
   #page(player: Player): Page {
     const page = this.#pages.get(player);
     if (page !== undefined) return page;
     this.#report({ event: "fault", text: `${player.id} does something and does not play here` });
-    return { input: 0, chain: 0, pulse: 0 };
+    return firstPage();
   }
 
   #open(player: Player, page: Page): void {
@@ -147,11 +171,20 @@ export class Ledger implements ServerPlugin {
   }
 }
 
-function pageBytes({ input, chain, pulse }: Page): Uint8Array {
-  return new ByteWriter(12).u32(input).u32(chain).u32(pulse).bytes;
+function newRun(): number {
+  return randomInt(1, 2 ** 32);
 }
 
-function readPage(bytes: Uint8Array): Page {
+function firstPage(): Page {
+  return { input: 0, chain: 0, pulse: 0, run: newRun(), before: 0 };
+}
+
+function pageBytes({ input, chain, pulse, run, before }: Page): Uint8Array {
+  return new ByteWriter(20).u32(input).u32(chain).u32(pulse).u32(run).u32(before).bytes;
+}
+
+/** As {@link Ledger} has saved it. */
+export function readPage(bytes: Uint8Array): Page {
   const reader = new ByteReader(bytes);
-  return { input: reader.u32(), chain: reader.u32(), pulse: reader.u32() };
+  return { input: reader.u32(), chain: reader.u32(), pulse: reader.u32(), run: reader.u32(), before: reader.u32() };
 }

@@ -1,12 +1,20 @@
 import { randomInt } from "node:crypto";
-import { createClient, type GameSession } from "../../../clients/typescript/index.ts";
+import { createClient, type GameSession, type PlayerSessionTokens } from "../../../clients/typescript/index.ts";
 import { ByteReader, ByteWriter } from "../../../data-plane/index.ts";
+import { Device } from "./device.ts";
 import { chained, commands } from "./ledger.ts";
 
 const stepMs = 50;
 const speed = 8;
 /** How far from the border it turns. */
 const reach = 5;
+
+interface Beginning {
+  readonly input: number;
+  readonly chain: number;
+  readonly pulse: number;
+  readonly run: number;
+}
 
 /** A player that walks from one half of the world into the other and back, talks all the time, and keeps books of it. */
 export class Walker {
@@ -23,25 +31,40 @@ export class Walker {
   saved = 0;
   /** For each time that it was sent on: how long nothing came from the game, in ms. */
   readonly gapsMs: number[] = [];
+  /** Told of each ticket that it is given. */
+  onTicket: () => void = () => undefined;
+  /** Whether the game goes on from what was saved; otherwise that is not known yet, and it began with nothing. */
+  isKnown = true;
+  #masterUrl = "";
+  #tokens: PlayerSessionTokens | undefined;
+  #device = this.#newDevice();
+  #run = 0;
   /** After each input, the chain up to it. */
-  readonly #chains: number[] = [0];
+  #chains: number[] = [0];
+  /** The same of runs that may go on once it is known what was saved. */
+  #otherChains: number[][] = [];
   #timer: NodeJS.Timeout | undefined;
   #direction = 1;
   #isIn = false;
 
   /** @param clusterId where it begins */
   async join(masterUrl: string, clusterId: string): Promise<void> {
-    // Clusters are killed here faster than a session counts as stable again: the library's usual five tries would run out.
-    const client = createClient({ masterUrl, rejoin: { attempts: 100 } });
+    this.#masterUrl = masterUrl;
+    const client = this.#client();
     this.playerId = (await client.login({ anonymous: true })).id;
-    const session = await client.join(await client.allocate({ clusterId }));
-    this.session = session;
-    session.on("message", ({ command, payload }) => this.#hear(command, new ByteReader(payload)));
-    session.on("close", ({ code, text }) => {
-      if (this.#timer !== undefined) this.faults.push(`${this.playerId} was closed with ${code}: ${text}`);
-    });
-    session.on("moved", ({ gapMs }) => void this.gapsMs.push(gapMs));
-    this.goOn();
+    this.#play(await client.join(await client.allocate({ clusterId })));
+  }
+
+  /** Comes back as somebody who knows nothing of what was: after a goodbye, or on another device, while the one before is gone without a word. */
+  async comeBack(saysGoodbye: boolean): Promise<void> {
+    this.rest();
+    const { session } = this;
+    this.session = undefined;
+    if (!saysGoodbye) this.#device.turnOff();
+    await session?.leave();
+    this.#device.turnOff();
+    this.#device = this.#newDevice();
+    this.#play(await this.#client().join());
   }
 
   /** Goes on walking and talking after a rest. */
@@ -74,6 +97,36 @@ export class Walker {
     await this.session?.leave();
   }
 
+  #newDevice(): Device {
+    return new Device(() => this.onTicket());
+  }
+
+  #client() {
+    // Clusters are killed here faster than a session counts as stable again: the library's usual five tries would run out.
+    return createClient({
+      masterUrl: this.#masterUrl,
+      rejoin: { attempts: 100 },
+      tokens: this.#tokens,
+      onTokens: (tokens) => (this.#tokens = tokens),
+      fetch: this.#device.fetch,
+      transport: this.#device.transport,
+    });
+  }
+
+  #play(session: GameSession): void {
+    this.session = session;
+    this.#isIn = false;
+    session.on("message", ({ command, payload }) => {
+      if (session === this.session) this.#hear(command, new ByteReader(payload));
+    });
+    session.on("close", ({ code, text }) => {
+      if (session === this.session && this.#timer !== undefined)
+        this.faults.push(`${this.playerId} was closed with ${code}: ${text}`);
+    });
+    session.on("moved", ({ gapMs }) => void this.gapsMs.push(gapMs));
+    this.goOn();
+  }
+
   #step(session: GameSession): void {
     if (!this.#isIn) return;
     const { position } = session;
@@ -83,31 +136,49 @@ export class Walker {
       session.move({ ...position, x: position.x + (this.#direction * speed * stepMs) / 1_000 });
     const input = this.sent + 1;
     const nonce = randomInt(2 ** 32);
-    if (!session.send(commands.input, new ByteWriter(8).u32(input).u32(nonce).bytes)) return;
+    if (!session.send(commands.input, new ByteWriter(12).u32(input).u32(nonce).u32(this.#run).bytes)) return;
     this.#chains[input] = chained(this.#chains[input - 1] ?? 0, input, nonce);
     this.sent = input;
   }
 
   #hear(command: number, reader: ByteReader): void {
-    if (command === commands.begin) return this.#begin(reader.u32(), reader.u32(), reader.u32());
     const count = reader.u32();
-    if (command === commands.echo) {
+    if (command === commands.begin) {
+      this.#begin({ input: count, chain: reader.u32(), pulse: reader.u32(), run: reader.u32() }, reader.u8() === 1);
+    } else if (command === commands.echo) {
       if (count !== this.echoed + 1) this.faults.push(`${this.playerId}: answer ${count} after ${this.echoed}`);
       this.echoed = count;
     } else if (command === commands.pulse) {
       if (count !== this.pulse + 1) this.faults.push(`${this.playerId}: pulse ${count} after ${this.pulse}`);
       this.pulse = count;
     } else if (command === commands.saved) {
+      if (reader.u32() !== this.#run) this.faults.push(`${this.playerId}: ${count} was saved of a run that is over`);
       this.saved = count;
     }
   }
 
   /** The game begins for it, or goes on from what was saved: never from what it has not done itself. */
-  #begin(input: number, chain: number, pulse: number): void {
-    if (this.#isIn) this.fallbacks += 1;
+  #begin({ input, chain, pulse, run }: Beginning, isKnown: boolean): void {
+    if (this.#isIn && this.isKnown) this.fallbacks += 1;
     this.#isIn = true;
-    if (input < this.saved) this.faults.push(`${this.playerId}: falls back to ${input}, behind ${this.saved}`);
-    if (this.#chains[input] !== chain) this.faults.push(`${this.playerId}: goes on from what never was, at ${input}`);
+    this.isKnown = isKnown;
+    if (isKnown && input < this.saved)
+      this.faults.push(`${this.playerId}: falls back to ${input}, behind ${this.saved}`);
+    if (run === this.#run) {
+      // There was nothing: it goes on.
+      if (this.saved > 0) this.faults.push(`${this.playerId}: nothing was saved, they say, after ${this.saved}`);
+      return;
+    }
+    if (isKnown) {
+      const chains = [this.#chains, ...this.#otherChains].find((one) => one[input] === chain);
+      if (chains === undefined) this.faults.push(`${this.playerId}: goes on from what never was, at ${input}`);
+      this.#chains = chains?.slice(0, input + 1) ?? [];
+      this.#otherChains = [];
+    } else {
+      this.#otherChains.push(this.#chains);
+      this.#chains = [chain];
+    }
+    this.#run = run;
     this.sent = input;
     this.echoed = input;
     this.pulse = pulse;

@@ -1,8 +1,10 @@
+import { randomUUID } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pass } from "node:timers/promises";
 import { enrolClusterKey } from "../../../control-plane/store/cluster-keys.ts";
+import { migrate } from "../../../control-plane/store/migrate.ts";
 import { createClusterKey } from "../../../data-plane/index.ts";
 import type { HandoverReading } from "../../../data-plane/handover/handover-counts.ts";
 import { until } from "../../../data-plane/testing/until.ts";
@@ -10,6 +12,7 @@ import { freePort } from "../../../dev/ports.ts";
 import { killGroup, startProcess, type StackProcess } from "../../../dev/process.ts";
 import { type MasterProcess, startMaster } from "../../../dev/stack.ts";
 import { operatorToken } from "../operator-token.ts";
+import { startService } from "../start-service.ts";
 import { AuthorityBook } from "./authority-book.ts";
 import { DelayProxy } from "./delay-proxy.ts";
 import type { LedgerReport } from "./ledger.ts";
@@ -64,6 +67,10 @@ export class AuditWorld {
   readonly #delayMs: number;
   readonly #proxies = new Map<Side, { readonly players: DelayProxy; readonly peers: DelayProxy }>();
   readonly #ended = new Set<StackProcess>();
+  readonly #databaseToken = randomUUID();
+  #databasePort = 0;
+  #database: StackProcess | undefined;
+  #databaseStarted: Promise<void> = Promise.resolve();
   #master: MasterProcess | undefined;
 
   /** @param delayMs each way, between any two parties */
@@ -77,6 +84,9 @@ export class AuditWorld {
   }
 
   async start(): Promise<void> {
+    this.#databasePort = await freePort("127.0.0.1");
+    await this.#startDatabase();
+    await migrate(this.#databaseAddress);
     await this.startMaster();
     await Promise.all(sides.map((side) => this.startCluster(side)));
     const isLinked = (): boolean => [...this.clusters.values()].every(({ links }) => links > 0);
@@ -85,7 +95,9 @@ export class AuditWorld {
 
   async startMaster(port = 0): Promise<void> {
     const say = (who: string, what: string): void => void this.log.push(`${who} ${what}`);
-    this.#master = await startMaster({ stateDir: join(this.#stateDir, "master"), port, say });
+    const { url, authToken } = this.#databaseAddress;
+    const environment = { TURSO_DATABASE_URL: url, TURSO_AUTH_TOKEN: authToken };
+    this.#master = await startMaster({ stateDir: join(this.#stateDir, "master"), port, environment, say });
   }
 
   async startCluster(side: Side): Promise<WorldCluster> {
@@ -193,7 +205,21 @@ export class AuditWorld {
     await ended;
     onEnd?.();
     await pass(awayMs);
+    // The local master brings the database's tables up to date before it starts.
+    await this.#databaseStarted;
     await this.startMaster(Number(new URL(url).port));
+  }
+
+  /** Kills the database, and starts it again after a time. */
+  async killDatabase(awayMs: number): Promise<void> {
+    const again = async (): Promise<void> => {
+      this.#database?.child.kill("SIGKILL");
+      await this.#database?.ended;
+      await pass(awayMs);
+      await this.#startDatabase();
+    };
+    this.#databaseStarted = again();
+    await this.#databaseStarted;
   }
 
   /** Kills a cluster whatever it is doing, and starts it again. */
@@ -241,7 +267,21 @@ export class AuditWorld {
       peers.close();
     }
     await this.#master?.stop();
+    await this.#database?.stop();
     rmSync(this.#stateDir, { recursive: true, force: true });
+  }
+
+  get #databaseAddress(): { readonly url: string; readonly authToken: string } {
+    return { url: `http://127.0.0.1:${this.#databasePort}`, authToken: this.#databaseToken };
+  }
+
+  async #startDatabase(): Promise<void> {
+    this.#database = await startService("database", {
+      port: this.#databasePort,
+      file: join(this.#stateDir, "turso.db"),
+      keys: [this.#databaseToken],
+      onLine: (line) => void this.log.push(`database ${line}`),
+    });
   }
 
   /** How things stand, for who has to find out why something has not happened. */

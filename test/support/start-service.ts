@@ -1,0 +1,27 @@
+import { join } from "node:path";
+import { startProcess, type StackProcess } from "../../dev/process.ts";
+
+/** Starts one of the services that the master calls as a process of its own (service.ts), and resolves when it answers. */
+export async function startService(
+  kind: "database" | "identity",
+  options: {
+    readonly port: number;
+    readonly file: string;
+    /** What it asks for: the database's token; the identity service's publishable and secret keys. */
+    readonly keys: readonly string[];
+    readonly onLine: (line: string) => void;
+  },
+): Promise<StackProcess> {
+  const { port, file, keys, onLine } = options;
+  const { promise: ready, resolve } = Promise.withResolvers<void>();
+  const service = startProcess({
+    title: kind,
+    file: join(import.meta.dirname, "service.ts"),
+    args: [kind, String(port), file, ...keys],
+    onLine: (line) => (line === "ready" ? resolve() : onLine(line)),
+  });
+  const ended = service.ended.then((how) => Promise.reject(new Error(`${kind} ended (${how})`)));
+  ended.catch(() => undefined);
+  await Promise.race([ready, ended]);
+  return service;
+}
