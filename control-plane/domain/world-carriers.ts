@@ -47,8 +47,8 @@ export function settleCarriers(state: Pick<WorldState, "announcements" | "assign
 }
 
 /**
- * Fragments that have just come to be stood in for, and whether that is as somebody wants it: who carried them had said that it leaves, or
- * nobody did, and who stands in is locked or leaves as well. It is not when a carrier is gone without a word, or a suspect one has to do.
+ * Fragments that have just got a stand-in, and whether that was intended: the previous carrier, if any, had announced that it leaves, and the
+ * stand-in is not suspect.
  */
 export function newlyStoodIn(
   before: Pick<WorldState, "announcements"> & Carriers,

@@ -3,7 +3,7 @@ import { mergeSeats, type Seat } from "../domain/seats.ts";
 import { shardsForCluster } from "../domain/sharding.ts";
 import { failpoint } from "../failpoint.ts";
 import { maxTicketLifetimeSeconds } from "../settings.ts";
-import { ClusterStanding } from "./cluster-standing.ts";
+import { ClusterStanding, logLeft } from "./cluster-standing.ts";
 import type { ClusterRow } from "./registry-rows.ts";
 import { recordedCluster } from "./shard-records.ts";
 import type { ShardParts } from "./shard-parts.ts";
@@ -57,6 +57,7 @@ export class ClusterMoves {
     if (row.state !== "gone") {
       storage.transactionSync(() => {
         records.cluster("displaced", recordedCluster(row), Date.now());
+        logLeft(row, "displaced");
         registrations.noteFencedToken(row.token_hash, "newer-process", Date.now());
         tables.setGone(clusterId);
         tables.setDisplaced(clusterId);

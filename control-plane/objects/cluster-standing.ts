@@ -37,6 +37,12 @@ export class ClusterStanding {
   }
 }
 
+/** The cluster is no more, or no more here. */
+export function logLeft(row: ClusterRow, because: string): void {
+  const to = stateAfter(row.state, "left", mayServe(row));
+  if (to !== row.state) logMove(row, to, because);
+}
+
 /** @param row as it was before, if there was one */
 export function logMove(
   row: Pick<ClusterRow, "cluster_id" | "draining"> & { readonly state: KeptState | "" },

@@ -14,8 +14,8 @@ const sourceTimeoutMs = 2_000;
 const allTimeoutMs = 6_000;
 /** Objects that are asked at once. */
 const parallelSources = 32;
-/** Most shards that one answer asks. */
-const maxShards = 512;
+/** Most objects that one answer asks: a request may make a thousand calls. */
+const maxSources = 512;
 
 /** One object that is asked. */
 interface Source {
@@ -31,8 +31,9 @@ export async function gatherMetrics(
   const endsAtMs = nowMs + allTimeoutMs;
   const samples: GaugeSample[] = [];
   const counts: (readonly CountDelta[])[] = [];
-  let complete = true;
-  const sources = await sourcesOf(env, nowMs);
+  const all = await sourcesOf(env, nowMs);
+  const sources = all.slice(0, maxSources);
+  let complete = sources.length === all.length;
   const ask = async (source: Source): Promise<void> => {
     const answer = Date.now() < endsAtMs ? await answerOf(source) : undefined;
     complete &&= answer !== undefined;
@@ -57,15 +58,11 @@ async function answerOf(source: Source) {
 
 /** Each object that holds something to watch. Players' sessions are not among them: they are as many as players. */
 async function sourcesOf(env: Env, nowMs: number): Promise<readonly Source[]> {
-  const shards = (await shardsIn(env, undefined)).slice(0, maxShards);
+  const shards = await shardsIn(env, undefined);
   return [
     ...metricsKeeperNames().map((name): Source => ({
       of: "metrics-keeper",
       ask: async () => ({ counts: [...(await env.METRICS_KEEPER.getByName(name).counts())] }),
-    })),
-    ...shards.map((name): Source => ({
-      of: "shard",
-      ask: async () => ({ samples: samplesOfShard(name, await registryShard(env, name).gauges(), nowMs) }),
     })),
     ...allRecordKeepers(env).map((keeper): Source => ({
       of: "record-keeper",
@@ -75,6 +72,11 @@ async function sourcesOf(env: Env, nowMs: number): Promise<readonly Source[]> {
       of: "audit-log",
       ask: async () => ({ samples: [{ gauge: "auditPending", labels: [], value: await auditLog(env).pending() }] }),
     },
+    // Last, as there may be more of them than are asked.
+    ...shards.map((name): Source => ({
+      of: "shard",
+      ask: async () => ({ samples: samplesOfShard(name, await registryShard(env, name).gauges(), nowMs) }),
+    })),
   ];
 }
 

@@ -150,7 +150,10 @@ export class PlayerSeats {
     return { ...refuse(code, detail, retryAfterSeconds), waitable, explanation: account.explanation() };
   }
 
-  /** Where to ask first for who asks for no place: for the fragment that the player was saved in, and where the player was last before all. [ALLOC-16] */
+  /**
+   * Shards to ask first when the request names no cluster and no fragment: each for the fragment that the player was last saved in, the player's
+   * last shard first. [ALLOC-16]
+   */
   #homeward(shards: readonly string[], operation: Operation, wish: AllocateRequest) {
     const fragment = this.#tables.row.values.saved_fragment;
     if (fragment === null || wish.clusterId !== undefined || wish.fragment !== undefined) return [];

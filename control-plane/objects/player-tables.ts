@@ -196,7 +196,7 @@ export class PlayerTables {
     return this.#operations;
   }
 
-  /** Without the names of columns in each row, which cost as much as all else of a look that every object takes which wakes up. */
+  /** Reads rows as bare arrays: naming columns costs as much as the rest of this query, which runs whenever the object wakes. */
   #read(): Map<string, OperationSummary> {
     const rows = this.#sql.exec(`SELECT ${summaryColumns} FROM operations ORDER BY generation`).raw<SummaryRow>();
     return new Map(Array.from(rows, summaryFromRow).map((operation) => [operation.key, operation]));

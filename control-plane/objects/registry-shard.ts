@@ -22,6 +22,7 @@ import { logEvent } from "../log.ts";
 import { count } from "../metrics.ts";
 import { retryAlarm, wakeAt } from "./alarm.ts";
 import { isOrderlyEnd } from "./cluster-links.ts";
+import { logLeft } from "./cluster-standing.ts";
 import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
 import type { Refusal } from "./refusal.ts";
 import {
@@ -280,6 +281,7 @@ export class RegistryShard extends DurableObject<Env> {
     const { tables, seats, records } = this.#parts;
     for (const ref of seats.joinedAt(row.cluster_id)) records.left(row.cluster_id, ref, nowMs);
     records.cluster("deregistered", recordedCluster(row), nowMs);
+    logLeft(row, "deregistered");
     tables.removeCluster(row.cluster_id);
     this.#desks.worlds.noteEnd(row);
   }

@@ -331,10 +331,14 @@ describe("a cluster's session", () => {
     await expectProblem(await call("POST", path, { token, body: padded(512 * 1_024 + 1) }), "BODY_TOO_LARGE");
   });
 
-  it("ends with deregistration", async () => {
+  it("ends with deregistration, which the log has as every change of a state", async () => {
     const cluster = await startCluster();
     const link = await cluster.openLink();
+    const lines = vi.spyOn(console, "info");
     const response = await call("DELETE", `/v1/clusters/${cluster.id}`, { token: cluster.token });
+    const logged = lines.mock.calls.map(([line]): unknown => JSON.parse(String(line)));
+    const change = { event: "registry.cluster_state", clusterId: cluster.id, state: "gone", because: "deregistered" };
+    expect(logged).toContainEqual(expect.objectContaining(change));
     expect(response.status).toBe(204);
     expect(await link.next()).toEqual({ closed: 1000 });
     await expectProblem(await cluster.requestLink(), "CLUSTER_SESSION_INVALID");
