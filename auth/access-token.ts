@@ -2,6 +2,7 @@ import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose"
 import { displayNameOf } from "./identity.ts";
 import type { PublicKeySet } from "./key-set.ts";
 import { shownEmail } from "./reserved-email.ts";
+import { hasCompactForm } from "./compact-jws.ts";
 
 /** The algorithms of access tokens. No others are accepted, above all not HS256: its secret would make tokens, not only check them. */
 export const accessTokenAlgorithms: readonly string[] = ["ES256", "RS256"];
@@ -41,9 +42,6 @@ const maxRoles = 32;
 
 const clockSkewSeconds = 5;
 
-/** Three non-empty segments of base64url. */
-const compactForm = /^[\w-]+\.[\w-]+\.[\w-]+$/;
-
 /** Ids that are safe as keys and in logs; Supabase's are UUIDs. */
 const idForm = /^[\w-]{1,64}$/;
 
@@ -64,7 +62,7 @@ export async function verifyAccessToken(
   },
 ): Promise<AccessTokenVerdict> {
   if (token.length > maxAccessTokenLength) return invalid("too long");
-  if (!compactForm.test(token)) return invalid("not three segments of base64url");
+  if (!hasCompactForm(token)) return invalid("not three segments of base64url");
   let header: ReturnType<typeof decodeProtectedHeader>;
   try {
     header = decodeProtectedHeader(token);

@@ -3,6 +3,7 @@ import { maxMembers } from "../protocol/handover/parties.ts";
 import { limits } from "../protocol/index.ts";
 import { signStatement, type StatementExpectations, type StatementKind, verifyStatement } from "./master-statement.ts";
 import type { SigningKey, TicketKeyResolver } from "./ticket.ts";
+import { isCount } from "./compact-jws.ts";
 
 /**
  * The signed commit of a handover: the one way to authority at its destination. Spec: docs/HANDOVER.md, section 5. [HAND-4] It lives as long as
@@ -60,8 +61,4 @@ function parseMembers(value: unknown): readonly MemberRef[] | undefined {
     members.push({ playerId, generation });
   }
   return members;
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }

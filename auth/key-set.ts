@@ -1,4 +1,5 @@
 import { type CryptoKey, importJWK, type JWK } from "jose";
+import { isRecord } from "./compact-jws.ts";
 
 /** What a key set answers about a `kid`. */
 export type KeyLookup =
@@ -262,8 +263,4 @@ function rsaBits(key: CryptoKey): number {
 
 function isText(value: unknown): value is string {
   return typeof value === "string";
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

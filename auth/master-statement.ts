@@ -1,6 +1,7 @@
 import { compactVerify, decodeProtectedHeader, errors, SignJWT } from "jose";
 import { decodeUtf8, limits } from "../protocol/index.ts";
 import type { SigningKey, TicketKeyResolver } from "./ticket.ts";
+import { hasCompactForm, forbiddenField, isRecord, isSeconds } from "./compact-jws.ts";
 
 /**
  * What the master says about clusters to clusters, signed with the keys of its ring and verified offline. Each kind has a `typ` of its own, so
@@ -30,10 +31,6 @@ export type StatementVerdict =
   | { readonly ok: true; readonly claims: Readonly<Record<string, unknown>> }
   | { readonly ok: false; readonly detail: string };
 
-/** Three non-empty segments of base64url. Also makes one character one byte. */
-const compactForm = /^[\w-]+\.[\w-]+\.[\w-]+$/;
-const forbiddenHeaders = ["jku", "x5u", "x5c", "jwk", "crit"] as const;
-
 /**
  * Signs a statement with ES256. `claims` has `iss`, `aud`, `iat` and `exp`, in seconds.
  *
@@ -61,7 +58,7 @@ export async function verifyStatement(
   expected: StatementExpectations,
 ): Promise<StatementVerdict> {
   if (statement.length > kind.maxBytes) return refused("too long");
-  if (!compactForm.test(statement)) return refused("not three segments of base64url");
+  if (!hasCompactForm(statement)) return refused("not three segments of base64url");
   let header: ReturnType<typeof decodeProtectedHeader>;
   try {
     header = decodeProtectedHeader(statement);
@@ -70,7 +67,7 @@ export async function verifyStatement(
   }
   if (header.alg !== "ES256" || header.typ !== kind.type) return refused("alg or typ is another");
   if (typeof header.kid !== "string" || header.kid === "") return refused("kid is missing");
-  if (forbiddenHeaders.some((name) => Object.hasOwn(header, name))) return refused("a header is not allowed");
+  if (forbiddenField(header) !== undefined) return refused("a header is not allowed");
   const key = await resolveKey(header.kid);
   if (key === undefined) return refused("kid is not in the key set");
   let claims: unknown;
@@ -94,12 +91,4 @@ export async function verifyStatement(
 
 function refused(detail: string): StatementVerdict {
   return { ok: false, detail };
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isSeconds(value: unknown): value is number {
-  return typeof value === "number" && Number.isFinite(value);
 }

@@ -5,13 +5,11 @@ import { type AccountExport, IdentityError, type UpgradeResult } from "./identit
 import { isReservedEmail } from "./reserved-email.ts";
 import { callSupabase, CallStorage, sessionKey, type SupabaseOptions } from "./supabase-call.ts";
 import { playerMetadata, readPlayer } from "./supabase-session.ts";
-
-/** Three non-empty segments of base64url: fit for a header. */
-const compactForm = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+import { hasCompactForm } from "./compact-jws.ts";
 
 /** @throws IdentityError `UNAUTHENTICATED`: in a header, other characters would be an error of the exchange */
 export function assertBearer(accessToken: string): void {
-  if (compactForm.test(accessToken)) return;
+  if (hasCompactForm(accessToken)) return;
   throw new IdentityError("UNAUTHENTICATED", "The access token is not valid: log in again.");
 }
 

@@ -1,6 +1,7 @@
 import { CompactSign, type CryptoKey, decodeProtectedHeader } from "jose";
 import { decodeUtf8, limits } from "../protocol/index.ts";
 import { decodeBase64url } from "./base64url.ts";
+import { hasCompactForm, forbiddenField, isCount, isRecord, isSeconds } from "./compact-jws.ts";
 
 /** `typ` of a join ticket. */
 export const ticketType = "sustenet-ticket+jwt";
@@ -104,11 +105,6 @@ const signatureBytes = 64;
 
 const textEncoder = new TextEncoder();
 
-/** Three non-empty segments of base64url. Also makes one character one byte. */
-const compactForm = /^[\w-]+\.[\w-]+\.[\w-]+$/;
-
-const forbiddenHeaders = ["jku", "x5u", "x5c", "jwk", "crit"] as const;
-
 /**
  * The checks [TICKET-1] to [TICKET-7], in that order. Stateless: replay, generation and room ([TICKET-8] to [TICKET-10]) are the
  * caller's, who comes to them only with a good verdict.
@@ -121,7 +117,7 @@ export async function verifyTicket(
 ): Promise<TicketVerdict> {
   // [TICKET-1]
   if (ticket.length > limits.maxTicketBytes) return silent("MALFORMED", "longer than 2,048 bytes");
-  if (!compactForm.test(ticket)) return silent("MALFORMED", "not three segments of base64url");
+  if (!hasCompactForm(ticket)) return silent("MALFORMED", "not three segments of base64url");
   const headerSegment = ticket.slice(0, ticket.indexOf("."));
   const header = headerSegment === goodHeader.segment ? goodHeader.kid : readHeader(headerSegment);
   if (typeof header !== "string") return header;
@@ -176,9 +172,8 @@ function readHeader(segment: string): string | TicketVerdict {
   if (header.alg !== "ES256") return silent("BAD_HEADER", "alg is not ES256");
   if (header.typ !== ticketType) return silent("BAD_HEADER", "typ is not a ticket's");
   if (typeof header.kid !== "string" || header.kid === "") return silent("BAD_HEADER", "kid is missing");
-  for (const name of forbiddenHeaders) {
-    if (Object.hasOwn(header, name)) return silent("BAD_HEADER", `${name} is not allowed`);
-  }
+  const forbidden = forbiddenField(header);
+  if (forbidden !== undefined) return silent("BAD_HEADER", `${forbidden} is not allowed`);
   return header.kid;
 }
 
@@ -222,15 +217,3 @@ function parseClaims(payload: Uint8Array): TicketClaims | string {
 }
 
 const requestName = /^[\w.-]{8,64}$/;
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isSeconds(value: unknown): value is number {
-  return typeof value === "number" && Number.isFinite(value);
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-}

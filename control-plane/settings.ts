@@ -1,4 +1,5 @@
 import { parseShardMap, type ShardMap } from "./domain/sharding.ts";
+import { isLoopbackHost } from "../protocol/index.ts";
 
 /** A setting of the Worker that is missing or not valid. Says which and what is expected, never its value. */
 export class SettingError extends Error {
@@ -91,7 +92,7 @@ export function readKeyEncryptionKey(source: SettingSource): string {
 
 /** Whether `url` may carry secrets: HTTPS anywhere, plain HTTP on loopback alone. */
 export function isConfidential(url: URL): boolean {
-  return url.protocol !== "http:" || /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(url.hostname);
+  return url.protocol !== "http:" || isLoopbackHost(url.hostname);
 }
 
 function readShards(source: SettingSource): ShardMap {

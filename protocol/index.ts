@@ -9,6 +9,7 @@ export { ProtocolError, type ProtocolErrorCode } from "./error.ts";
 export { frameHeaderBytes, FrameParser } from "./frame.ts";
 export { fromHexDigits, toHexDigits } from "./hex-digits.ts";
 export { limits } from "./limits.ts";
+export { isLoopbackHost } from "./loopback.ts";
 export { type Arrive, encodeArrive, encodeStreams, type Streams } from "./messages/arrive.ts";
 export { type Close, encodeClose, encodeReject, type Reject } from "./messages/farewell.ts";
 export { encodeEntities, type Entities } from "./messages/entities.ts";

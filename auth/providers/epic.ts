@@ -6,6 +6,7 @@ import { PublicKeySet } from "../key-set.ts";
 import type { SupabaseAdminOptions } from "../supabase-call.ts";
 import { identityUnavailable } from "../supabase-errors.ts";
 import type { LoginProvider } from "./provider.ts";
+import { hasCompactForm } from "../compact-jws.ts";
 
 /** What a game has at Epic. */
 export interface EpicSettings {
@@ -29,9 +30,6 @@ const maxTokenLength = 8_192;
 const maxLifetimeSeconds = 4 * 3_600;
 const clockSkewSeconds = 5;
 const keySetBounds = { timeoutMs: 3_000, maxBytes: 65_536 };
-
-/** Three non-empty segments of base64url. */
-const compactForm = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
 /** The keys of Epic's ID tokens, cached. Make one for each process or isolate, not for each request. */
 export function createEpicKeySet(options: {
@@ -97,7 +95,7 @@ export async function verifyEpicIdToken(
   epic: EpicSettings,
   now: number,
 ): Promise<{ readonly accountId: string; readonly displayName: string | undefined }> {
-  if (token.length > maxTokenLength || !compactForm.test(token)) throw notValid("not a JWT, or too long");
+  if (token.length > maxTokenLength || !hasCompactForm(token)) throw notValid("not a JWT, or too long");
   const kid = keyIdOf(token);
   const found = await keys.lookup(kid);
   if (found.status === "unavailable") throw identityUnavailable(new Error("Epic's key set cannot be fetched"));

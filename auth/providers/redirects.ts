@@ -1,5 +1,4 @@
-/** Addresses that browsers reach on the player's own machine. */
-const loopback = /^(?:127(?:\.\d{1,3}){3}|\[::1\]|localhost)$/;
+import { isLoopbackHost } from "../../protocol/index.ts";
 
 /** Longest redirect, in characters. */
 const maxRedirectLength = 2_048;
@@ -22,7 +21,7 @@ function comparable(address: string): string | undefined {
   if (url.username !== "" || url.password !== "" || address.includes("#")) return undefined;
   if (/^(?:javascript|data|blob|file|about):$/.test(url.protocol)) return undefined;
   if (url.protocol === "http:") {
-    if (!loopback.test(url.hostname)) return undefined;
+    if (!isLoopbackHost(url.hostname)) return undefined;
     url.port = "";
   }
   return url.href;

@@ -3,6 +3,7 @@ import type { ParseArgsConfig } from "node:util";
 import { parseTyped } from "../typed-options.ts";
 import { UsageError } from "../usage-error.ts";
 import { AdminApi } from "./admin-api.ts";
+import { isLoopbackHost } from "../../protocol/index.ts";
 
 /** Flags of every command that speaks to the master. */
 const shared = {
@@ -80,7 +81,7 @@ function masterOf(flag: string | undefined): string {
   const given = flag ?? process.env["SUSTENET_MASTER"] ?? "";
   if (given === "") throw new UsageError("name the master with --master URL, or in SUSTENET_MASTER");
   const url = URL.canParse(given) ? new URL(given) : undefined;
-  const isHere = url !== undefined && /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(url.hostname);
+  const isHere = url !== undefined && isLoopbackHost(url.hostname);
   if (url === undefined || (url.protocol !== "https:" && !(url.protocol === "http:" && isHere))) {
     throw new UsageError(`${given} is no https:// URL; plain http:// is for this machine alone`);
   }

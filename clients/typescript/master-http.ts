@@ -1,6 +1,7 @@
 import { errorOfAnswer, parseRetryAfter } from "./answers.ts";
 import { type Clock, withDeadline } from "./clock.ts";
 import { localError, SustenetError } from "./error.ts";
+import { isLoopbackHost } from "../../protocol/index.ts";
 
 /** The part of `fetch` that is used. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -83,8 +84,7 @@ function parseMasterUrl(masterUrl: string): string {
   const url = URL.parse(masterUrl);
   if (url === null) throw localError("INVALID_ARGUMENT", "masterUrl is not a URL.");
   const { protocol, hostname, origin } = url;
-  const loopback = hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
-  if (protocol !== "https:" && !(protocol === "http:" && loopback)) {
+  if (protocol !== "https:" && !(protocol === "http:" && isLoopbackHost(hostname))) {
     throw localError("INVALID_ARGUMENT", "masterUrl must start with https:// (http:// only for a loopback address).");
   }
   return origin;

@@ -1,56 +1,18 @@
+import { addressGroup, parseIpv6 } from "../../protocol/ip-address.ts";
+
 /**
  * What of a client's address limits are counted by: an IPv4 address as it is, of an IPv6 address the first 64 bits, for the rest
  * is the client's to choose. `undefined` for what is no address, and for this machine's own: a player there is a developer.
  * [SEC-35]
  */
 export function limitedAddress(address: string | undefined): string | undefined {
-  if (address === undefined) return undefined;
-  const v4 = parseIpv4(address);
-  if (v4 !== undefined) return ipv4Key(v4);
-  const groups = parseIpv6(address);
-  if (groups === undefined) return undefined;
-  const [a, b, c, d, e, f, g, h] = groups;
-  const headIsZero = a === 0 && b === 0 && c === 0 && d === 0 && e === 0;
-  if (headIsZero && f === 0 && g === 0 && h === 1) return undefined;
-  // ::ffff:203.0.113.7 is the IPv4 address in other clothes.
-  if (headIsZero && f === 0xffff) return ipv4Key([g >> 8, g & 0xff, h >> 8, h & 0xff]);
-  return `${[a, b, c, d].map((group) => group.toString(16)).join(":")}::/64`;
+  const group = address === undefined ? undefined : addressGroup(address);
+  const isOwn = address !== undefined && (group?.startsWith("127.") === true || isOwnIpv6(address));
+  return isOwn ? undefined : group;
 }
 
-type Groups = readonly [number, number, number, number, number, number, number, number];
-
-function ipv4Key(bytes: readonly number[]): string | undefined {
-  return bytes[0] === 127 ? undefined : bytes.join(".");
-}
-
-/** The four bytes, or `undefined`. */
-export function parseIpv4(text: string): readonly number[] | undefined {
-  if (!/^\d{1,3}(?:\.\d{1,3}){3}$/.test(text)) return undefined;
-  const bytes = text.split(".").map(Number);
-  return bytes.every((byte) => byte <= 255) ? bytes : undefined;
-}
-
-/** The eight groups, or `undefined`. */
-export function parseIpv6(text: string): Groups | undefined {
-  if (text.length > 45 || !/^[\da-f:.]+$/i.test(text)) return undefined;
-  const plain = text.replace(/(?<=:)[\d.]+$/, (tail) => (tail.includes(".") ? ipv4Groups(tail) : tail));
-  const halves = plain.split("::");
-  if (halves.length > 2) return undefined;
-  const [head = [], tail = []] = halves.map((half) => (half === "" ? [] : half.split(":")));
-  const missing = 8 - head.length - tail.length;
-  if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined;
-  const groups = [...head, ...Array.from({ length: Math.max(0, missing) }, () => "0"), ...tail];
-  if (!groups.every((group) => /^[\da-f]{1,4}$/i.test(group))) return undefined;
-  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0] = groups.map((group) => Number.parseInt(group, 16));
-  return [a, b, c, d, e, f, g, h];
-}
-
-/** The dotted end of an address as two groups; as it is when it is none, which then does not parse. */
-function ipv4Groups(text: string): string {
-  const bytes = parseIpv4(text);
-  if (bytes === undefined) return text;
-  const [a = 0, b = 0, c = 0, d = 0] = bytes;
-  return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
+function isOwnIpv6(address: string): boolean {
+  return parseIpv6(address)?.join(":") === "0:0:0:0:0:0:0:1";
 }
 
 /** A device id that a client sent, if it is of a form that can be one. It is the client's own word. */

@@ -1,5 +1,5 @@
-import type { ReachFault } from "../../protocol/index.ts";
-import { parseIpv4, parseIpv6 } from "./limits-address.ts";
+import { isLoopbackHost, type ReachFault } from "../../protocol/index.ts";
+import { parseIpv4, parseIpv6 } from "../../protocol/ip-address.ts";
 
 /** How long the master waits for a connection to a cluster's address. */
 export const probeTimeoutMs = 3_000;
@@ -21,7 +21,7 @@ export function probePauseMs(failures: number, random: () => number): number {
  * for the platform to refuse. [SEC-60]
  */
 export function untriedBecause(host: string, masterHost: string): ReachFault | undefined {
-  if (isLoopbackName(masterHost)) return undefined;
+  if (isLoopbackHost(masterHost)) return undefined;
   const canonical = canonicalHost(host);
   return canonical === undefined || isInternal(canonical) ? "private" : undefined;
 }
@@ -30,10 +30,6 @@ export function untriedBecause(host: string, masterHost: string): ReachFault | u
 function canonicalHost(host: string): string | undefined {
   const text = host.includes(":") ? `http://[${host}]/` : `http://${host}/`;
   return URL.canParse(text) ? new URL(text).hostname.replace(/^\[|\]$/g, "") : undefined;
-}
-
-function isLoopbackName(host: string): boolean {
-  return /^(?:localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)$/.test(host);
 }
 
 const internalNames = ["localhost", "local", "internal", "intranet", "lan", "home", "corp", "home.arpa"];

@@ -1,5 +1,5 @@
 import { toBase64Url } from "../domain/sharding.ts";
-import { tagKey } from "./session-token.ts";
+import { tagKey } from "./tag-key.ts";
 
 /**
  * What a party's leader hands to friends: 96 bits that follow from its id and a secret of the master. That a code is right is known

@@ -1,6 +1,5 @@
 import { toBase64Url } from "../domain/sharding.ts";
-import { readKeyEncryptionKey } from "../settings.ts";
-import { keyEncryptionKey } from "./key-encryption-key.ts";
+import { tagKey } from "./tag-key.ts";
 
 const randomBytes = 16;
 const tagBytes = 16;
@@ -36,19 +35,4 @@ export async function hashToken(token: string): Promise<string> {
 
 function tagged(shard: string, clusterId: string, random: Uint8Array): Uint8Array {
   return new TextEncoder().encode(`sustenet cluster session\n${shard}\n${clusterId}\n${toBase64Url(random)}`);
-}
-
-const keys = new Map<string, CryptoKey>();
-
-/** Another secret ends all sessions: clusters register again. */
-export async function tagKey(env: object): Promise<CryptoKey> {
-  const secret = readKeyEncryptionKey(env);
-  const known = keys.get(secret);
-  if (known !== undefined) return known;
-  // A secret that is too short or mistyped is no more good for this than for its own purpose.
-  await keyEncryptionKey(env);
-  const algorithm = { name: "HMAC", hash: "SHA-256" };
-  const key = await crypto.subtle.importKey("raw", new TextEncoder().encode(secret), algorithm, false, ["sign"]);
-  keys.set(secret, key);
-  return key;
 }

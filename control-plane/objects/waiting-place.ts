@@ -1,4 +1,5 @@
-import { hashToken, tagKey } from "./session-token.ts";
+import { hashToken } from "./session-token.ts";
+import { tagKey } from "./tag-key.ts";
 import { toBase64Url } from "../domain/sharding.ts";
 
 /** Whose place it is, in which queue, and for which operation. */

@@ -1,12 +1,6 @@
-import { isIP, isIPv6 } from "node:net";
+import { isIPv6 } from "node:net";
 import { defaultMasterPort } from "./setting-table.ts";
-
-/** Whether traffic to `host` stays on this machine: then TLS has nothing to protect. After the OAuth redirect rules. */
-export function isLoopback(host: string): boolean {
-  const name = host.replace(/^\[|\]$/g, "").toLowerCase();
-  if (isIP(name) === 4) return name.startsWith("127.");
-  return name === "localhost" || name === "::1";
-}
+import { isLoopbackHost } from "../../protocol/index.ts";
 
 /** The master's origin from `master_url`, or what was expected instead. */
 export function parseMasterUrl(text: string): { readonly origin: string } | { readonly expected: string } {
@@ -17,7 +11,7 @@ export function parseMasterUrl(text: string): { readonly origin: string } | { re
   if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
     return { expected: "an address without a path, as https://master.example.com" };
   }
-  if (url.protocol === "http:" && !isLoopback(url.hostname)) {
+  if (url.protocol === "http:" && !isLoopbackHost(url.hostname)) {
     return { expected: "https://, because plain http is for a master on this machine only" };
   }
   return { origin: url.origin };
@@ -26,7 +20,7 @@ export function parseMasterUrl(text: string): { readonly origin: string } | { re
 /** The master's origin from the original's `master_ip` and `master_port`: https, unless it is on this machine. */
 export function masterOrigin(ip: string, port: number): string | undefined {
   const host = isIPv6(ip) ? `[${ip}]` : ip;
-  const scheme = isLoopback(ip) ? "http" : "https";
+  const scheme = isLoopbackHost(ip) ? "http" : "https";
   const url = `${scheme}://${host}:${port === 0 ? defaultMasterPort : port}`;
   return URL.canParse(url) ? new URL(url).origin : undefined;
 }

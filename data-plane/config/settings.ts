@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, resolve } from "node:path";
-import { maxFragmentsPerCluster } from "../../protocol/index.ts";
+import { isLoopbackHost, maxFragmentsPerCluster } from "../../protocol/index.ts";
 import type { Layout } from "../fragments/layout.ts";
 import type { LogLevel } from "../log.ts";
 import { ConfigError } from "./config-error.ts";
@@ -12,7 +12,7 @@ import {
   readEnvironment,
   strangeVariables,
 } from "./given-values.ts";
-import { isLoopback, masterOrigin, parseMasterUrl } from "./master-address.ts";
+import { masterOrigin, parseMasterUrl } from "./master-address.ts";
 import type { Spot } from "./setting-kinds.ts";
 import { defaultPort, type SettingRow, settingTable } from "./setting-table.ts";
 import { readWorldSettings, type WorldSettings, type WorldTables } from "./world-settings.ts";
@@ -406,7 +406,7 @@ function readAdvertisedHost(reader: SettingReader, host: string | undefined, mas
   const advertised = reader.read(row);
   if (advertised !== undefined) return advertised;
   if (host !== undefined && !isWildcard(host)) return host;
-  if (masterUrl !== "" && !isLoopback(new URL(masterUrl).hostname) && reader.find(row) === undefined) {
+  if (masterUrl !== "" && !isLoopbackHost(new URL(masterUrl).hostname) && reader.find(row) === undefined) {
     reader.complain(row, "missing, expected the address at which players reach this cluster");
   }
   return "127.0.0.1";

@@ -1,7 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { toBase64Url } from "../../domain/sharding.ts";
-import { keyEncryptionKey } from "../../objects/key-encryption-key.ts";
-import { readKeyEncryptionKey } from "../../settings.ts";
+import { tagKey } from "../../objects/tag-key.ts";
 import { ProblemError } from "../problem.ts";
 
 /** Query fields of every list under `/v1/admin`. */
@@ -61,19 +60,5 @@ function equal(a: string, b: string): boolean {
 
 async function tagOf(env: object, list: string, encoded: string): Promise<Uint8Array> {
   const bytes = new TextEncoder().encode(`sustenet cursor\n${list}\n${encoded}`);
-  return new Uint8Array(await crypto.subtle.sign("HMAC", await cursorKey(env), bytes)).subarray(0, tagBytes);
-}
-
-const keys = new Map<string, CryptoKey>();
-
-async function cursorKey(env: object): Promise<CryptoKey> {
-  const secret = readKeyEncryptionKey(env);
-  const known = keys.get(secret);
-  if (known !== undefined) return known;
-  // A secret that is too short or mistyped is no more good for this than for its own purpose.
-  await keyEncryptionKey(env);
-  const algorithm = { name: "HMAC", hash: "SHA-256" };
-  const key = await crypto.subtle.importKey("raw", new TextEncoder().encode(secret), algorithm, false, ["sign"]);
-  keys.set(secret, key);
-  return key;
+  return new Uint8Array(await crypto.subtle.sign("HMAC", await tagKey(env), bytes)).subarray(0, tagBytes);
 }
