@@ -9,7 +9,8 @@ import { readIdentitySettings, readStoreSettings } from "../settings.ts";
 import { type BanRecord, selectBans } from "../store/bans.ts";
 import { DatabaseError } from "../store/database.ts";
 import { type AllocationEntry, listAllocations } from "../store/history.ts";
-import { erasePlayer, findPlayer } from "../store/players.ts";
+import { erasePlayer } from "../store/erasure.ts";
+import { findPlayer } from "../store/players.ts";
 import { findSave, type SaveEntry } from "../store/saves.ts";
 import { exportSchema, upgradedSchema, upgradeSchema } from "./account-schemas.ts";
 import { askIdentity, requirePlayer } from "./identity.ts";
@@ -64,7 +65,7 @@ const remove = createRoute({
   tags,
   summary: "Delete the account, for good",
   description:
-    "The account and its sessions end, the record goes, tickets that were not used lose their seats. Bans and the operators' audit log stay. Repeat it until it is answered with 204.",
+    "The account ends, and with it every login and whatever it plays; the record goes, tickets that were not used are worth nothing. Bans and the operators' audit log stay. Repeat it until it is answered with 204.",
   security: playerSecurity,
   responses: {
     204: { description: "Deleted." },
@@ -132,7 +133,7 @@ export function addAccountRoutes(app: OpenAPIHono<MasterHono>): void {
     const state = await askIdentity(context, (project) =>
       checkSessionOrGone({ ...project, secretKey }, { accessToken, playerId }),
     );
-    await withDeadline(
+    const erasure = await withDeadline(
       playerSession(context.env, playerId).erase(playerId),
       objectCallTimeoutMs,
       "the player's session",
@@ -140,7 +141,7 @@ export function addAccountRoutes(app: OpenAPIHono<MasterHono>): void {
     if (state === "lives") {
       await askIdentity(context, (project) => deleteAccount({ ...project, secretKey }, playerId));
     }
-    await askDatabase(() => erasePlayer(readStoreSettings(context.env), playerId, Date.now()));
+    await askDatabase(() => erasePlayer(readStoreSettings(context.env), erasure));
     logEvent("info", "players.deleted", { requestId: context.get("requestId"), playerId });
     return context.body(null, 204);
   });

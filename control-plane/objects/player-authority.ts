@@ -114,10 +114,21 @@ export class PlayerAuthority {
       ?.shard;
   }
 
-  /** The player's account is deleted: nothing of the game's is kept. */
-  erase(): void {
-    this.#sql.exec("UPDATE handover SET save = NULL, rest = '{}'");
-    this.#session.change({ saved_fragment: null, open_groups: 0 });
+  /**
+   * The player's account is deleted: nothing of the game's is kept, and nobody has authority, nor can have it under a generation of before: whoever
+   * still plays has left it, can save nothing, and is fenced.
+   *
+   * @param minGeneration the least that a ticket from now on can have
+   */
+  erase(minGeneration: number): void {
+    this.#sql.exec("UPDATE handover SET previous_generation = 0, save = NULL, rest = '{}'");
+    this.#session.change({
+      authority_generation: minGeneration - 1,
+      authority_cluster: null,
+      authority_shard: null,
+      saved_fragment: null,
+      open_groups: 0,
+    });
   }
 
   #write(before: SessionState<Body>, after: SessionState<Body>): void {

@@ -108,8 +108,8 @@ export class PlayerConsult {
   }
 
   /** The player's account is deleted: part of that transaction. */
-  erase(): void {
-    this.#parts.authority.erase();
+  erase(minGeneration: number): void {
+    this.#parts.authority.erase(minGeneration);
   }
 
   /** Whether some member of a group has not confirmed a decision. */

@@ -2,15 +2,16 @@ import { signOutEverywhere } from "../../auth/supabase-sign-out.ts";
 import { readIdentitySettings, readStoreSettings } from "../settings.ts";
 import { failpoint } from "../failpoint.ts";
 import { saveBan } from "../store/bans.ts";
+import { erasePlayer } from "../store/erasure.ts";
 import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
 import { deliverHandoverMessage } from "./handover-message.ts";
 import type { OutboxMessage } from "./outbox.ts";
 import type { PlayerMessage } from "./player-message.ts";
 import { partyObject, registryShard, waitingRoom } from "./remote.ts";
 
-/** Whether a message may be dropped after a day of trying: a record may not. */
+/** Whether a message may be dropped after a day of trying: a record may not, nor the end of all records. */
 export function isForAWhile(message: PlayerMessage): boolean {
-  return message.kind !== "ban" && message.kind !== "save";
+  return message.kind !== "ban" && message.kind !== "save" && message.kind !== "erase";
 }
 
 /** Takes a message of a player's session to where it belongs. Throws when it did not arrive. */
@@ -56,6 +57,10 @@ export async function deliverPlayerMessage(env: Env, { target, payload }: Outbox
       if (record.liftedAtMs === undefined) failpoint("ban.recorded");
       else failpoint("unban.recorded");
       return;
+    }
+    case "erase": {
+      const { kind: _, ...erasure } = payload;
+      return erasePlayer(readStoreSettings(env), erasure);
     }
     case "sign-out": {
       const { secretKey, ...project } = readIdentitySettings(env);

@@ -1,5 +1,6 @@
 import type { FenceOrder } from "../domain/authority.ts";
 import type { BanRecord } from "../store/bans.ts";
+import type { Erasure } from "../store/erasure.ts";
 import type { HandoverMessage } from "./handover-message.ts";
 import type { Departure } from "./waiting-room.ts";
 import type { RevocationOrder } from "./revocation-tables.ts";
@@ -17,6 +18,7 @@ export type PlayerMessage =
   | (RevocationOrder & { readonly kind: "revoke" })
   | (BanRecord & { readonly kind: "ban" })
   | { readonly kind: "sign-out"; readonly playerId: string }
+  | (Erasure & { readonly kind: "erase" })
   | HandoverMessage;
 
 /** Where messages go that are not for an object. */

@@ -54,7 +54,13 @@ export interface Revoked {
 
 type Carried = Revoked & { readonly ok: true; readonly seats: readonly SeatToWithdraw[] };
 
-const reasonOf = { ban: "banned", kick: "kicked", "sign-out": "signed-out" } as const;
+/** With the account its logins go as well: the identity service has not to be asked for that. */
+interface Deletion {
+  readonly playerId: string;
+  readonly action: "erase";
+}
+
+const reasonOf = { ban: "banned", kick: "kicked", "sign-out": "signed-out", erase: "signed-out" } as const;
 
 /** A player's generation floor, ban and sign-out. Every method is one step without a wait in it. [SEC-72] */
 export class PlayerRevocation {
@@ -107,19 +113,26 @@ export class PlayerRevocation {
     });
   }
 
-  /** The account is deleted: what operators wrote with their orders goes too. A ban that is in force stays. */
-  eraseOrders(): void {
-    this.#tables.row.change({ orders: "[]" });
+  /**
+   * The account is deleted: every session and ticket that there is ends, and every login, as by a sign-out. What operators wrote with their orders
+   * goes too; a ban that is in force stays.
+   */
+  erase(playerId: string, nowMs: number): Carried {
+    return this.#tables.atomically(() => {
+      this.#tables.row.change({ orders: "[]" });
+      return this.#carryOut({ action: "erase", playerId }, nowMs);
+    });
   }
 
-  #carryOut(order: RevokeOrder, nowMs: number): Carried {
+  #carryOut(order: RevokeOrder | Deletion, nowMs: number): Carried {
     const tables = this.#tables;
     return tables.atomically(() => {
       const minGeneration = Math.max(tables.row.values.floor, nextSessionGeneration(tables.generation()));
       const reason = reasonOf[order.action];
       tables.row.change({ floor: minGeneration, floor_reason: reason, floor_at: nowMs });
       const ban = order.action === "ban" ? this.#ban(order, nowMs) : undefined;
-      if (order.action === "sign-out") this.#signOut(order.playerId, nowMs);
+      if (order.action === "sign-out" || order.action === "erase") tables.row.change({ signed_out_at: nowMs });
+      if (order.action === "sign-out") this.#outbox.put(identityTarget, { kind: "sign-out", playerId: order.playerId });
       this.#orderClusters({ playerId: order.playerId, minGeneration, reason }, nowMs);
       const unused = tables.operations().filter((operation) => isUnused(operation, nowMs));
       for (const { key } of unused) tables.endOperation(key, "revoked");
@@ -182,11 +195,6 @@ export class PlayerRevocation {
     const record = { note, bannedBy: operatorId, liftedAtMs: undefined, liftedBy: undefined };
     this.#outbox.put(databaseTarget, { kind: "ban", ...recordOf(ban, playerId), ...record });
     return ban;
-  }
-
-  #signOut(playerId: string, nowMs: number): void {
-    this.#tables.row.change({ signed_out_at: nowMs });
-    this.#outbox.put(identityTarget, { kind: "sign-out", playerId });
   }
 
   /** Every cluster where the player is, or for which a ticket is out that can still be shown. */

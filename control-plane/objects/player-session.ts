@@ -9,17 +9,18 @@ import { shardOfCluster } from "../domain/sharding.ts";
 import { queueOf } from "../domain/waiting-queue.ts";
 import { Wakeup } from "../domain/wakeup.ts";
 import { failpoint } from "../failpoint.ts";
+import type { Erasure } from "../store/erasure.ts";
 import { readMasterSettings } from "../settings.ts";
 import { retryAlarm } from "./alarm.ts";
 import { Outbox } from "./outbox.ts";
 import { deliverPlayerMessage, isForAWhile } from "./player-delivery.ts";
-import type { PlayerMessage } from "./player-message.ts";
+import { databaseTarget, type PlayerMessage } from "./player-message.ts";
 import { PlayerRevocation, type Revoked, type RevokeOrder } from "./player-revocation.ts";
 import { type AllocationAnswer, PlayerAllocation } from "./player-allocation.ts";
 import { type Body, PlayerAuthority } from "./player-authority.ts";
 import { answerAsStranger, type ConsultingCluster, PlayerConsult } from "./player-consult.ts";
 import { PlayerCosts } from "./player-costs.ts";
-import { erasePlayerData, exportPlayerData, type PlayerSessionExport } from "./player-data.ts";
+import { exportPlayerData, type PlayerSessionExport } from "./player-export.ts";
 import { inspectPlayer, type PlayerInspection } from "./player-inspection.ts";
 import { PlayerParty } from "./player-party.ts";
 import { PlayerReleases } from "./player-releases.ts";
@@ -279,24 +280,36 @@ export class PlayerSession extends DurableObject<Env> {
     return inspectPlayer(this.#tables, banInForce(this.#revocation.standing().ban, Date.now()));
   }
 
-  /** The account is deleted: see `erasePlayerData`. Repeating it is harmless. */
-  async erase(playerId: string): Promise<void> {
-    if (!this.#isKnown) return;
+  /**
+   * The account is deleted: every session and ticket ends, nothing of the game's is kept, and what is recorded is removed, as soon as the database is
+   * there. Who comes back under the same id begins anew. Repeating it is harmless.
+   */
+  async erase(playerId: string): Promise<Erasure> {
+    this.#makeKnown();
     const tables = this.#tables;
+    const erasedAtMs = Date.now();
     this.#allocation.giveUp();
-    const seats = this.#tables.atomically(() => {
-      for (const operation of tables.operations()) {
+    const { erasure, seats } = tables.atomically(() => {
+      const unused = new Set(tables.operations().filter((operation) => isUnused(operation, erasedAtMs)));
+      for (const operation of unused) {
         if (operation.state === "recorded") this.#releases.leaveQueue(operation, playerId);
       }
+      const used = tables.operations().filter((operation) => !unused.has(operation));
+      const revoked = this.#revocation.erase(playerId, erasedAtMs);
+      // Those that are revoked now go with their tickets' ends.
+      tables.deleteOperations(used.map(({ key }) => key));
       const party = tables.party();
       if (party !== undefined) this.#outbox.put(party, { kind: "quit", playerId });
-      this.#consult.erase();
-      this.#revocation.eraseOrders();
-      return erasePlayerData(tables, Date.now());
+      tables.setParty(null);
+      this.#consult.erase(revoked.minGeneration);
+      const record: Erasure = { playerId, erasedAtMs, minGeneration: revoked.minGeneration };
+      this.#outbox.put(databaseTarget, { kind: "erase", ...record });
+      return { erasure: record, seats: revoked.seats };
     });
     for (const { shard, reservationId } of seats) this.#releases.withdraw(shard, reservationId, playerId);
     await this.#schedule();
     this.ctx.waitUntil(this.#send());
+    return erasure;
   }
 
   override async alarm(): Promise<void> {

@@ -7,10 +7,12 @@ import type { AllocationRecord, ClusterEventRecord, StoreRecord } from "../domai
 import { DatabaseError } from "./database.ts";
 import { listAllocations, listClusterEvents } from "./history.ts";
 import { migrate } from "./migrate.ts";
-import { erasePlayer, findPlayer } from "./players.ts";
+import { erasePlayer } from "./erasure.ts";
+import { findPlayer } from "./players.ts";
 import { writeRecords } from "./records.ts";
 import { refusesRows } from "./refusal.ts";
 import { forgetErasedPlayers, pruneRecords } from "./retention.ts";
+import { findSave } from "./saves.ts";
 
 const authToken = "a-token-for-tests";
 let folder: string;
@@ -169,18 +171,35 @@ describe("the records of a deleted account", () => {
     const { playerId, records } = session(1_000);
     const other = session(1_000);
     await writeRecords(address, [...records.slice(0, 3), ...other.records]);
-    await erasePlayer(address, playerId, 2_000);
-    await erasePlayer(address, playerId, 2_000);
+    await erasePlayer(address, { playerId, erasedAtMs: 2_000, minGeneration: 0 });
+    await erasePlayer(address, { playerId, erasedAtMs: 2_000, minGeneration: 0 });
     await writeRecords(address, [...records, ...other.records]);
     expect(await historyOf(playerId)).toEqual([]);
     expect(await findPlayer(address, playerId)).toBeUndefined();
     expect(await historyOf(other.playerId)).toHaveLength(1);
   });
 
+  it("[REC-3] do not go on with a session from before, however late it ends", async () => {
+    const { playerId, reservationId, clusterId } = session(1_000);
+    const said = (generation: number): StoreRecord[] => [
+      { kind: "join", reservationId, playerId, clusterId, region: "eu", generation, atMs: 3_000 },
+      { kind: "save", playerId, generation, version: 1, state: "AAAA", atMs: 3_000 },
+    ];
+    await erasePlayer(address, { playerId, erasedAtMs: 2_000, minGeneration: 2 });
+    await writeRecords(address, said(1));
+    expect(await historyOf(playerId)).toEqual([]);
+    expect(await findSave(address, playerId)).toBeUndefined();
+    // Said once more, and late.
+    await writeRecords(address, said(2));
+    await erasePlayer(address, { playerId, erasedAtMs: 2_000, minGeneration: 2 });
+    expect(await historyOf(playerId)).toMatchObject([{ joinedAtMs: 3_000 }]);
+    expect(await findSave(address, playerId)).toMatchObject({ generation: 2 });
+  });
+
   it("begin anew when the same player comes back", async () => {
     const { playerId, allocation, records } = session(1_000);
     await writeRecords(address, records);
-    await erasePlayer(address, playerId, 2_000);
+    await erasePlayer(address, { playerId, erasedAtMs: 2_000, minGeneration: 0 });
     const again: AllocationRecord = { ...allocation, reservationId: `${allocation.reservationId}-again`, atMs: 3_000 };
     await writeRecords(address, [{ kind: "player", playerId, displayName: "Ada", atMs: 3_000 }, again]);
     await writeRecords(address, records);

@@ -1,4 +1,4 @@
-import { and, type Column, eq, inArray, lte, type SQL, sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import type {
   AllocationRecord,
@@ -11,7 +11,8 @@ import type {
   StoreRecordKind,
 } from "../domain/store-record.ts";
 import { type Database, type DatabaseAddress, withDatabase } from "./database.ts";
-import { allocations, clusterEvents, erasedPlayers, players, playerSaves } from "./schema.ts";
+import { dropErased } from "./erasure.ts";
+import { allocations, clusterEvents, players, playerSaves } from "./schema.ts";
 
 type Statement = BatchItem<"sqlite">;
 type Of<K extends StoreRecordKind> = Extract<StoreRecord, { readonly kind: K }>;
@@ -37,7 +38,7 @@ export async function writeRecords(
         ...writeLeaves(database, of.leave),
         ...writeClusterEvents(database, of.cluster),
         ...writeSaves(database, of.save),
-        ...dropErased(database, records),
+        ...dropErasedAmong(database, records),
       ];
       if (first !== undefined) await database.batch([first, ...rest]);
     },
@@ -167,19 +168,7 @@ function writeClusterEvents(database: Database, records: readonly ClusterEventRe
 }
 
 /** Of who has deleted the account nothing comes back; what they do after that is their own again. */
-function dropErased(database: Database, records: readonly StoreRecord[]): Statement[] {
+function dropErasedAmong(database: Database, records: readonly StoreRecord[]): Statement[] {
   const ids = [...new Set(records.flatMap((record) => ("playerId" in record ? [record.playerId] : [])))];
-  if (ids.length === 0) return [];
-  const named = sql`(SELECT value FROM json_each(${JSON.stringify(ids)}))`;
-  const erasedAt = (id: Column) =>
-    database.select({ at: erasedPlayers.erasedAtMs }).from(erasedPlayers).where(eq(erasedPlayers.id, id));
-  return [
-    database.delete(players).where(and(inArray(players.id, named), lte(players.lastSeenAtMs, erasedAt(players.id)))),
-    database
-      .delete(allocations)
-      .where(and(inArray(allocations.playerId, named), lte(allocations.allocatedAtMs, erasedAt(allocations.playerId)))),
-    database
-      .delete(playerSaves)
-      .where(and(inArray(playerSaves.playerId, named), lte(playerSaves.savedAtMs, erasedAt(playerSaves.playerId)))),
-  ];
+  return ids.length === 0 ? [] : dropErased(database, ids);
 }

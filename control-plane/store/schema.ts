@@ -102,6 +102,8 @@ export const clusterEvents = sqliteTable(
 export const erasedPlayers = sqliteTable("erased_players", {
   id: text("id").primaryKey(),
   erasedAtMs: integer("erased_at").notNull(),
+  /** The least generation that a ticket from after it can have. 0 of one that a release before this one has noted. */
+  minGeneration: integer("min_generation").notNull().default(0),
 });
 
 /** Bans as they were given, for people to look up. Who is banned, the player's session decides. */

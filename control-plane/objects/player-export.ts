@@ -1,4 +1,3 @@
-import { isUnused } from "../domain/operations.ts";
 import { type Ban, describeBan } from "../domain/standing.ts";
 import type { PlayerTables } from "./player-tables.ts";
 
@@ -34,24 +33,4 @@ export function exportPlayerData(tables: PlayerTables, ban: Ban | undefined): Pl
     party: tables.party() ?? null,
     ban: ban === undefined ? null : { ...describeBan(ban), since: new Date(ban.bannedAtMs).toISOString() },
   };
-}
-
-/**
- * Cancels what has not been used and forgets the rest. What has been cancelled goes with its ticket's end; the generation stays,
- * for it fences off whatever of this player still plays. To be called in a transaction.
- *
- * @returns the seats that no ticket was made for: they can go at once
- */
-export function erasePlayerData(
-  tables: PlayerTables,
-  nowMs: number,
-): readonly { readonly shard: string; readonly reservationId: string }[] {
-  const operations = tables.operations();
-  const unused = operations.filter((operation) => isUnused(operation, nowMs));
-  tables.setParty(null);
-  for (const { key } of unused) tables.endOperation(key, "cancelled");
-  tables.deleteOperations(operations.filter((operation) => !unused.includes(operation)).map(({ key }) => key));
-  return unused.flatMap(({ state, shard, reservationId }) =>
-    state === "recorded" && shard !== undefined ? [{ shard, reservationId }] : [],
-  );
 }

@@ -1,0 +1,1 @@
+ALTER TABLE `erased_players` ADD `min_generation` integer DEFAULT 0 NOT NULL;
