@@ -1,3 +1,4 @@
+import { generationAfterCommit } from "../../protocol/handover/generation.ts";
 import { stepSession } from "../../protocol/handover/session.ts";
 import {
   openSession,
@@ -28,6 +29,8 @@ type Rest = Pick<SessionState<Body>, "last" | "enlistment" | "waiting" | "groups
 /** What came of a step. */
 export interface AuthorityStep {
   readonly effects: readonly SessionEffect<Body>[];
+  /** Who has authority since this step, where it was somebody else before, or under another generation. */
+  readonly holder: { readonly clusterId: string; readonly generation: number } | undefined;
   /** What has been saved by it. */
   readonly saved: SessionState<Body>["save"];
 }
@@ -85,7 +88,20 @@ export class PlayerAuthority {
     const before = this.read();
     const { state, effects } = stepSession(before, event, (body) => body.length);
     if (state !== before) this.#write(before, state);
-    return { effects, saved: state.save === before.save ? undefined : state.save };
+    const { generation, holder: clusterId, save } = state;
+    const isMoved = generation !== before.generation || clusterId !== before.holder;
+    return {
+      effects,
+      holder: isMoved && clusterId !== undefined ? { clusterId, generation } : undefined,
+      saved: save === before.save ? undefined : save,
+    };
+  }
+
+  /** The cluster that may still play, though it has handed the player over: it has not heard so, or the destination has not acted. */
+  get doubtfulSource(): string | undefined {
+    const { last, generation } = this.read();
+    const isOpen = last?.outcome === "committed" && generationAfterCommit(last.from) === generation;
+    return isOpen ? last.source : undefined;
   }
 
   /** Notes at which shard a cluster is that speaks of this player: answers find it there. */

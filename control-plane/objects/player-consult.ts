@@ -23,6 +23,12 @@ export interface PlayerConsultParts {
   readonly authority: PlayerAuthority;
   /** Whether tickets of this generation have been revoked. */
   readonly isRevoked: (generation: number) => boolean;
+  /** Has a cluster told that its player has to go, once more. */
+  readonly orderAgain: (place: {
+    readonly playerId: string;
+    readonly clusterId: string;
+    readonly shard: string;
+  }) => void;
   readonly put: (target: string, message: HandoverMessage | (FenceOrder & { readonly playerId: string })) => void;
 }
 
@@ -112,6 +118,14 @@ export class PlayerConsult {
     this.#parts.authority.erase(minGeneration);
   }
 
+  /** A cluster that may still play the player, though another has authority. */
+  get doubtfulSource(): { readonly clusterId: string; readonly shard: string } | undefined {
+    const { authority } = this.#parts;
+    const clusterId = authority.doubtfulSource;
+    const shard = clusterId === undefined ? undefined : authority.shardOf(clusterId);
+    return clusterId === undefined || shard === undefined ? undefined : { clusterId, shard };
+  }
+
   /** Whether some member of a group has not confirmed a decision. */
   get awaitsMembers(): boolean {
     return this.#parts.authority.awaitsMembers;
@@ -141,8 +155,10 @@ export class PlayerConsult {
     const { tables, authority } = this.#parts;
     return tables.atomically(() => {
       if (from !== undefined) authority.noteShard(from.clusterId, from.shard);
-      const { effects, saved } = authority.step(event);
+      const { effects, holder, saved } = authority.step(event);
       if (saved !== undefined) this.#record(playerId, saved);
+      if (holder !== undefined && this.#parts.isRevoked(holder.generation))
+        this.#orderAgain(playerId, holder.clusterId);
       const answers: FromSession<Body>[] = [];
       for (const effect of effects) {
         if (effect.type === "toCluster" && effect.clusterId === from?.clusterId) answers.push(effect.message);
@@ -150,6 +166,12 @@ export class PlayerConsult {
       }
       return answers;
     });
+  }
+
+  /** Whoever the player has to leave was told before, and is not who has it now. [SEC-72] */
+  #orderAgain(playerId: string, clusterId: string): void {
+    const shard = this.#parts.authority.shardOf(clusterId);
+    if (shard !== undefined) this.#parts.orderAgain({ playerId, clusterId, shard });
   }
 
   /** Everything that is saved reaches the database of record, later. [HAND-8] */

@@ -66,10 +66,17 @@ const reasonOf = { ban: "banned", kick: "kicked", "sign-out": "signed-out", eras
 export class PlayerRevocation {
   readonly #tables: PlayerTables;
   readonly #outbox: Outbox<PlayerMessage>;
+  readonly #doubtfulSource: () => { readonly clusterId: string; readonly shard: string } | undefined;
 
-  constructor(tables: PlayerTables, outbox: Outbox<PlayerMessage>) {
+  /** @param doubtfulSource a cluster that may still play the player, though another has authority */
+  constructor(
+    tables: PlayerTables,
+    outbox: Outbox<PlayerMessage>,
+    doubtfulSource: () => { readonly clusterId: string; readonly shard: string } | undefined,
+  ) {
     this.#tables = tables;
     this.#outbox = outbox;
+    this.#doubtfulSource = doubtfulSource;
   }
 
   standing(): Standing {
@@ -209,7 +216,8 @@ export class PlayerRevocation {
       return [{ shard, clusterId, ticketsUntilMs: expiresAt * 1_000 + limits.clockSkewMs }];
     });
     const live = tickets.filter(({ ticketsUntilMs }) => ticketsUntilMs > nowMs);
-    const places = authority === undefined ? live : [...live, { ...authority, ticketsUntilMs: nowMs }];
+    const players = [authority, this.#doubtfulSource()].filter((place) => place !== undefined);
+    const places = [...live, ...players.map((place) => ({ ...place, ticketsUntilMs: nowMs }))];
     for (const { shard, clusterId, ticketsUntilMs } of places) {
       const known = until.get(clusterId)?.ticketsUntilMs ?? 0;
       until.set(clusterId, { shard, clusterId, ticketsUntilMs: Math.max(known, ticketsUntilMs) });

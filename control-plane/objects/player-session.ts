@@ -68,7 +68,7 @@ export class PlayerSession extends DurableObject<Env> {
       (message) => deliverPlayerMessage(env, message),
       isForAWhile,
     );
-    this.#revocation = new PlayerRevocation(this.#tables, this.#outbox);
+    this.#revocation = new PlayerRevocation(this.#tables, this.#outbox, () => this.#consult.doubtfulSource);
     this.#party = new PlayerParty(env, this.#tables, costs);
     this.#releases = new PlayerReleases({
       env,
@@ -91,6 +91,7 @@ export class PlayerSession extends DurableObject<Env> {
         shardOfCluster(readMasterSettings(env).shards, clusterId),
       ),
       isRevoked: (generation) => this.#revocation.covers(generation),
+      orderAgain: (place) => this.#revocation.orderAgain(place, Date.now()),
       put: (target, message) => this.#outbox.put(target, message),
     });
   }

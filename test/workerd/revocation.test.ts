@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { watchFailpoints } from "../../control-plane/failpoint.ts";
 import { registryShard } from "../../control-plane/objects/remote.ts";
 import type { PlayerSession, RegistryShard } from "../../control-plane/worker.ts";
-import { generationAfterCommit } from "../../protocol/handover/generation.ts";
+import { generationAfterAbort, generationAfterCommit } from "../../protocol/handover/generation.ts";
 import type { ToSession } from "../../protocol/handover/messages.ts";
 import { openStreams } from "../../protocol/handover/streams.ts";
 import { type LinkCommand, linkCloseCodes, type PlayerSessionTokens, type Problem } from "../../protocol/index.ts";
@@ -194,6 +194,49 @@ describe("[SEC-72] a ban", () => {
     const moved = { ...seat, generation: generationAfterCommit(generation) };
     await b.report({ full: true, players: 1, joined: [moved] });
     expect((await toldOf(b, playerId)).minGeneration).toBeGreaterThan(moved.generation);
+  });
+
+  it("[HAND-5] is told to the cluster that takes its player back, though the order went to another", async () => {
+    const { a, b, operator, playerId, seat, generation } = await playingBesideAnother();
+    // Nothing leads to the first cluster by then but the handover.
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 70_000 });
+    await a.report({ full: true, players: 1, joined: [seat] });
+    expect(await askSession(a, playerId, commitOf(playerId, generation, b))).toMatchObject([{ type: "committed" }]);
+    await requestBan(operator, playerId);
+    await toldOf(b, playerId);
+    expect(await askSession(a, playerId, { type: "abort", generation })).toMatchObject([{ type: "aborted" }]);
+    const back = { ...seat, generation: generationAfterAbort(generation) };
+    await a.report({ full: true, players: 1, joined: [back] });
+    expect((await toldOf(a, playerId)).minGeneration).toBeGreaterThan(back.generation);
+  });
+
+  it("[HAND-11] is told to the cluster to which a group takes its player", async () => {
+    const { a, b, operator, playerId, seat, generation } = await playingBesideAnother();
+    const { id: leaderId, seat: leading } = await playingOn(a);
+    await a.report({ full: true, players: 2, joined: [seat, leading] });
+    const leader = { playerId: leaderId, generation: leading.generation };
+    await askSession(a, leaderId, { type: "enter", generation: leading.generation });
+    const commit = commitOf(leaderId, leading.generation, b);
+    const follower = commitOf(playerId, generation, b);
+    if (commit.type !== "commit" || follower.type !== "commit") throw new Error("no commits");
+    const { id } = commit;
+    expect(await askSession(a, playerId, { type: "enlist", id, generation, leader })).toMatchObject([
+      { type: "enlisted" },
+    ]);
+    await requestBan(operator, playerId);
+    await toldOf(a, playerId);
+    const members = [...commit.members, ...follower.members];
+    expect(await askSession(a, leaderId, { ...commit, members })).toMatchObject([{ type: "committed" }]);
+    expect((await toldOf(b, playerId)).minGeneration).toBeGreaterThan(generationAfterCommit(generation));
+  });
+
+  it("is told to the cluster that has just handed its player over, and plays on in doubt", async () => {
+    const { a, b, operator, playerId, seat, generation } = await playingBesideAnother();
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 70_000 });
+    await a.report({ full: true, players: 1, joined: [seat] });
+    expect(await askSession(a, playerId, commitOf(playerId, generation, b))).toMatchObject([{ type: "committed" }]);
+    await requestBan(operator, playerId);
+    expect((await toldOf(a, playerId)).minGeneration).toBeGreaterThan(generation);
   });
 
   it("is for operators, whose action is in the log", async () => {
