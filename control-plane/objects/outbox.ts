@@ -116,6 +116,11 @@ export class Outbox<Payload> {
       .count;
   }
 
+  /** Whether something waits that is for this target. */
+  isWaitingFor(target: string): boolean {
+    return this.#sql.exec("SELECT 1 FROM outbox WHERE target = ? LIMIT 1", target).toArray().length > 0;
+  }
+
   /** When the next message is due, in ms; `undefined` when there is none. Not to be called in a transaction that may be undone. */
   nextDueAtMs(): number | undefined {
     if (this.#isEmpty) return undefined;

@@ -30,6 +30,8 @@ export interface PlayerConsultParts {
     readonly shard: string;
   }) => void;
   readonly put: (target: string, message: HandoverMessage | (FenceOrder & { readonly playerId: string })) => void;
+  /** Whether something that was put for this target has not arrived. */
+  readonly isWaitingFor: (target: string) => boolean;
 }
 
 /**
@@ -43,6 +45,9 @@ export async function answerAsStranger(env: Env, playerId: string, question: Bet
   }
 }
 
+/** How soon to say again what the members of a group have not confirmed. */
+const repeatMs = 30_000;
+
 type Commit = Extract<ToSession<Body>, { readonly type: "commit" }>;
 
 /**
@@ -51,6 +56,8 @@ type Commit = Extract<ToSession<Body>, { readonly type: "commit" }>;
  */
 export class PlayerConsult {
   readonly #parts: PlayerConsultParts;
+  /** When members of groups were told something last, as far as this object remembers. */
+  #toldAtMs = 0;
 
   constructor(parts: PlayerConsultParts) {
     this.#parts = parts;
@@ -107,10 +114,16 @@ export class PlayerConsult {
     this.#step(undefined, playerId, { type: "member", message });
   }
 
-  /** Says once more what members of a group have not confirmed. */
-  repeat(): void {
-    const { authority } = this.#parts;
-    if (authority.awaitsMembers) this.#step(undefined, authority.playerId, { type: "timeout" });
+  /** Says once more what members of a group have not confirmed for a while, and have been told: what is still on its way comes by itself. */
+  repeat(nowMs: number): void {
+    const { tables, authority, isWaitingFor } = this.#parts;
+    if (!authority.awaitsMembers || nowMs - this.#toldAtMs < repeatMs) return;
+    tables.atomically(() => {
+      for (const effect of authority.step({ type: "timeout" }).effects) {
+        if (effect.type === "toMember" && !isWaitingFor(effect.playerId)) this.#pass(authority.playerId, effect);
+      }
+    });
+    this.#toldAtMs = nowMs;
   }
 
   /** The player's account is deleted: part of that transaction. */
@@ -126,9 +139,9 @@ export class PlayerConsult {
     return clusterId === undefined || shard === undefined ? undefined : { clusterId, shard };
   }
 
-  /** Whether some member of a group has not confirmed a decision. */
-  get awaitsMembers(): boolean {
-    return this.#parts.authority.awaitsMembers;
+  /** When to {@link repeat} what members of a group have not confirmed; `undefined` where they all have. */
+  repeatAtMs(nowMs: number): number | undefined {
+    return this.#parts.authority.awaitsMembers ? Math.max(nowMs, this.#toldAtMs + repeatMs) : undefined;
   }
 
   /** Nobody enters without a ticket that this player was given for that very cluster. [SEC-44] */
@@ -182,7 +195,10 @@ export class PlayerConsult {
 
   #pass(playerId: string, effect: SessionEffect<Body>): void {
     const { put } = this.#parts;
-    if (effect.type === "toMember") return put(effect.playerId, { kind: "member", message: effect.message });
+    if (effect.type === "toMember") {
+      this.#toldAtMs = Date.now();
+      return put(effect.playerId, { kind: "member", message: effect.message });
+    }
     const { clusterId, message } = effect;
     const shard = this.#parts.authority.shardOf(clusterId);
     if (shard === undefined) return;

@@ -33,9 +33,6 @@ import type { PartyViewAnswer } from "./party.ts";
 import type { MailAddress } from "./registry-mail.ts";
 import { isPlace } from "./waiting-place.ts";
 
-/** How soon to say again what the members of a group have not confirmed. */
-const repeatMs = 30_000;
-
 /** When orders to clusters leave at the latest, should they not leave at once. */
 const firstDeliveryMs = 1_000;
 
@@ -93,6 +90,7 @@ export class PlayerSession extends DurableObject<Env> {
       isRevoked: (generation) => this.#revocation.covers(generation),
       orderAgain: (place) => this.#revocation.orderAgain(place, Date.now()),
       put: (target, message) => this.#outbox.put(target, message),
+      isWaitingFor: (target) => this.#outbox.isWaitingFor(target),
     });
   }
 
@@ -318,7 +316,7 @@ export class PlayerSession extends DurableObject<Env> {
     this.#wakeup.forget();
     try {
       tables.deleteOperations(forgettableOperations(tables.operations(), Date.now()));
-      this.#consult.repeat();
+      this.#consult.repeat(Date.now());
       await this.#send();
     } catch (error) {
       await retryAlarm(this.ctx.storage, error);
@@ -338,9 +336,8 @@ export class PlayerSession extends DurableObject<Env> {
   }
 
   async #schedule(): Promise<void> {
-    const repeatAtMs = this.#consult.awaitsMembers ? Date.now() + repeatMs : undefined;
     // Later operations are forgotten later than those for which the alarm was set.
     const forgetAtMs = this.#wakeup.isSet ? undefined : this.#tables.nextForgetAtMs();
-    await this.#wakeup.by([this.#outbox.nextDueAtMs(), forgetAtMs, repeatAtMs]);
+    await this.#wakeup.by([this.#outbox.nextDueAtMs(), forgetAtMs, this.#consult.repeatAtMs(Date.now())]);
   }
 }

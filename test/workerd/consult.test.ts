@@ -1,11 +1,13 @@
 import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { createLocalJWKSet, decodeJwt } from "jose";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { verifyHandoverToken } from "../../auth/handover-token.ts";
 import { shardOfToken } from "../../control-plane/objects/session-token.ts";
+import { watchFailpoints } from "../../control-plane/failpoint.ts";
 import { readStoreSettings } from "../../control-plane/settings.ts";
 import { findSave } from "../../control-plane/store/saves.ts";
+import type { PlayerSession } from "../../control-plane/worker.ts";
 import type { ToSession } from "../../protocol/handover/messages.ts";
 import { generationAfterAbort, generationAfterCommit } from "../../protocol/handover/generation.ts";
 import { maxCommitLength, snapshotsLength } from "../../protocol/handover/commit-length.ts";
@@ -18,6 +20,11 @@ import { allocate, logIn } from "./support/players.ts";
 import { writeRecordsNow } from "./support/records.ts";
 import { askSession } from "./support/sessions.ts";
 import { eventually } from "../support/eventually.ts";
+
+afterEach(() => {
+  watchFailpoints(undefined);
+  vi.useRealTimers();
+});
 
 /** A player with a ticket for a cluster, not used yet. */
 interface Ticketed {
@@ -269,6 +276,52 @@ describe("a handover", () => {
         { type: "settled", playerId: follower.playerId, generation: moved },
       ]);
     });
+  });
+
+  it("[HAND-11] of a group waits once for a member that cannot be reached, however often the leader's session wakes", async () => {
+    const [a, b] = [await startCluster(), await startCluster()];
+    const [leader, follower] = [await enter(a), await enter(a)];
+    const id = newId();
+    const leaderRef = { playerId: leader.playerId, generation: leader.generation };
+    const enlist = { type: "enlist", id, generation: follower.generation, leader: leaderRef } as const;
+    await askSession(a, follower.playerId, enlist);
+    const members = [leader, follower].map(({ playerId, generation }) => ({
+      playerId,
+      generation,
+      snapshot: snapshot(playerId, generation),
+    }));
+    watchFailpoints((name) => {
+      if (name === "handover.member") throw new Error("the member's session cannot be reached");
+    });
+    const destination = { clusterId: b.id, boot: b.registered.boot };
+    expect(await askSession(a, leader.playerId, { type: "commit", id, destination, members })).toMatchObject([
+      { type: "committed" },
+    ]);
+    const waiting = async (): Promise<number> =>
+      runInDurableObject(
+        env.PLAYER_SESSION.getByName(leader.playerId),
+        (_: PlayerSession, { storage }) =>
+          storage.sql.exec<{ n: number }>("SELECT count(*) AS n FROM outbox WHERE target = ?", follower.playerId).one()
+            .n,
+      );
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    for (let count = 0; count < 5; count += 1) {
+      vi.setSystemTime(Date.now() + 40_000);
+      const alarm = async (instance: PlayerSession) => instance.alarm();
+      await runInDurableObject<PlayerSession, void>(env.PLAYER_SESSION.getByName(leader.playerId), alarm);
+      expect(await waiting()).toBe(1);
+    }
+    vi.useRealTimers();
+    watchFailpoints(undefined);
+    const moved = generationAfterCommit(follower.generation);
+    await eventually(async () => {
+      const alarm = async (instance: PlayerSession) => instance.alarm();
+      await runInDurableObject<PlayerSession, void>(env.PLAYER_SESSION.getByName(leader.playerId), alarm);
+      expect(await askSession(b, follower.playerId, { type: "joined", generation: moved })).toMatchObject([
+        { type: "settled" },
+      ]);
+    });
+    expect(await waiting()).toBe(0);
   });
 
   it("[HAND-21] of a group is stored as long as it may be, and refused for good when it is any longer: nobody is moved, or bound", async () => {
