@@ -217,7 +217,7 @@ export class PlayerRevocation {
     });
     const live = tickets.filter(({ ticketsUntilMs }) => ticketsUntilMs > nowMs);
     const players = [authority, this.#doubtfulSource()].filter((place) => place !== undefined);
-    const places = [...live, ...players.map((place) => ({ ...place, ticketsUntilMs: nowMs }))];
+    const places = [...live, ...players.map(({ shard, clusterId }) => ({ shard, clusterId, ticketsUntilMs: nowMs }))];
     for (const { shard, clusterId, ticketsUntilMs } of places) {
       const known = until.get(clusterId)?.ticketsUntilMs ?? 0;
       until.set(clusterId, { shard, clusterId, ticketsUntilMs: Math.max(known, ticketsUntilMs) });
