@@ -518,7 +518,7 @@ describe("the game", () => {
     expect(cluster.peers).toHaveLength(1);
   });
 
-  it("[FRAME-5] ends with BAD_FRAME where the cluster sends nonsense", async () => {
+  it("[FRAME-5] [FRAME-7] ends with BAD_FRAME where the cluster sends nonsense", async () => {
     const { client, cluster } = await setUpGame(async (peer) => {
       await peer.welcome();
       await peer.next("ping");
