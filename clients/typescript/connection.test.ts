@@ -306,7 +306,7 @@ describe("a joined connection", () => {
     ["a POSITION with a byte too many", withTail(encodePosition(place))],
     ["ill-formed UTF-8", Uint8Array.of(9, 0, 5, 0, 0, 0, 0, 0, 0, 1, 0xff)],
     ["an empty frame", Uint8Array.of(0, 0)],
-  ])("[FRAME-4] [FRAME-5] ends on %s, says PROTOCOL_ERROR and reads no further", async (_, frame) => {
+  ])("[FRAME-4] [FRAME-5] [FRAME-7] ends on %s, says PROTOCOL_ERROR and reads no further", async (_, frame) => {
     const { transport, told, closes } = await setUpJoined();
     transport.last.send(frame, encodeMessage({ command: 1, payload: new Uint8Array() }));
     expect(closes).toMatchObject([{ code: "BAD_FRAME", advice: "stop", origin: "client" }]);
