@@ -89,9 +89,15 @@ export class PlayerSession extends DurableObject<Env> {
       ),
       isRevoked: (generation) => this.#revocation.covers(generation),
       orderAgain: (place) => this.#revocation.orderAgain(place, Date.now()),
-      put: (target, message) => this.#outbox.put(target, message),
+      put: (target, message) => this.#put(target, message),
       isWaitingFor: (target) => this.#outbox.isWaitingFor(target),
     });
+  }
+
+  /** Of what was saved only the newest counts: an older save does not wait with it. One that is on its way goes on. [REC-4] */
+  #put(target: string, message: PlayerMessage): void {
+    if (message.kind === "save") this.#outbox.putLatestOf("save", target, message);
+    else this.#outbox.put(target, message);
   }
 
   /** Allocates, or answers a retry with what its key has come to: see `PlayerAllocation`. */

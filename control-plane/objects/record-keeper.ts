@@ -7,7 +7,13 @@ import { DatabaseError } from "../store/database.ts";
 import { writeRecords } from "../store/records.ts";
 import { forgetErasedPlayers, pruneRecords } from "../store/retention.ts";
 import { retryAlarm, wakeAt } from "./alarm.ts";
-import { type RecordBacklog, recordNumberSchema, RecordOutbox, recordOutboxSchema } from "./record-outbox.ts";
+import {
+  type RecordBacklog,
+  recordKeySchema,
+  recordNumberSchema,
+  RecordOutbox,
+  recordOutboxSchema,
+} from "./record-outbox.ts";
 import { migrateStorage } from "./schema.ts";
 
 /** Append-only: see `migrateStorage`. */
@@ -18,6 +24,7 @@ export const recordKeeperMigrations: readonly string[] = [
   INSERT INTO upkeep (next_at) VALUES (0);
   `,
   recordNumberSchema,
+  recordKeySchema,
 ];
 
 const dayMs = 24 * 60 * 60 * 1_000;
@@ -40,6 +47,7 @@ export class RecordKeeper extends DurableObject<Env> {
       now: Date.now,
       write: async (records: readonly StoreRecord[]) => writeRecords(readStoreSettings(env), records),
       schedule: () => this.#schedule(),
+      newest: { keyOf: (record) => (record.kind === "save" ? record.playerId : undefined), isNewer: isNewerSave },
     });
   }
 
@@ -95,4 +103,10 @@ export class RecordKeeper extends DurableObject<Env> {
   async #schedule(): Promise<void> {
     await wakeAt(this.ctx.storage, [this.#records.nextDueAtMs(), this.#upkeepAtMs()]);
   }
+}
+
+/** As the database has it: see `SaveRecord`. */
+function isNewerSave(record: StoreRecord, other: StoreRecord): boolean {
+  if (record.kind !== "save" || other.kind !== "save") return true;
+  return record.generation === other.generation ? record.version > other.version : record.generation > other.generation;
 }

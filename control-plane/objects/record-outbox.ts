@@ -37,12 +37,22 @@ export const recordNumberSchema = `
   ALTER TABLE numbered_records RENAME TO records;
 `;
 
+/** The next part of that schema: what a record is the newest of, where only the newest counts. */
+export const recordKeySchema = `
+  ALTER TABLE records ADD COLUMN key TEXT;
+  CREATE INDEX records_by_key ON records (key) WHERE key IS NOT NULL;
+`;
+
 /** How long records wait for others that can be written with them. */
 const gatherMs = 1_000;
 /** Most records of one transaction. */
 const batchSize = 200;
+/** Most bytes of one transaction, unless it is of one record alone: the database has to have taken it within a few seconds. */
+const batchBytes = 1_000_000;
 /** Most records that wait; more than a day of ten a second. Later ones are lost, and counted. */
 export const maxWaitingRecords = 1_000_000;
+/** No record is taken, either, while its object stores more than this, of the 10 GB that it can: what was saved of a player is up to 96 KiB. */
+export const maxStoredBytes = 1_000_000_000;
 const firstRetryMs = 1_000;
 const maxRetryMs = 60_000;
 
@@ -72,19 +82,33 @@ export interface RecordOutboxParts<R> {
   readonly write: (records: readonly R[]) => Promise<void>;
   /** Sees to it that the object's alarm comes by {@link RecordOutbox.nextDueAtMs}, and calls {@link RecordOutbox.writeDue}. */
   readonly schedule: () => Promise<void>;
+  /** Of which records only the newest counts: of those, older ones do not wait. The schema needs `recordKeySchema`. */
+  readonly newest?: {
+    readonly keyOf: (record: R) => string | undefined;
+    readonly isNewer: (record: R, other: R) => boolean;
+  };
   readonly maxWaiting?: number;
+  readonly maxStoredBytes?: number;
+}
+
+interface WaitingRow extends Record<string, SqlStorageValue> {
+  id: number;
+  record: string;
+  created_at: number;
 }
 
 /**
  * Writes records to the database of record behind the answer: in batches, as often as it takes, in the order in which they were put in.
  * Put a record in within the transaction that it tells of: then both are durable, or neither. Writing one twice must be the same as
- * writing it once. A database that is away delays records; only past `maxWaiting` are new ones lost.
+ * writing it once. A database that is away delays records; only past `maxWaiting` and `maxStoredBytes` are new ones lost.
  */
 export class RecordOutbox<R = StoreRecord> {
   readonly #parts: RecordOutboxParts<R>;
   readonly #lost = new Tally();
   #waiting: number | undefined;
   #writing: Promise<void> | undefined;
+  /** How many records go at once: ever fewer while the database does not take them. */
+  #size: number | undefined;
   /** Whether a timer runs. */
   #awaited = false;
 
@@ -93,17 +117,33 @@ export class RecordOutbox<R = StoreRecord> {
   }
 
   put(record: R): void {
-    const nowMs = this.#parts.now();
+    const { sql, now, newest } = this.#parts;
+    const nowMs = now();
     this.#waiting ??= this.#count();
-    if (this.#waiting >= (this.#parts.maxWaiting ?? maxWaitingRecords)) {
-      this.#parts.sql.exec("UPDATE record_state SET lost = lost + 1");
+    const text = JSON.stringify(record);
+    const key = newest?.keyOf(record);
+    const [older] = key === undefined ? [] : sql.exec<WaitingRow>("SELECT * FROM records WHERE key = ?", key).toArray();
+    // They come in any order.
+    if (older !== undefined && newest?.isNewer(record, JSON.parse(older.record)) !== true) return;
+    if (this.#isFull(text, older)) {
+      sql.exec("UPDATE record_state SET lost = lost + 1");
       const count = this.#lost.add("records", 1, nowMs);
       if (count !== undefined) logEvent("error", "records.lost", { count, waiting: this.#waiting });
       return;
     }
-    this.#parts.sql.exec("INSERT INTO records (record, created_at) VALUES (?, ?)", JSON.stringify(record), nowMs);
-    this.#waiting += 1;
+    const sinceMs = older?.created_at ?? nowMs;
+    if (key === undefined) sql.exec("INSERT INTO records (record, created_at) VALUES (?, ?)", text, sinceMs);
+    else sql.exec("INSERT INTO records (record, created_at, key) VALUES (?, ?, ?)", text, sinceMs, key);
+    // Not before the newer one is there, which would otherwise get its number, and go with it if it is being written.
+    if (older === undefined) this.#waiting += 1;
+    else sql.exec("DELETE FROM records WHERE id = ?", older.id);
     this.#wakeSoon();
+  }
+
+  #isFull(text: string, older: WaitingRow | undefined): boolean {
+    const { sql, maxWaiting = maxWaitingRecords, maxStoredBytes: maxBytes = maxStoredBytes } = this.#parts;
+    if (older === undefined && (this.#waiting ?? 0) >= maxWaiting) return true;
+    return text.length > (older?.record.length ?? 0) && sql.databaseSize >= maxBytes;
   }
 
   /**
@@ -146,11 +186,10 @@ export class RecordOutbox<R = StoreRecord> {
   }
 
   async #writeBatches(): Promise<void> {
-    let size = batchSize;
+    // Whoever has forgotten how many the database took still knows how often it has not.
+    this.#size ??= Math.max(1, batchSize >> Math.min(this.#state().attempts, 30));
     while (this.#parts.now() >= this.#state().not_before) {
-      const rows = this.#parts.sql
-        .exec<{ id: number; record: string }>("SELECT id, record FROM records ORDER BY id LIMIT ?", size)
-        .toArray();
+      const rows = this.#nextBatch(this.#size);
       const last = rows.at(-1);
       if (last === undefined) {
         // A transaction that was rolled back may have been counted.
@@ -161,28 +200,47 @@ export class RecordOutbox<R = StoreRecord> {
         // Written by `put`, in this object: they have the shape that they had there.
         await this.#parts.write(rows.map(({ record }): R => JSON.parse(record)));
       } catch (error) {
+        // Whatever it was: fewer may pass. Where it is one of them, it is looked for, and only that one given up.
+        this.#size = Math.max(1, Math.floor(rows.length / 2));
         if (!refusesRows(error)) return this.#postpone(error);
-        // One of them: it is looked for, and only that one given up.
-        if (rows.length > 1) size = Math.floor(rows.length / 2);
-        else this.#refuse(last.id, error);
+        if (rows.length === 1) this.#refuse(last.id, error);
         continue;
       }
       failpoint("records.written");
-      this.#remove(last.id, rows.length);
+      this.#remove(last.id);
       this.#parts.sql.exec("UPDATE record_state SET attempts = 0, not_before = 0 WHERE attempts > 0");
-      size = batchSize;
+      this.#size = Math.min(batchSize, this.#size * 2);
     }
   }
 
-  #remove(lastId: number, count: number): void {
-    this.#parts.sql.exec("DELETE FROM records WHERE id <= ?", lastId);
-    this.#waiting = Math.max(0, (this.#waiting ?? this.#count() + count) - count);
+  /** The oldest that go together, at least one of them. */
+  #nextBatch(size: number): WaitingRow[] {
+    const { sql } = this.#parts;
+    const lengths = sql.exec<{ id: number; bytes: number }>(
+      "SELECT id, octet_length(record) AS bytes FROM records ORDER BY id LIMIT ?",
+      size,
+    );
+    let lastId: number | undefined;
+    let sum = 0;
+    for (const { id, bytes } of lengths.toArray()) {
+      sum += bytes;
+      if (lastId !== undefined && sum > batchBytes) break;
+      lastId = id;
+    }
+    if (lastId === undefined) return [];
+    return sql.exec<WaitingRow>("SELECT * FROM records WHERE id <= ? ORDER BY id", lastId).toArray();
+  }
+
+  #remove(lastId: number): void {
+    // Some of them may have given way to newer ones meanwhile.
+    const gone = this.#parts.sql.exec("DELETE FROM records WHERE id <= ? RETURNING id", lastId).toArray().length;
+    if (this.#waiting !== undefined) this.#waiting = Math.max(0, this.#waiting - gone);
   }
 
   #refuse(id: number, error: unknown): void {
     logEvent("error", "records.refused", { error });
     this.#parts.sql.exec("UPDATE record_state SET refused = refused + 1");
-    this.#remove(id, 1);
+    this.#remove(id);
   }
 
   #postpone(error: unknown): void {

@@ -1,15 +1,19 @@
 import { env } from "cloudflare:workers";
 import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { RecordOutbox } from "../../control-plane/objects/record-outbox.ts";
+import { RecordOutbox, type RecordOutboxParts } from "../../control-plane/objects/record-outbox.ts";
 import { readStoreSettings } from "../../control-plane/settings.ts";
 import { listClusterEvents } from "../../control-plane/store/history.ts";
 import { findPlayer } from "../../control-plane/store/players.ts";
-import type { RecordKeeper, RegistryShard } from "../../control-plane/worker.ts";
+import { findSave } from "../../control-plane/store/saves.ts";
+import * as worker from "../../control-plane/worker.ts";
+import type { PlayerSession, RecordKeeper, RegistryShard } from "../../control-plane/worker.ts";
+import { maxStateLength } from "../../protocol/handover/commit-length.ts";
 import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
 import { call, expectProblem } from "./support/master.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 import { historyOf, writeRecordsNow } from "./support/records.ts";
+import { askSession } from "./support/sessions.ts";
 import { eventually } from "../support/eventually.ts";
 
 afterEach(() => {
@@ -157,25 +161,126 @@ describe("while the database is away", () => {
   });
 });
 
+describe("long saves", () => {
+  const longState = (mark: number): string => String(mark).padEnd(maxStateLength, "A");
+
+  /** From here on the database answers nothing that is longer than this. */
+  function refuseLongBodies(characters: number): void {
+    const { url } = readStoreSettings(env);
+    const real = globalThis.fetch;
+    vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
+      const request = new Request(input, init);
+      if (!request.url.startsWith(url)) return real(input, init);
+      const body = await request.clone().text();
+      if (body.length > characters) throw new TypeError("the connection was lost");
+      return real(request);
+    });
+  }
+
+  async function enter(cluster: TestCluster): Promise<{ readonly playerId: string; readonly generation: number }> {
+    const player = await logIn();
+    const { generation } = seatOf(player.player, (await allocate(player, { clusterId: cluster.id })).ticket);
+    const playerId = player.player.id;
+    expect(await askSession(cluster, playerId, { type: "enter", generation })).toMatchObject([{ type: "entered" }]);
+    return { playerId, generation };
+  }
+
+  async function waitingSaves(playerId: string): Promise<number> {
+    return runInDurableObject(env.PLAYER_SESSION.getByName(playerId), (_: PlayerSession, { storage }) => {
+      const saves = "SELECT count(*) AS count FROM outbox WHERE payload ->> 'kind' = 'save'";
+      return storage.sql.exec<{ count: number }>(saves).one().count;
+    });
+  }
+
+  it("[REC-4] reach a database that takes only one of them at a time", async () => {
+    const cluster = await startCluster();
+    const players = await Promise.all(Array.from({ length: 12 }, async () => enter(cluster)));
+    await writeRecordsNow();
+    cutOffDatabase();
+    for (const { playerId, generation } of players) {
+      const save = { type: "save", generation, version: 1, state: longState(1) } as const;
+      expect(await askSession(cluster, playerId, save)).toMatchObject([{ type: "saved" }]);
+    }
+    for (const { playerId } of players) await eventually(async () => expect(await waitingSaves(playerId)).toBe(0));
+    vi.restoreAllMocks();
+    refuseLongBodies(150_000);
+    await eventually(async () => {
+      await forgetPauses();
+      await writeRecordsNow();
+      for (const { playerId } of players) {
+        expect((await findSave(readStoreSettings(env), playerId))?.state === longState(1)).toBe(true);
+      }
+    });
+  });
+
+  it("[REC-4] of one player wait as one, the newest, wherever they wait", async () => {
+    const cluster = await startCluster();
+    const { playerId, generation } = await enter(cluster);
+    await writeRecordsNow();
+    cutOffDatabase();
+    const keep = vi.spyOn(worker.RecordKeeper.prototype, "keep").mockRejectedValue(new Error("away"));
+    const save = async (version: number) => {
+      const message = { type: "save", generation, version, state: longState(version) } as const;
+      expect(await askSession(cluster, playerId, message)).toMatchObject([{ type: "saved" }]);
+    };
+    for (let version = 1; version <= 5; version += 1) await save(version);
+    expect(await waitingSaves(playerId)).toBe(1);
+    keep.mockRestore();
+    for (let version = 6; version <= 9; version += 1) await save(version);
+    await eventually(async () => expect(await waitingSaves(playerId)).toBe(0));
+    const kept = await Promise.all(
+      ["keeper.0", "keeper.1", "keeper.2", "keeper.3"].map(async (name) =>
+        runInDurableObject(env.RECORD_KEEPER.getByName(name), (_: RecordKeeper, { storage }) => {
+          const saves =
+            "SELECT count(*) AS count FROM records WHERE record ->> 'kind' = 'save' AND record ->> 'playerId' = ?";
+          return storage.sql.exec<{ count: number }>(saves, playerId).one().count;
+        }),
+      ),
+    );
+    expect(kept.reduce((sum, count) => sum + count, 0)).toBe(1);
+    vi.restoreAllMocks();
+    await eventually(async () => {
+      await forgetPauses();
+      await writeRecordsNow();
+      expect(await findSave(readStoreSettings(env), playerId)).toMatchObject({ generation, version: 9 });
+    });
+  });
+});
+
 describe("an outbox of records", () => {
   const keeper = env.RECORD_KEEPER.getByName("of this test alone");
 
   /** An outbox in an object's own storage, written to by `write`. */
-  async function withOutbox(
-    write: (records: readonly number[]) => Promise<void>,
-    run: (outbox: RecordOutbox<number>, passMs: (ms: number) => void) => Promise<void>,
-    maxWaiting?: number,
+  async function withOutbox<R = number>(
+    write: (records: readonly R[]) => Promise<void>,
+    run: (outbox: RecordOutbox<R>, passMs: (ms: number) => void, reopen: () => RecordOutbox<R>) => Promise<void>,
+    more: Partial<RecordOutboxParts<R>> & { readonly spareBytes?: number } = {},
   ): Promise<void> {
     await runInDurableObject(keeper, async (_: RecordKeeper, { storage }) => {
       storage.sql.exec("DELETE FROM records");
       storage.sql.exec("UPDATE record_state SET attempts = 0, not_before = 0, lost = 0, refused = 0");
       let nowMs = 1_000_000;
-      const parts = { sql: storage.sql, now: () => nowMs, write, schedule: async () => undefined };
-      const outbox = new RecordOutbox<number>(maxWaiting === undefined ? parts : { ...parts, maxWaiting });
-      await run(outbox, (ms) => {
-        nowMs += ms;
-      });
+      const { spareBytes, ...changes } = more;
+      const bound = spareBytes === undefined ? {} : { maxStoredBytes: storage.sql.databaseSize + spareBytes };
+      const parts = {
+        sql: storage.sql,
+        now: () => nowMs,
+        write,
+        schedule: async () => undefined,
+        ...bound,
+        ...changes,
+      };
+      const open = () => new RecordOutbox<R>(parts);
+      await run(open(), (ms) => void (nowMs += ms), open);
     });
+  }
+
+  /** A database that takes no more than this at once, and says nothing of it. */
+  function takingAtMost(characters: number, written: string[][]): (records: readonly string[]) => Promise<void> {
+    return async (records) => {
+      if (records.join("").length > characters) throw new Error("it takes too long");
+      written.push([...records]);
+    };
   }
 
   it("writes in batches, in order", async () => {
@@ -250,9 +355,107 @@ describe("an outbox of records", () => {
         expect(outbox.backlog()).toMatchObject({ waiting: 1, lost: 2 });
         await outbox.writeDue();
       },
-      3,
+      { maxWaiting: 3 },
     );
     expect(written).toEqual([1, 2, 3, 6]);
+  });
+
+  it("[REC-4] lets its object hold no more than so many bytes, however few records that is, and takes more once some have gone", async () => {
+    const written: string[] = [];
+    const write = async (records: readonly string[]) => void written.push(...records);
+    await withOutbox<string>(
+      write,
+      async (outbox) => {
+        for (let record = 0; record < 20; record += 1) outbox.put(String(record).padEnd(40_000, "."));
+        const { waiting, lost } = outbox.backlog();
+        expect(waiting).toBeGreaterThanOrEqual(4);
+        expect(waiting).toBeLessThanOrEqual(6);
+        expect(lost).toBe(20 - waiting);
+        await outbox.writeDue();
+        outbox.put("more");
+        expect(outbox.backlog()).toMatchObject({ waiting: 1, lost });
+        await outbox.writeDue();
+      },
+      { spareBytes: 200_000 },
+    );
+    expect(written.at(-1)).toBe("more");
+  });
+
+  it("[REC-4] writes a megabyte at a time at most, and what is longer alone", async () => {
+    const written: string[][] = [];
+    await withOutbox<string>(takingAtMost(Infinity, written), async (outbox) => {
+      outbox.put("x".repeat(1_200_000));
+      for (let record = 0; record < 30; record += 1) outbox.put("x".repeat(98_000));
+      await outbox.writeDue();
+      expect(outbox.backlog()).toMatchObject({ waiting: 0 });
+    });
+    expect(written.map(({ length }) => length)).toEqual([1, 10, 10, 10]);
+  });
+
+  it.each(["one object", "objects that forget each other"])(
+    "[REC-4] gets what is too long for the database through in smaller parts: %s",
+    async (kind) => {
+      const written: string[][] = [];
+      await withOutbox<string>(takingAtMost(20_000, written), async (first, passMs, reopen) => {
+        let outbox = first;
+        for (let record = 0; record < 200; record += 1) outbox.put(String(record).padEnd(1_000));
+        for (let tries = 0; outbox.backlog().waiting > 0 && tries < 200; tries += 1) {
+          if (kind !== "one object") outbox = reopen();
+          await outbox.writeDue();
+          passMs(60_000);
+        }
+        for (let record = 200; record < 1_000; record += 1) outbox.put(String(record));
+        await outbox.writeDue();
+        expect(outbox.backlog()).toMatchObject({ waiting: 0, lost: 0, refused: 0 });
+      });
+      expect(written.flat().map(Number)).toEqual(Array.from({ length: 1_000 }, (_, record) => record));
+      expect(Math.max(...written.map(({ length }) => length)), "it takes as many again").toBe(200);
+    },
+  );
+
+  it("holds the newest alone of those of which only the newest counts, also while an older one is being written", async () => {
+    interface Mark {
+      readonly of: string;
+      readonly version: number;
+    }
+    const written: string[] = [];
+    let during: (records: readonly Mark[]) => void = () => undefined;
+    let away = false;
+    const write = async (records: readonly Mark[]) => {
+      during(records);
+      await Promise.resolve();
+      if (away) throw new Error("away");
+      written.push(...records.map(({ of, version }) => `${of}${version}`));
+    };
+    await withOutbox<Mark>(
+      write,
+      async (outbox, passMs) => {
+        for (const version of [1, 3, 2]) outbox.put({ of: "a", version });
+        outbox.put({ of: "b", version: 1 });
+        outbox.put({ of: "", version: 1 });
+        outbox.put({ of: "", version: 1 });
+        expect(outbox.backlog()).toMatchObject({ waiting: 4 });
+        away = true;
+        // What is put in while its elder is on its way has a number of its own, though that was the last.
+        during = () => outbox.put({ of: "b", version: 2 });
+        await outbox.writeDue();
+        expect(outbox.backlog()).toMatchObject({ waiting: 4 });
+        away = false;
+        during = (records) => {
+          if (records.some(({ of, version }) => of === "b" && version === 2)) outbox.put({ of: "b", version: 3 });
+        };
+        passMs(60_000);
+        await outbox.writeDue();
+        expect(outbox.backlog()).toMatchObject({ waiting: 0, lost: 0 });
+      },
+      {
+        newest: {
+          keyOf: ({ of }) => (of === "" ? undefined : of),
+          isNewer: (one, other) => one.version > other.version,
+        },
+      },
+    );
+    expect(written).toEqual(["a3", "1", "1", "b2", "b3"]);
   });
 
   it("gives up only the record that the database will not have", async () => {
