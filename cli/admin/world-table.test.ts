@@ -42,6 +42,11 @@ it("shows who carries what and why, who could, and what is wrong", () => {
   ]);
 });
 
+it("says so where more overlap than are shown", () => {
+  const text = describeWorld({ ...empty, overlaps: [["north", "south"]], moreOverlaps: true });
+  expect(text.split("\n").at(-1)).toBe("there may be more that have a place in common");
+});
+
 it("says so where nobody is", () => {
   expect(describeWorld(empty)).toBe("nobody carries anything of the world main");
 });

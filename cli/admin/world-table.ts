@@ -8,6 +8,8 @@ export interface World {
   readonly provisional: readonly string[];
   /** Pairs of fragments of different clusters that have a place in common. */
   readonly overlaps: readonly (readonly [string, string])[];
+  /** There may be other such pairs. A master of an earlier version shows all of them. */
+  readonly moreOverlaps?: boolean;
   readonly assigned: readonly { readonly fragment: string; readonly clusterId: string }[];
   readonly announced: readonly {
     readonly clusterId: string;
@@ -19,7 +21,8 @@ export interface World {
 
 /** Who carries what and why, who could, and what is wrong with it. */
 export function describeWorld(world: World): string {
-  const parts = [fragmentTable(world), clusterTable(world), ...world.overlaps.map(describeOverlap)];
+  const more = world.moreOverlaps === true ? "there may be more that have a place in common" : "";
+  const parts = [fragmentTable(world), clusterTable(world), ...world.overlaps.map(describeOverlap), more];
   return parts.filter((part) => part !== "").join("\n\n");
 }
 

@@ -14,7 +14,6 @@ import {
   maxWorldClusters,
   noteStanding,
   openWorld,
-  overlapsOf,
   shortageFor,
   viewOf,
   withdraw,
@@ -253,14 +252,6 @@ describe("the map of a world", () => {
     expect(viewOf(again).clusters, "what comes next stays").toHaveLength(1);
     expect(carriedBy(withdraw(again, "b", 1), "a")).toEqual(["north"]);
     expect(carriedBy(announce(again, cluster("c", ["north"])), "b")).toEqual(["north"]);
-  });
-
-  it("shows which fragments of different clusters overlap", () => {
-    const world = worldOf(
-      { ...cluster("a", []), fragments: [area("one", 0), area("two", 5)] },
-      { ...cluster("b", []), fragments: [area("three", 10), area("four", 20)] },
-    );
-    expect(overlapsOf(viewOf(world))).toEqual([["two", "three"]]);
   });
 
   it("takes names that every object has", () => {

@@ -188,20 +188,6 @@ export function viewOf(state: WorldState): WorldMapView {
   return { world: state.name, version: state.version, fragments, clusters };
 }
 
-/** Pairs of fragments, of different clusters, that have a place in common: a mistake in someone's configuration. */
-export function overlapsOf(view: WorldMapView): readonly (readonly [string, string])[] {
-  return view.fragments.flatMap((a, index) =>
-    view.fragments
-      .slice(index + 1)
-      .filter((b) => a.clusterId !== b.clusterId && isOverlap(a, b))
-      .map((b) => [a.name, b.name] as const),
-  );
-}
-
-function isOverlap(a: FragmentArea, b: FragmentArea): boolean {
-  return [0, 1, 2].every((axis) => (a.min[axis] ?? 0) < (b.max[axis] ?? 0) && (b.min[axis] ?? 0) < (a.max[axis] ?? 0));
-}
-
 /** Settles who carries what, and raises the version if anything that shows has changed. */
 function decide(before: WorldState, after: WorldState): WorldState {
   const settled = settleCarriers(after);

@@ -12,7 +12,6 @@ import {
   maxAssignments,
   noteStanding,
   openWorld,
-  overlapsOf,
   shortageFor,
   viewOf,
   withdraw,
@@ -20,6 +19,7 @@ import {
   type WorldState,
 } from "../domain/world-map.ts";
 import { newlyStoodIn } from "../domain/world-carriers.ts";
+import { overlapsOf } from "../domain/world-overlaps.ts";
 import { overviewOf, type WorldOverview } from "../domain/world-overview.ts";
 import { failpoint } from "../failpoint.ts";
 import { logEvent } from "../log.ts";
@@ -175,8 +175,8 @@ export class WorldMap extends DurableObject<Env> {
       // A shard whose last cluster has just left has nobody to tell.
       for (const { shard } of after.announcements) shards.add(shard);
       logEvent("info", "world.changed", { world, version: after.version, carriers: after.carriers.size });
-      const overlaps = overlapsOf(viewOf(after));
-      if (overlaps.length > 0) logEvent("warn", "world.overlaps", { world, overlaps: overlaps.slice(0, 8) });
+      const { pairs } = overlapsOf(viewOf(after));
+      if (pairs.length > 0) logEvent("warn", "world.overlaps", { world, overlaps: pairs.slice(0, 8) });
     }
     this.ctx.storage.transactionSync(() => {
       if (after !== before) this.#tables.write(before, after);

@@ -9,6 +9,7 @@ import { encodePlayerState } from "../../data-plane/authority/player-state.ts";
 import { openDesks } from "../../control-plane/objects/shard-desks.ts";
 import type { ToSession } from "../../protocol/handover/messages.ts";
 import { openStreams } from "../../protocol/handover/streams.ts";
+import { maxFragmentsPerCluster } from "../../protocol/index.ts";
 import type {
   AllocateRequest,
   FragmentArea,
@@ -447,7 +448,7 @@ describe("an operator", () => {
     const { accessToken: token } = await logInOperator();
     await eventually(async () => {
       const shown = await call("GET", `/v1/admin/worlds/${world}`, { token });
-      expect(await expectJson(shown, 200)).toMatchObject({ overlaps: [["n", "m"]] });
+      expect(await expectJson(shown, 200)).toMatchObject({ overlaps: [["n", "m"]], moreOverlaps: false });
     });
     const path = `/v1/admin/worlds/${world}/fragments/m`;
     await expectProblem(await call("PUT", path, { token, body: { clusterId: a?.id } }), "CLUSTER_NOT_FOUND");
@@ -455,6 +456,25 @@ describe("an operator", () => {
     expect(missing.detail).toContain("null");
     const { accessToken } = await logIn();
     await expectProblem(await call("PUT", path, { token: accessToken, body: { clusterId: null } }), "FORBIDDEN");
+  });
+
+  it("is told of some overlaps, and that there are more, where there are very many", async () => {
+    const world = newWorld();
+    const everywhere = (prefix: string) =>
+      Array.from({ length: maxFragmentsPerCluster }, (_, index) => ({
+        name: `${prefix}${index}`,
+        min: [0, 0, 0] as const,
+        max: [10, 10, 10] as const,
+      }));
+    await startCluster({ world: { name: world, fragments: everywhere("a") } });
+    await startCluster({ world: { name: world, fragments: everywhere("b") } });
+    const { accessToken: token } = await logInOperator();
+    await eventually(async () => {
+      const shown = await call("GET", `/v1/admin/worlds/${world}`, { token });
+      const { fragments, overlaps, moreOverlaps } = await expectJson<WorldOverview>(shown, 200);
+      expect(fragments).toHaveLength(2 * maxFragmentsPerCluster);
+      expect([overlaps.length, moreOverlaps]).toEqual([100, true]);
+    });
   });
 });
 

@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { maxOverlaps } from "../../domain/world-overlaps.ts";
 import { worldReasons } from "../../domain/world-overview.ts";
 import { objectCallTimeoutMs, withDeadline } from "../../objects/deadline.ts";
 import { worldMap } from "../../objects/remote.ts";
@@ -26,8 +27,11 @@ const answerSchema = worldMapSchema
       .array(z.tuple([z.string(), z.string()]).readonly())
       .readonly()
       .openapi({
-        description: "Pairs of fragments of different clusters that have a place in common: somebody's mistake.",
+        description: `Pairs of fragments of different clusters that have a place in common: somebody's mistake. ${maxOverlaps} at most.`,
       }),
+    moreOverlaps: z.boolean().openapi({
+      description: "There may be more such pairs than those. Mend their layouts, and look again.",
+    }),
     provisional: z.array(z.string()).readonly().openapi({
       description:
         "Fragments whose cluster only stands in, since nobody could take them over. Whoever can has them at once.",
