@@ -20,7 +20,7 @@ import type { QueueGate } from "../domain/waiting-gate.ts";
 import { failpoint } from "../failpoint.ts";
 import { logEvent } from "../log.ts";
 import { count } from "../metrics.ts";
-import { retryAlarm, wakeAt } from "./alarm.ts";
+import { endAlarm, retryAlarm, wakeAt } from "./alarm.ts";
 import { isOrderlyEnd } from "./cluster-links.ts";
 import { logLeft } from "./cluster-standing.ts";
 import { objectCallTimeoutMs, withDeadline } from "./deadline.ts";
@@ -398,8 +398,9 @@ export class RegistryShard extends DurableObject<Env> {
       this.#desks.leases.sweep(Date.now());
       this.#desks.revocations.sweep(Date.now());
       this.#desks.keys.sweep(Date.now());
-      await Promise.all([this.#desks.records.writeDue(), this.#send(), this.#desks.reach.run()]);
-      await this.#schedule();
+      const { records, reach } = this.#desks;
+      const work = Promise.all([records.writeDue(), this.#parts.outbox.deliverDue(), reach.run()]);
+      await endAlarm(this.ctx, work, () => this.#schedule());
     } catch (error) {
       await retryAlarm(this.ctx.storage, error);
     }

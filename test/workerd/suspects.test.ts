@@ -2,6 +2,7 @@ import { env } from "cloudflare:workers";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { WorldOverview } from "../../control-plane/domain/world-overview.ts";
+import { readStoreSettings } from "../../control-plane/settings.ts";
 import type { RegistryShard } from "../../control-plane/worker.ts";
 import type { WorldMapView } from "../../protocol/index.ts";
 import { startCluster, type TestCluster, type TestLink } from "./support/clusters.ts";
@@ -66,6 +67,49 @@ async function given(times: number): Promise<Set<string>> {
 function passSeconds(seconds: number): void {
   vi.setSystemTime(Date.now() + seconds * 1_000);
 }
+
+describe("a cluster that freezes, with its link open", () => {
+  /** The alarm comes at once; again as soon as it may, should it be running. */
+  async function ringAlarm(): Promise<void> {
+    await runInDurableObject(shard, async (_: RegistryShard, { storage }) => storage.setAlarm(1));
+  }
+
+  it("[REC-2] is suspect when its lease has ended, though the database does not answer", async () => {
+    const { cluster } = linked(await startLinked(1), 0);
+    const { accessToken: token } = await logInOperator();
+    const stateShown = async () => {
+      const answer = await call("GET", `/v1/admin/clusters/${cluster.id}`, { token });
+      return (await expectJson<{ state: string }>(answer, 200)).state;
+    };
+    const { promise: hanging, reject: release } = Promise.withResolvers<Response>();
+    const { url } = readStoreSettings(env);
+    const real = globalThis.fetch;
+    let asked = 0;
+    vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
+      const request = new Request(input, init);
+      if (!request.url.startsWith(url)) return real(request);
+      if ((await request.text()).includes(cluster.id)) asked += 1;
+      return hanging;
+    });
+    try {
+      await allocate(await logIn(), { clusterId: cluster.id });
+      await ringAlarm();
+      await eventually(() => expect(asked).toBe(1));
+      expect(await stateShown()).toBe("ready");
+      passSeconds(31);
+      await eventually(async () => {
+        await ringAlarm();
+        expect(await stateShown()).toBe("suspect");
+      });
+      expect(asked, "what is on its way is not begun again").toBe(1);
+    } finally {
+      release(new Error("the database is back"));
+      vi.restoreAllMocks();
+    }
+    await cluster.report();
+    expect(await stateShown()).toBe("ready");
+  });
+});
 
 describe("a cluster whose link breaks", () => {
   it("is suspect at once, and given to nobody while there is another", async () => {
