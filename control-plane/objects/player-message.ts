@@ -17,7 +17,8 @@ export type PlayerMessage =
   | { readonly kind: "give-back"; readonly reservationId: string; readonly playerId?: string }
   | (RevocationOrder & { readonly kind: "revoke" })
   | (BanRecord & { readonly kind: "ban" })
-  | { readonly kind: "sign-out"; readonly playerId: string }
+  /** Without its time from a release before this one. */
+  | { readonly kind: "sign-out"; readonly playerId: string; readonly orderedAtMs?: number }
   | (Erasure & { readonly kind: "erase" })
   | HandoverMessage;
 

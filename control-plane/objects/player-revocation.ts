@@ -139,7 +139,8 @@ export class PlayerRevocation {
       tables.row.change({ floor: minGeneration, floor_reason: reason, floor_at: nowMs });
       const ban = order.action === "ban" ? this.#ban(order, nowMs) : undefined;
       if (order.action === "sign-out" || order.action === "erase") tables.row.change({ signed_out_at: nowMs });
-      if (order.action === "sign-out") this.#outbox.put(identityTarget, { kind: "sign-out", playerId: order.playerId });
+      if (order.action === "sign-out")
+        this.#outbox.put(identityTarget, { kind: "sign-out", playerId: order.playerId, orderedAtMs: nowMs });
       this.#orderClusters({ playerId: order.playerId, minGeneration, reason }, nowMs);
       const unused = tables.operations().filter((operation) => isUnused(operation, nowMs));
       for (const { key } of unused) tables.endOperation(key, "revoked");
