@@ -3,14 +3,9 @@ import { type BodyLength, maxCommitLength, maxSnapshotLength, snapshotsLength } 
 import { stepsPerSession } from "./generation.ts";
 import type { BetweenSessions, ToSession } from "./messages.ts";
 import { stepSession } from "./session.ts";
-import {
-  issueGeneration,
-  openSession,
-  type SessionEffect,
-  type SessionEvent,
-  type SessionState,
-} from "./session-state.ts";
+import { openSession, type SessionEffect, type SessionEvent, type SessionState } from "./session-state.ts";
 import { openStreams } from "./streams.ts";
+import { issueGeneration } from "./testing/issued-generation.ts";
 
 const generation = stepsPerSession;
 const leader = { playerId: "p", generation };

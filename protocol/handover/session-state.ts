@@ -1,4 +1,3 @@
-import { nextSessionGeneration } from "./generation.ts";
 import type { BetweenSessions, FromSession, Save, ToSession } from "./messages.ts";
 import type { ClusterRef, CommitClaims, MemberRef, Snapshot } from "./parties.ts";
 
@@ -98,15 +97,6 @@ export function openSession<Body>(playerId: string): SessionState<Body> {
     waiting: [],
     groups: [],
   };
-}
-
-/** The generation for a new ticket, and the state to keep before it goes out. [HAND-2] */
-export function issueGeneration<Body>(state: SessionState<Body>): {
-  readonly state: SessionState<Body>;
-  readonly generation: number;
-} {
-  const generation = nextSessionGeneration(state.issued);
-  return { state: { ...state, issued: generation }, generation };
 }
 
 /** What the token of a commit has to say. */

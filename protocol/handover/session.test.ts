@@ -2,8 +2,9 @@ import { describe, expect, it } from "vitest";
 import { stepsPerSession } from "./generation.ts";
 import type { ToSession } from "./messages.ts";
 import { stepSession } from "./session.ts";
-import { claimsOf, issueGeneration, openSession, type SessionEvent, type SessionState } from "./session-state.ts";
+import { claimsOf, openSession, type SessionEvent, type SessionState } from "./session-state.ts";
 import { openStreams } from "./streams.ts";
+import { issueGeneration } from "./testing/issued-generation.ts";
 
 type Event = SessionEvent<string>;
 type Commit = Extract<ToSession<string>, { readonly type: "commit" }>;
