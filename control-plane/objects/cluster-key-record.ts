@@ -60,7 +60,13 @@ export class ClusterKeyRecord extends DurableObject<Env> {
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
     this.#isKnown = migrateStored(context.storage, keyRecordMigrations);
-    this.#outbox = new Outbox(context.storage.sql, Date.now, (message) => this.#deliver(message));
+    this.#outbox = new Outbox<Record<string, never>>(
+      context.storage.sql,
+      Date.now,
+      (message) => this.#deliver(message),
+      // No shard may go without, nor pass for one that was told.
+      () => false,
+    );
   }
 
   isRevoked(): boolean {

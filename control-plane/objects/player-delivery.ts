@@ -10,9 +10,12 @@ import type { OutboxMessage } from "./outbox.ts";
 import type { PlayerMessage } from "./player-message.ts";
 import { partyObject, registryShard, waitingRoom } from "./remote.ts";
 
-/** Whether a message may be dropped after a day of trying: a record may not, nor the end of all records. */
-export function isForAWhile(message: PlayerMessage): boolean {
-  return message.kind !== "ban" && message.kind !== "save" && message.kind !== "erase";
+/** Kinds that are delivered however long it takes: records, their end, and orders to clusters that a revoked player may be on. */
+const lasting: ReadonlySet<PlayerMessage["kind"]> = new Set(["ban", "save", "erase", "revoke"]);
+
+/** Whether a message may be dropped after a day of trying. */
+export function isForAWhile({ kind }: PlayerMessage): boolean {
+  return !lasting.has(kind);
 }
 
 /** Takes a message of a player's session to where it belongs. Throws when it did not arrive. */

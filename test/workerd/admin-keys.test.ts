@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
-import { beforeAll, describe, expect, inject, it } from "vitest";
+import { beforeAll, describe, expect, inject, it, vi } from "vitest";
+import * as worker from "../../control-plane/worker.ts";
 import { linkCloseCodes, type PlayerSessionTokens } from "../../protocol/index.ts";
 import {
   assertionOf,
@@ -126,6 +127,34 @@ describe("revoking", () => {
     await expectProblem(await admin("POST", "/keys", { name: "x", publicKey: key.publicKey }), "KEY_REVOKED");
     const repeated: { pendingShards: number } = await expectJson(await admin("DELETE", `/keys/${key.keyId}`), 200);
     expect(repeated.pendingShards).toBe(0);
+  });
+
+  it("[SEC-49] is told to shards that were away for days as well, and says meanwhile that they were not", async () => {
+    const key = await createKey();
+    await enrol(key);
+    const link = await (await startCluster({ instance: "away" }, key)).openLink();
+    const away = vi.spyOn(worker.RegistryShard.prototype, "revokeKey").mockImplementation(() => {
+      throw new Error("away");
+    });
+    interface Revoked {
+      readonly pendingShards: number;
+    }
+    const revoke = async (): Promise<Revoked> => expectJson(await admin("DELETE", `/keys/${key.keyId}`), 200);
+    const passDays = async () =>
+      runInDurableObject(env.CLUSTER_KEY_RECORD.getByName(key.keyId), (_, { storage }) => {
+        storage.sql.exec("UPDATE outbox SET due_at = 1, created_at = created_at - ?", 3 * 86_400_000);
+      });
+    try {
+      const { pendingShards } = await revoke();
+      expect(pendingShards).toBeGreaterThan(0);
+      await passDays();
+      expect((await revoke()).pendingShards).toBe(pendingShards);
+    } finally {
+      away.mockRestore();
+    }
+    await passDays();
+    expect((await revoke()).pendingShards).toBe(0);
+    expect(await link.next()).toEqual({ closed: linkCloseCodes.FENCED });
   });
 
   it("[SEC-49] reaches a region that the key has brought a moment ago", async () => {

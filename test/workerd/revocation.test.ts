@@ -3,6 +3,7 @@ import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { watchFailpoints } from "../../control-plane/failpoint.ts";
 import { registryShard } from "../../control-plane/objects/remote.ts";
+import * as worker from "../../control-plane/worker.ts";
 import type { PlayerSession, RegistryShard } from "../../control-plane/worker.ts";
 import { generationAfterAbort, generationAfterCommit } from "../../protocol/handover/generation.ts";
 import type { ToSession } from "../../protocol/handover/messages.ts";
@@ -373,6 +374,30 @@ describe("[SEC-72] what a cluster was told", () => {
     await sweep();
     expect(await listed(cluster)).toBe(0);
   });
+});
+
+it("[SEC-72] a cluster is told of a ban also where its shard was away for days", async () => {
+  const cluster = await startCluster();
+  const { id } = await playingOn(cluster);
+  const session = env.PLAYER_SESSION.getByName(id);
+  /** How many orders have been tried in vain; they are due again, and old. */
+  const triedInVain = async () =>
+    runInDurableObject(session, (_: PlayerSession, { storage }) => {
+      storage.sql.exec("UPDATE outbox SET due_at = 1, created_at = created_at - ?", 3 * 86_400_000);
+      const tried = "SELECT count(*) AS n FROM outbox WHERE attempts > 1 AND payload ->> 'kind' = 'revoke'";
+      return storage.sql.exec<{ n: number }>(tried).one().n;
+    });
+  const away = vi.spyOn(worker.RegistryShard.prototype, "revoke").mockImplementation(async () => {
+    throw new Error("away");
+  });
+  await expectJson(await requestBan(await logInOperator(), id), 200);
+  await eventually(async () => {
+    expect(await triedInVain()).toBe(1);
+    await runInDurableObject(session, async (instance: PlayerSession) => instance.alarm());
+  });
+  away.mockRestore();
+  await runInDurableObject(session, async (instance: PlayerSession) => instance.alarm());
+  expect((await toldOf(cluster, id)).reason).toBe("banned");
 });
 
 describe("[SEC-72] while other services are away", () => {
