@@ -34,7 +34,8 @@ export type AuditReceipt = { readonly ok: true; readonly sequence: number } | Re
 
 /** Rows that wait for their turn to be hashed. Stops a flood from filling the memory. */
 const maxWaiting = 256;
-const maxDetailsChars = 4_096;
+/** Twice what the longest request makes of it: settings are JSON within JSON, and a quote in them is four characters then. */
+const maxDetailsChars = 16_384;
 const batchRows = 100;
 /** Rows that the database has are kept here as well, so that the newest can be read while it is away. */
 const keptRows = 10_000;

@@ -118,6 +118,23 @@ describe("the audit log", () => {
     ]);
   });
 
+  it.each(['"', "\\", "🎮"])("[SEC-47] takes the longest settings that there are, of %s alone", async (sign) => {
+    const cluster = await startCluster({ instance: `longest-${sign.codePointAt(0)}` });
+    const names = Array.from({ length: 16 }, (_, index) => `label_${index}_`.padEnd(64, "x"));
+    const settings = {
+      ticketLifetimeSeconds: 60,
+      capacity: 1_000_000,
+      joinRatePerSecond: 1_234.567_890_123_4,
+      tags: Array.from({ length: 16 }, () => sign.repeat(32)),
+      labels: Object.fromEntries(names.map((name) => [name, sign.repeat(64)])),
+    };
+    const body = { settings, ifVersion: 0, reason: sign.repeat(200) };
+    await expectJson(await admin("PUT", `/clusters/${cluster.id}/settings`, body), 200);
+    const [intended] = await recorded(cluster.id);
+    const details: { settings: string } = JSON.parse(intended?.slice("cluster.settings intended ".length) ?? "");
+    expect({ ...details, settings: JSON.parse(details.settings) }).toEqual(body);
+  });
+
   it("[SEC-47] keeps what it cannot write down from being done", async () => {
     const cluster = await startCluster({ instance: "unwritten" });
     watchFailpoints((name) => {
