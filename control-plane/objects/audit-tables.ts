@@ -37,10 +37,6 @@ export class AuditTables {
     return this.#sql.exec<StoredRow>("SELECT * FROM rows ORDER BY sequence DESC LIMIT 1").toArray()[0];
   }
 
-  row(sequence: number): AuditRow | undefined {
-    return this.#sql.exec<StoredRow>("SELECT * FROM rows WHERE sequence = ?", sequence).toArray()[0];
-  }
-
   /** The oldest row that is still here. */
   oldest(): number | undefined {
     return (

@@ -91,11 +91,6 @@ export class Party extends DurableObject<Env> {
     return this.view(leader.playerId);
   }
 
-  holds(playerId: string): boolean {
-    const party = this.#current();
-    return party !== undefined && isMember(party, playerId);
-  }
-
   view(playerId: string): PartyViewAnswer {
     const party = this.#current();
     if (party === undefined || !isMember(party, playerId)) return refuseParty("PARTY_NOT_FOUND");
@@ -320,7 +315,13 @@ export class Party extends DurableObject<Env> {
   }
 
   async #send(change: () => void): Promise<void> {
-    this.ctx.storage.transactionSync(change);
+    try {
+      this.ctx.storage.transactionSync(change);
+    } catch (error) {
+      // What was undone must not be remembered.
+      this.#party = this.#tables.party();
+      throw error;
+    }
     await this.#schedule();
     if (this.#outbox.nextDueAtMs() !== undefined) this.ctx.waitUntil(this.#deliverDue());
   }

@@ -120,7 +120,7 @@ export function worldMap(
 export function partyObject(
   env: Env,
   id: string,
-): Remote<Party, "create" | "holds" | "view" | "join" | "leave" | "disband" | "giveUp" | "allocate" | "claim"> {
+): Remote<Party, "create" | "view" | "join" | "leave" | "disband" | "giveUp" | "allocate" | "claim"> {
   return env.PARTY.getByName(id);
 }
 

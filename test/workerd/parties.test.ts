@@ -201,6 +201,22 @@ describe("members", () => {
   });
 });
 
+it("a party is as it was stored where a step of it fails half way", async () => {
+  const cluster = await startCluster();
+  const party = await startParty(2);
+  await party.hold({ clusterId: cluster.id });
+  const rename = async (from: string, to: string) =>
+    runInDurableObject(env.PARTY.getByName(party.view.id), (_, { storage }) => {
+      storage.sql.exec(`ALTER TABLE ${from} RENAME TO ${to}`);
+    });
+  await rename("outbox", "lost");
+  expect((await party.remove(party.member(1), party.leader)).status).toBe(500);
+  await rename("lost", "outbox");
+  expect((await party.show()).members).toHaveLength(2);
+  expect((await party.remove(party.member(1), party.leader)).status).toBe(204);
+  expect((await party.show()).members).toHaveLength(1);
+});
+
 it("[PARTY-2] whoever deletes the account leaves the party, and the line", async () => {
   const cluster = await startCluster({ capacity: 2 });
   await fill(cluster);
