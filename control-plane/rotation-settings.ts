@@ -1,5 +1,6 @@
+import { limits } from "../protocol/index.ts";
 import type { RotationPolicy } from "../auth/key-rotation.ts";
-import { maxTicketLifetimeSeconds, readOptionalText, type SettingSource } from "./settings.ts";
+import { readOptionalText, type SettingSource } from "./settings.ts";
 
 /** Longest time that an isolate goes on with a key in memory while the key ring cannot be asked. */
 export const signerCacheSeconds = 600;
@@ -20,7 +21,7 @@ export function readRotationPolicy(source: SettingSource): RotationPolicy {
   const policy: RotationPolicy = {
     activeSeconds: readSeconds(source, "KEY_ACTIVE_SECONDS") ?? 30 * 24 * 60 * 60,
     cacheSeconds: readSeconds(source, "KEY_CACHE_SECONDS") ?? 60 * 60,
-    ticketSeconds: maxTicketLifetimeSeconds + skewSeconds,
+    ticketSeconds: limits.maxTicketLifetimeSeconds + skewSeconds,
     signerCacheSeconds,
   };
   known.set(source, policy);

@@ -1,5 +1,5 @@
 import { parseShardMap, type ShardMap } from "./domain/sharding.ts";
-import { isLoopbackHost } from "../protocol/index.ts";
+import { isLoopbackHost, limits } from "../protocol/index.ts";
 
 /** A setting of the Worker that is missing or not valid. Says which and what is expected, never its value. */
 export class SettingError extends Error {
@@ -31,10 +31,6 @@ export interface MasterSettings {
   readonly probeClusters: boolean;
 }
 
-/** Bounds of how long a ticket can be used, whoever says how long. A cluster takes none that lives longer. */
-export const minTicketLifetimeSeconds = 5;
-export const maxTicketLifetimeSeconds = 300;
-
 const known = new WeakMap<object, MasterSettings>();
 
 /** @throws SettingError */
@@ -48,8 +44,8 @@ export function readMasterSettings(source: SettingSource): MasterSettings {
     ticketLifetimeSeconds: readInteger(
       source,
       "TICKET_LIFETIME_SECONDS",
-      minTicketLifetimeSeconds,
-      maxTicketLifetimeSeconds,
+      limits.minTicketLifetimeSeconds,
+      limits.maxTicketLifetimeSeconds,
     ),
     shards: readShards(source),
     leaseMs,

@@ -57,7 +57,7 @@ export const defaultLimits: ClusterLimits = {
   stallTimeoutMs: 5_000,
   lingerMs: 1_000,
   maxReplayEntries: 1_000_000,
-  maxTicketLifetimeSeconds: 300,
+  maxTicketLifetimeSeconds: limits.maxTicketLifetimeSeconds,
   hookTimeoutMs: 10_000,
   hookBudgetMs: 10,
   hookStallMs: 250,

@@ -9,6 +9,9 @@ export const limits = {
   maxJoinBytes: 4_096,
   /** Longest join ticket. Stops costly parsing before the signature is checked. [TICKET-1] */
   maxTicketBytes: 2_048,
+  /** Bounds of how long a ticket can be used, whoever says how long. A cluster takes none that lives longer. [TICKET-7] [ALLOC-11] */
+  minTicketLifetimeSeconds: 5,
+  maxTicketLifetimeSeconds: 300,
   /** Longest client name in HELLO, in bytes of UTF-8. Stops log flooding. [HELLO-5] */
   maxClientNameBytes: 64,
   /** Longest frame at all: what a `u16` can announce. */

@@ -20,6 +20,7 @@ import type {
 } from "../../protocol/index.ts";
 import {
   fenceReasons,
+  limits,
   maxDrainMs,
   maxFragmentsPerCluster,
   problems,
@@ -28,7 +29,6 @@ import {
 } from "../../protocol/index.ts";
 import { countersSchema } from "../domain/report-schema.ts";
 import { isRegion } from "../domain/sharding.ts";
-import { maxTicketLifetimeSeconds, minTicketLifetimeSeconds } from "../settings.ts";
 import { fromSessionSchema } from "./session-schemas.ts";
 import { explanationSchema, fragmentName, gameBuild, labelsSchema, tag } from "./allocation-schemas.ts";
 
@@ -134,7 +134,7 @@ export const worldName = z
   .regex(/^[\w.-]{1,64}$/, 'Expected 1 to 64 letters, digits, "_", "." and "-".')
   .openapi({ example: "main" });
 
-const ticketLifetime = z.int().min(minTicketLifetimeSeconds).max(maxTicketLifetimeSeconds);
+const ticketLifetime = z.int().min(limits.minTicketLifetimeSeconds).max(limits.maxTicketLifetimeSeconds);
 
 const corner = z
   .tuple([z.number(), z.number(), z.number()])

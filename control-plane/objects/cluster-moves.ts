@@ -2,14 +2,13 @@ import { limits } from "../../protocol/index.ts";
 import { mergeSeats, type Seat } from "../domain/seats.ts";
 import { shardsForCluster } from "../domain/sharding.ts";
 import { failpoint } from "../failpoint.ts";
-import { maxTicketLifetimeSeconds } from "../settings.ts";
 import { ClusterStanding, logLeft } from "./cluster-standing.ts";
 import type { ClusterRow } from "./registry-rows.ts";
 import { recordedCluster } from "./shard-records.ts";
 import type { ShardParts } from "./shard-parts.ts";
 
 /** After this no ticket of an earlier registration can join: whatever the other shards have to tell is past. */
-const longestMoveMs = maxTicketLifetimeSeconds * 1_000 + 2 * limits.clockSkewMs;
+const longestMoveMs = limits.maxTicketLifetimeSeconds * 1_000 + 2 * limits.clockSkewMs;
 
 /**
  * Moves clusters between shards, as after a change of their number. The shard at which a cluster registers asks the others of

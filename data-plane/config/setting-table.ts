@@ -68,6 +68,12 @@ export const settingTable = {
   advertisedPort: row("cluster", "advertised_port", integer(0, 65_535), 0),
   tags: row("cluster", "tags", words(16), []),
   joinRatePerSecond: row("cluster", "join_rate_per_second", decimal(0, 10_000), 0),
+  ticketLifetimeSeconds: row(
+    "cluster",
+    "ticket_lifetime_seconds",
+    integer(limits.minTicketLifetimeSeconds, limits.maxTicketLifetimeSeconds),
+    undefined,
+  ),
   labels: row("cluster", "labels", labels(16), []),
   gameBuild: row(
     "cluster",

@@ -42,6 +42,8 @@ export interface ClusterSettings {
   readonly tags: readonly string[];
   /** How many players may join in a second, on average; those who come faster wait at the master. 0 means any number. */
   readonly joinRatePerSecond: number;
+  /** How long tickets for this cluster can be used, 5 to 300; as long as the master says unless given. */
+  readonly ticketLifetimeSeconds: number | undefined;
   /** What clients may select this cluster by, each as `name=value`. */
   readonly labels: readonly string[];
   /** Build of the game, so that builds meet only their own clusters. */
@@ -247,6 +249,7 @@ function readSettings(reader: SettingReader, folder: string): Omit<ClusterSettin
     region: reader.read(settingTable.region),
     tags: reader.read(settingTable.tags),
     joinRatePerSecond: reader.read(settingTable.joinRatePerSecond),
+    ticketLifetimeSeconds: reader.read(settingTable.ticketLifetimeSeconds),
     labels: reader.read(settingTable.labels),
     gameBuild: reader.read(settingTable.gameBuild),
     tickHz: reader.read(settingTable.tickHz),

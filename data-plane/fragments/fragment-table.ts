@@ -2,6 +2,7 @@ import type { Box, Fragment, Point } from "./layout.ts";
 import { readLevels } from "./settings-table.ts";
 import type { NumberRange, TableReader } from "./table-reader.ts";
 import { maxSteps } from "../../protocol/entities/wire.ts";
+import { limits } from "../../protocol/index.ts";
 
 /** A fragment as it was read, and where. */
 export interface ReadFragment {
@@ -12,6 +13,12 @@ export interface ReadFragment {
 }
 
 export const coordinate: NumberRange = { min: -1e9, max: 1e9 };
+
+const ticketLifetime: NumberRange = {
+  min: limits.minTicketLifetimeSeconds,
+  max: limits.maxTicketLifetimeSeconds,
+  integer: true,
+};
 
 /** Most fragments that a grid may have along an axis. */
 const maxGridSide = 1_024;
@@ -108,7 +115,9 @@ function createPoint(numbers: readonly number[], height: number): Point {
 function readSettings(reader: TableReader): Omit<Fragment, "name" | "box"> {
   const capacity = reader.number("capacity", { min: 0, max: 1e6, integer: true }, 0);
   const speedLimit = reader.number("speed_limit", { min: 0, max: 1e9 }, 0);
-  return { capacity, speedLimit, carried: true, levels: readLevels(reader, capacity) };
+  const lifetime = reader.number("ticket_lifetime_seconds", ticketLifetime, undefined);
+  const levels = readLevels(reader, capacity);
+  return { capacity, speedLimit, ticketLifetimeSeconds: lifetime, carried: true, levels };
 }
 
 function assertPrecision(reader: TableReader, { min, max }: Box, { levels }: Omit<Fragment, "name" | "box">): void {

@@ -201,7 +201,7 @@ describe("parseLayout", () => {
     [
       "an unknown key",
       { fragment: [{ ...north, updateHz: 3 }] },
-      "fragment[0].updateHz: unknown key, expected one of name, min, max, capacity, speed_limit, update_hz, view_range, max_visible, precision, byte_budget, threshold",
+      "fragment[0].updateHz: unknown key, expected one of name, min, max, capacity, speed_limit, ticket_lifetime_seconds, update_hz, view_range, max_visible, precision, byte_budget, threshold",
     ],
     [
       "a rate out of range",

@@ -41,8 +41,9 @@ export function parseLayout(tables: LayoutTables): ParsedLayout {
   if (problems.length === 0) assertBoxes(parts, world, problems);
   if (problems.length > 0) return { problems };
   const fragments = parts.map(({ fragment }): Fragment => {
-    const { name, box, capacity, speedLimit, levels } = fragment;
-    return { name, box, capacity, speedLimit, levels, carried: carried.size === 0 || carried.has(name) };
+    const { name, box, capacity, speedLimit, ticketLifetimeSeconds, levels } = fragment;
+    const isCarried = carried.size === 0 || carried.has(name);
+    return { name, box, capacity, speedLimit, ticketLifetimeSeconds, levels, carried: isCarried };
   });
   return {
     layout: createLayout(

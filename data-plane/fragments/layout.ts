@@ -42,6 +42,8 @@ export interface Fragment {
   readonly capacity: number;
   /** World units a second; 0 means unchecked. */
   readonly speedLimit: number;
+  /** How long tickets that start there can be used; as for the whole cluster unless given. */
+  readonly ticketLifetimeSeconds: number | undefined;
   /** Whether this cluster carries it; what it does not carry is another cluster's, and no player here may be in it. */
   readonly carried: boolean;
   /** Its own settings, then its thresholds by rising population. */

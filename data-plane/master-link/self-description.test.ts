@@ -8,12 +8,13 @@ const address = { port: 1, advertisedHost: "play.example.com", advertisedPort: 6
 describe("what a cluster says of itself", () => {
   it("leaves out what it has nothing to say of: an earlier master refuses what it does not know", () => {
     const said = describeCluster(testSettings(), address, { tls, counters: {}, world: undefined });
-    expect(Object.keys(said)).not.toContain("joinRatePerSecond");
-    for (const name of ["world", "wssUrl", "gameBuild"]) expect(Object.keys(said)).not.toContain(name);
+    const silent = ["world", "wssUrl", "gameBuild", "joinRatePerSecond", "ticketLifetimeSeconds"];
+    for (const name of silent) expect(Object.keys(said)).not.toContain(name);
     const world = { fragments: [] };
-    const settings = testSettings({ joinRatePerSecond: 2, gameBuild: "1.4", labels: ["mode=ctf", "a=b=c"] });
+    const rates = { joinRatePerSecond: 2, ticketLifetimeSeconds: 20 };
+    const settings = testSettings({ ...rates, gameBuild: "1.4", labels: ["mode=ctf", "a=b=c"] });
     expect(describeCluster(settings, address, { tls, counters: { wins: 3 }, world })).toMatchObject({
-      joinRatePerSecond: 2,
+      ...rates,
       gameBuild: "1.4",
       labels: { mode: "ctf", a: "b=c" },
       counters: { wins: 3 },

@@ -30,6 +30,7 @@ type DescribedSettings = Pick<
   | "labels"
   | "gameBuild"
   | "joinRatePerSecond"
+  | "ticketLifetimeSeconds"
 >;
 
 /** What a cluster says of itself when it registers. */
@@ -39,6 +40,7 @@ export function describeCluster(
   { tls, counters, world }: PresentFacts,
 ): RegisterRequest {
   const { instance, region, maxConnections, tags, labels, gameBuild, joinRatePerSecond } = settings;
+  const { ticketLifetimeSeconds } = settings;
   return {
     instance,
     region,
@@ -49,6 +51,7 @@ export function describeCluster(
     tags,
     // Left out rather than sent as 0: a master of an earlier version refuses what it does not know.
     ...(joinRatePerSecond === 0 ? {} : { joinRatePerSecond }),
+    ...(ticketLifetimeSeconds === undefined ? {} : { ticketLifetimeSeconds }),
     labels: Object.fromEntries(labels.map(labelEntry)),
     counters,
     ...(gameBuild === undefined ? {} : { gameBuild }),

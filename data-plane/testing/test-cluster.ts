@@ -68,6 +68,7 @@ export function testSettings(overrides: Partial<ClusterSettings> = {}): ClusterS
     serverName: "Test",
     maxConnections: 0,
     joinRatePerSecond: 0,
+    ticketLifetimeSeconds: undefined,
     port: 0,
     host: "127.0.0.1",
     advertisedHost: "127.0.0.1",

@@ -4,7 +4,7 @@ import { startTestCluster, type TestCluster } from "../testing/test-cluster.ts";
 import { announceWorld } from "./world-announcement.ts";
 
 const west = { name: "west", min: [-50, -50], max: [0, 50] };
-const east = { name: "east", min: [0, -50], max: [50, 50] };
+const east = { name: "east", min: [0, -50], max: [50, 50], ticket_lifetime_seconds: 10 };
 
 let cluster: TestCluster | undefined;
 afterEach(() => cluster?.stop());
@@ -13,7 +13,7 @@ it("tells the master which fragments the cluster carries, and where they are", a
   const world = assertLayout({ world: { carries: ["east"] }, fragment: [west, east] });
   cluster = await startTestCluster({ settings: { world } });
   expect(cluster.master.registrations.at(-1)?.world).toEqual({
-    fragments: [{ name: "east", min: [0, -1e9, -50], max: [50, 1e9, 50] }],
+    fragments: [{ name: "east", min: [0, -1e9, -50], max: [50, 1e9, 50], ticketLifetimeSeconds: 10 }],
   });
 });
 

@@ -16,10 +16,11 @@ export function announceWorld({ fragments }: Layout, shared?: SharedWorld): Worl
   if (carried.length > maxFragmentsPerCluster) return undefined;
   return {
     ...shared,
-    fragments: carried.map(({ name, box: { min, max } }): FragmentArea => ({
+    fragments: carried.map(({ name, box: { min, max }, ticketLifetimeSeconds }): FragmentArea => ({
       name,
       min: corner(min),
       max: corner(max),
+      ticketLifetimeSeconds,
     })),
   };
 }

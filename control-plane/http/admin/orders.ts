@@ -2,11 +2,11 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { AuditDetails } from "../../domain/audit-chain.ts";
 import type { ClusterOrders } from "../../domain/cluster-orders.ts";
+import { limits } from "../../../protocol/index.ts";
 import type { OrderAnswer, OrderChange } from "../../objects/cluster-order-book.ts";
 import { objectCallTimeoutMs, withDeadline } from "../../objects/deadline.ts";
 import { clusterOrderBook } from "../../objects/remote.ts";
 import type { ClusterInspection } from "../../objects/shard-inspector.ts";
-import { maxTicketLifetimeSeconds, minTicketLifetimeSeconds } from "../../settings.ts";
 import { labelsSchema, tag } from "../allocation-schemas.ts";
 import { ProblemError, problemOfRefusal } from "../problem.ts";
 import {
@@ -50,7 +50,7 @@ const drainSchema = z
 
 const settingsSchema = z
   .strictObject({
-    ticketLifetimeSeconds: z.int().min(minTicketLifetimeSeconds).max(maxTicketLifetimeSeconds).optional(),
+    ticketLifetimeSeconds: z.int().min(limits.minTicketLifetimeSeconds).max(limits.maxTicketLifetimeSeconds).optional(),
     capacity: z.int().min(0).max(1_000_000).optional().openapi({ description: "0 means no limit." }),
     tags: z.array(tag).max(16).optional(),
     labels: labelsSchema.optional(),
