@@ -43,9 +43,7 @@ class Sessions {
 
   constructor() {
     for (const playerId of ["p", "q"]) {
-      let state = openSession<string>(playerId);
-      for (let tickets = 0; tickets < 2; tickets += 1) ({ state } = issueGeneration(state));
-      this.states.set(playerId, state);
+      this.states.set(playerId, { ...openSession<string>(playerId), issued: 2 * generation });
       this.step(playerId, request({ type: "enter", generation }));
     }
     this.step("q", request({ type: "enlist", id: "h", generation, leader }));

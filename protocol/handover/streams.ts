@@ -54,16 +54,6 @@ export function judgeInput(streams: Streams<unknown>, sequence: number): "next" 
   return sequence === streams.lastInput + 1 ? "next" : "gap";
 }
 
-/** The streams after the next input has been applied. */
-export function withInput<Body>(streams: Streams<Body>): Streams<Body> {
-  return { ...streams, lastInput: streams.lastInput + 1 };
-}
-
-/** The streams after an output has been made; it has number `lastOutput`. The caller bounds the ring. */
-export function withOutput<Body>(streams: Streams<Body>, body: Body): Streams<Body> {
-  return { ...streams, lastOutput: streams.lastOutput + 1, unacknowledged: [...streams.unacknowledged, body] };
-}
-
 /** The streams after the client has acknowledged all outputs up to `received`. Less than before, or more than was sent, changes nothing. */
 export function withAcknowledgement<Body>(streams: Streams<Body>, received: number): Streams<Body> {
   const kept = streams.lastOutput - received;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { openClient } from "./client.ts";
+import { openRoute } from "./client-route.ts";
 import { beginReservation, type DestinationState } from "./destination.ts";
 import { stepsPerSession } from "./generation.ts";
 import { beginHandover } from "./source.ts";
@@ -59,10 +59,10 @@ describe("how long a party waits", () => {
   });
 
   it("a client waits for the game as long as it likes, and for a connection not", () => {
-    const { state } = openClient<string>();
-    expect(clientTimeout(state)).toBeDefined();
-    expect(clientTimeout({ ...state, phase: "playing" })).toBeUndefined();
-    expect(clientTimeout({ ...state, phase: "moving", connecting: true })).toBeUndefined();
-    expect(clientTimeout({ ...state, phase: "moving", connecting: false })).toBeDefined();
+    const route = openRoute(4);
+    expect(clientTimeout(route)).toBeDefined();
+    expect(clientTimeout({ ...route, phase: "playing" })).toBeUndefined();
+    expect(clientTimeout({ ...route, phase: "moving", connecting: true })).toBeUndefined();
+    expect(clientTimeout({ ...route, phase: "moving", connecting: false })).toBeDefined();
   });
 });

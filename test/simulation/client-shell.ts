@@ -1,5 +1,5 @@
 /** The client's library around its pure part: connections, and a game that notes what it is given. */
-import type { ClientEvent } from "../../protocol/handover/client-state.ts";
+import type { ClientEvent } from "./model-client-state.ts";
 import type { ClusterRef } from "../../protocol/handover/parties.ts";
 import { outputToken } from "./history.ts";
 import { playerOf, type Shell } from "./shell.ts";

@@ -8,7 +8,7 @@ import {
   type SourceEvent,
   type SourceStep,
 } from "../../protocol/handover/source-state.ts";
-import { withInput, withOutput } from "../../protocol/handover/streams.ts";
+import { withInput, withOutput } from "./model-streams.ts";
 import { inputToken, outputToken } from "./history.ts";
 import { clusterOf, type Shell } from "./shell.ts";
 import { connectionOf, endFromCluster, post, sendPeer, sendToClient } from "./wires.ts";

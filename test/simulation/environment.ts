@@ -1,5 +1,5 @@
 /** What the world does to the parties: operators begin handovers, games save, processes die. */
-import { openClient } from "../../protocol/handover/client.ts";
+import { openClient } from "./model-client.ts";
 import { canStep } from "../../protocol/handover/generation.ts";
 import { beginHandover } from "../../protocol/handover/source.ts";
 import { governsCopy, newestHandover } from "../../protocol/handover/source-state.ts";

@@ -1,11 +1,11 @@
 /**
  * The handover, every interleaving of it: see explore.ts for what is visited and scenes.ts for what may happen. The functions that
- * decide are those of production. `SUSTENET_MODEL=long` explores the long scenes as well (hours rather than minutes).
+ * decide are those of production, but for the client's sending. `SUSTENET_MODEL=long` explores the long scenes as well (hours rather than minutes).
  */
 import { describe, expect, it } from "vitest";
 import type { Exploration } from "./explore.ts";
 import { mutants } from "./mutants.ts";
-import { production } from "./parts.ts";
+import { faithful } from "./parts.ts";
 import { exploreScene, scenes } from "./scenes.ts";
 import { walk } from "./walk.ts";
 
@@ -19,7 +19,7 @@ describe("[HAND-1] [HAND-3] [HAND-9] [HAND-13] every world that can come about o
   it.each(chosen)(
     "with $name",
     (scene) => {
-      const exploration = exploreScene(scene, production, maxWorlds);
+      const exploration = exploreScene(scene, faithful, maxWorlds);
       expect(storyOf(exploration)).toBe("");
       expect(exploration.complete).toBe(true);
       // A scene in which nothing can happen would be fine as well.
@@ -69,7 +69,7 @@ describe("long random lives with several faults at once", () => {
     "[HAND-12] [HAND-13] obey the laws, and settle when left alone",
     () => {
       for (let seed = 1; seed <= 150; seed += 1) {
-        const { faults, trace } = walk(seed, production);
+        const { faults, trace } = walk(seed, faithful);
         expect(faults, `seed ${seed}, after ${trace.length} moves`).toEqual([]);
       }
     },
@@ -79,7 +79,7 @@ describe("long random lives with several faults at once", () => {
   it.each(["an input is applied whenever it comes", "PlayerSession commits without comparing"])(
     "find a broken rule too: %s",
     (name) => {
-      const parts = mutants.find((mutant) => mutant.name === name)?.parts ?? production;
+      const parts = mutants.find((mutant) => mutant.name === name)?.parts ?? faithful;
       const seeds = Array.from({ length: 150 }, (_, index) => index + 1);
       expect(seeds.some((seed) => walk(seed, parts).faults.length > 0)).toBe(true);
     },
@@ -87,7 +87,7 @@ describe("long random lives with several faults at once", () => {
   );
 
   it("are the same for the same seed", () => {
-    expect(walk(7, production)).toEqual(walk(7, production));
+    expect(walk(7, faithful)).toEqual(walk(7, faithful));
   });
 });
 

@@ -4,7 +4,7 @@ import { type SessionState, type SessionStep } from "../../protocol/handover/ses
 import { stepSession } from "../../protocol/handover/session.ts";
 import { type SourceMember, type SourceState, type SourceStep } from "../../protocol/handover/source-state.ts";
 import { stepSource } from "../../protocol/handover/source.ts";
-import { type Parts, production } from "./parts.ts";
+import { type Parts, faithful } from "./parts.ts";
 import type { History } from "./world.ts";
 
 export interface Mutant {
@@ -22,7 +22,7 @@ export const mutants: readonly Mutant[] = [
     scene: "nothing else",
     law: "HAND-13",
     parts: {
-      ...production,
+      ...faithful,
       stepSource: (state, event) =>
         state.phase === "committing" && event.type === "timeout" ? playOnAndForget(state) : stepSource(state, event),
     },
@@ -32,7 +32,7 @@ export const mutants: readonly Mutant[] = [
     scene: "two outputs",
     law: "HAND-10",
     parts: {
-      ...production,
+      ...faithful,
       stepSource: (state, event) => {
         const late = state.phase === "doubt" && event.type === "session" && event.message.type === "committed";
         return stepSource(late ? { ...state, phase: "committing" } : state, event);
@@ -44,7 +44,7 @@ export const mutants: readonly Mutant[] = [
     scene: "a kill and an output",
     law: "HAND-9",
     parts: {
-      ...production,
+      ...faithful,
       stepSource: (state, event) =>
         stepSource(state.phase === "released" ? { ...state, linkedBoot: state.destination.boot } : state, event),
     },
@@ -54,7 +54,7 @@ export const mutants: readonly Mutant[] = [
     scene: "an input and an output",
     law: "HAND-9",
     parts: {
-      ...production,
+      ...faithful,
       stepSource: (state, event) =>
         event.type === "item" && event.item.kind === "output" ? keep(state) : stepSource(state, event),
     },
@@ -63,14 +63,14 @@ export const mutants: readonly Mutant[] = [
     name: "a destination takes over without a commit",
     scene: "an input and an output",
     law: "HAND-1",
-    parts: { ...production, stepDestination: takeOverAtOnce },
+    parts: { ...faithful, stepDestination: takeOverAtOnce },
   },
   {
     name: "a destination takes over each forwarded item again after a new link",
     scene: "a broken connection and an output",
     law: "HAND-9",
     parts: {
-      ...production,
+      ...faithful,
       stepDestination: (state, event) => {
         if (event.type !== "source" || event.message.type !== "forward") return stepDestination(state, event);
         const { playerId, index } = event.message;
@@ -85,14 +85,14 @@ export const mutants: readonly Mutant[] = [
     name: "an input is applied whenever it comes",
     scene: "an input and an output",
     law: "HAND-9",
-    parts: { ...production, judgeInput: () => "next" },
+    parts: { ...faithful, judgeInput: () => "next" },
   },
   {
     name: "PlayerSession commits without comparing",
     scene: "a lost letter and an output",
     law: "HAND-1",
     parts: {
-      ...production,
+      ...faithful,
       stepSession: (state, event) => {
         const [self] = event.type === "commit" ? event.message.members : [];
         if (event.type !== "commit" || self === undefined || state.last?.id === event.message.id)
@@ -105,14 +105,14 @@ export const mutants: readonly Mutant[] = [
     name: "PlayerSession saves for whoever asks",
     scene: "a kill, a save and an output",
     law: "HAND-8",
-    parts: { ...production, stepSession: saveForAnyone },
+    parts: { ...faithful, stepSession: saveForAnyone },
   },
   {
     name: "PlayerSession takes a handover back though the destination has acted",
     scene: "a kill, a save and an output",
     law: "HAND-8",
     parts: {
-      ...production,
+      ...faithful,
       stepSession: (state, event) => {
         const { last } = state;
         const abort = event.type === "request" && event.message.type === "abort";
@@ -126,7 +126,7 @@ export const mutants: readonly Mutant[] = [
     scene: "a group and a kill",
     law: "HAND-11",
     parts: {
-      ...production,
+      ...faithful,
       stepSession: (state, event) => {
         const alone = event.type === "request" && (event.message.type === "enter" || event.message.type === "abort");
         return stepSession(alone ? { ...state, enlistment: undefined } : state, event);
@@ -138,7 +138,7 @@ export const mutants: readonly Mutant[] = [
     scene: "a group and a lost letter",
     law: "HAND-1",
     parts: {
-      ...production,
+      ...faithful,
       stepSource: (state, event) => {
         const members = state.members.map((member) => ({ ...member, enlisted: true }));
         return stepSource({ ...state, members }, event);
@@ -150,12 +150,12 @@ export const mutants: readonly Mutant[] = [
     scene: "a kill and an output",
     law: "HAND-10",
     parts: {
-      ...production,
+      ...faithful,
       resumeStreams: (streams, position) => {
         const { lastOutput, lastInput, tenure, unacknowledged } = streams;
         const received = Math.min(Math.max(position.received, lastOutput - unacknowledged.length), lastOutput);
         const acknowledged = Math.min(position.acknowledged, lastInput);
-        return production.resumeStreams(streams, { tenure, received, acknowledged });
+        return faithful.resumeStreams(streams, { tenure, received, acknowledged });
       },
     },
   },
@@ -163,7 +163,7 @@ export const mutants: readonly Mutant[] = [
     name: "a player who comes with a ticket is always loaded",
     scene: "a broken connection and an output",
     law: "HAND-10",
-    parts: { ...production, chooseStart: (entered) => production.chooseStart(entered, undefined, undefined) },
+    parts: { ...faithful, chooseStart: (entered) => faithful.chooseStart(entered, undefined, undefined) },
   },
 ];
 

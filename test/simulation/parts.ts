@@ -1,5 +1,8 @@
-/** The production functions that a simulation drives. A mutant replaces some of them, to prove that the checks can fail. */
-import { stepClient } from "../../protocol/handover/client.ts";
+/**
+ * The functions that a simulation drives: production's, and the model of a client around its production route. A mutant replaces some of
+ * them, to prove that the checks can fail.
+ */
+import { stepClient } from "./model-client.ts";
 import { stepDestination } from "../../protocol/handover/destination.ts";
 import { chooseStart } from "../../protocol/handover/entry.ts";
 import { stepSession } from "../../protocol/handover/session.ts";
@@ -17,7 +20,7 @@ export interface Parts {
   readonly resumeStreams: typeof resumeStreams<History>;
 }
 
-export const production: Parts = {
+export const faithful: Parts = {
   stepSource,
   stepDestination,
   stepSession,

@@ -11,7 +11,7 @@ import { isAskingForHelp } from "../../cli/command-help.ts";
 import { parseTyped } from "../../cli/typed-options.ts";
 import { UsageError } from "../../cli/usage-error.ts";
 import { mutants } from "./mutants.ts";
-import { production } from "./parts.ts";
+import { faithful } from "./parts.ts";
 import { exploreScene, scenes } from "./scenes.ts";
 import { walk } from "./walk.ts";
 
@@ -68,7 +68,7 @@ function walkAll(seeds: number, first: number): void {
   const sums = { seeds: 0, moves: 0, handovers: 0, commits: 0, aborts: 0, kills: 0, breaks: 0, lost: 0, failed: 0 };
   let shownAtMs = Date.now();
   for (let seed = first; seed < first + seeds; seed += 1) {
-    const { faults, trace, handovers } = walk(seed, production);
+    const { faults, trace, handovers } = walk(seed, faithful);
     sums.seeds += 1;
     sums.moves += trace.length;
     sums.handovers += handovers;
@@ -98,7 +98,7 @@ function exploreAll(long: boolean): void {
   for (const scene of scenes) {
     if (scene.long === true && !long) continue;
     const startedMs = Date.now();
-    const { worlds, moves, settled, complete, counterexample } = exploreScene(scene, production, maxWorlds);
+    const { worlds, moves, settled, complete, counterexample } = exploreScene(scene, faithful, maxWorlds);
     const seconds = ((Date.now() - startedMs) / 1_000).toFixed(1);
     const end = complete ? "all" : "not all";
     console.log(`${scene.name}: ${worlds} worlds (${end}), ${moves} moves, ${settled} ends, ${seconds} s`);

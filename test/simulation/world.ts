@@ -2,7 +2,7 @@
  * Everything that there is in a simulated world: what the parties remember, what is durable, and what is on its way. Plain data,
  * so that two worlds are the same exactly when their text is.
  */
-import type { ClientState } from "../../protocol/handover/client-state.ts";
+import type { ClientState } from "./model-client-state.ts";
 import type { DestinationState } from "../../protocol/handover/destination.ts";
 import type {
   BetweenSessions,

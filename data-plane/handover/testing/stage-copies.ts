@@ -1,6 +1,7 @@
 import type { HeldItem, ToClient } from "../../../protocol/handover/messages.ts";
 import type { ClusterRef, MemberRef, MemberTransfer, Snapshot } from "../../../protocol/handover/parties.ts";
-import { judgeInput, openStreams, type Streams, withInput, withOutput } from "../../../protocol/handover/streams.ts";
+import { judgeInput, openStreams, type Streams } from "../../../protocol/handover/streams.ts";
+import { withInput, withOutput } from "../../../test/simulation/model-streams.ts";
 import type { Body, Stage } from "../stage.ts";
 
 interface Copy {

@@ -1,9 +1,9 @@
-import type { ClientRoute, RouteEffect, RouteEvent } from "./client-route.ts";
-import type { ClientStreams } from "./client-streams.ts";
-import type { ClusterRef } from "./parties.ts";
-import type { StreamPosition } from "./streams.ts";
+import type { ClientRoute, RouteEffect, RouteEvent } from "../../protocol/handover/client-route.ts";
+import type { ClientStreams } from "./model-client-streams.ts";
+import type { ClusterRef } from "../../protocol/handover/parties.ts";
+import type { StreamPosition } from "../../protocol/handover/streams.ts";
 
-/** A client: its way from cluster to cluster, and its streams. Spec: docs/HANDOVER.md, section 9. */
+/** A modelled client: its way from cluster to cluster, and its streams. Spec: docs/HANDOVER.md, section 9. */
 export interface ClientState<Body> extends ClientRoute {
   readonly streams: ClientStreams<Body>;
   /** The last input that was sent over the connection to `at`. */

@@ -1,7 +1,20 @@
-import { type ClientWelcome, isAt, openRoute, type RouteEffect, type RouteEvent, stepRoute } from "./client-route.ts";
-import type { ClientEffect, ClientEvent, ClientState, ClientStep } from "./client-state.ts";
-import { inputsAfter, lastInputOf, openClientStreams, positionOf, withInputsAcknowledged } from "./client-streams.ts";
-import type { ClusterRef } from "./parties.ts";
+import {
+  type ClientWelcome,
+  isAt,
+  openRoute,
+  type RouteEffect,
+  type RouteEvent,
+  stepRoute,
+} from "../../protocol/handover/client-route.ts";
+import type { ClientEffect, ClientEvent, ClientState, ClientStep } from "./model-client-state.ts";
+import {
+  inputsAfter,
+  lastInputOf,
+  openClientStreams,
+  positionOf,
+  withInputsAcknowledged,
+} from "./model-client-streams.ts";
+import type { ClusterRef } from "../../protocol/handover/parties.ts";
 
 /** @param maxFailures how often it tries to connect to where it was, or was sent, before it allocates again */
 export function openClient<Body>(maxFailures = 4): ClientStep<Body> {
@@ -9,7 +22,10 @@ export function openClient<Body>(maxFailures = 4): ClientStep<Body> {
   return { state, effects: [{ type: "allocate" }] };
 }
 
-/** The client's production step: pure, and total: an event that does not fit changes nothing. */
+/**
+ * A client's step: pure, and total: an event that does not fit changes nothing. Where it goes is decided by the production function,
+ * `stepRoute`; what it sends and takes is a model of what the client library does (clients/typescript/session-memory.ts), on plain data.
+ */
 export function stepClient<Body>(state: ClientState<Body>, event: ClientEvent<Body>): ClientStep<Body> {
   switch (event.type) {
     case "input":

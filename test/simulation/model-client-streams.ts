@@ -1,6 +1,6 @@
-import type { StreamPosition } from "./streams.ts";
+import type { StreamPosition } from "../../protocol/handover/streams.ts";
 
-/** The two streams of messages as the client has them: the other end of streams.ts. Spec: docs/HANDOVER.md, section 4. */
+/** The two streams of messages as the client has them: the other end of protocol/handover/streams.ts. Spec: docs/HANDOVER.md, section 4. */
 export interface ClientStreams<Body> {
   /** Tenure of the cluster from which the last news came: an output, or an acknowledgement of inputs. */
   readonly tenure: number;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { openClient, stepClient } from "./client.ts";
-import type { ClientEvent } from "./client-state.ts";
+import { openClient, stepClient } from "./model-client.ts";
+import type { ClientEvent } from "./model-client-state.ts";
 
 type Event = ClientEvent<string>;
 
@@ -13,7 +13,6 @@ const redirect: Event = {
   message: { type: "redirect", id: "h", destination: b, key: "key", token: "token" },
 };
 const playing = [allocated, welcome(a, 10, 0, true)] as const;
-const timeout: Event = { type: "timeout" };
 
 function welcome(from: typeof a, tenure: number, lastInput: number, fresh = false): Event {
   return { type: "welcome", from, tenure, lastInput, fresh };
@@ -42,7 +41,7 @@ function after(...events: readonly Event[]) {
   return { state, effects: all, last: effects, delivered };
 }
 
-describe("the client", () => {
+describe("the modelled client", () => {
   it("allocates, joins and plays", () => {
     const { effects, state } = after(...playing, input("i"));
     expect(effects.map((effect) => effect.type)).toEqual(["allocate", "join", "send"]);
@@ -96,42 +95,6 @@ describe("the client", () => {
     ]);
   });
 
-  it("goes on to where the destination sends it", () => {
-    const c = { clusterId: "C", boot: 1 };
-    const onward: Event = {
-      type: "told",
-      from: b,
-      message: { type: "redirect", id: "h2", destination: c, key: "k2", token: "t2" },
-    };
-    const { last, state } = after(...playing, redirect, onward);
-    expect(last.map((effect) => effect.type)).toEqual(["close", "arrive"]);
-    expect(state).toMatchObject({ phase: "moving", at: undefined, move: { destination: c } });
-  });
-
-  it("returns to where it was when the connection breaks, a bounded number of times, and then allocates", () => {
-    const { last, state } = after(...playing, output(a, 1), down(a));
-    expect(state.phase).toBe("returning");
-    expect(last).toEqual([{ type: "return", to: a, position: { tenure: 10, received: 1, acknowledged: 0 } }]);
-    expect(after(...playing, down(a), down(a), timeout).last).toMatchObject([{ type: "return" }]);
-    const given = after(...playing, down(a), down(a), timeout, down(a), timeout);
-    expect(given).toMatchObject({ state: { phase: "allocating" }, last: [{ type: "close" }, { type: "allocate" }] });
-    expect(after(...playing, down(a), { type: "refused", from: a }).state.phase).toBe("allocating");
-  });
-
-  it("waits at the old side when the destination refuses it, and allocates when there is no old side", () => {
-    const refused: Event = { type: "refused", from: b };
-    expect(after(...playing, redirect, refused).state).toMatchObject({ phase: "moving", connecting: false });
-    expect(after(...playing, redirect, refused, timeout).last).toMatchObject([{ type: "arrive" }]);
-    expect(after(...playing, redirect, down(a), refused).state.phase).toBe("allocating");
-  });
-
-  it("[REDIRECT-5] counts its tries though it is told the same again between them", () => {
-    const refused: Event = { type: "refused", from: b };
-    expect(after(...playing, redirect, refused, redirect).last).toEqual([]);
-    const tries = [refused, redirect, timeout, refused, redirect, timeout] as const;
-    expect(after(...playing, redirect, ...tries).state).toMatchObject({ phase: "allocating" });
-  });
-
   it("[HAND-10] says what is lost when it has to start afresh, and counts from one again", () => {
     const again = [down(a), { type: "refused", from: a }, { ...allocated, cluster: b }] as const;
     const { state, last } = after(...playing, input("one"), output(a, 1), ...again, welcome(b, 20, 0, true));
@@ -142,11 +105,5 @@ describe("the client", () => {
   it("keeps what was entered before the first welcome", () => {
     const { last } = after(input("early"), ...playing);
     expect(last).toEqual([{ type: "send", to: a, sequence: 1, body: "early", received: 0 }]);
-  });
-
-  it("stops when the same player has joined from elsewhere", () => {
-    const { state } = after(...playing, { type: "replaced", from: a }, timeout, down(a));
-    expect(state.phase).toBe("ended");
-    expect(after(...playing, redirect, welcome(b, 11, 0), { type: "replaced", from: a }).state.phase).toBe("playing");
   });
 });
