@@ -1,4 +1,5 @@
 import type { HeldItem } from "../../protocol/handover/messages.ts";
+import { judgeInput } from "../../protocol/handover/streams.ts";
 import { decodeClientMessage, messageTypes, ProtocolError } from "../../protocol/index.ts";
 import type { PluginHost } from "../plugin/plugin-host.ts";
 import type { JoinedPlayer } from "../session/joined-player.ts";
@@ -7,7 +8,8 @@ import type { JoinedPlayer } from "../session/joined-player.ts";
 export function applyItem(host: PluginHost, player: JoinedPlayer, item: HeldItem<Uint8Array>): void {
   if (item.kind === "output") player.sendFrame(item.body);
   // One that its client has brought here itself meanwhile is not played again. [HAND-9]
-  if (item.kind !== "input" || player.streams === undefined || item.sequence !== player.streams.lastInput + 1) return;
+  if (item.kind !== "input" || player.streams === undefined) return;
+  if (judgeInput(player.streams, item.sequence) !== "next") return;
   applyFrame(host, player, item.body);
   player.streams.count(item.body.length);
 }

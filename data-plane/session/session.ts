@@ -10,6 +10,7 @@ import {
   limits,
   ProtocolError,
 } from "../../protocol/index.ts";
+import { judgeInput } from "../../protocol/handover/streams.ts";
 import type { ConnectionState } from "../metrics.ts";
 import type { AdmissionPass } from "../net/admission.ts";
 import { Outbox, type OutboxOwner } from "../net/outbox.ts";
@@ -297,7 +298,7 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
       this.#lastInput += 1;
       if (player.holder !== undefined) player.holder.input(player, this.#lastInput, bytes.subarray(start, end));
       // One that was applied before it came here, brought by the cluster before this one. [HAND-9]
-      if (player.holder !== undefined || this.#lastInput !== player.streams.lastInput + 1) return true;
+      if (player.holder !== undefined || judgeInput(player.streams, this.#lastInput) !== "next") return true;
     }
     dispatch(this, bytes, start, end);
     if (numbered && this.#player?.streams?.count(end - start) === true) this.#acknowledge();

@@ -46,10 +46,13 @@ export function openStreams<Body>(tenure: number): Streams<Body> {
 }
 
 /**
- * Whether an input is to be applied now. A `duplicate` is ignored: it was applied, here or at a cluster before this one. A
- * `gap` cannot come from an honest peer. [HAND-9]
+ * Whether an input is to be applied now: asked for each that comes. A `duplicate` is ignored: it was applied, here or at a cluster
+ * before this one. A `gap` cannot come from an honest peer. [HAND-9]
  */
-export function judgeInput(streams: Streams<unknown>, sequence: number): "next" | "duplicate" | "gap" {
+export function judgeInput(
+  streams: Pick<Streams<unknown>, "lastInput">,
+  sequence: number,
+): "next" | "duplicate" | "gap" {
   if (sequence <= streams.lastInput) return "duplicate";
   return sequence === streams.lastInput + 1 ? "next" : "gap";
 }
@@ -73,17 +76,28 @@ export type StreamReturn<Body> =
   | { readonly continues: true; readonly streams: Streams<Body>; readonly replay: readonly NumberedBody<Body>[] }
   | { readonly continues: false };
 
+/** How far streams have come, whatever they are kept in. */
+export interface StreamReach extends Omit<Streams<unknown>, "unacknowledged"> {
+  /** How many outputs up to `lastOutput` can still be sent again. */
+  readonly kept: number;
+}
+
 /**
  * Whether a client's streams can go on here with nothing lost or doubled. They cannot when the client has seen what is not
- * part of this history: it was with a cluster that was killed, and this is what was saved before. [HAND-10]
+ * part of this history: it was with a cluster that was killed, and this is what was saved before. Nor where it has missed what is not
+ * kept any more. [HAND-10]
  */
-export function resumeStreams<Body>(streams: Streams<Body>, position: StreamPosition): StreamReturn<Body> {
+export function canGoOn(reach: StreamReach, position: StreamPosition): boolean {
   const { tenure, received, acknowledged } = position;
-  const known = tenure === streams.tenure ? streams : streams.past.find((end) => end.tenure === tenure);
-  if (known === undefined) return { continues: false };
-  if (received > known.lastOutput || acknowledged > known.lastInput) return { continues: false };
-  const oldest = streams.lastOutput - streams.unacknowledged.length;
-  if (received < oldest) return { continues: false };
+  const known = tenure === reach.tenure ? reach : reach.past.find((end) => end.tenure === tenure);
+  if (known === undefined || received > known.lastOutput || acknowledged > known.lastInput) return false;
+  return received >= reach.lastOutput - reach.kept;
+}
+
+/** Streams for a client that comes back. */
+export function resumeStreams<Body>(streams: Streams<Body>, position: StreamPosition): StreamReturn<Body> {
+  const { received } = position;
+  if (!canGoOn({ ...streams, kept: streams.unacknowledged.length }, position)) return { continues: false };
   const trimmed = withAcknowledgement(streams, received);
   const replay = trimmed.unacknowledged.map((body, index) => ({ sequence: received + index + 1, body }));
   return { continues: true, streams: trimmed, replay };
