@@ -4,10 +4,11 @@ import { PlayerSaves } from "./authority/player-saves.ts";
 import { SessionDesk } from "./authority/session-desk.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { ClusterSettings } from "./config/settings.ts";
+import type { Logger } from "./log.ts";
 import { Farewell } from "./farewell.ts";
 import { within } from "./within.ts";
 import { CertificateKeeper } from "./keys/certificate-keeper.ts";
-import { loadClusterKey } from "./keys/cluster-key.ts";
+import { type ClusterKey, loadClusterKey } from "./keys/cluster-key.ts";
 import { loadCertificate } from "./keys/certificate-source.ts";
 import { type ClusterLimits, defaultLimits } from "./limits.ts";
 import type { Fence } from "./master-link/fence.ts";
@@ -20,9 +21,7 @@ import { Metrics, type MetricsSnapshot } from "./metrics.ts";
 import type { Credentials } from "./net/tls-server.ts";
 import { TickEnd } from "./net/tick-end.ts";
 import { TurnEnd } from "./net/turn-end.ts";
-import { GhostExchange } from "./peers/ghost-exchange.ts";
 import type { Peers } from "./peers/peers.ts";
-import { WorldPeers } from "./peers/world-peers.ts";
 import { type Readiness } from "./ops/ops-server.ts";
 import { TickLoad } from "./plugin/tick-load.ts";
 import { Counters } from "./plugin/counters.ts";
@@ -30,12 +29,12 @@ import { ClusterView } from "./plugin/cluster-view.ts";
 import { unwatched } from "./plugin/hook-names.ts";
 import { LogFeed } from "./plugin/log-feed.ts";
 import { PluginHost } from "./plugin/plugin-host.ts";
+import type { PluginTimers } from "./plugin/plugin-timers.ts";
 import { TickLoop } from "./plugin/tick-loop.ts";
 import type { Layout } from "./fragments/layout.ts";
-import { ClusterHandovers } from "./handover/cluster-handovers.ts";
 import { PlayerGroups } from "./handover/player-groups.ts";
 import { type ClusterWorld, createWorld, type WorldCounts } from "./world/cluster-world.ts";
-import { ClusterStorage } from "./storage/cluster-storage.ts";
+import { ClusterStorage, type PluginStorage } from "./storage/cluster-storage.ts";
 import { announceWorld } from "./world/world-announcement.ts";
 import type { JoinedPlayer } from "./session/joined-player.ts";
 import { PlayerTable } from "./session/player-table.ts";
@@ -48,6 +47,7 @@ import type { Arrivals } from "./session/arrivals.ts";
 import type { SessionContext } from "./session/session-context.ts";
 import type { ClusterAddress, ClusterOptions, ClusterServer } from "./cluster-server.ts";
 import { describeAddress, describeCluster } from "./master-link/self-description.ts";
+import { Neighbourhood } from "./neighbourhood.ts";
 import { PlayerListeners } from "./net/player-listeners.ts";
 import { type ClusterOps, openClusterOps } from "./ops/cluster-ops.ts";
 import { PlayerMail } from "./session/player-mail.ts";
@@ -79,10 +79,8 @@ class Server implements ClusterServer {
   /** The world as the settings lay it out; what of it is carried here may be less. */
   #layout: Layout | undefined;
   arrivals: Arrivals | undefined;
-  #peers: WorldPeers | undefined;
-  #ghosts: GhostExchange | undefined;
-  #context: SessionContext | undefined;
-  #handovers: ClusterHandovers | undefined;
+  /** `undefined` where the world is not shared: then there is nobody to hand players over to, either. */
+  #neighbourhood: Neighbourhood | undefined;
   readonly #groups = new PlayerGroups<JoinedPlayer>();
   readonly #mail: PlayerMail;
   readonly #desk: TicketDesk;
@@ -140,59 +138,13 @@ class Server implements ClusterServer {
     this.#world = createWorld(settings, this.#host);
     this.#layout = settings.world;
     this.#client = new MasterClient(settings.masterUrl);
-    this.#desk = new TicketDesk({
-      fetchKeys: () => this.#client.keySet(),
-      onKeySetError: (error) => {
-        const reason = error instanceof Error ? error.message : "it failed";
-        this.#log.warn({ event: "key-set-failed" }, `could not fetch the master's key set: ${reason}`);
-      },
-      clock: this.#clock,
-      maxLifetimeSeconds: this.#limits.maxTicketLifetimeSeconds,
-      ticketLifetimeMs,
-    });
-    this.#sessionDesk = new SessionDesk({
-      call: async (requests) => {
-        if (this.#registration === undefined) throw new MasterError("not registered yet", 0, undefined);
-        return this.#client.sessions(this.#registration, requests);
-      },
-      nowMs: monotonicMs,
-      random: Math.random,
-      log: this.#log,
-    });
+    this.#desk = this.#createTicketDesk(ticketLifetimeMs);
+    this.#sessionDesk = this.#createSessionDesk();
     this.#saves = this.#createSaves();
-    this.#ticks = new TickLoop({
-      tickHz: settings.tickHz,
-      nowMs: monotonicMs,
-      onTick: (tick, dtSeconds) => {
-        const startedAtMs = monotonicMs();
-        this.#host.tick(tick, dtSeconds);
-        this.#world?.tick(tick);
-        this.#ghosts?.tick(tick);
-        this.#tickEnd.run();
-        this.#handovers?.endTick();
-        const tookSeconds = (monotonicMs() - startedAtMs) / 1_000;
-        this.#counters.tickTime.observe(tookSeconds);
-        this.#tickLoad.observe(tookSeconds);
-        if (tookSeconds > dtSeconds) this.#counters.ticksOverrun += 1;
-      },
-      onSkipped: (count) => {
-        this.#counters.ticksSkipped += count;
-      },
-    });
+    this.#ticks = this.#createTicks();
     const pulseMs = Math.min(250, Math.max(10, settings.pingIntervalMs / 4));
     this.#pulse = new Pulse(pulseMs, monotonicMs);
-    this.#orders = new StandingOrders({
-      players: this.#players,
-      nowMs: monotonicMs,
-      beatMs: pulseMs,
-      leadMs: settings.drainSeconds * 1_000,
-      settleMs: () => (this.#handovers === undefined ? 0 : takeOverMs),
-      moveOn: (player) => {
-        if (this.#handovers?.takesOn(player) !== true) player.close("SHUTTING_DOWN");
-      },
-      isBusy: () => (this.#handovers?.undelivered ?? 0) > 0,
-      onDrained: () => this.#drained.resolve(),
-    });
+    this.#orders = this.#createOrders();
   }
 
   get address(): ClusterAddress | undefined {
@@ -211,7 +163,7 @@ class Server implements ClusterServer {
   }
 
   get peers(): Peers | undefined {
-    return this.#peers;
+    return this.#neighbourhood?.peers;
   }
 
   get worldCounts(): WorldCounts | undefined {
@@ -254,35 +206,20 @@ class Server implements ClusterServer {
     }
     const certificate = await this.#createCertificateKeeper(key.keyId);
     this.#certificate = certificate;
-    const listeners = await this.#listen(certificate.shown);
+    const context = this.#createContext();
+    const listeners = await this.#listen(context, certificate.shown);
     this.#listeners = listeners;
     const { port, webSocketPort } = listeners;
     const address = { port, advertisedHost, advertisedPort: this.#settings.advertisedPort || port, webSocketPort };
     this.#address = address;
     try {
-      this.#peers = await this.#meetPeers(certificate, address);
-      this.#handovers = this.#createHandovers();
-      this.arrivals ??= this.#handovers?.arrivals;
+      this.#neighbourhood = await this.#meetNeighbours(context, certificate, address);
+      this.arrivals ??= this.#neighbourhood?.handovers.arrivals;
       await this.#openOps();
-      await this.#host.start(
-        (log, timers, plugin) =>
-          new ClusterView(
-            this.#settings.serverName,
-            {
-              players: this.#players,
-              counters: this.#gameCounters,
-              world: this.#world,
-              tell: (playerId, command, payload) => this.#mail.tell(playerId, command, payload),
-              groups: this.#groups,
-              storage: storage.of(plugin),
-            },
-            log,
-            timers,
-          ),
-      );
+      await this.#host.start((log, timers, plugin) => this.#createView(log, timers, storage.of(plugin)));
     } catch (error) {
       this.#listeners?.close();
-      this.#peers?.stop();
+      this.#neighbourhood?.stop();
       this.#ops?.close();
       this.#host.end();
       throw error;
@@ -290,35 +227,7 @@ class Server implements ClusterServer {
     this.#started = true;
     this.#ticks.start();
     this.#pulseTimer = setInterval(() => this.#beat(), this.#pulse.intervalMs);
-    this.#link = new MasterLink({
-      client: this.#client,
-      masterUrl: this.#settings.masterUrl,
-      key,
-      publicKeyFile: shown(join(keysDir, `${keyName}.pub`)),
-      request: () =>
-        describeCluster(this.#settings, address, {
-          tls: certificate.announcement,
-          counters: this.#gameCounters.list(),
-          world: this.#layout === undefined ? undefined : announceWorld(this.#layout, this.#peers?.announcement),
-        }),
-      facts: () => ({ tickMs: this.#tickLoad.ms, counters: this.#gameCounters.list() }),
-      desk: this.#desk,
-      clock: this.#clock,
-      random: Math.random,
-      log: this.#log,
-      pace: this.#pace,
-      onRegistered: (registration) => this.#onRegistered(registration),
-      onFence: (playerId, generation) => this.#sessionDesk.hear(playerId, { type: "fence", playerId, generation }),
-      onOrders: (orders) => this.#take(orders),
-      onRevoke: (players) => this.#revoke(players),
-      onMail: ({ from, playerId, generation, command, payload }) => {
-        this.#mail.take(playerId, generation, { from, command, payload: Buffer.from(payload, "base64") });
-      },
-      onSession: (playerId, message) => this.#sessionDesk.hear(playerId, message),
-      onUp: () => this.#sessionDesk.hurry(),
-      onWorldVersion: (version) => this.#peers?.noteVersion(version),
-      onSuperseded: (fence) => this.#superseded.resolve(fence),
-    });
+    this.#link = this.#createLink(key, certificate, address);
     this.#link.start();
     certificate.start();
   }
@@ -334,9 +243,8 @@ class Server implements ClusterServer {
 
   changeLayout(layout: Layout): void {
     this.#layout = layout;
-    this.#peers?.changeLayout(layout);
-    this.#world?.changeLayout(this.#peers?.carried ?? layout);
-    this.#ghosts?.layBorders();
+    if (this.#neighbourhood === undefined) this.#world?.changeLayout(layout);
+    else this.#neighbourhood.changeLayout(layout);
     this.#link?.registerAgain();
   }
 
@@ -350,12 +258,12 @@ class Server implements ClusterServer {
       players: this.#players,
       sessions: this.#sessions,
       link: this.#link,
-      handovers: this.#handovers,
+      handovers: this.#neighbourhood?.handovers,
       closeListeners: () => this.#listeners?.close(),
       settled: async () => void (await Promise.all([this.#saves.settled(), this.#storage?.settled()])),
     });
     await this.#farewell.say();
-    this.#peers?.stop();
+    this.#neighbourhood?.stop();
     this.#listeners?.close();
     this.#certificate?.stop();
     for (const session of this.#sessions) session.destroy();
@@ -367,6 +275,31 @@ class Server implements ClusterServer {
     await within(storageCloseTimeoutMs, this.#storage?.close());
   }
 
+  #createTicketDesk(ticketLifetimeMs: number): TicketDesk {
+    return new TicketDesk({
+      fetchKeys: () => this.#client.keySet(),
+      onKeySetError: (error) => {
+        const reason = error instanceof Error ? error.message : "it failed";
+        this.#log.warn({ event: "key-set-failed" }, `could not fetch the master's key set: ${reason}`);
+      },
+      clock: this.#clock,
+      maxLifetimeSeconds: this.#limits.maxTicketLifetimeSeconds,
+      ticketLifetimeMs,
+    });
+  }
+
+  #createSessionDesk(): SessionDesk {
+    return new SessionDesk({
+      call: async (requests) => {
+        if (this.#registration === undefined) throw new MasterError("not registered yet", 0, undefined);
+        return this.#client.sessions(this.#registration, requests);
+      },
+      nowMs: this.#clock.monotonicMs,
+      random: Math.random,
+      log: this.#log,
+    });
+  }
+
   #createSaves(): PlayerSaves<JoinedPlayer> {
     const { saveIntervalMs: intervalMs, lateSaveMs: lateMs, maxLateSaveBytes: maxLateBytes } = this.#limits;
     const { loads } = this.#host;
@@ -376,7 +309,7 @@ class Server implements ClusterServer {
       log: this.#log,
       limits: { intervalMs, lateMs, maxLateBytes },
       // Whoever may be handed over needs its authority known.
-      entersAll: () => loads || this.#handovers !== undefined,
+      entersAll: () => loads || this.#neighbourhood !== undefined,
       load: loads ? (player, ...of) => this.#host.loaded(player.lane, player, ...of) : undefined,
       snapshot: (player) =>
         this.#world?.snapshot(player) ?? { placement: player.position, fragment: player.fragment, values: {} },
@@ -387,7 +320,45 @@ class Server implements ClusterServer {
         player.close("REPLACED");
       },
       count: (outcome) => this.#counters.countSave(outcome),
-      handovers: () => this.#handovers?.handovers,
+      handovers: () => this.#neighbourhood?.handovers.handovers,
+    });
+  }
+
+  #createTicks(): TickLoop {
+    const { monotonicMs } = this.#clock;
+    return new TickLoop({
+      tickHz: this.#settings.tickHz,
+      nowMs: monotonicMs,
+      onTick: (tick, dtSeconds) => {
+        const startedAtMs = monotonicMs();
+        this.#host.tick(tick, dtSeconds);
+        this.#world?.tick(tick);
+        this.#neighbourhood?.tick(tick);
+        this.#tickEnd.run();
+        this.#neighbourhood?.endTick();
+        const tookSeconds = (monotonicMs() - startedAtMs) / 1_000;
+        this.#counters.tickTime.observe(tookSeconds);
+        this.#tickLoad.observe(tookSeconds);
+        if (tookSeconds > dtSeconds) this.#counters.ticksOverrun += 1;
+      },
+      onSkipped: (count) => {
+        this.#counters.ticksSkipped += count;
+      },
+    });
+  }
+
+  #createOrders(): StandingOrders<JoinedPlayer> {
+    return new StandingOrders({
+      players: this.#players,
+      nowMs: this.#clock.monotonicMs,
+      beatMs: this.#pulse.intervalMs,
+      leadMs: this.#settings.drainSeconds * 1_000,
+      settleMs: () => (this.#neighbourhood === undefined ? 0 : takeOverMs),
+      moveOn: (player) => {
+        if (this.#neighbourhood?.handovers.takesOn(player) !== true) player.close("SHUTTING_DOWN");
+      },
+      isBusy: () => (this.#neighbourhood?.handovers.undelivered ?? 0) > 0,
+      onDrained: () => this.#drained.resolve(),
     });
   }
 
@@ -401,43 +372,36 @@ class Server implements ClusterServer {
       onAnnounce: () => this.#link?.registerAgain(),
       onShow: (certificate) => {
         this.#listeners?.show(certificate);
-        this.#peers?.show(certificate);
+        this.#neighbourhood?.show(certificate);
       },
     });
   }
 
-  /** The other clusters of the world; `undefined` where it is not shared. @throws ListenError */
-  async #meetPeers(certificate: CertificateKeeper, address: ClusterAddress): Promise<WorldPeers | undefined> {
+  /** `undefined` where the world is not shared. @throws ListenError */
+  async #meetNeighbours(
+    context: SessionContext,
+    certificate: CertificateKeeper,
+    address: ClusterAddress,
+  ): Promise<Neighbourhood | undefined> {
     const { worldName: world } = this.#settings;
     if (world === undefined || this.#layout === undefined) return undefined;
-    const peers = new WorldPeers({
-      settings: this.#settings,
+    return Neighbourhood.meet({
+      context,
       world,
       layout: this.#layout,
       credentials: certificate.shown,
       address: () => describeAddress(this.#settings, address, certificate.announcement),
       client: this.#client,
-      desk: this.#desk,
-      log: this.#log,
-      random: Math.random,
-      nowMs: this.#clock.monotonicMs,
+      tickets: this.#desk,
+      sessions: this.#sessionDesk,
+      groups: this.#groups,
       retryMs: this.#pace.retryMs,
-      onCarried: (layout) => this.#world?.changeLayout(layout),
-      onRest: () => void (this.#counters.peerRests += 1),
+      takesPlayers: () => this.#stopping === undefined && !this.#orders.draining,
     });
-    await peers.open();
-    if (this.#world !== undefined) {
-      const onRefused = (): void => void (this.#counters.ghostsRefused += 1);
-      const { monotonicMs: nowMs } = this.#clock;
-      this.#ghosts = new GhostExchange({ peers, world: this.#world, nowMs, onRefused });
-    }
-    return peers;
   }
 
   /** @throws ListenError */
-  async #listen(credentials: Credentials): Promise<PlayerListeners> {
-    const context = this.#createContext();
-    this.#context = context;
+  async #listen(context: SessionContext, credentials: Credentials): Promise<PlayerListeners> {
     return PlayerListeners.open({
       settings: this.#settings,
       limits: this.#limits,
@@ -467,24 +431,9 @@ class Server implements ClusterServer {
         queuedBytes: [...this.#sessions].map((session) => session.queuedBytes),
         registered: this.#everRegistered,
         linkUp: this.#link?.up ?? false,
-        peerLinks: this.#peers?.linked.length ?? 0,
+        peerLinks: this.#neighbourhood?.peers.linked.length ?? 0,
         draining: this.#stopping !== undefined,
       }),
-    });
-  }
-
-  /** Only in a world that is shared is there anybody to hand players over to. */
-  #createHandovers(): ClusterHandovers | undefined {
-    if (this.#peers === undefined || this.#context === undefined) return undefined;
-    return new ClusterHandovers({
-      context: this.#context,
-      peers: this.#peers,
-      desk: this.#sessionDesk,
-      saves: this.#saves,
-      verify: (token) => this.#desk.verifyHandover(token),
-      groups: this.#groups,
-      random: Math.random,
-      takesPlayers: () => this.#stopping === undefined && !this.#orders.draining,
     });
   }
 
@@ -508,9 +457,9 @@ class Server implements ClusterServer {
       replays: new ReplayTable(this.#limits.maxReplayEntries, protocolLimits.clockSkewMs / 1_000),
       host: this.#host,
       arrivals: () => this.arrivals,
-      teleports: () => this.#handovers?.teleports,
-      reservedSeats: () => this.#handovers?.reservedSeats ?? 0,
-      clientArrived: (player) => this.#handovers?.clientArrived(player),
+      teleports: () => this.#neighbourhood?.handovers.teleports,
+      reservedSeats: () => this.#neighbourhood?.handovers.reservedSeats ?? 0,
+      clientArrived: (player) => this.#neighbourhood?.handovers.clientArrived(player),
       saves: this.#saves,
       world: this.#world,
       onSessionEnd: (session) => this.#sessions.delete(session),
@@ -529,6 +478,58 @@ class Server implements ClusterServer {
     };
   }
 
+  #createView(log: Logger, timers: PluginTimers, storage: PluginStorage): ClusterView {
+    return new ClusterView(
+      this.#settings.serverName,
+      {
+        players: this.#players,
+        counters: this.#gameCounters,
+        world: this.#world,
+        tell: (playerId, command, payload) => this.#mail.tell(playerId, command, payload),
+        groups: this.#groups,
+        storage,
+      },
+      log,
+      timers,
+    );
+  }
+
+  #createLink(key: ClusterKey, certificate: CertificateKeeper, address: ClusterAddress): MasterLink {
+    const { keysDir, keyName } = this.#settings;
+    return new MasterLink({
+      client: this.#client,
+      masterUrl: this.#settings.masterUrl,
+      key,
+      publicKeyFile: shown(join(keysDir, `${keyName}.pub`)),
+      request: () =>
+        describeCluster(this.#settings, address, {
+          tls: certificate.announcement,
+          counters: this.#gameCounters.list(),
+          world:
+            this.#layout === undefined
+              ? undefined
+              : announceWorld(this.#layout, this.#neighbourhood?.peers.announcement),
+        }),
+      facts: () => ({ tickMs: this.#tickLoad.ms, counters: this.#gameCounters.list() }),
+      desk: this.#desk,
+      clock: this.#clock,
+      random: Math.random,
+      log: this.#log,
+      pace: this.#pace,
+      onRegistered: (registration) => this.#onRegistered(registration),
+      onFence: (playerId, generation) => this.#sessionDesk.hear(playerId, { type: "fence", playerId, generation }),
+      onOrders: (orders) => this.#take(orders),
+      onRevoke: (players) => this.#revoke(players),
+      onMail: ({ from, playerId, generation, command, payload }) => {
+        this.#mail.take(playerId, generation, { from, command, payload: Buffer.from(payload, "base64") });
+      },
+      onSession: (playerId, message) => this.#sessionDesk.hear(playerId, message),
+      onUp: () => this.#sessionDesk.hurry(),
+      onWorldVersion: (version) => this.#neighbourhood?.peers.noteVersion(version),
+      onSuperseded: (fence) => this.#superseded.resolve(fence),
+    });
+  }
+
   #onRegistered(registration: Registration): void {
     this.#certificate?.announced();
     this.#registration = registration;
@@ -537,7 +538,7 @@ class Server implements ClusterServer {
     this.#everRegistered = true;
     const { advertisedHost: host, advertisedPort: port } = this.#address ?? { advertisedHost: "", advertisedPort: 0 };
     const { clusterId, boot } = registration;
-    this.#peers?.registered(registration);
+    this.#neighbourhood?.registered(registration);
     this.#log.info(
       { event: first ? "ready" : "registered-again", clusterId, boot, host, port },
       `${this.#settings.serverName} is registered at ${this.#settings.masterUrl}; players are sent to ${host}:${port}`,
@@ -565,7 +566,7 @@ class Server implements ClusterServer {
     this.#pulse.beat();
     this.#orders.beat();
     this.#farewell?.beat();
-    this.#handovers?.beat();
+    this.#neighbourhood?.beat();
     for (const session of this.#sessions) session.check();
   }
 }
