@@ -11,7 +11,6 @@ import type { Readiness } from "./ops/ops-server.ts";
 import type { Peers } from "./peers/peers.ts";
 import type { HookWatch } from "./plugin/hook-names.ts";
 import type { ServerPlugin } from "./plugin/server-plugin.ts";
-import type { Arrivals } from "./session/arrivals.ts";
 import type { WorldCounts } from "./world/cluster-world.ts";
 
 export interface ClusterOptions {
@@ -53,8 +52,6 @@ export interface ClusterServer {
   readonly readiness: Readiness;
   /** The other clusters of the world; `undefined` where it is not shared, and before the start. */
   readonly peers: Peers | undefined;
-  /** Who knows of players that other clusters hand over to this one; `undefined` where none does. */
-  arrivals: Arrivals | undefined;
   /** What the world has done so far; `undefined` where there is none. */
   readonly worldCounts: WorldCounts | undefined;
   /** Port of health and metrics, where they are served. */

@@ -62,7 +62,8 @@ const takeOverMs = 3_000;
 /** What plugins keep has been written by then: this is for the last of it, where a disk hangs. */
 const storageCloseTimeoutMs = 500;
 
-class Server implements ClusterServer {
+/** What {@link createCluster} makes. */
+export class Server implements ClusterServer {
   readonly #settings: ClusterSettings;
   readonly #limits: ClusterLimits;
   readonly #log: LogFeed;
@@ -78,7 +79,7 @@ class Server implements ClusterServer {
   readonly #world: ClusterWorld | undefined;
   /** The world as the settings lay it out; what of it is carried here may be less. */
   #layout: Layout | undefined;
-  arrivals: Arrivals | undefined;
+  readonly #arrivals: () => Arrivals | undefined;
   /** `undefined` where the world is not shared: then there is nobody to hand players over to, either. */
   #neighbourhood: Neighbourhood | undefined;
   readonly #groups = new PlayerGroups<JoinedPlayer>();
@@ -107,7 +108,8 @@ class Server implements ClusterServer {
   #stopping: Promise<void> | undefined;
   #farewell: Farewell | undefined;
 
-  constructor(options: ClusterOptions) {
+  /** @param arrivals who knows of players that other clusters hand over to this one, where it is not the neighbourhood */
+  constructor(options: ClusterOptions, arrivals?: () => Arrivals | undefined) {
     const { settings } = options;
     this.#settings = settings;
     this.#limits = { ...defaultLimits, ...options.limits };
@@ -137,6 +139,7 @@ class Server implements ClusterServer {
     });
     this.#world = createWorld(settings, this.#host);
     this.#layout = settings.world;
+    this.#arrivals = arrivals ?? (() => this.#neighbourhood?.handovers.arrivals);
     this.#client = new MasterClient(settings.masterUrl);
     this.#desk = this.#createTicketDesk(ticketLifetimeMs);
     this.#sessionDesk = this.#createSessionDesk();
@@ -214,7 +217,6 @@ class Server implements ClusterServer {
     this.#address = address;
     try {
       this.#neighbourhood = await this.#meetNeighbours(context, certificate, address);
-      this.arrivals ??= this.#neighbourhood?.handovers.arrivals;
       await this.#openOps();
       await this.#host.start((log, timers, plugin) => this.#createView(log, timers, storage.of(plugin)));
     } catch (error) {
@@ -456,7 +458,7 @@ class Server implements ClusterServer {
       revocations: this.#revocations,
       replays: new ReplayTable(this.#limits.maxReplayEntries, protocolLimits.clockSkewMs / 1_000),
       host: this.#host,
-      arrivals: () => this.arrivals,
+      arrivals: this.#arrivals,
       teleports: () => this.#neighbourhood?.handovers.teleports,
       reservedSeats: () => this.#neighbourhood?.handovers.reservedSeats ?? 0,
       clientArrived: (player) => this.#neighbourhood?.handovers.clientArrived(player),

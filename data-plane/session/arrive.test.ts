@@ -16,7 +16,7 @@ import { rawFrame, type TestClient } from "../testing/test-client.ts";
 import { startTestCluster, type TestCluster, type TestClusterOptions } from "../testing/test-cluster.ts";
 import { until } from "../testing/until.ts";
 import { WebSocketClient } from "../testing/websocket-client.ts";
-import { type Arrival, type Arrived, isSameKey } from "./arrivals.ts";
+import { type Arrival, type Arrivals, type Arrived, isSameKey } from "./arrivals.ts";
 import { JoinedPlayer } from "./joined-player.ts";
 
 const id = "0a".repeat(16);
@@ -30,6 +30,8 @@ let cluster: TestCluster;
 let players: JoinedPlayer[];
 let heard: number[];
 let arrivals: Arrival[];
+/** Whom the cluster asks. */
+let desk: Arrivals | undefined;
 let answer: (arrival: Arrival) => Promise<Arrived | undefined>;
 afterEach(() => cluster.stop());
 
@@ -38,6 +40,12 @@ async function start(options: TestClusterOptions = {}): Promise<void> {
   players = [];
   heard = [];
   arrivals = [];
+  desk = {
+    arrive: (arrival) => {
+      arrivals.push(arrival);
+      return answer(arrival);
+    },
+  };
   answer = async (arrival) => {
     const [player] = players;
     return player !== undefined && isSameKey(arrival.key, key) ? { player } : undefined;
@@ -48,13 +56,8 @@ async function start(options: TestClusterOptions = {}): Promise<void> {
       onJoin: (player) => void players.push(asJoined(player)),
       onMessage: (_player, command) => void heard.push(command),
     },
+    arrivals: () => desk,
   });
-  cluster.server.arrivals = {
-    arrive: (arrival) => {
-      arrivals.push(arrival);
-      return answer(arrival);
-    },
-  };
 }
 
 function asJoined(player: Player): JoinedPlayer {
@@ -110,7 +113,7 @@ describe("STREAMS", () => {
     const client = await join(features.state | features.handover);
     expect((await client.next("welcome")).features).toBe(features.state);
     client.close();
-    cluster.server.arrivals = undefined;
+    desk = undefined;
     const other = await cluster.connected();
     other.send(hello(), encodeJoin({ ticket: await cluster.master.ticket() }));
     expect((await other.next("welcome")).features).toBe(features.state | features.resume);
@@ -307,7 +310,7 @@ describe("ARRIVE", () => {
     await join();
     const plain = await arrive({}, features.resume | features.state);
     await plain.gone();
-    cluster.server.arrivals = undefined;
+    desk = undefined;
     const other = await arrive();
     await other.gone();
     expect([...plain.types(), ...other.types()]).toEqual([]);

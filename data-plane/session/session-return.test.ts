@@ -40,8 +40,8 @@ beforeEach(async () => {
       },
       onMessage: (_player, command) => void hooks.push(`message ${command}`),
     },
+    arrivals: () => ({ arrive: async () => undefined }),
   });
-  cluster.server.arrivals = { arrive: async () => undefined };
 });
 afterEach(() => cluster.stop());
 

@@ -1,12 +1,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createCluster } from "../cluster.ts";
+import { Server } from "../cluster.ts";
 import type { ClusterOptions, ClusterServer } from "../cluster-server.ts";
 import type { ClusterSettings } from "../config/settings.ts";
 import { createClusterKey } from "../keys/cluster-key.ts";
 import type { Logger } from "../log.ts";
 import type { ServerPlugin } from "../plugin/server-plugin.ts";
+import type { Arrivals } from "../session/arrivals.ts";
 import { FakeMaster } from "./fake-master.ts";
 import { TestClient, type TestTarget } from "./test-client.ts";
 
@@ -60,6 +61,8 @@ export interface TestClusterOptions extends Partial<Pick<ClusterOptions, "limits
   readonly master?: FakeMaster;
   /** False to leave its key unknown to the master. */
   readonly enrolled?: boolean;
+  /** Who knows of players that other clusters hand over, in place of a neighbourhood. */
+  readonly arrivals?: () => Arrivals | undefined;
 }
 
 /** Settings that suit a test: any free port, every limit as by default. */
@@ -124,14 +127,17 @@ export async function startTestCluster(options: TestClusterOptions = {}): Promis
   const { keyId, publicKey } = await createClusterKey(keysDir, "cluster_key");
   if (options.enrolled !== false) master.enrolled.set(keyId, publicKey);
   const log = new LogBook();
-  const server = createCluster({
-    settings: testSettings({ keysDir, masterUrl: master.url, ...options.settings }),
-    plugin: options.plugin ?? {},
-    logger: log,
-    limits: { ...options.limits },
-    pace: { retryMs: [20, 100], refusedRetryMs: [20, 100], ...options.pace },
-    ...(options.clock === undefined ? {} : { clock: options.clock }),
-  });
+  const server: ClusterServer = new Server(
+    {
+      settings: testSettings({ keysDir, masterUrl: master.url, ...options.settings }),
+      plugin: options.plugin ?? {},
+      logger: log,
+      limits: { ...options.limits },
+      pace: { retryMs: [20, 100], refusedRetryMs: [20, 100], ...options.pace },
+      ...(options.clock === undefined ? {} : { clock: options.clock }),
+    },
+    options.arrivals,
+  );
   await server.start();
   const clients: TestClient[] = [];
   let target: TestTarget = { port: server.address?.port ?? 0, serverName: "", caPem: "" };
