@@ -357,7 +357,7 @@ export class Server implements ClusterServer {
       leadMs: this.#settings.drainSeconds * 1_000,
       settleMs: () => (this.#neighbourhood === undefined ? 0 : takeOverMs),
       moveOn: (player) => {
-        if (this.#neighbourhood?.handovers.takesOn(player) !== true) player.close("SHUTTING_DOWN");
+        if (this.#neighbourhood?.handovers.isMoving(player) !== true) player.close("SHUTTING_DOWN");
       },
       isBusy: () => (this.#neighbourhood?.handovers.undelivered ?? 0) > 0,
       onDrained: () => this.#drained.resolve(),

@@ -77,8 +77,8 @@ export class Farewell {
       nowMs,
       deadlineMs,
       settleMs: takeOverMs,
-      mayGoOn: (player) => handovers.mayGoOn(player),
-      goesOn: (player) => player.arriving || handovers.takesOn(player),
+      mightStillMove: (player) => handovers.mightStillMove(player),
+      isMoving: (player) => player.arriving || handovers.isMoving(player),
       isBusy: () => handovers.undelivered > 0 || handovers.reservedSeats > 0,
     });
     this.#departure.beat();

@@ -107,7 +107,7 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
   }
 
   /** The player goes on in the game as the handover before had left it: what it brings along stands for what would be loaded. */
-  goesOn(record: PlayerRecord<P>, player: P): void {
+  continues(record: PlayerRecord<P>, player: P): void {
     record.player = player;
     this.#byPlayer.set(player, record);
     this.#read(record);

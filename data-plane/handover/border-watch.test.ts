@@ -123,7 +123,7 @@ describe("the watch over a border", () => {
     nowMs += 10_000;
     ticks(10);
     expect(begun).toEqual([]);
-    expect(watch.willGo(ann)).toBe(false);
+    expect(watch.isExpectedToMove(ann)).toBe(false);
   });
 
   it("counts no try that has begun nothing, as when the handover before is in doubt", () => {
@@ -134,11 +134,11 @@ describe("the watch over a border", () => {
       ticks(1);
     }
     expect(begun.length).toBeGreaterThan(4);
-    expect(watch.willGo(ann)).toBe(true);
+    expect(watch.isExpectedToMove(ann)).toBe(true);
     begins = true;
     nowMs += 10_000;
     ticks(1);
-    expect(watch.willGo(ann)).toBe(true);
+    expect(watch.isExpectedToMove(ann)).toBe(true);
   });
 
   it("waits until the player's session knows that it is here", () => {
@@ -164,7 +164,7 @@ describe("the watch over a border", () => {
     const waits = at.map((ms, index) => Math.round((ms - (at[index - 1] ?? 99)) / 1_000));
     expect(waits).toEqual([1, 2, 4, 8, 16, 30, 30, 30, 30, 30].slice(0, waits.length));
     expect(waits.length).toBeGreaterThan(6);
-    expect(watch.willGo(ann)).toBe(false);
+    expect(watch.isExpectedToMove(ann)).toBe(false);
   });
 
   it("lets one who has just come stay for a second", () => {
@@ -178,7 +178,7 @@ describe("the watch over a border", () => {
 
   it("finds those who stand still where another cluster has taken over", () => {
     ann.position = { ...ann.position, x: 3 };
-    expect(watch.willGo(ann)).toBe(true);
+    expect(watch.isExpectedToMove(ann)).toBe(true);
     ticks(4);
     expect(begun).toHaveLength(1);
   });

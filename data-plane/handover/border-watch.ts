@@ -74,7 +74,7 @@ export class BorderWatch<P extends BorderPlayer> {
     if (world.isBeyond(player, point) !== "within-overrun") return false;
     // One that is out there already, because its handover came to nothing, must be able to walk back.
     const isOut = world.isBeyond(player, player.position) !== "no";
-    if (!isOut && !(this.canGo(player) && this.carrierOf(point) !== undefined)) return false;
+    if (!isOut && !(this.canBeHandedOver(player) && this.carrierOf(point) !== undefined)) return false;
     this.#note(player);
     return true;
   }
@@ -85,14 +85,14 @@ export class BorderWatch<P extends BorderPlayer> {
   }
 
   /** Whether a player could be handed over, wherever it stands. */
-  canGo(player: P): boolean {
+  canBeHandedOver(player: P): boolean {
     return player.has(features.handover) && player.hasClient && !player.arriving && !player.held;
   }
 
   /** Whether a player that stands where another cluster has taken over can be expected to go there. */
-  willGo(player: P): boolean {
+  isExpectedToMove(player: P): boolean {
     const attempts = this.#crossings.get(player)?.attempts ?? 0;
-    return attempts < mostAttempts && this.canGo(player) && this.carrierOf(player.position) !== undefined;
+    return attempts < mostAttempts && this.canBeHandedOver(player) && this.carrierOf(player.position) !== undefined;
   }
 
   /** Whether a player can go to another cluster now. One that has just come stays for a moment: nobody swings over a border. */
@@ -100,7 +100,7 @@ export class BorderWatch<P extends BorderPlayer> {
     const { isSettled, nowMs } = this.#options;
     if (!player.has(features.handover)) return "unsupported";
     const stayedMs = nowMs() - (this.#arrivedAtMs.get(player) ?? Number.NEGATIVE_INFINITY);
-    return stayedMs >= leastStayMs && this.canGo(player) && isSettled(player) ? "ready" : "busy";
+    return stayedMs >= leastStayMs && this.canBeHandedOver(player) && isSettled(player) ? "ready" : "busy";
   }
 
   /** Who takes players over there, if that is possible now. */

@@ -109,13 +109,13 @@ export class ClusterHandovers {
   }
 
   /** Whether a player could go on at another cluster, if there is one for it, or has yet to come from one. */
-  mayGoOn(player: JoinedPlayer): boolean {
-    return player.held || player.arriving || this.#border?.canGo(player) === true;
+  mightStillMove(player: JoinedPlayer): boolean {
+    return player.held || player.arriving || this.#border?.canBeHandedOver(player) === true;
   }
 
-  /** Whether a drain may leave a player to its handover, instead of telling it to allocate again. */
-  takesOn(player: JoinedPlayer): boolean {
-    return player.held || this.#border?.willGo(player) === true;
+  /** Whether a player is on its way, or can be expected to go by itself: a drain leaves it to that, instead of telling it to allocate again. */
+  isMoving(player: JoinedPlayer): boolean {
+    return player.held || this.#border?.isExpectedToMove(player) === true;
   }
 
   /** Seats that are promised to players who have not come yet. */

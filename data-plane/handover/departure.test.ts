@@ -14,8 +14,8 @@ function leaving(going: readonly string[], staying: readonly string[] = [], dead
     nowMs: () => now,
     deadlineMs,
     settleMs,
-    mayGoOn: (player) => player !== "away",
-    goesOn: (player) => going.includes(player),
+    mightStillMove: (player) => player !== "away",
+    isMoving: (player) => going.includes(player),
     isBusy: () => busy,
   });
   void departure.over.then(() => (over = true));

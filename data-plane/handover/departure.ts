@@ -6,9 +6,9 @@ export interface DepartureOptions<P> {
   /** So long others have to take over what this cluster carries: before that nobody can tell whom they will take. */
   readonly settleMs: number;
   /** Whether a player could go on at another cluster, should there be one for it. */
-  readonly mayGoOn: (player: P) => boolean;
-  /** Whether it can be expected to, by itself. */
-  readonly goesOn: (player: P) => boolean;
+  readonly mightStillMove: (player: P) => boolean;
+  /** Whether it is on its way, or can be expected to go by itself. */
+  readonly isMoving: (player: P) => boolean;
   /** Whether something is on its way from here, or to here, that has to come to its end. */
   readonly isBusy: () => boolean;
 }
@@ -41,9 +41,9 @@ export class Departure<P> {
   }
 
   #isOver(): boolean {
-    const { players, nowMs, mayGoOn, goesOn, isBusy } = this.#options;
+    const { players, nowMs, mightStillMove, isMoving, isBusy } = this.#options;
     const now = nowMs();
     if (now >= this.#endsAtMs) return true;
-    return !isBusy() && !Array.from(players).some(now < this.#settledAtMs ? mayGoOn : goesOn);
+    return !isBusy() && !Array.from(players).some(now < this.#settledAtMs ? mightStillMove : isMoving);
   }
 }

@@ -162,7 +162,7 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
       saves.joined(record, player);
       host.joined(player.lane, player);
     } else {
-      saves.goesOn(record, player);
+      saves.continues(record, player);
       host.migrateIn(player.lane, player, back.parts);
       for (const item of back.items) applyItem(host, player, item);
       this.#lastInput = player.streams?.lastInput ?? 0;
