@@ -98,7 +98,7 @@ export class PlayerPacking {
           // Clusters of before AHEAD would not take a player for it. [AHEAD-1]
           features: player.features & ~features.ahead,
           lastRequest: player.lastRequest,
-          moveSequence: player.moveSequence,
+          moveSequence: player.place.moveSequence,
           isPut: target !== undefined,
         }),
         parts,

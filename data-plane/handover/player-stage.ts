@@ -2,15 +2,7 @@ import { generationAfterCommit } from "../../protocol/handover/generation.ts";
 import type { HeldItem, ToClient } from "../../protocol/handover/messages.ts";
 import type { ClusterRef, MemberRef, MemberTransfer, Snapshot } from "../../protocol/handover/parties.ts";
 import type { MemberOutcome } from "../../protocol/handover/source-state.ts";
-import {
-  allFeatures,
-  encodeAhead,
-  encodePosition,
-  encodeRedirect,
-  encodeStay,
-  features,
-  versions,
-} from "../../protocol/index.ts";
+import { allFeatures, encodeAhead, encodeRedirect, encodeStay, features, versions } from "../../protocol/index.ts";
 import { decodePlayerState, type PlayerState, PlayerStateError } from "../authority/player-state.ts";
 import type { Peers } from "../peers/peers.ts";
 import type { Placement } from "../plugin/player.ts";
@@ -117,7 +109,7 @@ export class PlayerStage implements Stage, PlayerHolder {
     if (parts === undefined) return;
     this.#parts.delete(player);
     // Its client may have been told already that it stands elsewhere.
-    if (gone !== undefined && this.#options.targetOf(player) !== undefined) player.markUntold();
+    if (gone !== undefined && this.#options.targetOf(player) !== undefined) player.place.markUntold();
     host.migrateIn(player.lane, player, parts);
     const move = player.unfreeze();
     // Ahead of what was held: that may have it leave.
@@ -171,8 +163,7 @@ export class PlayerStage implements Stage, PlayerHolder {
     if (frame === undefined) return;
     const target = message.type === "redirect" ? this.#options.targetOf(player) : undefined;
     // Behind REDIRECT it would not listen any more, and before the answer to its RESUME not yet. [MOVE-3] [REDIRECT-4]
-    if (target !== undefined && !player.awaitsWay)
-      player.tellClient(encodePosition({ sequence: player.moveSequence, ...target }));
+    if (target !== undefined && !player.awaitsWay) player.tellClient(player.place.positionFrame(target));
     player.tellClient(frame);
   }
 
@@ -254,7 +245,7 @@ export class PlayerStage implements Stage, PlayerHolder {
     context.players.add(player);
     context.seats.joined(player.seat);
     player.awaitArrival();
-    if (facts.isPut) player.markUntold();
+    if (facts.isPut) player.place.markUntold();
     this.#options.onArrived(player);
     this.keys.add(key, player);
     const isIn = context.world?.enter(player, state.values, true) !== false;

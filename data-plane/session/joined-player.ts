@@ -2,7 +2,6 @@ import {
   type CloseCode,
   encodeClose,
   encodeMessage,
-  encodePosition,
   encodeResumeToken,
   features,
   messageTypes,
@@ -21,10 +20,12 @@ import type { HookLane, LaneOwner } from "../plugin/hook-lane.ts";
 import type { LeaveReason, Placement, Player, RequestOptions, TeleportOutcome } from "../plugin/player.ts";
 import { Budget } from "./budget.ts";
 import type { CarriedSession } from "./carried-session.ts";
+import { ClientPresence } from "./client-presence.ts";
 import { assertGameMessage, encodeGameMessage, maxPayloadBytes, type StateFrames } from "./game-message.ts";
 import { MoveBudget } from "./movement.ts";
 import { ResumeTokens } from "./resume-token.ts";
 import { assertFinite, assertHeading } from "../world/entity-handle.ts";
+import { PlaceTelling } from "./place-telling.ts";
 import type { PlayerHolder } from "./player-holder.ts";
 import type { PlayerLine } from "./player-line.ts";
 import { PlayerRequests, type RequestParty } from "./player-requests.ts";
@@ -59,6 +60,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   /** Takes what comes for the player, while a handover has it. */
   #holder: PlayerHolder | undefined;
   #outbox: Outbox;
+  readonly #presence: ClientPresence;
   readonly name: string;
   readonly number: number;
   readonly moveBudget: MoveBudget;
@@ -74,8 +76,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   position: Placement;
   /** Moves that were not let pass. */
   refusedMoves = 0;
-  /** Sequence of the last MOVE. */
-  moveSequence = 0;
+  readonly place: PlaceTelling;
   readonly ticketFragment: string;
   #features: number;
   readonly #context: SessionContext;
@@ -89,23 +90,12 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   #heldByHooks = false;
   #heldByHandover = false;
   #goodbye: LeaveReason | undefined;
-  /** Set while there is no connection. */
-  #grace: NodeJS.Timeout | undefined;
-  /** It came from another cluster, and its client has not come yet. */
-  #arriving = false;
-  /** Its client may not know where it stands. */
-  #isUntold = false;
   /** Its client has come back for it where it had gone on from: nothing has been answered on this connection. */
   #awaitsWay = false;
-  /** The last that its client has asked for while it stood still. */
-  #heldMove: Move | undefined;
   /** What the game had saved of it, as it departed. */
   #saved: Uint8Array | undefined;
   /** State of its entity, as it departed. */
   #values = noValues;
-  /** Its connection went, or came back, while a handover had it: plugins have not been told. */
-  #untoldDrop = false;
-  #untoldReturn = false;
 
   constructor(options: JoinedPlayerOptions) {
     const { context, carried } = options;
@@ -120,6 +110,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     this.#features = options.features;
     this.#line = options.line;
     this.#outbox = options.line.outbox;
+    this.#presence = new ClientPresence(this, context);
     this.#tokens = new ResumeTokens(this.number);
     this.moveBudget = new MoveBudget(settings.maxSpeed, clock.monotonicMs());
     this.budget = new Budget(
@@ -129,7 +120,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     this.streams = this.has(features.resume) ? new NumberedStreams(replayBounds, carried?.streams) : undefined;
     this.tenure = carried?.tenure ?? options.seat.generation;
     this.past = carried?.past ?? noPast;
-    this.moveSequence = carried?.moveSequence ?? 0;
+    this.place = new PlaceTelling(carried?.moveSequence ?? 0);
     this.#lastRequest = carried?.lastRequest ?? 0;
     this.lane = context.host.createLane(this);
   }
@@ -144,7 +135,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   }
 
   get dropped(): boolean {
-    return this.#grace !== undefined;
+    return this.#presence.dropped;
   }
 
   /** Features in force. */
@@ -253,22 +244,8 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     return "moved";
   }
 
-  /** [MOVE-3] */
   #tellPlace(): void {
-    this.sendControl(encodePosition({ sequence: this.moveSequence, ...this.position }));
-  }
-
-  /** Its client may not know where it stands: it was teleported here from another cluster, or to one, and that was taken back. [MOVE-4] */
-  markUntold(): void {
-    this.#isUntold = true;
-  }
-
-  /** Whether a MOVE may be of a client that does not know yet where its player stands: asked for each, and it is the first one only. [MOVE-4] */
-  mayNotKnow(to: Placement): boolean {
-    if (!this.#isUntold) return false;
-    this.#isUntold = false;
-    const { x, y, z } = this.position;
-    return to.x !== Math.fround(x) || to.y !== Math.fround(y) || to.z !== Math.fround(z);
+    this.sendControl(this.place.positionFrame(this.position));
   }
 
   /** Sends a word about the connection or the world, before everything else. */
@@ -305,8 +282,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     }
     if (!this.connected) return;
     this.connected = false;
-    clearTimeout(this.#grace);
-    this.#grace = undefined;
+    this.#presence.stopWaiting();
     this.#requests?.end();
     this.#line.finish(lastFrame);
     const { players, seats, metrics, host, world, saves, log } = this.#context;
@@ -351,11 +327,8 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     this.#holder?.clientGone(this);
     if (!this.connected || this.dropped) return;
     if (!this.resumable) return this.end("DROPPED");
-    const { settings, metrics, host } = this.#context;
-    this.#grace = setTimeout(() => this.end("DROPPED"), settings.resumeGraceMs);
-    metrics.drops += 1;
-    if (this.held) this.#untoldDrop = true;
-    else host.dropped(this.lane, this);
+    this.#presence.noteDrop();
+    if (!this.held) this.#presence.tell();
   }
 
   /**
@@ -365,41 +338,19 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
    * before and the answer was lost
    */
   takeUp(line: PlayerLine, arrives: boolean): void {
-    const wasDropped = this.dropped;
-    clearTimeout(this.#grace);
-    this.#grace = undefined;
+    const wasDropped = this.#presence.stopWaiting();
     this.#line = line;
     this.#outbox = line.outbox;
     this.#awaitsWay = !this.connected;
     line.hold(this.#isPaused);
     this.budget.returned(this.#context.clock.monotonicMs());
-    const { metrics, world } = this.#context;
+    const { world } = this.#context;
     if (arrives) world?.arrived(this);
     else world?.returned(this);
-    if (this.#isUntold) this.#tellPlace();
-    if (this.#arriving) {
-      this.#arriving = false;
-      return;
-    }
-    metrics.resumes += 1;
-    // The plugin hears of a drop before it hears of the return, also where the old connection had not gone yet.
-    if (!wasDropped) {
-      metrics.drops += 1;
-      this.#untoldDrop = true;
-    }
-    this.#untoldReturn = true;
-    if (this.#holder === undefined) this.#tell();
+    if (this.place.isUntold) this.#tellPlace();
+    if (!this.#presence.noteReturn(wasDropped)) return;
+    if (this.#holder === undefined) this.#presence.tell();
     else this.#holder.clientBack(this);
-  }
-
-  #tell(): void {
-    const { host } = this.#context;
-    const dropped = this.#untoldDrop;
-    const resumed = this.#untoldReturn;
-    this.#untoldDrop = false;
-    this.#untoldReturn = false;
-    if (dropped) host.dropped(this.lane, this);
-    if (resumed) host.resumed(this.lane, this);
   }
 
   /** Whether a handover has it: it is frozen, or gone on to another cluster. */
@@ -423,7 +374,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
 
   /** Whether it came from another cluster and its client has not come yet. */
   get arriving(): boolean {
-    return this.#arriving;
+    return this.#presence.arriving;
   }
 
   /** It goes on in the game, as it is, by another ticket. */
@@ -453,29 +404,26 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     this.#holder = holder;
   }
 
-  /** Its client asks for a place while it stands still. The latest counts if it stays: no other one may follow. [HAND-22] */
+  /** Its client asks for a place while it stands still. */
   holdMove(move: Move): void {
     // Whoever has been sent on says it anew, there or where it comes back. [ARRIVE-7]
-    if (this.connected) this.#heldMove = move;
+    if (this.connected) this.place.holdMove(move);
   }
 
   /** It is played again, here. @returns what its client has asked for meanwhile */
   unfreeze(): Move | undefined {
     this.#holder = undefined;
-    this.#tell();
-    const move = this.#heldMove;
-    this.#heldMove = undefined;
-    return move;
+    this.#presence.tell();
+    return this.place.takeHeldMove();
   }
 
   /** It has gone on to another cluster. Its connection stays until its client has gone there too. */
   depart(): void {
     if (!this.connected) return;
     this.connected = false;
-    clearTimeout(this.#grace);
-    this.#grace = undefined;
+    this.#presence.stopWaiting();
     this.#requests?.end("MOVED");
-    this.#heldMove = undefined;
+    this.place.takeHeldMove();
     const { players, seats, world, saves } = this.#context;
     this.#saved = saves.moved(this);
     this.#values = world?.snapshot(this)?.values ?? {};
@@ -489,12 +437,12 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     if (this.connected) return true;
     this.connected = true;
     this.#requests?.begin();
-    const { players, seats, world, settings, saves } = this.#context;
+    const { players, seats, world, saves } = this.#context;
     players.add(this);
     saves.take(this, this.#saved);
     seats.joined(this.#seat);
     const isIn = world?.enter(this, this.#values, true) !== false;
-    if (!this.hasClient) this.#grace = setTimeout(() => this.end("DROPPED"), settings.resumeGraceMs);
+    if (!this.hasClient) this.#presence.wait();
     return isIn;
   }
 
@@ -519,10 +467,9 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     this.#line.send("control", frame);
   }
 
-  /** It came from another cluster: its client has so long to come after it. */
+  /** It came from another cluster: its client is to come after it. */
   awaitArrival(): void {
-    this.#arriving = true;
-    this.#grace = setTimeout(() => this.end("DROPPED"), this.#context.settings.resumeGraceMs);
+    this.#presence.awaitArrival();
   }
 
   get line(): PlayerLine {

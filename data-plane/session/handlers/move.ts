@@ -1,4 +1,4 @@
-import { encodePosition, type Move } from "../../../protocol/index.ts";
+import type { Move } from "../../../protocol/index.ts";
 import type { JoinedPlayer } from "../joined-player.ts";
 import type { SessionContext } from "../session-context.ts";
 
@@ -12,8 +12,8 @@ export function handleMove(context: SessionContext, player: JoinedPlayer, move: 
   const from = player.position;
   const to = { x: move.x, y: move.y, z: move.z, heading: move.heading };
   const { world, host, clock } = context;
-  player.moveSequence = move.sequence;
-  if (player.mayNotKnow(to)) return player.sendControl(encodePosition({ sequence: move.sequence, ...from }));
+  player.place.moveSequence = move.sequence;
+  if (player.place.spendUntold(from, to)) return player.sendControl(player.place.positionFrame(from));
   const isFine =
     player.moveBudget.draw(from, to, clock.monotonicMs()) &&
     world?.admits(player, to) !== false &&
@@ -30,5 +30,5 @@ export function handleMove(context: SessionContext, player: JoinedPlayer, move: 
   }
   // [MOVE-2]
   context.metrics.movesRefused += 1;
-  player.sendControl(encodePosition({ sequence: move.sequence, ...from }));
+  player.sendControl(player.place.positionFrame(from));
 }
