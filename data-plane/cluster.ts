@@ -1,6 +1,7 @@
 import { join, relative } from "node:path";
 import { limits as protocolLimits, type LinkOrders, type RevokedPlayer } from "../protocol/index.ts";
 import { PlayerSaves } from "./authority/player-saves.ts";
+import { SessionCallError } from "./authority/session-call.ts";
 import { SessionDesk } from "./authority/session-desk.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { ClusterSettings } from "./config/settings.ts";
@@ -13,7 +14,7 @@ import { loadCertificate } from "./keys/certificate-source.ts";
 import { type ClusterLimits, defaultLimits } from "./limits.ts";
 import type { Fence } from "./master-link/fence.ts";
 import type { Registration } from "./master-link/master-answers.ts";
-import { MasterClient, MasterError } from "./master-link/master-client.ts";
+import { MasterClient } from "./master-link/master-client.ts";
 import { defaultPace, type LinkPace, MasterLink } from "./master-link/master-link.ts";
 import { StandingOrders } from "./master-link/standing-orders.ts";
 import { TicketDesk } from "./master-link/ticket-desk.ts";
@@ -293,7 +294,7 @@ export class Server implements ClusterServer {
   #createSessionDesk(): SessionDesk {
     return new SessionDesk({
       call: async (requests) => {
-        if (this.#registration === undefined) throw new MasterError("not registered yet", 0, undefined);
+        if (this.#registration === undefined) throw new SessionCallError("not registered yet", "away");
         return this.#client.sessions(this.#registration, requests);
       },
       nowMs: this.#clock.monotonicMs,

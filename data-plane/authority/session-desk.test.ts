@@ -1,9 +1,8 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { MasterError } from "../master-link/master-client.ts";
 import { LogBook } from "../testing/test-cluster.ts";
 import { until } from "../testing/until.ts";
+import { type SessionAnswer, SessionCallError, type SessionRequest } from "./session-call.ts";
 import { SessionDesk, type SessionDeskOptions } from "./session-desk.ts";
-import type { SessionAnswer, SessionRequest } from "./session-wire.ts";
 
 let desk: SessionDesk | undefined;
 
@@ -13,7 +12,7 @@ afterEach(() => desk?.stop());
 function deskWith(options: Partial<SessionDeskOptions> = {}) {
   const log = new LogBook();
   const heard: string[] = [];
-  const calls: (readonly SessionRequest[])[] = [];
+  const calls: (readonly SessionRequest<Uint8Array>[])[] = [];
   const master = { answer: answerAll };
   const made = new SessionDesk({
     call: async (requests) => {
@@ -31,7 +30,9 @@ function deskWith(options: Partial<SessionDeskOptions> = {}) {
   return { desk: made, log, heard, calls, master };
 }
 
-async function answerAll(requests: readonly SessionRequest[]): Promise<readonly SessionAnswer[]> {
+async function answerAll(
+  requests: readonly SessionRequest<Uint8Array>[],
+): Promise<readonly SessionAnswer<Uint8Array>[]> {
   return requests.map(({ playerId, message }) => ({
     playerId,
     messages:
@@ -44,7 +45,7 @@ async function answerAll(requests: readonly SessionRequest[]): Promise<readonly 
 }
 
 async function away(): Promise<never> {
-  throw new MasterError("nothing listens there", 0, undefined);
+  throw new SessionCallError("nothing listens there", "away");
 }
 
 const enter = { type: "enter", generation: 1 } as const;
@@ -96,7 +97,7 @@ describe("what is asked", () => {
     const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
     /** Somebody is asked about at 100 s, and the master is not there. */
-    async function inVain(answer: () => Promise<readonly SessionAnswer[]> = away) {
+    async function inVain(answer: () => Promise<readonly SessionAnswer<Uint8Array>[]> = away) {
       const clock = { nowMs: 100_000 };
       const made = deskWith({ nowMs: () => clock.nowMs, retryMs: [60_000, 60_000] });
       made.master.answer = answer;
@@ -141,13 +142,13 @@ describe("what is asked", () => {
       expect(calls, "one call at a time").toHaveLength(2);
       clock.nowMs += 11_000;
       master.answer = answerAll;
-      hangs.reject(new MasterError("too slow", 0, undefined));
+      hangs.reject(new SessionCallError("too slow", "away"));
       await until("the answer", () => heard.length === 1);
     });
 
     it("is not asked sooner of a master that is there and refuses, whatever it makes", async () => {
       const { desk: made, calls } = await inVain(async () => {
-        throw new MasterError("too many", 429, undefined);
+        throw new SessionCallError("too many", "answered");
       });
       made.noteSign(0);
       await turn();
@@ -159,7 +160,7 @@ describe("what is asked", () => {
     const { desk: made, heard, master, log } = deskWith();
     master.answer = async (requests) => {
       if (requests.some(({ playerId }) => playerId === "bad"))
-        throw new MasterError("no", 422, { code: "INVALID_FIELD" });
+        throw new SessionCallError("no", "refused", "INVALID_FIELD");
       return answerAll(requests);
     };
     let givenUp = false;
@@ -172,17 +173,10 @@ describe("what is asked", () => {
   });
 });
 
-it("carries states as bytes, and says when too much waits", async () => {
+it("says when too much waits", async () => {
   const { desk: made, calls } = deskWith({ maxSayings: 1 });
-  const state = Uint8Array.of(0, 255);
-  expect(made.tell("p", { type: "save", generation: 1, version: 1, state })).toBe(true);
+  expect(made.tell("p", enter)).toBe(true);
   expect(made.tell("q", enter)).toBe(false);
   expect(made.ask("q", enter)).toBeUndefined();
   await until("the call", () => calls.length === 1);
-  expect(calls[0]?.[0]?.message).toEqual({ type: "save", generation: 1, version: 1, state: "AP8=" });
-  const saves: unknown[] = [];
-  made.listen((_, message) => saves.push(message));
-  const save = { generation: 1, version: 1, state: "AP8=" };
-  made.hear("p", { type: "entered", playerId: "p", generation: 2, previousGeneration: 1, save });
-  expect(saves).toMatchObject([{ save: { state: Uint8Array.of(0, 255) } }]);
 });

@@ -1,13 +1,12 @@
 import type { FromSession, ToSession } from "../../protocol/handover/messages.ts";
 import type { Logger } from "../log.ts";
-import { Backoff } from "../master-link/backoff.ts";
-import { MasterError } from "../master-link/master-client.ts";
+import { Backoff } from "../backoff.ts";
+import { type SessionAnswer, SessionCallError, type SessionRequest } from "./session-call.ts";
 import { type Saying, SessionQueue } from "./session-queue.ts";
-import { decodeFromSession, encodeToSession, type SessionAnswer, type SessionRequest } from "./session-wire.ts";
 
 export interface SessionDeskOptions {
-  /** `POST /v1/clusters/:id/sessions` under the session in force; rejects with {@link MasterError}. Has a deadline of its own. */
-  readonly call: (requests: readonly SessionRequest[]) => Promise<readonly SessionAnswer[]>;
+  /** Asks players' sessions, as the cluster that this one is registered as; rejects with {@link SessionCallError}. Has a deadline of its own. */
+  readonly call: (requests: readonly SessionRequest<Uint8Array>[]) => Promise<readonly SessionAnswer<Uint8Array>[]>;
   readonly nowMs: () => number;
   /** From 0 to 1; for jitter. */
   readonly random: () => number;
@@ -93,10 +92,9 @@ export class SessionDesk {
   }
 
   /** A player's session says something over the link. */
-  hear(playerId: string, message: FromSession<string>): void {
+  hear(playerId: string, message: FromSession<Uint8Array>): void {
     this.#queue.hear(playerId, message);
-    const decoded = decodeFromSession(message);
-    for (const listener of this.#listeners) listener(playerId, decoded);
+    for (const listener of this.#listeners) listener(playerId, message);
   }
 
   /** The master is there, as far as can be told: what waits is said now. */
@@ -136,8 +134,7 @@ export class SessionDesk {
     onGivenUp?: () => void,
   ): Saying | undefined {
     if (this.#stopped) return undefined;
-    const request = { playerId, message: encodeToSession(message) };
-    const saying = this.#queue.add(request, untilAnswered, lastsMs, onGivenUp);
+    const saying = this.#queue.add({ playerId, message }, untilAnswered, lastsMs, onGivenUp);
     if (saying === undefined) {
       this.#options.log.error({ event: "session-queue-full" }, "too much waits to be said to players' sessions");
     }
@@ -194,7 +191,7 @@ export class SessionDesk {
     }
   }
 
-  #answered(saying: Saying, { playerId, messages }: SessionAnswer): void {
+  #answered(saying: Saying, { playerId, messages }: SessionAnswer<Uint8Array>): void {
     for (const message of messages) this.hear(playerId, message);
     this.#queue.taken(saying);
   }
@@ -202,12 +199,13 @@ export class SessionDesk {
   #failed(batch: readonly Saying[], error: unknown, beganAtMs: number): void {
     const { nowMs, log } = this.#options;
     const reason = error instanceof Error ? error.message : "it failed";
+    const { fault, code } = error instanceof SessionCallError ? error : { fault: "away", code: undefined };
     // One that refuses, or has too much to do, is there: to ask it at once would not help.
-    this.#triedAtMs = error instanceof MasterError && error.status > 0 ? undefined : beganAtMs;
-    if (error instanceof MasterError && isRefusal(error.status)) {
+    this.#triedAtMs = fault === "away" ? beganAtMs : undefined;
+    if (fault === "refused") {
       for (const { message } of this.#queue.refused(batch)) {
         const text = `the master does not take what was to be said to a player's session: ${reason}`;
-        log.error({ event: "session-refused", type: message.type, code: error.code }, text);
+        log.error({ event: "session-refused", type: message.type, code }, text);
       }
       return;
     }
@@ -233,9 +231,4 @@ export class SessionDesk {
       log.info({ event: "sessions-back" }, "players' sessions can be asked again");
     }
   }
-}
-
-/** Whether saying the same again would be of no use. */
-function isRefusal(status: number): boolean {
-  return status === 400 || status === 413 || status === 422;
 }

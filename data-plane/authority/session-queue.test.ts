@@ -10,7 +10,7 @@ function queueAt(options: { maxSayings?: number } = {}) {
 const enter = (playerId: string, generation = 1) => ({ playerId, message: { type: "enter" as const, generation } });
 const save = (playerId: string, version: number, length = 4) => ({
   playerId,
-  message: { type: "save" as const, generation: 1, version, state: "A".repeat(length) },
+  message: { type: "save" as const, generation: 1, version, state: new Uint8Array((length * 3) / 4) },
 });
 const forever = Number.POSITIVE_INFINITY;
 
@@ -108,9 +108,9 @@ it("refuses what is too much, and forgets nothing for it", () => {
 
 describe("an answer", () => {
   const playerId = "p";
-  const enters: ToSession<string> = { type: "enter", generation: 5 };
-  const saves: ToSession<string> = { type: "save", generation: 5, version: 3, state: "" };
-  it.each<[string, boolean, ToSession<string>, FromSession<string>]>([
+  const enters: ToSession<unknown> = { type: "enter", generation: 5 };
+  const saves: ToSession<unknown> = { type: "save", generation: 5, version: 3, state: "" };
+  it.each<[string, boolean, ToSession<unknown>, FromSession<unknown>]>([
     ["entered", true, enters, { type: "entered", playerId, generation: 5, previousGeneration: 4 }],
     ["entered of another ticket", false, enters, { type: "entered", playerId, generation: 4, previousGeneration: 0 }],
     ["superseded", true, enters, { type: "superseded", playerId, generation: 5 }],

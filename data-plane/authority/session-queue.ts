@@ -1,8 +1,8 @@
 import type { FromSession, ToSession } from "../../protocol/handover/messages.ts";
-import { maxSessionRequests, type SessionRequest } from "./session-wire.ts";
+import type { SessionRequest } from "./session-call.ts";
 
 /** Something that is to be said to a player's session. */
-export interface Saying extends SessionRequest {
+export interface Saying extends SessionRequest<Uint8Array> {
   /** It is said again until it is answered; otherwise only until it has been taken. */
   readonly untilAnswered: boolean;
   /** When it is given up. */
@@ -27,6 +27,8 @@ export interface SessionQueueOptions {
   readonly maxSayings?: number;
 }
 
+/** The most requests that the master takes at once. */
+const maxBatchRequests = 32;
 /** Longest call, in characters: half of what the master takes. One message may be longer by itself. */
 const maxBatchLength = 4 * 1_024 * 1_024;
 const repeatMs = { first: 1_000, most: 30_000 } as const;
@@ -50,7 +52,12 @@ export class SessionQueue {
   }
 
   /** `undefined` when too much waits. */
-  add(request: SessionRequest, untilAnswered: boolean, lastsMs: number, onGivenUp?: () => void): Saying | undefined {
+  add(
+    request: SessionRequest<Uint8Array>,
+    untilAnswered: boolean,
+    lastsMs: number,
+    onGivenUp?: () => void,
+  ): Saying | undefined {
     if (this.#sayings.size >= this.#maxSayings) return undefined;
     const now = this.#nowMs();
     const saying: Saying = {
@@ -94,7 +101,7 @@ export class SessionQueue {
       saying.busy = true;
       batch.push(saying);
       length += saying.length;
-      if (saying.alone || batch.length === maxSessionRequests) break;
+      if (saying.alone || batch.length === maxBatchRequests) break;
     }
     return batch;
   }
@@ -185,12 +192,16 @@ export function isAnswer(asked: ToSession<unknown>, message: FromSession<unknown
 }
 
 /** About how many characters a message has on the wire. */
-function lengthOf(message: ToSession<string>): number {
-  if (message.type === "save") return 256 + message.state.length;
+function lengthOf(message: ToSession<Uint8Array>): number {
+  if (message.type === "save") return 256 + base64Length(message.state);
   if (message.type !== "commit") return 256;
   return message.members.reduce(
     (sum, { snapshot: { state, streams } }) =>
-      sum + 512 + state.length + streams.unacknowledged.reduce((all, one) => all + one.length + 3, 0),
+      sum + 512 + base64Length(state) + streams.unacknowledged.reduce((all, one) => all + base64Length(one) + 3, 0),
     512,
   );
+}
+
+function base64Length({ length }: Uint8Array): number {
+  return 4 * Math.ceil(length / 3);
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { fromSessionSchema } from "../authority/session-wire.ts";
+import { fromSessionSchema } from "./session-wire.ts";
 import {
   type FenceReason,
   fenceReasons,

@@ -1,5 +1,4 @@
 import { fetchBounded } from "../../auth/bounded-fetch.ts";
-import { parseSessionAnswers, type SessionAnswer, type SessionRequest } from "../authority/session-wire.ts";
 import type { DrainRequest, LinkReport, PeerTicketGrant, RegisterRequest, WorldMapView } from "../../protocol/index.ts";
 import {
   type ClusterProblem,
@@ -11,7 +10,9 @@ import {
   parseWorldMap,
   type Registration,
 } from "./master-answers.ts";
+import { type SessionAnswer, SessionCallError, type SessionRequest } from "../authority/session-call.ts";
 import { explainNoAnswer } from "./no-answer.ts";
+import { encodeSessionRequest, parseSessionAnswers } from "./session-wire.ts";
 
 /** The master refused, or could not be reached. */
 export class MasterError extends Error {
@@ -74,11 +75,19 @@ export class MasterClient {
     return parseHeartbeatResponse(await this.#call("POST", path, session.sessionToken, report));
   }
 
-  /** What players' sessions answer, in the order of the requests. */
-  async sessions(session: ClusterSession, requests: readonly SessionRequest[]): Promise<readonly SessionAnswer[]> {
+  /** What players' sessions answer, in the order of the requests. @throws SessionCallError */
+  async sessions(
+    session: ClusterSession,
+    requests: readonly SessionRequest<Uint8Array>[],
+  ): Promise<readonly SessionAnswer<Uint8Array>[]> {
     const path = `${clusterPath(session)}/sessions`;
     const bounds = { timeoutMs: sessionsTimeoutMs, maxBytes: maxSessionsBytes };
-    return parseSessionAnswers(await this.#call("POST", path, session.sessionToken, { requests }, bounds), requests);
+    const body = { requests: requests.map(encodeSessionRequest) };
+    try {
+      return parseSessionAnswers(await this.#call("POST", path, session.sessionToken, body, bounds), requests);
+    } catch (error) {
+      throw sessionCallError(error);
+    }
   }
 
   /** This process is about to end: others take over what it carries. A master of an earlier version answers 404. */
@@ -137,6 +146,17 @@ export class MasterClient {
     const text = problem === undefined ? `it answered ${status}` : `it answered ${status} ${problem.code}`;
     throw new MasterError(text, status, problem);
   }
+}
+
+/** What of an answer matters to who asked. What is none, or none that can be read, says nothing of who is there. */
+function sessionCallError(cause: unknown): SessionCallError {
+  const message = cause instanceof Error ? cause.message : "it failed";
+  if (!(cause instanceof MasterError) || cause.status === 0) {
+    return new SessionCallError(message, "away", undefined, { cause });
+  }
+  const { status, code } = cause;
+  const isRefusal = status === 400 || status === 413 || status === 422;
+  return new SessionCallError(message, isRefusal ? "refused" : "answered", code, { cause });
 }
 
 function clusterPath({ clusterId }: ClusterSession): string {

@@ -17,7 +17,7 @@ import { maxDrainMs } from "../../protocol/index.ts";
 import type { Clock } from "../clock.ts";
 import type { ClusterKey } from "../keys/cluster-key.ts";
 import type { Logger } from "../log.ts";
-import { Backoff } from "./backoff.ts";
+import { Backoff } from "../backoff.ts";
 import type { Fence } from "./fence.ts";
 import { endForProblem, Link, type LinkEnd } from "./link.ts";
 import { MailDesk } from "./mail-desk.ts";
@@ -27,6 +27,7 @@ import { explainReach } from "./reach-notice.ts";
 import { explainRefusal } from "./register-refusal.ts";
 import { Reporter, type ReportFacts } from "./reporter.ts";
 import { isSelfNews } from "./self-report.ts";
+import { decodeFromSession } from "./session-wire.ts";
 import { SeatJournal } from "./seat-journal.ts";
 import { HeldVersions } from "./held-versions.ts";
 import type { TicketDesk } from "./ticket-desk.ts";
@@ -58,7 +59,7 @@ export interface MasterLinkOptions {
   /** Another cluster's message for a player here. */
   readonly onMail: (mail: LinkMail) => void;
   /** A player's session says something about authority. */
-  readonly onSession: (playerId: string, message: FromSession<string>) => void;
+  readonly onSession: (playerId: string, message: FromSession<Uint8Array>) => void;
   /** The link is up (again): the master is there. */
   readonly onUp: () => void;
   /** The map of the cluster's world has this version, as far as the master has told. */
@@ -378,7 +379,7 @@ export class MasterLink {
         this.#options.onFence(command.playerId, command.generation);
         return;
       case "session":
-        this.#options.onSession(command.playerId, command.message);
+        this.#options.onSession(command.playerId, decodeFromSession(command.message));
         return;
       case "reach":
         this.#noteReach(command);

@@ -1,6 +1,6 @@
 import type { WorldMapView } from "../../protocol/index.ts";
 import type { Logger } from "../log.ts";
-import { Backoff } from "../master-link/backoff.ts";
+import { Backoff } from "../backoff.ts";
 
 export interface MapWatchOptions {
   /** Asks the master for the map. Has a deadline. */

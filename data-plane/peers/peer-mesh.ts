@@ -3,7 +3,7 @@ import type { PeerTicket } from "../../auth/peer-ticket.ts";
 import type { ClusterRef } from "../../protocol/handover/parties.ts";
 import type { ClusterTls, WorldCluster, WorldMapView } from "../../protocol/index.ts";
 import type { Logger } from "../log.ts";
-import { Backoff } from "../master-link/backoff.ts";
+import { Backoff } from "../backoff.ts";
 import { Admission } from "../net/admission.ts";
 import { createTlsServer, type Credentials, type Listener } from "../net/tls-server.ts";
 import { defaultPeerLimits, PeerConnection, type PeerConnectionLimits } from "./peer-connection.ts";

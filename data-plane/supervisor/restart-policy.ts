@@ -1,4 +1,4 @@
-import { Backoff } from "../master-link/backoff.ts";
+import { Backoff } from "../backoff.ts";
 
 /** When a process that ended by itself is started again. */
 export interface RestartRules {

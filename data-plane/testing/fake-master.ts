@@ -7,7 +7,7 @@ import { signHandoverToken } from "../../auth/handover-token.ts";
 import { type SigningKey, signTicket, type TicketClaims } from "../../auth/ticket.ts";
 import { stepSession } from "../../protocol/handover/session.ts";
 import { claimsOf, openSession, type SessionEffect, type SessionState } from "../../protocol/handover/session-state.ts";
-import type { SessionAnswer, SessionRequest } from "../authority/session-wire.ts";
+import type { SessionAnswer, SessionRequest } from "../authority/session-call.ts";
 import type { ClusterRef, CommitClaims } from "../../protocol/handover/parties.ts";
 import type {
   FenceReason,
@@ -37,7 +37,7 @@ export class FakeMaster {
   readonly tells: LinkTell[] = [];
   readonly calls: string[] = [];
   /** What was asked of players' sessions, each call by itself. */
-  readonly consultations: (readonly SessionRequest[])[] = [];
+  readonly consultations: (readonly SessionRequest<string>[])[] = [];
   /** Players' sessions, which the master's own code steps. */
   readonly sessions = new Map<string, SessionState<string>>();
   /** Answers each question to players' sessions so, while it is set. */
@@ -247,7 +247,7 @@ export class FakeMaster {
       if (this.refuseSessions !== undefined) {
         return { status: this.refuseSessions.status, value: { code: this.refuseSessions.code } };
       }
-      const answers: SessionAnswer[] = [];
+      const answers: SessionAnswer<string>[] = [];
       for (const one of body.requests) answers.push(await this.#consult(clusterId, one));
       return { status: 200, value: { answers } };
     }
@@ -255,7 +255,7 @@ export class FakeMaster {
   }
 
   /** One step of a player's session; every generation that enters counts as issued. */
-  async #consult(clusterId: string, { playerId, message }: SessionRequest): Promise<SessionAnswer> {
+  async #consult(clusterId: string, { playerId, message }: SessionRequest<string>): Promise<SessionAnswer<string>> {
     const token = message.type === "commit" ? await this.#signCommit(clusterId, message) : "";
     let state = this.sessions.get(playerId) ?? openSession<string>(playerId);
     if (message.type === "enter") state = { ...state, issued: Math.max(state.issued, message.generation) };
@@ -294,7 +294,7 @@ export class FakeMaster {
 
   async #signCommit(
     clusterId: string,
-    message: Extract<SessionRequest["message"], { readonly type: "commit" }>,
+    message: Extract<SessionRequest<string>["message"], { readonly type: "commit" }>,
   ): Promise<string> {
     const [key] = this.#keys;
     if (key === undefined) throw new Error("the fake master has no key");
@@ -442,7 +442,7 @@ function isReport(value: unknown): value is LinkReport {
   return typeof value === "object" && value !== null && "type" in value && value.type === "report";
 }
 
-function isConsultation(value: unknown): value is { readonly requests: readonly SessionRequest[] } {
+function isConsultation(value: unknown): value is { readonly requests: readonly SessionRequest<string>[] } {
   return typeof value === "object" && value !== null && "requests" in value && Array.isArray(value.requests);
 }
 

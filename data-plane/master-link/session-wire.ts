@@ -2,26 +2,9 @@ import { z } from "zod";
 import type { FromSession, Save, ToSession } from "../../protocol/handover/messages.ts";
 import type { Snapshot } from "../../protocol/handover/parties.ts";
 import type { Streams } from "../../protocol/handover/streams.ts";
+import type { SessionAnswer, SessionRequest } from "../authority/session-call.ts";
 
 // How what clusters say to players' sessions, and hear, travels as JSON: states and messages are bytes here, and base64 on the wire.
-
-/** One request of a call. */
-export interface SessionRequest {
-  readonly playerId: string;
-  readonly message: ToSession<string>;
-}
-
-/** What one request was answered. */
-export interface SessionAnswer {
-  readonly playerId: string;
-  /** Empty where the answer comes later, over the link. */
-  readonly messages: readonly FromSession<string>[];
-  /** The player's session could not be asked. */
-  readonly failed?: boolean | undefined;
-}
-
-/** The most requests that the master takes at once. */
-export const maxSessionRequests = 32;
 
 const generation = z.int().min(0);
 const count = z.int().min(0);
@@ -67,18 +50,21 @@ const answersSchema = z.object({
       playerId: z.string(),
       // Messages of a later master are passed over.
       messages: z.array(z.unknown()).transform((all) =>
-        all.flatMap((one): FromSession<string>[] => {
+        all.flatMap((one): FromSession<Uint8Array>[] => {
           const message = fromSessionSchema.safeParse(one).data;
-          return message === undefined ? [] : [message];
+          return message === undefined ? [] : [decodeFromSession(message)];
         }),
       ),
       failed: z.boolean().optional(),
     }),
   ),
-}) satisfies z.ZodType<{ readonly answers: readonly SessionAnswer[] }>;
+}) satisfies z.ZodType<{ readonly answers: readonly SessionAnswer<Uint8Array>[] }>;
 
 /** @throws Error when the master's answer is not one, or not one for each request */
-export function parseSessionAnswers(value: unknown, requests: readonly SessionRequest[]): readonly SessionAnswer[] {
+export function parseSessionAnswers(
+  value: unknown,
+  requests: readonly SessionRequest<unknown>[],
+): readonly SessionAnswer<Uint8Array>[] {
   const { data } = answersSchema.safeParse(value);
   const fits = data?.answers.every((answer, index) => answer.playerId === requests[index]?.playerId);
   if (data === undefined || data.answers.length !== requests.length || fits !== true) {
@@ -87,8 +73,12 @@ export function parseSessionAnswers(value: unknown, requests: readonly SessionRe
   return data.answers;
 }
 
-/** Makes a message ready for the wire. */
-export function encodeToSession(message: ToSession<Uint8Array>): ToSession<string> {
+/** Makes a request ready for the wire. */
+export function encodeSessionRequest({ playerId: to, message }: SessionRequest<Uint8Array>): SessionRequest<string> {
+  return { playerId: to, message: encodeToSession(message) };
+}
+
+function encodeToSession(message: ToSession<Uint8Array>): ToSession<string> {
   switch (message.type) {
     case "save":
       return { ...message, state: encodeBody(message.state) };
