@@ -22,7 +22,7 @@ import type { PeerMessage } from "../peers/handover-codec.ts";
 import type { FakeMaster } from "../testing/fake-master.ts";
 import type { TestClient } from "../testing/test-client.ts";
 import { until } from "../testing/until.ts";
-import { type CarriedFacts, decodeCarriedFacts, encodeCarriedFacts } from "./carried-facts.ts";
+import { type CarriedFacts, decodeCarriedFacts, encodeCarriedFacts } from "../session/carried-facts.ts";
 import { Border, generation, helloOf, message, type Side } from "./testing/border.ts";
 import { countingBorder, type Counting, counts } from "./testing/counting.ts";
 

@@ -7,7 +7,7 @@ import type { Placement } from "../plugin/player.ts";
 import type { PluginHost } from "../plugin/plugin-host.ts";
 import type { JoinedPlayer } from "../session/joined-player.ts";
 import type { ClusterWorld } from "../world/cluster-world.ts";
-import { encodeCarriedFacts } from "./carried-facts.ts";
+import { encodeCarriedFacts } from "../session/carried-facts.ts";
 import type { Body } from "./stage.ts";
 
 /** What plugins gave along, by their names. */

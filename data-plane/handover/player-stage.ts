@@ -7,15 +7,15 @@ import { decodePlayerState, type PlayerState, PlayerStateError } from "../author
 import type { Peers } from "../peers/peers.ts";
 import type { Placement } from "../plugin/player.ts";
 import { ArrivingLine } from "../session/arriving-line.ts";
-import { handleMove } from "../session/handlers/move.ts";
+import { movePlayer } from "../session/player-move.ts";
 import { JoinedPlayer } from "../session/joined-player.ts";
 import type { PlayerHolder } from "../session/player-holder.ts";
 import type { SessionContext } from "../session/session-context.ts";
 import { ArrivalKeys } from "./arrival-keys.ts";
-import { type CarriedFacts, decodeCarriedFacts } from "./carried-facts.ts";
+import { type CarriedFacts, decodeCarriedFacts } from "../session/carried-facts.ts";
 import { Freezer } from "./freezer.ts";
 import type { Handovers } from "./handovers.ts";
-import { applyItem } from "./held-frame.ts";
+import { applyItem } from "../session/held-frame.ts";
 import { holdingsOf, isWithinShare } from "./neighbour-share.ts";
 import { type Parts, PlayerPacking } from "./player-packing.ts";
 import type { Body, Stage } from "./stage.ts";
@@ -113,7 +113,7 @@ export class PlayerStage implements Stage, PlayerHolder {
     host.migrateIn(player.lane, player, parts);
     const move = player.unfreeze();
     // Ahead of what was held: that may have it leave.
-    if (move !== undefined) handleMove(this.#options.context, player, move);
+    if (move !== undefined) movePlayer(this.#options.context, player, move);
     for (const item of items) this.#apply(player, item);
     // Its place here is gone: the master has it as it was when it left, and it can come back from that.
     if (!isIn) player.close("INTERNAL");

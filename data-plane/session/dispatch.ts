@@ -12,7 +12,7 @@ import { handleClose } from "./handlers/close.ts";
 import { handleHello } from "./handlers/hello.ts";
 import { handleJoin } from "./handlers/join.ts";
 import { handleMessage } from "./handlers/message.ts";
-import { handleMove } from "./handlers/move.ts";
+import { movePlayer } from "./player-move.ts";
 import { handlePing } from "./handlers/ping.ts";
 import { handlePong } from "./handlers/pong.ts";
 import { handleResume } from "./handlers/resume.ts";
@@ -53,7 +53,7 @@ export function dispatch(session: Session, bytes: Uint8Array, start: number, end
   if (state === "joined") {
     if (type === messageTypes.message) return handleMessage(session, bytes, start + 1, end);
     if (type === messageTypes.move && player !== undefined) {
-      return handleMove(session.context, player, decodeMove(new ByteReader(bytes, start + 1, end)));
+      return movePlayer(session.context, player, decodeMove(new ByteReader(bytes, start + 1, end)));
     }
   }
   const feature = state === undefined ? undefined : allowed[state].get(type);

@@ -5,11 +5,11 @@ import type { Clock } from "../clock.ts";
 import type { ClusterSettings } from "../config/settings.ts";
 import type { ClusterLimits } from "../limits.ts";
 import type { Logger } from "../log.ts";
-import type { Teleports } from "../handover/teleports.ts";
 import type { Metrics } from "../metrics.ts";
 import type { TickEnd } from "../net/tick-end.ts";
 import type { TurnEnd } from "../net/turn-end.ts";
 import type { ClusterWorld } from "../world/cluster-world.ts";
+import type { Placement, TeleportOutcome } from "../plugin/player.ts";
 import type { PluginHost } from "../plugin/plugin-host.ts";
 import type { Arrivals } from "./arrivals.ts";
 import type { JoinedPlayer } from "./joined-player.ts";
@@ -19,6 +19,14 @@ import type { RefusalLog } from "./refusal-log.ts";
 import type { ReplayTable } from "./replay-table.ts";
 import type { Session } from "./session.ts";
 import type { Revocations } from "./revocations.ts";
+
+/** Who teleports players to what other clusters carry. [HAND-19] */
+export interface FarTeleports {
+  /** The game wants a player to be where another cluster carries. */
+  ask(player: JoinedPlayer, to: Placement): Promise<TeleportOutcome>;
+  /** Whether one of this player is under way. */
+  has(player: JoinedPlayer): boolean;
+}
 
 /** What all sessions of a cluster share. */
 export interface SessionContext {
@@ -39,8 +47,8 @@ export interface SessionContext {
   readonly host: PluginHost;
   /** `undefined` where no other cluster hands players over. */
   readonly arrivals: () => Arrivals | undefined;
-  /** Takes players to what another cluster carries; `undefined` where there is none. [HAND-19] */
-  readonly teleports: () => Pick<Teleports<JoinedPlayer>, "ask" | "has"> | undefined;
+  /** `undefined` where no other cluster carries anything. */
+  readonly teleports: () => FarTeleports | undefined;
   /** Seats that are promised to players of other clusters. */
   readonly reservedSeats: () => number;
   /** Told of each player whose client has been heard on the connection that it came, or came back, with. */

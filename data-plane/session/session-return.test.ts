@@ -5,7 +5,7 @@ import { openSession, type SessionState } from "../../protocol/handover/session-
 import type { StreamPosition } from "../../protocol/handover/streams.ts";
 import { encodeHello, encodeJoin, encodeMessage, features } from "../../protocol/index.ts";
 import { encodePlayerState } from "../authority/player-state.ts";
-import { encodeCarriedFacts } from "../handover/carried-facts.ts";
+import { encodeCarriedFacts } from "./carried-facts.ts";
 import type { Player } from "../plugin/player.ts";
 import type { TestClient } from "../testing/test-client.ts";
 import { startTestCluster, type TestCluster } from "../testing/test-cluster.ts";

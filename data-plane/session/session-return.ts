@@ -2,7 +2,7 @@ import { resumeStreams, type StreamPosition } from "../../protocol/handover/stre
 import type { HeldItem } from "../../protocol/handover/messages.ts";
 import { features } from "../../protocol/index.ts";
 import type { RecordStart } from "../authority/player-record.ts";
-import { decodeCarriedFacts } from "../handover/carried-facts.ts";
+import { decodeCarriedFacts } from "./carried-facts.ts";
 import type { CarriedSession } from "./carried-session.ts";
 import type { JoinedPlayer } from "./joined-player.ts";
 import { continueStreams } from "./stream-return.ts";

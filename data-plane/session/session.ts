@@ -17,7 +17,7 @@ import { Outbox, type OutboxOwner } from "../net/outbox.ts";
 import type { PlayerSocket, SocketListener } from "../net/player-socket.ts";
 import type { SendLane } from "../net/send-queue.ts";
 import type { LeaveReason } from "../plugin/player.ts";
-import { applyItem } from "../handover/held-frame.ts";
+import { applyItem } from "./held-frame.ts";
 import { dispatch } from "./dispatch.ts";
 import type { BudgetVerdict } from "./budget.ts";
 import type { PlayerRecord } from "../authority/player-record.ts";

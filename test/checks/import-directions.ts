@@ -11,16 +11,28 @@ interface Room {
   readonly rooms: readonly string[];
   /** Packages (or `node:` modules) that it may import; undefined means any. */
   readonly packages?: RegExp;
+  /** Of the room that this is a part of, it imports only itself. */
+  readonly alone?: true;
+  /** Parts of that room that it must not import, be it only types. */
+  readonly never?: readonly string[];
 }
+
+const dataPlane: Room = { rooms: ["protocol", "auth"], packages: /^(?!drizzle-orm|@libsql|libsql|@supabase|hono)/ };
 
 /** Longest match decides. Tests beside the code may import more: what they need to test with. */
 const rooms: Readonly<Record<string, Room>> = {
   protocol: { rooms: [], packages: /^$/ },
   auth: { rooms: ["protocol"], packages: /^(jose|zod|@supabase\/supabase-js)$/ },
   "control-plane": { rooms: ["protocol", "auth"], packages: /^(?!drizzle-orm|@libsql|libsql|node:)/ },
-  "control-plane/domain": { rooms: ["protocol", "auth"], packages: /^zod$/ },
+  // Within the control plane only the store knows the database, and the domain is pure.
+  "control-plane/domain": { rooms: ["protocol", "auth"], packages: /^zod$/, alone: true },
   "control-plane/store": { rooms: ["protocol", "auth"] },
-  "data-plane": { rooms: ["protocol", "auth"], packages: /^(?!drizzle-orm|@libsql|libsql|@supabase|hono)/ },
+  "data-plane": dataPlane,
+  // Who has authority does not depend on how the master is spoken to.
+  "data-plane/authority": { ...dataPlane, never: ["data-plane/master-link"] },
+  "data-plane/fragments": { rooms: ["protocol"], packages: /^$/, alone: true },
+  // Handovers build on sessions, not these on them.
+  "data-plane/session": { ...dataPlane, never: ["data-plane/handover"] },
   clients: { rooms: ["protocol"], packages: /^node:/ },
   console: { rooms: [], packages: /^$/ },
   cli: { rooms: ["*"] },
@@ -66,9 +78,9 @@ function mayImport(name: string, room: Room, target: string, isTest: boolean): b
   if (room.rooms.includes("*")) return true;
   const top = target.split("/")[0] ?? target;
   if (top === name.split("/")[0]) {
-    // Within the control plane only the store knows the database, and the domain is pure.
-    if (name === "control-plane/domain") return isTest || roomOf(target) === name;
-    return true;
+    if (isTest) return true;
+    if (room.alone === true) return target.startsWith(`${name}/`);
+    return room.never?.some((part) => target.startsWith(`${part}/`)) !== true;
   }
   return room.rooms.includes(top) || (isTest && ["protocol", "auth", "clients", "dev", "test"].includes(top));
 }

@@ -2,7 +2,7 @@ import type { HeldItem } from "../../protocol/handover/messages.ts";
 import { judgeInput } from "../../protocol/handover/streams.ts";
 import { decodeClientMessage, messageTypes, ProtocolError } from "../../protocol/index.ts";
 import type { PluginHost } from "../plugin/plugin-host.ts";
-import type { JoinedPlayer } from "../session/joined-player.ts";
+import type { JoinedPlayer } from "./joined-player.ts";
 
 /** Plays what was held for a player, save its goodbye. */
 export function applyItem(host: PluginHost, player: JoinedPlayer, item: HeldItem<Uint8Array>): void {

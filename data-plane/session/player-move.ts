@@ -1,12 +1,12 @@
-import type { Move } from "../../../protocol/index.ts";
-import type { JoinedPlayer } from "../joined-player.ts";
-import type { SessionContext } from "../session-context.ts";
+import type { Move } from "../../protocol/index.ts";
+import type { JoinedPlayer } from "./joined-player.ts";
+import type { SessionContext } from "./session-context.ts";
 
 /** A player who was put back so often is noted: it tries to cheat, or its game is broken. */
 const offences = 50;
 
 /** A request to stand elsewhere: checked against the speed limit, the world, then by the plugin. [MOVE-1] */
-export function handleMove(context: SessionContext, player: JoinedPlayer, move: Move): void {
+export function movePlayer(context: SessionContext, player: JoinedPlayer, move: Move): void {
   // Where it stands is for whoever plays it next to say. [HAND-6]
   if (player.held) return player.holdMove(move);
   const from = player.position;
