@@ -1,4 +1,5 @@
 import { type MailOutcome, maxMailBytes } from "../../protocol/index.ts";
+import { assertCommand } from "./command.ts";
 
 /** A message of the game that a plugin has sent to a player, here or on another cluster. */
 export interface Mail {
@@ -18,9 +19,7 @@ export function isPlayerId(text: string): boolean {
 
 /** @throws RangeError for a command that is not a byte, or a payload over 4,096 bytes */
 export function assertMail(command: number, payload: Uint8Array): void {
-  if (!Number.isInteger(command) || command < 0 || command > 255) {
-    throw new RangeError(`a command is a whole number from 0 to 255, not ${command}`);
-  }
+  assertCommand(command);
   if (payload.length > maxMailBytes) {
     throw new RangeError(
       `a payload that may go to another cluster has at most ${maxMailBytes} bytes, not ${payload.length}`,

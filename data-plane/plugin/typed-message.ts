@@ -1,4 +1,5 @@
 import { type ByteReader, ByteWriter, ProtocolError } from "../../protocol/index.ts";
+import { assertCommand } from "./command.ts";
 import type { Player } from "./player.ts";
 import type { Cluster } from "./server-plugin.ts";
 
@@ -46,9 +47,7 @@ export interface TypedMessage<F extends MessageFields> {
  * @param command 0 to 255
  */
 export function defineMessage<const F extends MessageFields>(command: number, fields: F): TypedMessage<F> {
-  if (!Number.isInteger(command) || command < 0 || command > 255) {
-    throw new RangeError(`a command is a whole number from 0 to 255, not ${command}`);
-  }
+  assertCommand(command);
   const kinds = Object.entries(fields);
   const encode = (values: MessageValues<F>): Uint8Array => {
     const given = new Map<string, unknown>(Object.entries(values));

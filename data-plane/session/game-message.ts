@@ -1,4 +1,5 @@
 import { encodeMessage, encodeState } from "../../protocol/index.ts";
+import { assertCommand } from "../plugin/command.ts";
 
 /** What fits into a MESSAGE frame beside type and command. */
 export const maxPayloadBytes = 65_533;
@@ -43,9 +44,7 @@ export class StateFrames {
  * @throws RangeError for a command that is not a byte, or a payload that is longer
  */
 export function assertGameMessage(command: number, payload: Uint8Array, maxBytes = maxPayloadBytes): void {
-  if (!Number.isInteger(command) || command < 0 || command > 255) {
-    throw new RangeError(`a command is a whole number from 0 to 255, not ${command}`);
-  }
+  assertCommand(command);
   if (payload.length > maxBytes) {
     throw new RangeError(`a payload has at most ${maxBytes} bytes, not ${payload.length}`);
   }
