@@ -8,7 +8,7 @@ import type { Work } from "./work.ts";
 
 /** Where a viewer looks from; `reach` is for {@link Interest} to set. */
 export interface Viewpoint extends Reach {
-  /** Slot of the entity that it does not see: its own. -1 for none. */
+  /** Slot of the entity that it does not see: its own. */
   self: number;
 }
 
@@ -102,7 +102,7 @@ export class Interest implements Choice {
       marks[slot] = mark;
       if (distance > farthest) farthest = distance;
     }
-    if (self >= 0) marks[self] = mark;
+    marks[self] = mark;
     this.leaveCount = leaveCount;
     this.#work.examined += count;
     this.#farthest = farthest;

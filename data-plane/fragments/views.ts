@@ -18,7 +18,7 @@ export class Views {
   readonly #entities: EntityStore;
   readonly #tickHz: number;
   readonly #encoder: EntityEncoder;
-  readonly #viewpoint: Viewpoint = { x: 0, y: 0, z: 0, reach: 0, self: -1 };
+  readonly #viewpoint: Viewpoint = { x: 0, y: 0, z: 0, reach: 0, self: 0 };
   #sets: VisibleSets;
   #rules: readonly (readonly ViewRules[])[];
   #grid: SpatialGrid;
@@ -63,18 +63,17 @@ export class Views {
   }
 
   /**
-   * Writes the body of a viewer's ENTITIES frame, as seen from an entity.
+   * Writes the body of a viewer's ENTITIES frame, as seen from an entity, which it does not see itself.
    *
-   * @param self whether the viewer sees that entity too
    * @returns the offset behind the frame; `offset` itself when there is nothing to tell
    */
-  write(viewer: number, body: number, self: boolean, rules: ViewRules, target: FrameTarget, offset: number): number {
+  write(viewer: number, body: number, rules: ViewRules, target: FrameTarget, offset: number): number {
     const { x, y, z } = this.#entities;
     const from = this.#viewpoint;
     from.x = x[body] ?? 0;
     from.y = y[body] ?? 0;
     from.z = z[body] ?? 0;
-    from.self = self ? -1 : body;
+    from.self = body;
     this.#interest.refresh(viewer, from, rules);
     return this.#writer.write(viewer, this.#tick, rules, target, offset);
   }

@@ -216,14 +216,12 @@ describe("the frames of a world", () => {
     expect(world.writeFrame(1, new FrameTarget(new Uint8Array(0)), 0)).toBe(0);
   });
 
-  it("show a player itself only if the game wants it", () => {
-    for (const showSelf of [false, true]) {
-      const world = new World({ layout: assertLayout({}), kinds, tickHz, maxPlayers: 1, maxEntities: 1, showSelf });
-      const player = world.addPlayer(0, 0, 0, 0);
-      world.step();
-      world.writeFrame(player, new FrameTarget(new Uint8Array(9_000)), 0);
-      expect(world.visibleTo(player)).toEqual(showSelf ? [world.bodyOf(player)] : []);
-    }
+  it("do not show a player itself", () => {
+    const world = new World({ layout: assertLayout({}), kinds, tickHz, maxPlayers: 1, maxEntities: 1 });
+    const player = world.addPlayer(0, 0, 0, 0);
+    world.step();
+    world.writeFrame(player, new FrameTarget(new Uint8Array(9_000)), 0);
+    expect(world.visibleTo(player)).toEqual([]);
   });
 });
 

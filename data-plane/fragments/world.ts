@@ -21,8 +21,6 @@ export interface WorldOptions {
   readonly maxEntities: number;
   /** Most ghosts beside them; none unless given. */
   readonly maxGhosts?: number;
-  /** Whether players see their own entity among the others; it takes one of their `max_visible`. */
-  readonly showSelf?: boolean;
 }
 
 /** What a step changed, in the order in which it happened. */
@@ -57,7 +55,6 @@ export class World {
   readonly #tickHz: number;
   readonly #membership: Membership;
   readonly #views: Views;
-  readonly #showSelf: boolean;
   /** By player: slot of its body, or -1. */
   readonly #bodies: Int32Array;
   /** By slot: the player whose body it is, or -1. */
@@ -81,7 +78,6 @@ export class World {
     this.#tickHz = tickHz;
     this.#membership = new Membership(layout, maxPlayers);
     this.#views = new Views(this.entities, layout, tickHz, maxPlayers);
-    this.#showSelf = options.showSelf ?? false;
     this.#bodies = new Int32Array(maxPlayers).fill(nobody);
     this.#owners = new Int32Array(capacity).fill(nobody);
     this.#fragmentOf = new Int32Array(capacity);
@@ -281,7 +277,7 @@ export class World {
   writeFrame(player: number, target: FrameTarget, offset: number): number {
     const body = this.bodyOf(player);
     if (body === nobody) return offset;
-    return this.#views.write(player, body, this.#showSelf, this.#rulesFor(player), target, offset);
+    return this.#views.write(player, body, this.#rulesFor(player), target, offset);
   }
 
   /** Slots of the entities that a player has been told of. */
