@@ -58,7 +58,7 @@ export function createCluster(options: ClusterOptions): ClusterServer {
   return new Server(options);
 }
 
-/** So long the master and the other clusters of the world have to take over what a draining one carries. */
+/** How long the master and the other clusters of the world have to take over what a draining one carries. */
 const takeOverMs = 3_000;
 /** What plugins keep has been written by then: this is for the last of it, where a disk hangs. */
 const storageCloseTimeoutMs = 500;

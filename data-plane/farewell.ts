@@ -11,7 +11,7 @@ export interface FarewellOptions {
   readonly drainMs: number;
   /** How long saying goodbye may take, and how long the master may. */
   readonly stopTimeoutMs: number;
-  /** So long others have to take over what this cluster carries. */
+  /** How long others have to take over what this cluster carries. */
   readonly takeOverMs: number;
   readonly nowMs: () => number;
   readonly host: Pick<PluginHost, "drain" | "stop">;
@@ -25,7 +25,7 @@ export interface FarewellOptions {
   readonly settled: () => Promise<void>;
 }
 
-/** What the master has to hear that this process is about to end. */
+/** How long the master has to acknowledge that this process is about to end. */
 const departTimeoutMs = 2_500;
 /** Of the time for stopping, what deregistering may take. */
 const deregisterTimeoutMs = 2_500;

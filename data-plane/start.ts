@@ -31,7 +31,7 @@ export interface StartOptions {
 /** How often to look whether the world has been laid out anew. */
 const layoutCheckMs = 2_000;
 
-/** After so many errors that nobody caught within a second something is badly wrong. */
+/** After this many errors that nobody caught within a second something is badly wrong. */
 const maxUncaughtASecond = 100;
 
 /**

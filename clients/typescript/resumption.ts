@@ -18,7 +18,7 @@ const maxAttempts = 8;
 /** The first try comes soon: most connections are lost to a change of network that is over by then. */
 const backoff = { baseMs: 200, maxMs: 4_000 } as const;
 
-/** After so many tries in a row at whose address nothing listened, the process that held the session is taken for dead. */
+/** After this many tries in a row at whose address nothing listened, the process that held the session is taken for dead. */
 const maxRefusals = 3;
 
 /**

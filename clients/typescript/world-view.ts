@@ -31,7 +31,7 @@ export interface Timeline {
 }
 
 const frozen: Timeline = { tick: () => 0, tickHz: 1 };
-/** Entities are shown so many frames late: then the next one is there in time, unless one is lost on the way. */
+/** How many frames late entities are shown: then the next one is there in time, unless one is lost on the way. */
 const framesBehind = 2;
 
 /** What the cluster shows the player: its surroundings, rebuilt frame by frame. Spec: docs/PROTOCOL.md, section 5.11. */

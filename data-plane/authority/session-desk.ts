@@ -30,7 +30,7 @@ export interface Question {
 export const tellMs = 2_000;
 /** Tickets say their age in whole seconds. */
 const signStepMs = 1_000;
-/** So many calls may be open: a session that is slow to answer holds up those in its own call only. */
+/** At most this many calls are open at a time: a session that is slow to answer holds up those in its own call only. */
 const maxOpenCalls = 4;
 
 /**

@@ -3,7 +3,7 @@ import type { JoinedPlayer } from "../session/joined-player.ts";
 
 /** Keys at a time; past it the oldest goes. */
 const maxKeys = 16_384;
-/** So many of the newest stay also where their player has gone: its client is told why when it comes. */
+/** How many of the newest stay also where their player has gone: its client is told why when it comes. */
 const keptKeys = 64;
 
 /** By what the clients of players that came from elsewhere show who they are: until they have been heard here. [HAND-14] */

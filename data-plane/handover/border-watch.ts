@@ -45,7 +45,7 @@ interface Crossing {
 /** Longest rest after an attempt that came to nothing. */
 const longestRestMs = 30_000;
 const firstRestMs = 1_000;
-/** After so many attempts a drain waits for the player no longer. */
+/** After this many attempts a drain waits for the player no longer. */
 const mostAttempts = 4;
 /** Least time for which a player that has come stays. */
 const leastStayMs = 1_000;

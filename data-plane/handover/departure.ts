@@ -1,9 +1,9 @@
 export interface DepartureOptions<P> {
   readonly players: Iterable<P>;
   readonly nowMs: () => number;
-  /** So long it may take at most. */
+  /** How long it may take at most. */
   readonly deadlineMs: number;
-  /** So long others have to take over what this cluster carries: before that nobody can tell whom they will take. */
+  /** How long others have to take over what this cluster carries: before that nobody can tell whom they will take. */
   readonly settleMs: number;
   /** Whether a player could go on at another cluster, should there be one for it. */
   readonly mightStillMove: (player: P) => boolean;

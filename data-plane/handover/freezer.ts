@@ -37,7 +37,7 @@ interface Freeze {
   hurried: boolean;
 }
 
-/** So long a player's hooks and requests may take to come to their end; then requests are given up, and then the freeze. */
+/** How long a player's hooks and requests may take to come to their end: after the first, requests are given up; after the second, the freeze. */
 const restMs = 400;
 const longestMs = 900;
 

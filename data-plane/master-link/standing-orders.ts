@@ -10,9 +10,9 @@ export interface StandingOrdersOptions<P> {
   readonly nowMs: () => number;
   /** How often {@link StandingOrders.beat} is called. */
   readonly beatMs: number;
-  /** What stopping takes: so long before its deadline a drain ends. */
+  /** How long stopping takes: a drain ends that much before its deadline. */
   readonly leadMs: number;
-  /** So long others have to take over what this cluster carries, before players are told. 0 where nobody does. */
+  /** How long others have to take over what this cluster carries, before players are told. 0 where nobody does. */
   readonly settleMs?: () => number;
   /** Tells a player to allocate again, unless it goes on by itself. */
   readonly moveOn: (player: P) => void;
@@ -32,7 +32,7 @@ interface Drain {
   busyAtMs: number;
 }
 
-/** So long nobody must have been here: somebody may be on the way with a ticket. */
+/** How long nobody must have been here before a drain is over: somebody may be on the way with a ticket. */
 const quietMs = 1_000;
 const longestMoveMs = 10_000;
 

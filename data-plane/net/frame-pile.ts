@@ -20,7 +20,7 @@ interface Piece {
 
 /** Keeps whole frames that lie back to back, for they may have to be sent again. */
 export interface FrameKeeper {
-  /** So many lie in a slab from `start` up to, not including, `end`, and do not change there any more. */
+  /** Keeps `frames` of them, which lie in a slab from `start` up to, not including, `end`, and do not change there any more. */
   keep(slab: Uint8Array, start: number, end: number, frames: number): void;
   /** Whether nothing in a slab is kept any more. */
   isDoneWith(slab: Uint8Array): boolean;

@@ -8,7 +8,7 @@ const largeBytes = 1_024;
 /** A player's first slab, and what later ones grow to, unless what waits needs more. */
 const firstSlabBytes = 512;
 const maxSlabBytes = 4_096;
-/** Up to so many keys, looking through them is faster than a table is. */
+/** Up to this many keys, looking through them is faster than a table is. */
 const keysToLookThrough = 16;
 
 const noSlab = Buffer.alloc(0);

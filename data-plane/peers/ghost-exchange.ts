@@ -17,7 +17,7 @@ export interface GhostExchangeOptions {
   readonly onRefused: () => void;
 }
 
-/** Nothing is told while more than so many bytes wait for a link. [GHOST-3] */
+/** Nothing is told while more than this many bytes wait for a link. [GHOST-3] */
 const maxWaitingBytes = 1_048_576;
 /** What may come over a link, on average and at a time, in bytes. [GHOST-6] */
 const bytesPerSecond = 2 * 1_048_576;

@@ -18,7 +18,7 @@ const moreUnits: Readonly<Partial<Record<Charged["type"], number>>> = {
   address: 7,
 };
 
-/** At most so often it is news that a neighbour owes something. */
+/** How often it is news at most that a neighbour owes something. */
 const newsMs = 60_000;
 
 interface Account {

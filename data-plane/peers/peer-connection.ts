@@ -10,9 +10,9 @@ import {
 export interface PeerConnectionLimits {
   /** How often to say that one is alive. [PEER-5] */
   readonly pingMs: number;
-  /** Without a word for so long the link is broken. */
+  /** Without a word for this long the link is broken. */
   readonly silenceMs: number;
-  /** More than so many bytes that wait to be sent, and the link is broken. [PEER-6] */
+  /** More than this many bytes that wait to be sent, and the link is broken. [PEER-6] */
   readonly maxQueuedBytes: number;
 }
 

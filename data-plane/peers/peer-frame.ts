@@ -17,7 +17,7 @@ export type PeerFrameKind = (typeof peerFrameKinds)[keyof typeof peerFrameKinds]
 
 /** Length and kind. */
 const headBytes = 5;
-/** Before the ticket has been verified a frame has at most so many bytes, kind included. [PEER-2] */
+/** Before the ticket has been verified a frame has at most this many bytes, kind included. [PEER-2] */
 export const maxHelloBytes = 4_096;
 /** And after it. Two snapshots of the largest size fit. */
 export const maxPeerFrameBytes = 4 * 1_024 * 1_024;

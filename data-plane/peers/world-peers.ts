@@ -41,7 +41,7 @@ export interface WorldPeersOptions {
   readonly limits?: Partial<PeerConnectionLimits>;
 }
 
-/** So many clusters' addresses are kept before those without a link are forgotten. */
+/** How many clusters' addresses are kept before those without a link are forgotten. */
 const maxAddresses = 256;
 /** Longest wait for the first frame behind the welcome. */
 const addressTimeoutMs = 5_000;

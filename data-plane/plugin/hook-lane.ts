@@ -12,7 +12,7 @@ export interface LaneRules {
 /** Whose hooks they are: the player, who lends the host the means to act on its behalf. */
 export interface LaneOwner {
   readonly id: string;
-  /** So much waits that no more should be read from the player; or it has gone down. */
+  /** Nothing more should be read from the player, as too much waits; or, not `held`, it has become less. */
   hold(held: boolean): void;
   /** The player sent a message that the game could not read. */
   malformed(reason: string): void;

@@ -2,7 +2,7 @@ import type { Move } from "../../protocol/index.ts";
 import type { JoinedPlayer } from "./joined-player.ts";
 import type { SessionContext } from "./session-context.ts";
 
-/** A player who was put back so often is noted: it tries to cheat, or its game is broken. */
+/** A player who was put back this often is noted: it tries to cheat, or its game is broken. */
 const offences = 50;
 
 /** A request to stand elsewhere: checked against the speed limit, the world, then by the plugin. [MOVE-1] */

@@ -19,7 +19,7 @@ const holderSchema = z.object({ pid: z.int(), host: z.string().max(255) });
 /** Longest address of a socket that every system takes. */
 const maxAddressBytes = 100;
 const maxAnswerBytes = 512;
-/** A holder that is busy for so long holds all the same; only who it is remains unsaid. */
+/** A holder that is busy for this long holds all the same; only who it is remains unsaid. */
 const answerTimeoutMs = 1_000;
 /** From its name to its answer a socket takes less than this. */
 const draftMaxAgeMs = 60_000;
