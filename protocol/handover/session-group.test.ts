@@ -5,7 +5,6 @@ import type { BetweenSessions, ToSession } from "./messages.ts";
 import { stepSession } from "./session.ts";
 import { openSession, type SessionEffect, type SessionEvent, type SessionState } from "./session-state.ts";
 import { openStreams } from "./streams.ts";
-import { issueGeneration } from "./testing/issued-generation.ts";
 
 const generation = stepsPerSession;
 const leader = { playerId: "p", generation };

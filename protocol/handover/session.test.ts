@@ -4,7 +4,6 @@ import type { ToSession } from "./messages.ts";
 import { stepSession } from "./session.ts";
 import { claimsOf, openSession, type SessionEvent, type SessionState } from "./session-state.ts";
 import { openStreams } from "./streams.ts";
-import { issueGeneration } from "./testing/issued-generation.ts";
 
 type Event = SessionEvent<string>;
 type Commit = Extract<ToSession<string>, { readonly type: "commit" }>;

@@ -1,6 +1,6 @@
 /** Worlds to begin with, and those that are explored. */
 import { openSession } from "../../protocol/handover/session-state.ts";
-import { issueGeneration } from "../../protocol/handover/testing/issued-generation.ts";
+import { issueGeneration } from "./issued-generation.ts";
 import { openStreams } from "../../protocol/handover/streams.ts";
 import { startHandover } from "./environment.ts";
 import { type Exploration, explore } from "./explore.ts";

@@ -1,7 +1,7 @@
 /** The Durable Object around `PlayerSession`: what it keeps is durable; answers leave after it. */
 import type { BodyLength } from "../../protocol/handover/commit-length.ts";
 import { claimsOf, type SessionEvent } from "../../protocol/handover/session-state.ts";
-import { issueGeneration } from "../../protocol/handover/testing/issued-generation.ts";
+import { issueGeneration } from "./issued-generation.ts";
 import type { CommitClaims } from "../../protocol/handover/parties.ts";
 import { sessionOf } from "../../protocol/handover/generation.ts";
 import { clusterOf, playerOf, type Shell } from "./shell.ts";

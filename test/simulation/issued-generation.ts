@@ -1,7 +1,7 @@
-import { nextSessionGeneration } from "../generation.ts";
-import type { SessionState } from "../session-state.ts";
+import { nextSessionGeneration } from "../../protocol/handover/generation.ts";
+import type { SessionState } from "../../protocol/handover/session-state.ts";
 
-/** The generation for a new ticket, and the state to keep before it goes out, as a master of a test does. [HAND-2] */
+/** The generation for a new ticket, and the state to keep before it goes out, as a master does. [HAND-2] */
 export function issueGeneration<Body>(state: SessionState<Body>): {
   readonly state: SessionState<Body>;
   readonly generation: number;
