@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { isSpokenFor, type QueueGate } from "./waiting-gate.ts";
+import { firstInLine, isSpokenFor, type QueueGate } from "./waiting-gate.ts";
 import { queueOf } from "./waiting-queue.ts";
 
 const nowMs = 1_000_000;
 const clusterId = "eu.AAAAAAAAAAAAAAAAAAAAAA";
 const cluster = {
   clusterId,
+  capacity: 4,
   facts: { labels: { mode: "ctf" }, tags: ["pvp"], counters: { rooms: 3 }, gameBuild: "1", fragments: ["north"] },
 };
 
@@ -45,6 +46,45 @@ describe("[WAIT-4] a cluster's seats are for those who wait", () => {
     const gates = [gate({ kept: [clusterId] })];
     expect(isSpokenFor(cluster, gates, { queue: "q", sinceMs: 0 }, nowMs)).toBe(true);
     expect(isSpokenFor(cluster, gates, { queue: "q", sinceMs: 0, clusterId }, nowMs)).toBe(false);
+  });
+});
+
+describe("who is first in line", () => {
+  const line = (...places: (readonly [size: number, dueAtMs: number])[]) =>
+    places.map(([size, dueAtMs], index) => ({
+      sequence: index + 1,
+      visitor: `v${index}`,
+      reservationId: `r${index}`,
+      size,
+      joinedAtMs: index,
+      dueAtMs,
+      expiresAtMs: nowMs + 60_000,
+    }));
+
+  it("[WAIT-9] is another one for clusters that are too small for those before", () => {
+    const there = nowMs + 1;
+    const firsts = firstInLine(line([4, there], [6, there], [2, there], [2, there], [1, there], [1, there]), nowMs);
+    expect(firsts).toEqual([
+      { size: 4, sinceMs: 0 },
+      { size: 2, sinceMs: 2 },
+      { size: 1, sinceMs: 4 },
+    ]);
+  });
+
+  it("[WAIT-5] is nobody who does not come", () => {
+    expect(firstInLine(line([1, nowMs - 1], [2, nowMs]), nowMs)).toEqual([{ size: 2, sinceMs: 1 }]);
+    expect(firstInLine(line([1, nowMs - 1]), nowMs)).toEqual([]);
+  });
+
+  it("[WAIT-9] has the seats of clusters alone that are large enough", () => {
+    const gates = [gate({ firsts: [{ size: 5, sinceMs: nowMs - 5_000 }] })];
+    const spoken = (capacity: number) => isSpokenFor({ ...cluster, capacity }, gates, undefined, nowMs);
+    expect([4, 5, 0].map(spoken)).toEqual([false, true, true]);
+    const both = [gate({ firsts: [...(gates[0]?.firsts ?? []), { size: 1, sinceMs: nowMs - 1_000 }] })];
+    const other = { queue: "other", sinceMs: nowMs - 3_000 };
+    const inOther = (capacity: number) => isSpokenFor({ ...cluster, capacity }, both, other, nowMs);
+    expect([4, 5, 0].map(inOther)).toEqual([false, true, true]);
+    expect(isSpokenFor({ ...cluster, capacity: 4 }, both, undefined, nowMs)).toBe(true);
   });
 });
 

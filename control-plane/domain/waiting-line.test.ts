@@ -46,6 +46,14 @@ describe("a line", () => {
     expect(order(line)).toEqual(["b"]);
   });
 
+  it("[WAIT-5] has who is late at the old place again, and in time", () => {
+    const line = lineOf("a", "b");
+    const place = line.placeOf("a");
+    if (place !== undefined) line.keep(place, { dueAtMs: nowMs + 1, expiresAtMs: nowMs + minPatienceMs });
+    expect(line.enter(visit("a"), nowMs + 5_000)?.dueAtMs).toBeGreaterThan(nowMs + 5_000);
+    expect(order(line)).toEqual(["a", "b"]);
+  });
+
   it("[WAIT-8] has a bound, which turns nobody away who is in it", () => {
     const line = new WaitingLine([], 0, 2);
     expect([line.enter(visit("a"), nowMs), line.enter(visit("b"), nowMs)]).not.toContain(undefined);

@@ -58,10 +58,10 @@ export class WaitingLine {
     return this.#indexOf(place.sequence);
   }
 
-  /** A place at the end; the one that the visitor has, for whatever operation; `undefined` when the queue is full. */
+  /** A place at the end; the one that the visitor has, for whatever operation; `undefined` when the queue is full. Who is late is there now. */
   enter({ visitor, reservationId, size }: Visit, nowMs: number): Place | undefined {
     const known = this.placeOf(visitor);
-    if (known !== undefined) return this.#put({ ...known, reservationId, size });
+    if (known !== undefined) return this.#put({ ...known, reservationId, size, dueAtMs: nowMs + minPatienceMs });
     if (this.#places.length >= this.#bound) return undefined;
     this.#lastSequence += 1;
     const place = {

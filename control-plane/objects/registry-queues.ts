@@ -1,7 +1,7 @@
 import { joinsAllowed } from "../domain/join-rate.ts";
 import { freePlaces } from "../domain/seats.ts";
 import type { ClusterRoom } from "../domain/waiting-calls.ts";
-import { isSpokenFor, maxGates, type QueueGate, type QueuePass } from "../domain/waiting-gate.ts";
+import { awaitedSinceMs, isSpokenFor, maxGates, type QueueGate, type QueuePass } from "../domain/waiting-gate.ts";
 import type { ClusterFacts } from "../domain/selector.ts";
 import { type ChoosableRow, joinRateOf } from "./registry-rows.ts";
 import type { ShardParts } from "./shard-parts.ts";
@@ -60,8 +60,8 @@ export class RegistryQueues {
     pass: QueuePass | undefined,
     nowMs: number,
   ): "awaited" | "join-rate" | undefined {
-    const { cluster_id: clusterId } = row;
-    if (this.#gates.size > 0 && isSpokenFor({ clusterId, facts: facts() }, this.#gates.values(), pass, nowMs))
+    const { cluster_id: clusterId, capacity } = row;
+    if (this.#gates.size > 0 && isSpokenFor({ clusterId, capacity, facts: facts() }, this.#gates.values(), pass, nowMs))
       return "awaited";
     return joinsAllowed(joinRateOf(row), nowMs) === 0 ? "join-rate" : undefined;
   }
@@ -74,10 +74,11 @@ export class RegistryQueues {
     nowMs: number,
   ) {
     // Nothing is kept from the queue that it is kept for.
-    const { queue, sinceMs } = gate;
+    const { queue } = gate;
     return rows
       .slice(0, maxRooms)
       .filter((row) => {
+        const sinceMs = awaitedSinceMs(gate, row.capacity) ?? gate.sinceMs;
         const pass = { queue, sinceMs, clusterId: row.cluster_id };
         return this.withheld(row, () => factsOf(row), pass, nowMs) === undefined;
       })
@@ -95,7 +96,6 @@ export class RegistryQueues {
 }
 
 function isSame(a: QueueGate, b: QueueGate): boolean {
-  return (
-    a.sinceMs === b.sinceMs && a.kept.length === b.kept.length && a.kept.every((id, index) => id === b.kept[index])
-  );
+  const said = ({ sinceMs, firsts, kept }: QueueGate) => JSON.stringify([sinceMs, firsts, kept]);
+  return said(a) === said(b);
 }

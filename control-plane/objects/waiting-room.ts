@@ -1,14 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { shardsForCluster } from "../domain/sharding.ts";
-import {
-  callPlaces,
-  type Calls,
-  type CapacityNote,
-  type ClosedCluster,
-  isAbsent,
-  sumNotes,
-} from "../domain/waiting-calls.ts";
-import type { QueueGate, QueuePass } from "../domain/waiting-gate.ts";
+import { callPlaces, type Calls, type CapacityNote, type ClosedCluster, sumNotes } from "../domain/waiting-calls.ts";
+import { firstInLine, type FirstInLine, type QueueGate, type QueuePass } from "../domain/waiting-gate.ts";
 import { type Place, type Visit, WaitingLine } from "../domain/waiting-line.ts";
 import {
   callMs,
@@ -72,6 +65,9 @@ export class WaitingRoom extends DurableObject<Env> {
   #rate: ServiceRate = { weight: 0, atMs: 0, sinceMs: 0 };
   #note: CapacityNote = { rooms: [], largest: 1 };
   #calls: Calls = { called: new Map(), kept: new Set() };
+  /** For whom the shards keep seats, as they were told last. */
+  #told: readonly FirstInLine[] = [];
+  #toldAtMs = 0;
   #lookedAtMs = 0;
   #look: Promise<void> | undefined;
 
@@ -109,7 +105,7 @@ export class WaitingRoom extends DurableObject<Env> {
     await wakeAt(this.ctx.storage, [Date.now() + watchMs]);
     failpoint("waiting.entered");
     // Before the answer leaves, every shard knows that somebody waits: nobody who comes later is served before.
-    await this.#lookForRoom();
+    await this.#lookForRoom(visit.size);
     const nowMs = Date.now();
     const place = this.#line.placeOf(visit.visitor);
     if (place?.reservationId !== visit.reservationId) {
@@ -162,7 +158,7 @@ export class WaitingRoom extends DurableObject<Env> {
     failpoint("waiting.left");
     if (clusterId !== undefined) this.#take(clusterId, place.size);
     this.#calls = callPlaces(this.#line.places, this.#note, nowMs);
-    if (this.#line.length === 0) this.ctx.waitUntil(this.#tellShards(nowMs));
+    if (this.#line.length === 0) this.ctx.waitUntil(this.#tell());
   }
 
   /** What was given since the shards were asked is not there any more. */
@@ -190,27 +186,41 @@ export class WaitingRoom extends DurableObject<Env> {
     logEvent("info", "waiting.expired", { queue: this.#queue?.name, places: expired.length });
   }
 
-  async #lookForRoom(): Promise<void> {
+  /** @param size of who has come: the shards have to hear at once of the first who needs so little, whatever they were told just now */
+  async #lookForRoom(size: number): Promise<void> {
+    const isKnown = this.#told.some((first) => first.size <= size);
     const ageMs = Date.now() - this.#lookedAtMs;
-    if (ageMs >= 0 && ageMs < lookMs) return;
-    this.#look ??= this.#tellShards(Date.now()).finally(() => {
-      this.#look = undefined;
+    const isDue = this.#look === undefined && !(ageMs >= 0 && ageMs < lookMs);
+    await (!isKnown || isDue ? this.#tell() : this.#look);
+  }
+
+  /** Whoever comes meanwhile waits until all shards have heard. */
+  async #tell(): Promise<void> {
+    const look = this.#tellShards(Date.now()).finally(() => {
+      if (this.#look === look) this.#look = undefined;
     });
-    await this.#look;
+    this.#look = look;
+    return look;
   }
 
   /** Says who waits to every shard that may have a seat for them, and hears where there is room. */
   async #tellShards(nowMs: number): Promise<void> {
     const queue = this.#queue;
     if (queue === undefined) return;
-    const first = this.#line.places.find((place) => !isAbsent(place, nowMs));
+    const firsts = firstInLine(this.#line.places, nowMs);
+    this.#told = firsts;
+    this.#lookedAtMs = 0;
+    // Two words within a millisecond: the later one counts.
+    this.#toldAtMs = Math.max(nowMs, this.#toldAtMs + 1);
     const gate: QueueGate = {
       queue: queue.name,
       wish: queue.wish,
-      sinceMs: first?.joinedAtMs ?? nowMs,
-      untilMs: this.#line.length === 0 ? 0 : nowMs + gateMs,
+      sinceMs: firsts[0]?.sinceMs ?? nowMs,
+      firsts,
+      // Where nobody comes when called, nobody is waited for.
+      untilMs: firsts.length === 0 ? 0 : nowMs + gateMs,
       kept: [...this.#calls.kept],
-      saidAtMs: nowMs,
+      saidAtMs: this.#toldAtMs,
     };
     const withParties = this.#line.places.some(({ size }) => size > 1);
     const notes = await Promise.all(
@@ -225,8 +235,7 @@ export class WaitingRoom extends DurableObject<Env> {
       }),
     );
     this.#note = sumNotes(notes);
-    // The next who comes after everybody has left has to be told of at once.
-    this.#lookedAtMs = gate.untilMs === 0 ? 0 : Date.now();
+    this.#lookedAtMs = Date.now();
   }
 
   async #shards({ wish }: WaitingQueue): Promise<readonly string[]> {
@@ -238,7 +247,7 @@ export class WaitingRoom extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     try {
       this.#expire(Date.now());
-      await this.#tellShards(Date.now());
+      await this.#tell();
       if (this.#line.length > 0) await this.ctx.storage.setAlarm(Date.now() + watchMs);
       else await this.#close();
     } catch (error) {

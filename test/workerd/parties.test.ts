@@ -388,6 +388,44 @@ describe("a party that waits", () => {
     expect(await single.ask()).toBeUndefined();
   });
 
+  it("[WAIT-9] for which no cluster is large enough keeps nobody waiting, and is served when there is one", async () => {
+    const tags = ["party-too-large"];
+    const small = await startCluster({ capacity: 2, tags });
+    const party = await startParty(3);
+    const key = crypto.randomUUID();
+    const ask = async () => party.requestHold({ selector: { tags }, wait: true }, key);
+    await expectJson(await ask(), 202);
+    expect((await allocate(await logIn(), { selector: { tags } })).cluster.id).toBe(small.id);
+    await expectJson(await ask(), 202);
+    expect((await allocate(await logIn(), { clusterId: small.id })).cluster.id).toBe(small.id);
+    await startCluster({ capacity: 3, tags });
+    await eventuallySome(async () => (await ask()).status === 200);
+  });
+
+  it("[WAIT-4] [WAIT-9] keeps others from clusters on which it can be, and from no others", async () => {
+    const tags = ["party-among-sizes"];
+    const wish = { selector: { tags } };
+    const [small, large] = [await startCluster({ capacity: 1, tags }), await startCluster({ capacity: 3, tags })];
+    const inLarge = await fill(large);
+    const party = await startParty(3);
+    const key = crypto.randomUUID();
+    const ask = async () => party.requestHold({ ...wish, wait: true }, key);
+    await expectJson(await ask(), 202);
+    const player = await logIn();
+    const allocation = await allocate(player, wish);
+    expect(allocation.cluster.id).toBe(small.id);
+    // Second in line, and first at the small one.
+    const single = await newWaiter(wish);
+    expect(single.waiting?.position).toBe(2);
+    await leave(small, [{ player, allocation }]);
+    await expectProblem(await requestAllocation(await logIn(), { clusterId: small.id }), "CLUSTER_FULL");
+    expect((await single.served()).cluster.id).toBe(small.id);
+    await leave(large, inLarge.slice(1));
+    await expectProblem(await requestAllocation(await logIn(), { clusterId: large.id }), "CLUSTER_FULL");
+    await leave(large, inLarge.slice(0, 1));
+    await eventuallySome(async () => (await ask()).status === 200);
+  });
+
   it("[WAIT-5] leaves the line when its leader gives up", async () => {
     const cluster = await startCluster({ capacity: 1 });
     await fill(cluster);

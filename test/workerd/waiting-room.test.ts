@@ -1,5 +1,10 @@
 import { env } from "cloudflare:workers";
-import { abortAllDurableObjects, evictAllDurableObjects, runInDurableObject } from "cloudflare:test";
+import {
+  abortAllDurableObjects,
+  evictAllDurableObjects,
+  runDurableObjectAlarm,
+  runInDurableObject,
+} from "cloudflare:test";
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { queueOf } from "../../control-plane/domain/waiting-queue.ts";
 import type { WaitingRoom } from "../../control-plane/worker.ts";
@@ -186,6 +191,45 @@ describe("a place", () => {
     await cluster.report();
     expect(await second.ask()).toBeUndefined();
     expect(second.waiting?.position).toBe(1);
+  });
+
+  it("[WAIT-5] at which nobody comes when it should keeps its turn for who does, and no seat from others meanwhile", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const cluster = await startCluster({ capacity: 2 });
+    const clusterId = cluster.id;
+    const guests = await fill(cluster);
+    const waiter = await newWaiter({ clusterId });
+    vi.setSystemTime(Date.now() + 8_000);
+    await leave(cluster, guests.slice(0, 1));
+    const { name } = await queueOf({ clusterId });
+    await runDurableObjectAlarm(env.WAITING_ROOM.getByName(name));
+    await allocate(await logIn(), { clusterId });
+    // Late, but there: from now on it is first again, and who is called is served at once.
+    expect(await waiter.ask()).toBeUndefined();
+    await leave(cluster, guests.slice(1));
+    await expectProblem(await requestAllocation(await logIn(), { clusterId }), "CLUSTER_FULL");
+    vi.setSystemTime(Date.now() + 8_000);
+    await cluster.report();
+    expect(await waiter.ask()).toBeDefined();
+  });
+
+  it("[WAIT-4] is one that every shard knows of, also when somebody else has just left the line empty", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const cluster = await startCluster({ capacity: 1 });
+    const clusterId = cluster.id;
+    const guests = await fill(cluster);
+    const gone = await newWaiter({ clusterId });
+    const queue = await queueOf({ clusterId });
+    const departure = { visitor: gone.player.player.id, reservationId: gone.waiting?.reservationId ?? "" };
+    await runInDurableObject(env.WAITING_ROOM.getByName(queue.name), async (room: WaitingRoom) => {
+      const left = room.leave(departure);
+      // While the shards are being told that nobody waits.
+      const visit = { visitor: crypto.randomUUID(), reservationId: "A".repeat(22), size: 1 };
+      expect(await room.visit(visit, queue)).toMatchObject({ kind: "placed", position: 1 });
+      await left;
+    });
+    await leave(cluster, guests);
+    await expectProblem(await requestAllocation(await logIn(), { clusterId }), "CLUSTER_FULL");
   });
 
   it("[WAIT-6] [SEC-50] serves its own player, request and key alone", async () => {
