@@ -67,6 +67,7 @@ export const problems = {
   CLUSTER_FULL: { status: 409, advice: "retry", title: "This cluster is full." },
   PARTY_NOT_FOUND: { status: 404, advice: "fix", title: "There is no such party for this player." },
   PARTY_FULL: { status: 409, advice: "fix", title: "The party takes no more members." },
+  PARTY_TOO_LARGE: { status: 409, advice: "fix", title: "The cluster is too small for the party." },
   PARTY_LEADER_ONLY: { status: 403, advice: "stop", title: "Only the leader of a party may do this." },
   PARTY_BUSY: { status: 409, advice: "retry", title: "The party is being allocated, or has seats." },
   PARTY_NOT_READY: { status: 409, advice: "retry", title: "No seats are held for the party yet." },

@@ -43,7 +43,7 @@ export class Parties {
    * Has seats held for all members, on one cluster, as the leader; with `wait`, when it is the party's turn. Then all have to
    * claim, before `expiresAt`.
    *
-   * @throws SustenetError `PARTY_LEADER_ONLY`, `PARTY_BUSY`, `NO_CLUSTER_AVAILABLE`, …
+   * @throws SustenetError `PARTY_LEADER_ONLY`, `PARTY_BUSY`, `PARTY_TOO_LARGE`, `NO_CLUSTER_AVAILABLE`, …
    */
   async allocate(id: string, request: AllocateRequest = {}, options?: WaitOptions): Promise<PartyHeld> {
     const path = `/v1/parties${pathOf(id)}/allocate`;

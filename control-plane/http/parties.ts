@@ -118,6 +118,7 @@ const allocate = createRoute({
       "PARTY_LEADER_ONLY",
       "PARTY_BUSY",
       "PARTY_HOLD_ENDED",
+      "PARTY_TOO_LARGE",
       "IDEMPOTENCY_KEY_REQUIRED",
       "IDEMPOTENCY_KEY_REUSED",
       "RATE_LIMITED",

@@ -73,6 +73,11 @@ export class RegistryParties {
     const why = this.#candidates.refusalOf(row, request.wish, nowMs);
     if (why !== undefined)
       return refuse("NO_CLUSTER_AVAILABLE", `The cluster ${clusterId} ${why}. Choose another one.`, 5);
+    const { length: size } = request.playerIds;
+    if (row.capacity > 0 && row.capacity < size) {
+      const detail = `The cluster ${clusterId} takes ${row.capacity} players, and the party has ${size}. Choose another one.`;
+      return refuse("PARTY_TOO_LARGE", detail);
+    }
     if (this.#candidates.withheld(row, { pass: request.pass }, nowMs) === undefined)
       return this.#take(row, request, nowMs);
     const detail = `The cluster ${clusterId} has others waiting, or takes no more for a moment. Try again shortly.`;

@@ -426,6 +426,13 @@ describe("a party that waits", () => {
     await eventuallySome(async () => (await ask()).status === 200);
   });
 
+  it("[WAIT-9] that could never be on the cluster that its leader names is told so", async () => {
+    const cluster = await startCluster({ capacity: 2 });
+    const party = await startParty(3);
+    const answer = await party.requestHold({ clusterId: cluster.id, wait: true });
+    expect((await expectProblem(answer, "PARTY_TOO_LARGE")).detail).toContain("takes 2 players, and the party has 3");
+  });
+
   it("[WAIT-5] leaves the line when its leader gives up", async () => {
     const cluster = await startCluster({ capacity: 1 });
     await fill(cluster);
