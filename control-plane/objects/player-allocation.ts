@@ -5,12 +5,14 @@ import {
   forgettableOperations,
   nextOperationStep,
   type Operation,
+  type OperationSummary,
   reservationIdOf,
   supersededBy,
 } from "../domain/operations.ts";
 import { toBase64Url } from "../domain/sharding.ts";
 import { isSignedOut } from "../domain/standing.ts";
 import { createTicketClaims } from "../domain/ticket-claims.ts";
+import { queueOf } from "../domain/waiting-queue.ts";
 import { failpoint } from "../failpoint.ts";
 import { readLimits } from "../limit-settings.ts";
 import { readMasterSettings } from "../settings.ts";
@@ -34,6 +36,8 @@ export type AllocationAnswer =
 interface Attempt {
   readonly key: string;
   readonly startedAtMs: number;
+  /** An older operation that waits for the same: its place is this one's, whatever the key. */
+  readonly kept: OperationSummary | undefined;
 }
 
 /** What an allocation counts as: a new one, or another try at one that has come to nothing yet. */
@@ -71,8 +75,9 @@ export class PlayerAllocation {
    * @param bodyHash of the request: see `hashAllocateRequest`
    */
   async allocate(order: AllocationOrder, bodyHash: string): Promise<AllocationAnswer> {
-    const key = order.idempotencyKey;
-    const { env, tables, costs, revocation } = this.#parts;
+    const { idempotencyKey: key, request } = order;
+    const { env, tables, costs, revocation, settle } = this.#parts;
+    const wanted = request.wait === true ? (await queueOf(request)).name : undefined;
     const nowMs = Date.now();
     const standing = revocation.standing();
     const refusal = banRefusal(standing.ban, nowMs);
@@ -93,12 +98,16 @@ export class PlayerAllocation {
     if (!cost.allowed) {
       return refuse("RATE_LIMITED", "Too many allocations. Wait before the next one.", cost.retryAfterSeconds);
     }
-    const attempt: Attempt = { key, startedAtMs: nowMs };
+    const waiting = tables.operations().find(({ state, queue }) => state === "recorded" && queue !== undefined);
+    const kept = waiting?.queue === wanted ? waiting : undefined;
+    const attempt: Attempt = { key, startedAtMs: nowMs, kept };
     this.#attempt = attempt;
     try {
       const counted = costs.after(cost);
       if (step.kind === "resume") tables.row.change(counted);
-      const operation = step.kind === "resume" ? step.operation : this.#record(order, bodyHash, nowMs, counted);
+      const operation = step.kind === "resume" ? step.operation : this.#record(order, bodyHash, attempt, counted);
+      // A place that was left is free for others whatever comes of this.
+      if (waiting !== kept) await settle();
       failpoint("allocate.recorded");
       return await this.#carryOut(operation, order, attempt);
     } finally {
@@ -124,7 +133,7 @@ export class PlayerAllocation {
   #record(
     { playerId, idempotencyKey: key, request }: AllocationOrder,
     bodyHash: string,
-    nowMs: number,
+    { startedAtMs: nowMs, kept }: Attempt,
     counted: Pick<SessionRow, "costs">,
   ): Operation {
     const { tables, releases } = this.#parts;
@@ -153,8 +162,7 @@ export class PlayerAllocation {
     tables.atomically(() => {
       for (const older of abandoned) {
         tables.endOperation(older.key, "cancelled");
-        // Who goes on waiting keeps the place, whatever the key.
-        if (request.wait !== true) releases.leaveQueue(older, playerId);
+        if (older.key !== kept?.key) releases.leaveQueue(older, playerId);
       }
       tables.addOperation(operation, change);
       tables.deleteOperations(forgettableOperations(tables.operations(), nowMs));
@@ -219,7 +227,8 @@ export class PlayerAllocation {
     tables.inOrder(() => {
       tables.commitOperation(current, { clusterId, expiresAt, answer }, older);
       tables.deleteOperations(forgettableOperations(tables.operations(), nowMs));
-      releases.leaveQueue(current, playerId, clusterId);
+      // Whoever had a place from before, and found a seat without asking the queue, needs it no more either.
+      releases.leaveQueue(current.queue === undefined ? (attempt.kept ?? current) : current, playerId, clusterId);
       for (const each of older) {
         releases.leaveQueue(each, playerId);
         // On the same cluster the new ticket has taken the old one's seat.

@@ -157,6 +157,9 @@ export class PlayerSession extends DurableObject<Env> {
         this.#releases.leaveQueue(operation, playerId);
         this.#releases.giveBack(operation, playerId);
       });
+      // Its answer may have been lost: no ticket was handed out for the seat that there may be.
+      const { state, shard } = operation;
+      if (state === "recorded" && shard !== undefined) this.#releases.withdraw(shard, reservationId, playerId);
       failpoint("release.cancelled");
     }
     await this.#settle();

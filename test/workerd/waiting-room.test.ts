@@ -6,6 +6,7 @@ import {
   runInDurableObject,
 } from "cloudflare:test";
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { watchFailpoints } from "../../control-plane/failpoint.ts";
 import { queueOf } from "../../control-plane/domain/waiting-queue.ts";
 import type { WaitingRoom } from "../../control-plane/worker.ts";
 import type { PlayerSessionTokens, Waiting } from "../../protocol/index.ts";
@@ -22,10 +23,11 @@ import { call, expectJson, expectProblem } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
 import { startParty } from "./support/parties.ts";
 import { allocate, logIn, logInMany, requestAllocation } from "./support/players.ts";
-import { fill, type Guest, join, leave, newWaiter, Waiter } from "./support/waiting.ts";
+import { expectFirst, fill, type Guest, join, leave, newWaiter, Waiter } from "./support/waiting.ts";
 import { eventually } from "../support/eventually.ts";
 
 afterEach(() => {
+  watchFailpoints(undefined);
   vi.useRealTimers();
 });
 
@@ -151,6 +153,57 @@ describe("a place", () => {
     await second.ask();
     expect([again.waiting?.position, second.waiting?.position]).toEqual([1, 2]);
     await expectProblem(await requestAllocation(first.player, first.request, first.key), "RESERVATION_CANCELLED");
+  });
+
+  it("[WAIT-2] is the only one that a player has: who asks to wait for something else gives it up", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const [cluster, other] = [await startCluster({ capacity: 1 }), await startCluster({ capacity: 1 })];
+    for (const each of [cluster, other]) await fill(each);
+    const [first, second] = [await newWaiter({ clusterId: cluster.id }), await newWaiter({ clusterId: cluster.id })];
+    const elsewhere = new Waiter(first.player, { clusterId: other.id });
+    expect(await elsewhere.ask()).toBeUndefined();
+    await expectFirst(second);
+    await elsewhere.ask();
+    expect(elsewhere.waiting?.position).toBe(1);
+    // Nor is one kept by who does not wait any more, and is given nothing.
+    const third = await newWaiter({ clusterId: other.id });
+    await expectProblem(await requestAllocation(first.player, { clusterId: other.id }), "CLUSTER_FULL");
+    await expectFirst(third);
+  });
+
+  it("[WAIT-2] ends with the seat that its player is given, under whatever key", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const cluster = await startCluster({ capacity: 1 });
+    const clusterId = cluster.id;
+    const guests = await fill(cluster);
+    const first = await newWaiter({ clusterId });
+    vi.setSystemTime(Date.now() + 8_000);
+    const { name } = await queueOf({ clusterId });
+    await runDurableObjectAlarm(env.WAITING_ROOM.getByName(name));
+    await leave(cluster, guests);
+    const again = new Waiter(first.player, { clusterId });
+    expect(await again.ask()).toBeDefined();
+    const next = await newWaiter({ clusterId });
+    await expectFirst(next);
+  });
+
+  it("[WAIT-5] that has come to a seat, of which nobody has heard, is given up with it", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const cluster = await startCluster({ capacity: 1 });
+    const clusterId = cluster.id;
+    const guests = await fill(cluster);
+    const waiter = await newWaiter({ clusterId });
+    await leave(cluster, guests);
+    vi.setSystemTime(Date.now() + 2_000);
+    watchFailpoints((name) => {
+      if (name === "allocate.seated") throw new Error("the answer is lost");
+    });
+    await expectProblem(await requestAllocation(waiter.player, waiter.request, waiter.key), "INTERNAL");
+    watchFailpoints(undefined);
+    const path = `/v1/allocate/${waiter.waiting?.reservationId}`;
+    expect((await call("DELETE", path, { token: waiter.player.accessToken })).status).toBe(204);
+    const player = await logIn();
+    await eventually(async () => allocate(player, { clusterId }));
   });
 
   it("[WAIT-5] is given up by DELETE, and those behind move up", async () => {

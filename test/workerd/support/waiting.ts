@@ -1,8 +1,9 @@
+import { expect } from "vitest";
 import type { AllocateRequest, Allocation, PlayerSessionTokens, SeatRef, Waiting } from "../../../protocol/index.ts";
 import { seatOf, type TestCluster } from "./clusters.ts";
 import { expectJson } from "./master.ts";
 import { allocate, logIn, requestAllocation } from "./players.ts";
-import { eventuallySome } from "../../support/eventually.ts";
+import { eventually, eventuallySome } from "../../support/eventually.ts";
 
 /** A player who waits: the same request under the same key, again and again. */
 export class Waiter {
@@ -35,6 +36,16 @@ export async function newWaiter(request: AllocateRequest): Promise<Waiter> {
   const waiter = new Waiter(await logIn(), request);
   if ((await waiter.ask()) !== undefined) throw new Error("there was a seat for who was to wait");
   return waiter;
+}
+
+/** Whoever was before this one leaves, long before the place would end by itself. */
+export async function expectFirst(waiter: Waiter): Promise<void> {
+  const startedAtMs = Date.now();
+  await eventually(async () => {
+    await waiter.ask();
+    expect(waiter.waiting?.position).toBe(1);
+  });
+  expect(Date.now() - startedAtMs).toBeLessThan(5_000);
 }
 
 export interface Guest {
