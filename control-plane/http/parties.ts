@@ -24,7 +24,7 @@ import { ProblemError, problemOfRefusal } from "./problem.ts";
 import { bodyProblems, jsonAnswer, jsonBody, type MasterHono, playerSecurity, problemAnswers } from "./route-parts.ts";
 
 const common = { tags: ["Parties"], security: playerSecurity };
-const playerProblems = ["UNAUTHENTICATED", "IDENTITY_UNAVAILABLE"] as const;
+const playerProblems = ["UNAUTHENTICATED", "IDENTITY_UNAVAILABLE", "BANNED"] as const;
 const partyProblems = [...playerProblems, "PARTY_NOT_FOUND", "INVALID_FIELD"] as const;
 const enterProblems = ["IN_ANOTHER_PARTY", "PARTY_BUSY", "RATE_LIMITED"] as const;
 
@@ -146,10 +146,10 @@ const giveUp = createRoute({
 
 export function addPartyRoutes(app: OpenAPIHono<MasterHono>): void {
   app.openapi(create, async (context) => {
-    const { playerId, displayName } = await requirePlayer(context);
+    const { playerId, displayName, authenticatedAt } = await requirePlayer(context);
     const { size = maxPartySize } = context.req.valid("json");
     readLimits(context.env);
-    const made = playerSession(context.env, playerId).createParty({ playerId, displayName }, size);
+    const made = playerSession(context.env, playerId).createParty({ playerId, displayName }, size, authenticatedAt);
     return context.json(await viewOf(context.env, made), 200);
   });
 
@@ -159,13 +159,13 @@ export function addPartyRoutes(app: OpenAPIHono<MasterHono>): void {
   });
 
   app.openapi(join, async (context) => {
-    const { playerId, displayName } = await requirePlayer(context);
+    const { playerId, displayName, authenticatedAt } = await requirePlayer(context);
     const { id } = context.req.valid("param");
     readLimits(context.env);
     if (!(await isPartyCode(context.env, id, context.req.valid("json").code))) {
       throw new ProblemError("PARTY_NOT_FOUND", "There is no party with this id and code. Ask its leader for both.");
     }
-    const joined = playerSession(context.env, playerId).joinParty({ playerId, displayName }, id);
+    const joined = playerSession(context.env, playerId).joinParty({ playerId, displayName }, id, authenticatedAt);
     return context.json(await viewOf(context.env, joined), 200);
   });
 
@@ -214,9 +214,9 @@ export function addPartyRoutes(app: OpenAPIHono<MasterHono>): void {
 
 /** The party of the caller, who has to have joined it: no object is made for an id that somebody makes up. */
 async function useParty(context: Context<MasterHono>, id: string, allocationKey?: string) {
-  const { playerId } = await requirePlayer(context);
+  const { playerId, authenticatedAt } = await requirePlayer(context);
   readLimits(context.env);
-  await done(playerSession(context.env, playerId).useParty(id, allocationKey));
+  await done(playerSession(context.env, playerId).useParty(id, allocationKey, authenticatedAt));
   return { playerId, party: partyObject(context.env, id) };
 }
 

@@ -10,7 +10,6 @@ import {
   supersededBy,
 } from "../domain/operations.ts";
 import { toBase64Url } from "../domain/sharding.ts";
-import { isSignedOut } from "../domain/standing.ts";
 import { createTicketClaims } from "../domain/ticket-claims.ts";
 import { queueOf } from "../domain/waiting-queue.ts";
 import { failpoint } from "../failpoint.ts";
@@ -19,7 +18,7 @@ import { readMasterSettings } from "../settings.ts";
 import type { AllocationOrder } from "./allocation-order.ts";
 import type { PlayerCosts } from "./player-costs.ts";
 import type { PlayerReleases } from "./player-releases.ts";
-import { banRefusal, type PlayerRevocation } from "./player-revocation.ts";
+import type { PlayerRevocation } from "./player-revocation.ts";
 import type { SessionRow } from "./player-row.ts";
 import { type PlayerSeats, takenOver } from "./player-seats.ts";
 import type { PlayerTables } from "./player-tables.ts";
@@ -79,12 +78,8 @@ export class PlayerAllocation {
     const { env, tables, costs, revocation, settle } = this.#parts;
     const wanted = request.wait === true ? (await queueOf(request)).name : undefined;
     const nowMs = Date.now();
-    const standing = revocation.standing();
-    const refusal = banRefusal(standing.ban, nowMs);
+    const refusal = revocation.refusalOfLogin(order.authenticatedAt, nowMs);
     if (refusal !== undefined) return refusal;
-    if (isSignedOut(standing, order.authenticatedAt)) {
-      return refuse("UNAUTHENTICATED", "This login was ended. Log in again.");
-    }
     const known = tables.operation(key);
     const step = nextOperationStep(known, { bodyHash, nowMs, inFlight: this.#inFlight(key, nowMs) });
     if (step.kind === "answer") {

@@ -1,7 +1,7 @@
 import type { RevocationReason } from "../../protocol/index.ts";
 import { nextSessionGeneration } from "../../protocol/handover/generation.ts";
 import { limits } from "../../protocol/index.ts";
-import { type Ban, banInForce, describeBan, type Standing } from "../domain/standing.ts";
+import { type Ban, banInForce, describeBan, isSignedOut, type Standing } from "../domain/standing.ts";
 import { type KnownOrder, stepOfOrder, withOrder } from "../domain/known-orders.ts";
 import { isUnused } from "../domain/operations.ts";
 import type { Outbox } from "./outbox.ts";
@@ -89,15 +89,22 @@ export class PlayerRevocation {
     return banRefusal(this.standing().ban, nowMs);
   }
 
+  /** The same for who comes by a login from then (in seconds since 1970): it may have been ended. [SEC-75] */
+  refusalOfLogin(authenticatedAt: number, nowMs: number): Refusal | undefined {
+    const refusal = this.refusal(nowMs);
+    if (refusal !== undefined || !isSignedOut(this.standing(), authenticatedAt)) return refusal;
+    return refuse("UNAUTHENTICATED", "This login was ended. Log in again.");
+  }
+
   /** Whether a generation has been revoked. */
   covers(generation: number): boolean {
     return generation < this.#tables.row.values.floor;
   }
 
   /**
-   * Ends every session and ticket that there is. The floor, what it does to operations, and the orders to clusters become durable
-   * together: from then on no ticket below is signed, and none is counted. What was ordered before under the same key is done, and ends
-   * nothing that has begun since. [SEC-98]
+   * Ends every session and ticket that there is, places in the waiting room, and the membership of a party. The floor, what it does to
+   * operations, and the orders to clusters become durable together: from then on no ticket below is signed, and none is counted. What was
+   * ordered before under the same key is done, and ends nothing that has begun since. [SEC-98]
    *
    * @returns beside what was decided, the seats for which no ticket was handed out: they can go at once
    */
@@ -143,7 +150,12 @@ export class PlayerRevocation {
         this.#outbox.put(identityTarget, { kind: "sign-out", playerId: order.playerId, orderedAtMs: nowMs });
       this.#orderClusters({ playerId: order.playerId, minGeneration, reason }, nowMs);
       const unused = tables.operations().filter((operation) => isUnused(operation, nowMs));
-      for (const { key } of unused) tables.endOperation(key, "revoked");
+      for (const { key, queue, reservationId } of unused) {
+        tables.endOperation(key, "revoked");
+        if (queue !== undefined) this.#outbox.put(queue, { kind: "leave", visitor: order.playerId, reservationId });
+      }
+      const party = tables.party();
+      if (party !== undefined) this.#outbox.put(party, { kind: "quit", playerId: order.playerId });
       const seats = unused.flatMap(({ state, shard, reservationId }) =>
         state === "recorded" && shard !== undefined ? [{ shard, reservationId }] : [],
       );

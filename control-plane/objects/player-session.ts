@@ -127,20 +127,24 @@ export class PlayerSession extends DurableObject<Env> {
   }
 
   /** Makes a party that the player leads; the one that it leads already, if any. */
-  async createParty(member: PartyMember, size: number): Promise<PartyViewAnswer> {
+  async createParty(member: PartyMember, size: number, authenticatedAt: number): Promise<PartyViewAnswer> {
     this.#makeKnown();
-    return this.#party.create(member, size);
+    const refusal = this.#revocation.refusalOfLogin(authenticatedAt, Date.now());
+    return refusal ?? this.#party.create(member, size);
   }
 
   /** Joins a party. The route has checked the code. */
-  async joinParty(member: PartyMember, id: string): Promise<PartyViewAnswer> {
+  async joinParty(member: PartyMember, id: string, authenticatedAt: number): Promise<PartyViewAnswer> {
     this.#makeKnown();
-    return this.#party.join(member, id);
+    const refusal = this.#revocation.refusalOfLogin(authenticatedAt, Date.now());
+    return refusal ?? this.#party.join(member, id);
   }
 
   /** Whether a call about a party may go on: it is the player's, and the player may make more such calls. */
-  useParty(id: string, allocationKey?: string): { readonly ok: true } | Refusal {
-    return this.#isKnown ? this.#party.use(id, allocationKey) : refuseParty("PARTY_NOT_FOUND");
+  useParty(id: string, allocationKey: string | undefined, authenticatedAt: number): { readonly ok: true } | Refusal {
+    if (!this.#isKnown) return refuseParty("PARTY_NOT_FOUND");
+    const refusal = this.#revocation.refusalOfLogin(authenticatedAt, Date.now());
+    return refusal ?? this.#party.use(id, allocationKey);
   }
 
   /**
@@ -299,15 +303,10 @@ export class PlayerSession extends DurableObject<Env> {
     this.#allocation.giveUp();
     const { erasure, seats } = tables.atomically(() => {
       const unused = new Set(tables.operations().filter((operation) => isUnused(operation, erasedAtMs)));
-      for (const operation of unused) {
-        if (operation.state === "recorded") this.#releases.leaveQueue(operation, playerId);
-      }
       const used = tables.operations().filter((operation) => !unused.has(operation));
       const revoked = this.#revocation.erase(playerId, erasedAtMs);
       // Those that are revoked now go with their tickets' ends.
       tables.deleteOperations(used.map(({ key }) => key));
-      const party = tables.party();
-      if (party !== undefined) this.#outbox.put(party, { kind: "quit", playerId });
       tables.setParty(null);
       this.#consult.erase(revoked.minGeneration);
       const record: Erasure = { playerId, erasedAtMs, minGeneration: revoked.minGeneration };

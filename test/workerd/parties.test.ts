@@ -11,9 +11,11 @@ import { shardOfCluster, parseShardMap } from "../../control-plane/domain/shardi
 import type { PartyView, Waiting } from "../../protocol/index.ts";
 import { seatOf, startCluster, startOn, type TestCluster, testShards } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
+import { logInOperator } from "./support/operators.ts";
 import { requestJoin, requestParty, startParty, type TestParty } from "./support/parties.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
-import { fill, leave, newWaiter } from "./support/waiting.ts";
+import { requestBan } from "./support/revocations.ts";
+import { expectFirst, fill, leave, newWaiter } from "./support/waiting.ts";
 import { eventually, eventuallySome } from "../support/eventually.ts";
 
 afterEach(() => {
@@ -230,6 +232,54 @@ it("[PARTY-2] whoever deletes the account leaves the party, and the line", async
     expect((await party.show()).members).toHaveLength(1);
     await behind.ask();
     expect(behind.waiting?.position).toBe(1);
+  });
+});
+
+describe("whoever is thrown out", () => {
+  const requests = (party: TestParty, token: string, stranger: TestParty) => ({
+    "makes no party": async () => call("POST", "/v1/parties", { token, body: {} }),
+    "joins none": async () => call("POST", `${stranger.path}/members`, { token, body: { code: stranger.view.code } }),
+    "does nothing with the one before": async () =>
+      call("POST", `${party.path}/allocate`, { token, body: {}, headers: { "idempotency-key": crypto.randomUUID() } }),
+    "does not even look at it": async () => call("GET", party.path, { token }),
+  });
+
+  it("[PARTY-7] [ALLOC-20] and is banned makes, joins and leads no party, and is in none any more", async () => {
+    const cluster = await startCluster({ capacity: 2 });
+    const operator = await logInOperator();
+    const [party, other] = [await startParty(2), await startParty(1)];
+    await party.hold({ clusterId: cluster.id });
+    await expectJson(await requestBan(operator, party.leader.player.id), 200);
+    for (const [what, request] of Object.entries(requests(party, party.leader.accessToken, other))) {
+      const { ban } = await expectProblem(await request(), "BANNED");
+      expect(ban?.reason, what).toBe("cheating");
+    }
+    // Its seat is free, and who joined next leads.
+    await eventually(async () => expect(await seatsOf(cluster)).toEqual({ seats: 1, rows: 1 }));
+    expect((await party.show(party.member(1))).leaderId).toBe(party.member(1).player.id);
+    await party.claim(party.member(1));
+  });
+
+  it("[PARTY-7] [SEC-75] and is signed out everywhere does nothing with parties by a login of before", async () => {
+    const [party, other] = [await startParty(2), await startParty(1)];
+    const { accessToken: token } = party.leader;
+    expect((await call("POST", "/v1/logout?scope=everywhere", { token })).status).toBe(204);
+    for (const request of Object.values(requests(party, token, other))) {
+      await expectProblem(await request(), "UNAUTHENTICATED");
+    }
+    await eventually(async () => expect((await party.show(party.member(1))).members).toHaveLength(1));
+  });
+
+  it("[PARTY-7] and leads a party that waits leaves the line to those behind", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const cluster = await startCluster({ capacity: 1 });
+    const operator = await logInOperator();
+    await fill(cluster);
+    const party = await startParty(1);
+    await expectJson(await party.requestHold({ clusterId: cluster.id, wait: true }), 202);
+    const single = await newWaiter({ clusterId: cluster.id });
+    await expectJson(await requestBan(operator, party.leader.player.id), 200);
+    await expectFirst(single);
   });
 });
 

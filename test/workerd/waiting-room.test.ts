@@ -187,6 +187,17 @@ describe("a place", () => {
     await expectFirst(next);
   });
 
+  it("[SEC-72] is lost to who is thrown out", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const operator = await logInOperator();
+    const cluster = await startCluster({ capacity: 1 });
+    await fill(cluster);
+    const [first, second] = [await newWaiter({ clusterId: cluster.id }), await newWaiter({ clusterId: cluster.id })];
+    const path = `/v1/admin/players/${first.player.player.id}/kick`;
+    expect((await call("POST", path, { token: operator.accessToken })).ok).toBe(true);
+    await expectFirst(second);
+  });
+
   it("[WAIT-5] that has come to a seat, of which nobody has heard, is given up with it", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const cluster = await startCluster({ capacity: 1 });
