@@ -50,6 +50,13 @@ describe("whose turn it is", () => {
     expect(called(placesOf([3]), note(2, 2))).toEqual([]);
   });
 
+  it("[WAIT-7] [WAIT-9] are parties that are larger than what a cluster takes at a time, in their turn", () => {
+    const slow = { rooms: [{ clusterId: "c0", places: 1, whole: 4 }], largest: 4 };
+    expect(called(placesOf([4, 1]), slow)).toEqual([1]);
+    expect(called(placesOf([1, 4]), slow)).toEqual([1]);
+    expect(called(placesOf([5, 1]), { ...slow, largest: 9 })).toEqual([2]);
+  });
+
   it("[WAIT-9] are those behind a party that does not fit, but not for ever", () => {
     expect(called(placesOf([4, 1, 1, 1]), note(2, 1))).toEqual([2, 3, 4]);
     const waited = placesOf([4, 1, 1, 1], { joinedAtMs: nowMs - overtakingMs });

@@ -5,6 +5,13 @@ export interface ClusterRoom {
   readonly clusterId: string;
   /** How many more it takes now. */
   readonly places: number;
+  /** How large a party it takes, where that is more: one is let in whole, however slowly the cluster is to be filled. [WAIT-7] */
+  readonly whole?: number;
+}
+
+/** The room that is left when so many have been let in. */
+export function roomAfter({ clusterId, places, whole = places }: ClusterRoom, size: number): Required<ClusterRoom> {
+  return { clusterId, places: Math.max(0, places - size), whole: Math.max(0, whole - size) };
 }
 
 /** What all shards together have for a queue. */
@@ -59,30 +66,25 @@ const maxConsidered = 1_000;
 export function callPlaces(places: readonly Place[], note: CapacityNote, nowMs: number): Calls {
   const called = new Map<number, string | undefined>();
   const kept = new Set<string>();
-  const rooms = note.rooms
-    .filter(({ places: free }) => free > 0)
-    .map(({ clusterId, places: free }) => ({ clusterId, places: free }));
-  let total = rooms.reduce((sum, room) => sum + room.places, 0);
+  const rooms = note.rooms.filter(({ places: free }) => free > 0).map((room) => roomAfter(room, 0));
   for (const place of places.slice(0, maxConsidered)) {
-    if (total <= 0) break;
+    if (rooms.every((room) => room.places === 0)) break;
     if (isAbsent(place, nowMs) || place.size > note.largest) continue;
     const open = rooms.filter(({ clusterId }) => !kept.has(clusterId) || place.size > 1);
-    const fitting = open.filter((room) => room.places >= place.size);
+    const fitting = open.filter((room) => room.places > 0 && room.whole >= place.size);
     // The tightest that fits: large gaps are for parties.
     const room = fitting.reduce<(typeof rooms)[number] | undefined>(
-      (best, each) => (best === undefined || each.places < best.places ? each : best),
+      (best, each) => (best === undefined || each.whole < best.whole ? each : best),
       undefined,
     );
     if (room !== undefined) {
-      room.places -= place.size;
-      total -= place.size;
+      Object.assign(room, roomAfter(room, place.size));
       called.set(place.sequence, place.size > 1 ? room.clusterId : undefined);
       if (place.size > 1) kept.add(room.clusterId);
     } else if (place.size > 1 && nowMs - place.joinedAtMs >= overtakingMs) {
-      const roomiest = rooms.reduce((best, each) => (each.places > best.places ? each : best));
+      const roomiest = rooms.reduce((best, each) => (each.whole > best.whole ? each : best));
       kept.add(roomiest.clusterId);
-      total -= roomiest.places;
-      roomiest.places = 0;
+      Object.assign(roomiest, roomAfter(roomiest, Number.POSITIVE_INFINITY));
     }
   }
   return { called, kept };

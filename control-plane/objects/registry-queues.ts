@@ -83,8 +83,8 @@ export class RegistryQueues {
         return this.withheld(row, () => factsOf(row), pass, nowMs) === undefined;
       })
       .map((row): ClusterRoom => {
-        const places = Math.min(freePlaces(row), joinsAllowed(joinRateOf(row), nowMs), maxRoomPlaces);
-        return { clusterId: row.cluster_id, places };
+        const whole = Math.min(freePlaces(row), maxRoomPlaces);
+        return { clusterId: row.cluster_id, places: Math.min(whole, joinsAllowed(joinRateOf(row), nowMs)), whole };
       })
       .filter(({ places }) => places > 0);
   }

@@ -1,6 +1,13 @@
 import { DurableObject } from "cloudflare:workers";
 import { shardsForCluster } from "../domain/sharding.ts";
-import { callPlaces, type Calls, type CapacityNote, type ClosedCluster, sumNotes } from "../domain/waiting-calls.ts";
+import {
+  callPlaces,
+  type Calls,
+  type CapacityNote,
+  type ClosedCluster,
+  roomAfter,
+  sumNotes,
+} from "../domain/waiting-calls.ts";
 import { firstInLine, type FirstInLine, type QueueGate, type QueuePass } from "../domain/waiting-gate.ts";
 import { type Place, type Visit, WaitingLine } from "../domain/waiting-line.ts";
 import {
@@ -164,9 +171,7 @@ export class WaitingRoom extends DurableObject<Env> {
   /** What was given since the shards were asked is not there any more. */
   #take(clusterId: string, places: number): void {
     const { rooms } = this.#note;
-    const left = rooms.map((room) =>
-      room.clusterId === clusterId ? { clusterId, places: Math.max(0, room.places - places) } : room,
-    );
+    const left = rooms.map((room) => (room.clusterId === clusterId ? roomAfter(room, places) : room));
     this.#note = { ...this.#note, rooms: left };
   }
 

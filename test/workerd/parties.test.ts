@@ -483,6 +483,25 @@ describe("a party that waits", () => {
     expect((await expectProblem(answer, "PARTY_TOO_LARGE")).detail).toContain("takes 2 players, and the party has 3");
   });
 
+  it("[WAIT-7] [WAIT-9] that is larger than what its cluster takes at a time is let in whole", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const cluster = await startCluster({ capacity: 2, joinRatePerSecond: 1 });
+    const clusterId = cluster.id;
+    const guests = await fill(cluster, 1);
+    vi.setSystemTime(Date.now() + 1_500);
+    guests.push(...(await fill(cluster, 1)));
+    const party = await startParty(2);
+    const key = crypto.randomUUID();
+    const ask = async () => party.requestHold({ clusterId, wait: true }, key);
+    await expectJson(await ask(), 202);
+    const single = await newWaiter({ clusterId });
+    await leave(cluster, guests);
+    vi.setSystemTime(Date.now() + 1_500);
+    await eventuallySome(async () => (await ask()).status === 200);
+    expect(await seatsOf(cluster)).toEqual({ seats: 2, rows: 2 });
+    expect(await single.ask()).toBeUndefined();
+  });
+
   it("[WAIT-5] leaves the line when its leader gives up", async () => {
     const cluster = await startCluster({ capacity: 1 });
     await fill(cluster);
