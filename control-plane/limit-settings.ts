@@ -1,4 +1,4 @@
-import { type Limits, parseLimits } from "./domain/limits-policy.ts";
+import { type Limits, parseLimits } from "./domain/limits/limits-policy.ts";
 import { readOptionalText, SettingError, type SettingSource } from "./settings.ts";
 
 const known = new WeakMap<object, Limits>();

@@ -1,6 +1,6 @@
 import { env, waitUntil } from "cloudflare:workers";
-import type { CounterKey, counters, HistogramKey, LabelValues } from "./domain/metric-catalog.ts";
-import { MetricCounts } from "./domain/metric-counts.ts";
+import type { CounterKey, counters, HistogramKey, LabelValues } from "./domain/metrics/metric-catalog.ts";
+import { MetricCounts } from "./domain/metrics/metric-counts.ts";
 import { logEvent } from "./log.ts";
 
 /** How long counts gather in an isolate until they are taken to where they are kept. */

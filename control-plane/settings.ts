@@ -1,4 +1,4 @@
-import { parseShardMap, type ShardMap } from "./domain/sharding.ts";
+import { parseShardMap, type ShardMap } from "./domain/clusters/sharding.ts";
 import { isLoopbackHost, limits } from "../protocol/index.ts";
 
 /** A setting of the Worker that is missing or not valid. Says which and what is expected, never its value. */

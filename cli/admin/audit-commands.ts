@@ -3,7 +3,7 @@ import {
   type AuditHead,
   type AuditRow,
   type AuditVerdict,
-} from "../../control-plane/domain/audit-chain.ts";
+} from "../../control-plane/domain/operators/audit-chain.ts";
 import { selectAuditRows } from "../../control-plane/store/audit.ts";
 import type { DatabaseAddress } from "../../control-plane/store/database.ts";
 import type { Command } from "../command.ts";

@@ -7,11 +7,11 @@ import type {
   Waiting,
 } from "../../protocol/index.ts";
 import { allocationPolicies, candidateReasons, maxAvoidedClusters, shardOutcomes } from "../../protocol/index.ts";
-import { maxLatencies, maxLatencyMs } from "../domain/latency.ts";
-import { factName } from "../domain/report-schema.ts";
-import { maxFacts } from "../domain/selector.ts";
-import { isRegion, regionOfCluster } from "../domain/sharding.ts";
-import { maxPlaceChars } from "../objects/waiting-place.ts";
+import { maxLatencies, maxLatencyMs } from "../domain/allocation/latency.ts";
+import { factName } from "../domain/clusters/report-schema.ts";
+import { maxFacts } from "../domain/allocation/selector.ts";
+import { isRegion, regionOfCluster } from "../domain/clusters/sharding.ts";
+import { maxPlaceChars } from "../objects/waiting/waiting-place.ts";
 
 /** Of a party. */
 export const partyId = z

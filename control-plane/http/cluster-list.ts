@@ -1,6 +1,6 @@
 import type { ClusterListing } from "../../protocol/index.ts";
 import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
-import { shardsIn } from "../objects/shard-directory.ts";
+import { shardsIn } from "../objects/shard/shard-directory.ts";
 import { registryShard } from "../objects/remote.ts";
 import { ProblemError } from "./problem.ts";
 

@@ -2,9 +2,9 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
 import { claimedClusterIdentity } from "../../auth/cluster-assertion.ts";
 import { fenceReasons, versions } from "../../protocol/index.ts";
-import { linkReportSchema } from "../domain/report-schema.ts";
+import { linkReportSchema } from "../domain/clusters/report-schema.ts";
 import { failpoint } from "../failpoint.ts";
-import { createClusterId, homeShard, shardOfCluster } from "../domain/sharding.ts";
+import { createClusterId, homeShard, shardOfCluster } from "../domain/clusters/sharding.ts";
 import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
 import { readMasterSettings, readStoreSettings } from "../settings.ts";
 import { listClusters } from "./cluster-list.ts";
@@ -30,7 +30,7 @@ import {
   registerSchema,
   worldMapSchema,
 } from "./schemas.ts";
-import { grantPeerTicket } from "../objects/peer-grant.ts";
+import { grantPeerTicket } from "../objects/shard/peer-grant.ts";
 import { keyRing, registryShard, worldMap } from "../objects/remote.ts";
 
 const tags = ["Clusters"];

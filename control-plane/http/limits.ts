@@ -1,6 +1,6 @@
 import type { Context } from "hono";
-import { limitedAccount, limitedAddress, limitedDevice } from "../domain/limits-address.ts";
-import type { LimitName } from "../domain/limits-policy.ts";
+import { limitedAccount, limitedAddress, limitedDevice } from "../domain/limits/limits-address.ts";
+import type { LimitName } from "../domain/limits/limits-policy.ts";
 import { logEvent } from "../log.ts";
 import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
 import { rateLimiter } from "../objects/remote.ts";

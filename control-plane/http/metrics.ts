@@ -1,9 +1,9 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
-import { exposeMetrics } from "../domain/metric-exposition.ts";
-import { sumCounts } from "../domain/metric-counts.ts";
+import { exposeMetrics } from "../domain/metrics/metric-exposition.ts";
+import { sumCounts } from "../domain/metrics/metric-counts.ts";
 import { keepCounts } from "../metrics.ts";
 import { readMetricsToken } from "../metric-settings.ts";
-import { gatherMetrics } from "../objects/metric-sources.ts";
+import { gatherMetrics } from "../objects/metrics/metric-sources.ts";
 import { readMasterSettings } from "../settings.ts";
 import { bearerOf } from "./identity.ts";
 import { ProblemError } from "./problem.ts";

@@ -1,7 +1,7 @@
 import type { MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { cors } from "hono/cors";
-import { maxReportChars } from "../domain/report-schema.ts";
+import { maxReportChars } from "../domain/clusters/report-schema.ts";
 import { logEvent } from "../log.ts";
 import { isConfidential } from "../settings.ts";
 import { shardOfToken } from "../objects/session-token.ts";

@@ -1,11 +1,11 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { PartyHeld } from "../../protocol/index.ts";
-import { maxPartySize } from "../domain/party.ts";
+import { maxPartySize } from "../domain/parties/party.ts";
 import { readLimits } from "../limit-settings.ts";
 import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
-import { isPartyCode, partyCode } from "../objects/party-code.ts";
-import type { PartyViewAnswer } from "../objects/party.ts";
+import { isPartyCode, partyCode } from "../objects/party/party-code.ts";
+import type { PartyViewAnswer } from "../objects/party/party.ts";
 import type { Refusal } from "../objects/refusal.ts";
 import { partyObject, playerSession } from "../objects/remote.ts";
 import { readMasterSettings } from "../settings.ts";

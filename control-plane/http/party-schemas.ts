@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { type CreateParty, type PartyHeld, partyStates, type PartyView } from "../../protocol/index.ts";
-import { maxPartySize } from "../domain/party.ts";
+import { maxPartySize } from "../domain/parties/party.ts";
 import { partyId } from "./allocation-schemas.ts";
 
 const playerId = z.string().min(1).max(64).openapi({ example: "3f0c8a52-2f0e-4a63-9d3c-6c1f6a7f9a10" });

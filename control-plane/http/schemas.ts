@@ -27,8 +27,8 @@ import {
   reachFaults,
   revocationReasons,
 } from "../../protocol/index.ts";
-import { countersSchema } from "../domain/report-schema.ts";
-import { isRegion } from "../domain/sharding.ts";
+import { countersSchema } from "../domain/clusters/report-schema.ts";
+import { isRegion } from "../domain/clusters/sharding.ts";
 import { fromSessionSchema } from "./session-schemas.ts";
 import { explanationSchema, fragmentName, gameBuild, labelsSchema, tag } from "./allocation-schemas.ts";
 

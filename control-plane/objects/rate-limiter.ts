@@ -6,7 +6,7 @@ import {
   memoryMs,
   parseLimitWindows,
   spendLimits,
-} from "../domain/limits-policy.ts";
+} from "../domain/limits/limits-policy.ts";
 import { readLimits } from "../limit-settings.ts";
 import { retryAlarm } from "./alarm.ts";
 

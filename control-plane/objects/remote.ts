@@ -1,15 +1,15 @@
-import type { AuditLog } from "./audit-log.ts";
-import type { ClusterKeyRecord } from "./cluster-key-record.ts";
-import type { ClusterOrderBook } from "./cluster-order-book.ts";
-import type { EventHub } from "./event-hub.ts";
-import type { KeyRing } from "./key-ring.ts";
-import type { Party } from "./party.ts";
-import type { PlayerSession } from "./player-session.ts";
+import type { AuditLog } from "./operators/audit-log.ts";
+import type { ClusterKeyRecord } from "./keys/cluster-key-record.ts";
+import type { ClusterOrderBook } from "./operators/cluster-order-book.ts";
+import type { EventHub } from "./operators/event-hub.ts";
+import type { KeyRing } from "./keys/key-ring.ts";
+import type { Party } from "./party/party.ts";
+import type { PlayerSession } from "./player/player-session.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
-import type { RecordKeeper } from "./record-keeper.ts";
-import type { RegistryShard } from "./registry-shard.ts";
-import type { WaitingRoom } from "./waiting-room.ts";
-import type { WorldMap } from "./world-map.ts";
+import type { RecordKeeper } from "./records/record-keeper.ts";
+import type { RegistryShard } from "./shard/registry-shard.ts";
+import type { WaitingRoom } from "./waiting/waiting-room.ts";
+import type { WorldMap } from "./world/world-map.ts";
 
 /** An object's methods as they are seen from outside: every one takes a while. Answers are plain data. */
 type Remote<T, Names extends keyof T> = {

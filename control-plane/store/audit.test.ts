@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createClient } from "@libsql/client/web";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type LibsqlServer, startLibsqlServer } from "../../dev/libsql/server.ts";
-import { type AuditRow, firstPreviousHash, hashAuditRow } from "../domain/audit-chain.ts";
+import { type AuditRow, firstPreviousHash, hashAuditRow } from "../domain/operators/audit-chain.ts";
 import { AuditDivergence, insertAuditRows, selectAuditRows } from "./audit.ts";
 import { migrate } from "./migrate.ts";
 

@@ -1,6 +1,6 @@
 import { and, asc, desc, eq, gt, gte, lt, lte, type SQL } from "drizzle-orm";
-import type { AuditRow } from "../domain/audit-chain.ts";
-import type { AuditQuery } from "../domain/audit-query.ts";
+import type { AuditRow } from "../domain/operators/audit-chain.ts";
+import type { AuditQuery } from "../domain/operators/audit-query.ts";
 import { type DatabaseAddress, withDatabase } from "./database.ts";
 import { auditLog } from "./schema.ts";
 

@@ -1,5 +1,5 @@
 import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { auditOutcomes } from "../domain/audit-chain.ts";
+import { auditOutcomes } from "../domain/operators/audit-chain.ts";
 
 /** Keys with which clusters may register. Times are milliseconds since 1970. */
 export const clusterKeys = sqliteTable("cluster_keys", {
@@ -24,7 +24,7 @@ export const players = sqliteTable("players", {
   lastSeenAtMs: integer("last_seen_at").notNull(),
 });
 
-/** The audit log, row by row as its one writer made it: see control-plane/domain/audit-chain.ts. */
+/** The audit log, row by row as its one writer made it: see control-plane/domain/operators/audit-chain.ts. */
 export const auditLog = sqliteTable(
   "audit_log",
   {

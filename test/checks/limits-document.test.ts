@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { parseLimits } from "../../control-plane/domain/limits-policy.ts";
+import { parseLimits } from "../../control-plane/domain/limits/limits-policy.ts";
 
 const text = readFileSync(join(import.meta.dirname, "../../docs/OPERATIONS.md"), "utf8");
 

@@ -1,7 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { counters, gauges, histograms, type MetricDescription } from "../../control-plane/domain/metric-catalog.ts";
+import {
+  counters,
+  gauges,
+  histograms,
+  type MetricDescription,
+} from "../../control-plane/domain/metrics/metric-catalog.ts";
 
 const root = join(import.meta.dirname, "../..");
 const metrics: readonly MetricDescription[] = [

@@ -3,7 +3,7 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { beforeAll, expect, it, vi } from "vitest";
 import * as worker from "../../control-plane/worker.ts";
 import { Outbox } from "../../control-plane/objects/outbox.ts";
-import { queueOf } from "../../control-plane/domain/waiting-queue.ts";
+import { queueOf } from "../../control-plane/domain/waiting/waiting-queue.ts";
 import { createKey, startCluster, type TestCluster } from "./support/clusters.ts";
 import { call } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";

@@ -1,7 +1,7 @@
 import { env, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { decodeJwt } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
-import { registryMigrations } from "../../control-plane/objects/registry-rows.ts";
+import { registryMigrations } from "../../control-plane/objects/shard/registry-rows.ts";
 import { migrateStorage } from "../../control-plane/objects/schema.ts";
 import type { AllocateRequest, Allocation, PlayerSessionTokens } from "../../protocol/index.ts";
 import {

@@ -1,13 +1,13 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { hasRoom } from "../../control-plane/domain/seats.ts";
-import { CandidateTables } from "../../control-plane/objects/candidate-tables.ts";
-import { ClusterMemory } from "../../control-plane/objects/cluster-memory.ts";
-import { OrderTables } from "../../control-plane/objects/order-tables.ts";
-import type { ChoosableRow, ClusterRow } from "../../control-plane/objects/registry-rows.ts";
-import { RegistryTables } from "../../control-plane/objects/registry-tables.ts";
-import { SeatTables } from "../../control-plane/objects/seat-tables.ts";
+import { hasRoom } from "../../control-plane/domain/clusters/seats.ts";
+import { CandidateTables } from "../../control-plane/objects/shard/candidate-tables.ts";
+import { ClusterMemory } from "../../control-plane/objects/shard/cluster-memory.ts";
+import { OrderTables } from "../../control-plane/objects/shard/order-tables.ts";
+import type { ChoosableRow, ClusterRow } from "../../control-plane/objects/shard/registry-rows.ts";
+import { RegistryTables } from "../../control-plane/objects/shard/registry-tables.ts";
+import { SeatTables } from "../../control-plane/objects/shard/seat-tables.ts";
 import { registration } from "./support/clusters.ts";
 
 /** So few of the clusters are on a page. */

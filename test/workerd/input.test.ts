@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { maxReportChars } from "../../control-plane/domain/report-schema.ts";
+import { maxReportChars } from "../../control-plane/domain/clusters/report-schema.ts";
 import { registration, startCluster, type TestCluster } from "./support/clusters.ts";
 import { call, expectProblem } from "./support/master.ts";
 import { logIn } from "./support/players.ts";

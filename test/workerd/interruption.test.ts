@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { RegistryTables } from "../../control-plane/objects/registry-tables.ts";
+import { RegistryTables } from "../../control-plane/objects/shard/registry-tables.ts";
 import { PlayerSession, RegistryShard } from "../../control-plane/worker.ts";
 import type { Allocation } from "../../protocol/index.ts";
 import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";

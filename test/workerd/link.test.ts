@@ -5,7 +5,7 @@ import {
   maxReportsPerSecond,
   maxUnbackedJoins,
   unbackedJoinsPerSecond,
-} from "../../control-plane/domain/report-budget.ts";
+} from "../../control-plane/domain/clusters/report-budget.ts";
 import { Outbox } from "../../control-plane/objects/outbox.ts";
 import type { PlayerSession, RegistryShard } from "../../control-plane/worker.ts";
 import { linkCloseCodes, type SeatRef } from "../../protocol/index.ts";

@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
-import { floodedMails, playerMailBurst } from "../../control-plane/domain/mail-budget.ts";
+import { floodedMails, playerMailBurst } from "../../control-plane/domain/clusters/mail-budget.ts";
 import type { PlayerSession, RegistryShard } from "../../control-plane/worker.ts";
 import {
   linkCloseCodes,

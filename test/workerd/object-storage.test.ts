@@ -3,21 +3,21 @@ import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, inject, it } from "vitest";
 import { generateStoredKey, openSigningKey, type StoredKey } from "../../auth/key-ring.ts";
-import { AuditChainCheck, type AuditHead, type AuditRow } from "../../control-plane/domain/audit-chain.ts";
-import { queueOf } from "../../control-plane/domain/waiting-queue.ts";
-import { auditMigrations } from "../../control-plane/objects/audit-tables.ts";
-import { keyRecordMigrations } from "../../control-plane/objects/cluster-key-record.ts";
-import { orderBookMigrations } from "../../control-plane/objects/cluster-order-book.ts";
-import { keyEncryptionKey } from "../../control-plane/objects/key-encryption-key.ts";
-import { keyRingMigrations } from "../../control-plane/objects/key-ring-tables.ts";
-import { metricsKeeperMigrations } from "../../control-plane/objects/metrics-keeper.ts";
-import { partyMigrations } from "../../control-plane/objects/party-tables.ts";
-import { playerMigrations } from "../../control-plane/objects/player-tables.ts";
-import { recordKeeperMigrations } from "../../control-plane/objects/record-keeper.ts";
-import { registryMigrations } from "../../control-plane/objects/registry-rows.ts";
+import { AuditChainCheck, type AuditHead, type AuditRow } from "../../control-plane/domain/operators/audit-chain.ts";
+import { queueOf } from "../../control-plane/domain/waiting/waiting-queue.ts";
+import { auditMigrations } from "../../control-plane/objects/operators/audit-tables.ts";
+import { keyRecordMigrations } from "../../control-plane/objects/keys/cluster-key-record.ts";
+import { orderBookMigrations } from "../../control-plane/objects/operators/cluster-order-book.ts";
+import { keyEncryptionKey } from "../../control-plane/objects/keys/key-encryption-key.ts";
+import { keyRingMigrations } from "../../control-plane/objects/keys/key-ring-tables.ts";
+import { metricsKeeperMigrations } from "../../control-plane/objects/metrics/metrics-keeper.ts";
+import { partyMigrations } from "../../control-plane/objects/party/party-tables.ts";
+import { playerMigrations } from "../../control-plane/objects/player/player-tables.ts";
+import { recordKeeperMigrations } from "../../control-plane/objects/records/record-keeper.ts";
+import { registryMigrations } from "../../control-plane/objects/shard/registry-rows.ts";
 import { hashToken } from "../../control-plane/objects/session-token.ts";
-import { waitingMigrations } from "../../control-plane/objects/waiting-tables.ts";
-import { worldMigrations } from "../../control-plane/objects/world-tables.ts";
+import { waitingMigrations } from "../../control-plane/objects/waiting/waiting-tables.ts";
+import { worldMigrations } from "../../control-plane/objects/world/world-tables.ts";
 import type { ClusterKeyRecord, ClusterOrderBook, RecordKeeper, WorldMap } from "../../control-plane/worker.ts";
 import type { RegisterRequest, WorldMapView } from "../../protocol/index.ts";
 import { parseExposition } from "../support/exposition.ts";
@@ -363,7 +363,7 @@ const released: Readonly<Record<string, readonly [steps: readonly string[], hash
   metricsKeeperMigrations: [metricsKeeperMigrations, ["fI4bHFoRvybxxmFP8pyGKz0eQ9_TYk3PtDDycNX_8G0"]],
 };
 
-const sources = import.meta.glob<string>("../../control-plane/objects/*.ts", {
+const sources = import.meta.glob<string>("../../control-plane/objects/**/*.ts", {
   query: "?raw",
   import: "default",
   eager: true,

@@ -7,7 +7,7 @@ import {
 } from "cloudflare:test";
 import { decodeJwt } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { shardOfCluster, parseShardMap } from "../../control-plane/domain/sharding.ts";
+import { shardOfCluster, parseShardMap } from "../../control-plane/domain/clusters/sharding.ts";
 import type { PartyView, Waiting } from "../../protocol/index.ts";
 import { seatOf, startCluster, startOn, type TestCluster, testShards } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";

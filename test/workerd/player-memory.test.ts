@@ -1,13 +1,13 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import type { OperationSummary } from "../../control-plane/domain/operations.ts";
-import { encodeLimitWindows, spendLimits } from "../../control-plane/domain/limits-policy.ts";
+import type { OperationSummary } from "../../control-plane/domain/allocation/operations.ts";
+import { encodeLimitWindows, spendLimits } from "../../control-plane/domain/limits/limits-policy.ts";
 import { readLimits } from "../../control-plane/limit-settings.ts";
-import { PlayerAuthority } from "../../control-plane/objects/player-authority.ts";
-import { PlayerCosts } from "../../control-plane/objects/player-costs.ts";
-import { playerMigrations, PlayerTables } from "../../control-plane/objects/player-tables.ts";
-import type { SessionRow } from "../../control-plane/objects/player-row.ts";
+import { PlayerAuthority } from "../../control-plane/objects/player/player-authority.ts";
+import { PlayerCosts } from "../../control-plane/objects/player/player-costs.ts";
+import { playerMigrations, PlayerTables } from "../../control-plane/objects/player/player-tables.ts";
+import type { SessionRow } from "../../control-plane/objects/player/player-row.ts";
 import { migrateStorage, migrateStored } from "../../control-plane/objects/schema.ts";
 
 const nowMs = 1_700_000_000_000;

@@ -2,7 +2,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { nextSessionGeneration } from "../../protocol/handover/generation.ts";
-import { playerMigrations } from "../../control-plane/objects/player-tables.ts";
+import { playerMigrations } from "../../control-plane/objects/player/player-tables.ts";
 import { seatOf, startCluster } from "./support/clusters.ts";
 import { expectProblem } from "./support/master.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";

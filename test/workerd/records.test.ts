@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { RecordOutbox, type RecordOutboxParts } from "../../control-plane/objects/record-outbox.ts";
+import { RecordOutbox, type RecordOutboxParts } from "../../control-plane/objects/records/record-outbox.ts";
 import { readStoreSettings } from "../../control-plane/settings.ts";
 import { listClusterEvents } from "../../control-plane/store/history.ts";
 import { findPlayer } from "../../control-plane/store/players.ts";

@@ -1,10 +1,10 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { isVacant, type Seat, ticketsUntilMs } from "../../control-plane/domain/seats.ts";
+import { isVacant, type Seat, ticketsUntilMs } from "../../control-plane/domain/clusters/seats.ts";
 import { randomSource } from "../../control-plane/domain/testing/random-source.ts";
-import { ClusterMemory } from "../../control-plane/objects/cluster-memory.ts";
-import { SeatTables } from "../../control-plane/objects/seat-tables.ts";
+import { ClusterMemory } from "../../control-plane/objects/shard/cluster-memory.ts";
+import { SeatTables } from "../../control-plane/objects/shard/seat-tables.ts";
 
 const clusters = ["tables.one", "tables.two", "tables.three"];
 const players = Array.from({ length: 12 }, (_, index) => `player-${String(index).padStart(2, "0")}`);

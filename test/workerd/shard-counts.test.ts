@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { decodeJwt, decodeProtectedHeader } from "jose";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import { parseShardMap, shardOfCluster, type ShardMap } from "../../control-plane/domain/sharding.ts";
+import { parseShardMap, shardOfCluster, type ShardMap } from "../../control-plane/domain/clusters/sharding.ts";
 import type { RegistryShard } from "../../control-plane/worker.ts";
 import type { Allocation, PlayerSessionTokens } from "../../protocol/index.ts";
 import {

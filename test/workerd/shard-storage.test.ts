@@ -1,8 +1,8 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { createSessionToken, hashToken } from "../../control-plane/objects/session-token.ts";
-import { registryMigrations } from "../../control-plane/objects/registry-rows.ts";
-import { createClusterId, shardOfCluster } from "../../control-plane/domain/sharding.ts";
+import { registryMigrations } from "../../control-plane/objects/shard/registry-rows.ts";
+import { createClusterId, shardOfCluster } from "../../control-plane/domain/clusters/sharding.ts";
 import { readMasterSettings } from "../../control-plane/settings.ts";
 import type { PlayerSessionTokens } from "../../protocol/index.ts";
 import { enrolledKey, registration, startCluster, TestCluster, type TestKey } from "./support/clusters.ts";

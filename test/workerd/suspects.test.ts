@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { WorldOverview } from "../../control-plane/domain/world-overview.ts";
+import type { WorldOverview } from "../../control-plane/domain/worlds/world-overview.ts";
 import { readStoreSettings } from "../../control-plane/settings.ts";
 import type { RegistryShard } from "../../control-plane/worker.ts";
 import type { WorldMapView } from "../../protocol/index.ts";

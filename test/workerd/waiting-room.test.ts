@@ -7,7 +7,7 @@ import {
 } from "cloudflare:test";
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { watchFailpoints } from "../../control-plane/failpoint.ts";
-import { queueOf } from "../../control-plane/domain/waiting-queue.ts";
+import { queueOf } from "../../control-plane/domain/waiting/waiting-queue.ts";
 import type { WaitingRoom } from "../../control-plane/worker.ts";
 import type { PlayerSessionTokens, Waiting } from "../../protocol/index.ts";
 import {

@@ -1,6 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { auditOutcomes, type AuditHead, type AuditRow } from "../../domain/audit-chain.ts";
-import type { AuditFilters } from "../../domain/audit-query.ts";
+import { auditOutcomes, type AuditHead, type AuditRow } from "../../domain/operators/audit-chain.ts";
+import type { AuditFilters } from "../../domain/operators/audit-query.ts";
 import { objectCallTimeoutMs, withDeadline } from "../../objects/deadline.ts";
 import { auditLog } from "../../objects/remote.ts";
 import { readStoreSettings } from "../../settings.ts";

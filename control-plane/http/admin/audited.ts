@@ -1,6 +1,6 @@
 import type { Context } from "hono";
-import type { AuditDetails } from "../../domain/audit-chain.ts";
-import { recordAudit, recordAuditOutcome } from "../../objects/audit.ts";
+import type { AuditDetails } from "../../domain/operators/audit-chain.ts";
+import { recordAudit, recordAuditOutcome } from "../../objects/operators/audit.ts";
 import { ProblemError, problemOfRefusal } from "../problem.ts";
 import type { MasterHono } from "../route-parts.ts";
 import type { Operator } from "./operator.ts";

@@ -1,10 +1,10 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { regionOfShard } from "../../domain/sharding.ts";
+import { regionOfShard } from "../../domain/clusters/sharding.ts";
 import { logEvent } from "../../log.ts";
 import { objectCallTimeoutMs, withDeadline } from "../../objects/deadline.ts";
 import { registryShard } from "../../objects/remote.ts";
-import { shardsIn } from "../../objects/shard-directory.ts";
-import type { ShardSummary } from "../../objects/shard-inspector.ts";
+import { shardsIn } from "../../objects/shard/shard-directory.ts";
+import type { ShardSummary } from "../../objects/shard/shard-inspector.ts";
 import { jsonAnswer, type MasterHono, operatorSecurity, problemAnswers } from "../route-parts.ts";
 import { operatorProblems, requireOperator } from "./operator.ts";
 

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
-import { clusterStates } from "../../domain/cluster-states.ts";
-import { isRegion } from "../../domain/sharding.ts";
-import type { ClusterInspection } from "../../objects/shard-inspector.ts";
+import { clusterStates } from "../../domain/clusters/cluster-states.ts";
+import { isRegion } from "../../domain/clusters/sharding.ts";
+import type { ClusterInspection } from "../../objects/shard/shard-inspector.ts";
 
 export const regionField = z.string().refine(isRegion, 'Expected 1 to 32 of a-z, 0-9 and inner "-".');
 

@@ -1,10 +1,10 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { clusterStates } from "../../domain/cluster-states.ts";
-import { shardsForCluster } from "../../domain/sharding.ts";
+import { clusterStates } from "../../domain/clusters/cluster-states.ts";
+import { shardsForCluster } from "../../domain/clusters/sharding.ts";
 import { objectCallTimeoutMs, withDeadline } from "../../objects/deadline.ts";
 import { registryShard } from "../../objects/remote.ts";
-import { shardsIn, isKnownCluster } from "../../objects/shard-directory.ts";
-import type { ClusterInspection } from "../../objects/shard-inspector.ts";
+import { shardsIn, isKnownCluster } from "../../objects/shard/shard-directory.ts";
+import type { ClusterInspection } from "../../objects/shard/shard-inspector.ts";
 import { readMasterSettings } from "../../settings.ts";
 import { ProblemError } from "../problem.ts";
 import { jsonAnswer, type MasterHono, operatorSecurity, problemAnswers } from "../route-parts.ts";

@@ -1,5 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { masterEventTypes } from "../../domain/master-event.ts";
+import { masterEventTypes } from "../../domain/operators/master-event.ts";
 import { eventHub } from "../../objects/remote.ts";
 import { ProblemError } from "../problem.ts";
 import { type MasterHono, operatorSecurity, problemAnswers } from "../route-parts.ts";

@@ -2,7 +2,7 @@ import { waitUntil } from "cloudflare:workers";
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { clusterKeyId, type ClusterPublicKey, parseClusterPublicKey } from "../../../auth/cluster-assertion.ts";
 import { objectCallTimeoutMs, withDeadline } from "../../objects/deadline.ts";
-import { announce } from "../../objects/events.ts";
+import { announce } from "../../objects/operators/events.ts";
 import { clusterKeyRecord } from "../../objects/remote.ts";
 import { readStoreSettings } from "../../settings.ts";
 import {

@@ -1,12 +1,12 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import type { AuditDetails } from "../../domain/audit-chain.ts";
-import type { ClusterOrders } from "../../domain/cluster-orders.ts";
+import type { AuditDetails } from "../../domain/operators/audit-chain.ts";
+import type { ClusterOrders } from "../../domain/clusters/cluster-orders.ts";
 import { limits } from "../../../protocol/index.ts";
-import type { OrderAnswer, OrderChange } from "../../objects/cluster-order-book.ts";
+import type { OrderAnswer, OrderChange } from "../../objects/operators/cluster-order-book.ts";
 import { objectCallTimeoutMs, withDeadline } from "../../objects/deadline.ts";
 import { clusterOrderBook } from "../../objects/remote.ts";
-import type { ClusterInspection } from "../../objects/shard-inspector.ts";
+import type { ClusterInspection } from "../../objects/shard/shard-inspector.ts";
 import { labelsSchema, tag } from "../allocation-schemas.ts";
 import { ProblemError, problemOfRefusal } from "../problem.ts";
 import {

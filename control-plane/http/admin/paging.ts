@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
-import { toBase64Url } from "../../domain/sharding.ts";
-import { tagKey } from "../../objects/tag-key.ts";
+import { toBase64Url } from "../../domain/clusters/sharding.ts";
+import { tagKey } from "../../objects/keys/tag-key.ts";
 import { ProblemError } from "../problem.ts";
 
 /** Query fields of every list under `/v1/admin`. */

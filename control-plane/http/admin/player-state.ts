@@ -1,6 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { objectCallTimeoutMs, withDeadline } from "../../objects/deadline.ts";
-import type { PlayerInspection } from "../../objects/player-inspection.ts";
+import type { PlayerInspection } from "../../objects/player/player-inspection.ts";
 import { playerSession } from "../../objects/remote.ts";
 import { readStoreSettings } from "../../settings.ts";
 import { findPlayer } from "../../store/players.ts";

@@ -1,9 +1,9 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { BanNotice } from "../../../protocol/index.ts";
-import { describeBan } from "../../domain/standing.ts";
+import { describeBan } from "../../domain/players/standing.ts";
 import { objectCallTimeoutMs, withDeadline } from "../../objects/deadline.ts";
-import type { Revoked, RevokeOrder } from "../../objects/player-revocation.ts";
+import type { Revoked, RevokeOrder } from "../../objects/player/player-revocation.ts";
 import { playerSession } from "../../objects/remote.ts";
 import { idempotencyKeyPattern } from "../allocate.ts";
 import { ProblemError, problemOfRefusal } from "../problem.ts";

@@ -1,6 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { maxOverlaps } from "../../domain/world-overlaps.ts";
-import { worldReasons } from "../../domain/world-overview.ts";
+import { maxOverlaps } from "../../domain/worlds/world-overlaps.ts";
+import { worldReasons } from "../../domain/worlds/world-overview.ts";
 import { objectCallTimeoutMs, withDeadline } from "../../objects/deadline.ts";
 import { worldMap } from "../../objects/remote.ts";
 import { fragmentName } from "../allocation-schemas.ts";

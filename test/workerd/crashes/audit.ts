@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { expect } from "vitest";
-import { AuditChainCheck, type AuditHead, type AuditRow } from "../../../control-plane/domain/audit-chain.ts";
+import { AuditChainCheck, type AuditHead, type AuditRow } from "../../../control-plane/domain/operators/audit-chain.ts";
 import { startCluster } from "../support/clusters.ts";
 import type { CrashScenario } from "../support/crash-scenario.ts";
 import { call, expectJson } from "../support/master.ts";

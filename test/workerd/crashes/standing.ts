@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { WorldOverview } from "../../../control-plane/domain/world-overview.ts";
+import type { WorldOverview } from "../../../control-plane/domain/worlds/world-overview.ts";
 import { startCluster } from "../support/clusters.ts";
 import type { CrashScenario } from "../support/crash-scenario.ts";
 import { call, expectJson } from "../support/master.ts";

@@ -4,7 +4,7 @@ import { decodeJwt } from "jose";
 import { vi } from "vitest";
 import { randomSource } from "../../../control-plane/domain/testing/random-source.ts";
 import { watchFailpoints } from "../../../control-plane/failpoint.ts";
-import type { SeatRequest } from "../../../control-plane/objects/seat-request.ts";
+import type { SeatRequest } from "../../../control-plane/objects/shard/seat-request.ts";
 import { RegistryShard } from "../../../control-plane/worker.ts";
 import type { AllocateRequest, Allocation, PlayerSessionTokens, Problem, SeatRef } from "../../../protocol/index.ts";
 import { eventually } from "../../support/eventually.ts";

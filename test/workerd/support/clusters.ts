@@ -6,7 +6,7 @@ import {
   parseClusterPublicKey,
   signClusterAssertion,
 } from "../../../auth/cluster-assertion.ts";
-import { createClusterId, parseShardMap, shardOfCluster } from "../../../control-plane/domain/sharding.ts";
+import { createClusterId, parseShardMap, shardOfCluster } from "../../../control-plane/domain/clusters/sharding.ts";
 import { withDeadline } from "../../../control-plane/objects/deadline.ts";
 import { readStoreSettings } from "../../../control-plane/settings.ts";
 import { enrolClusterKey } from "../../../control-plane/store/cluster-keys.ts";

@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
-import type { ShardMap } from "../../../control-plane/domain/sharding.ts";
+import type { ShardMap } from "../../../control-plane/domain/clusters/sharding.ts";
 import { readMasterSettings } from "../../../control-plane/settings.ts";
 import type { RegistryShard } from "../../../control-plane/worker.ts";
 import { masterUrl } from "./master.ts";

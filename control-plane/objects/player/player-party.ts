@@ -1,0 +1,86 @@
+import { type PartyMember, refuseParty } from "../../domain/parties/party.ts";
+import { toBase64Url } from "../../domain/clusters/sharding.ts";
+import { failpoint } from "../../failpoint.ts";
+import { readLimits } from "../../limit-settings.ts";
+import { objectCallTimeoutMs, withDeadline } from "../deadline.ts";
+import type { PartyViewAnswer } from "../party/party.ts";
+import type { PlayerCosts } from "./player-costs.ts";
+import type { PlayerTables } from "./player-tables.ts";
+import { refuse, type Refusal } from "../refusal.ts";
+import { partyObject } from "../remote.ts";
+
+/** What the leader's request for seats counts as: a new one, or one more try. */
+const partyCosts = { begin: ["allocatePerPlayer", "allocationsPerHour"], again: ["allocatePerPlayer"] } as const;
+
+/** After this a call counts as lost, and another may begin. */
+const enteringTimeoutMs = 30_000;
+
+/**
+ * The one party that a player is in. Which one is noted here before that one is asked, and what is noted counts only if the party
+ * agrees: so neither has to tell the other when the player leaves, or the party ends.
+ */
+export class PlayerParty {
+  readonly #env: Env;
+  readonly #tables: PlayerTables;
+  readonly #costs: PlayerCosts;
+  #enteringSinceMs: number | undefined;
+
+  constructor(env: Env, tables: PlayerTables, costs: PlayerCosts) {
+    this.#env = env;
+    this.#tables = tables;
+    this.#costs = costs;
+  }
+
+  async create(member: PartyMember, size: number): Promise<PartyViewAnswer> {
+    return this.#enter(member, undefined, async (id) => partyObject(this.#env, id).create(id, member, size));
+  }
+
+  async join(member: PartyMember, id: string): Promise<PartyViewAnswer> {
+    return this.#enter(member, id, async () => partyObject(this.#env, id).join(member));
+  }
+
+  /** @param allocationKey where seats are asked for: another key than the one before is another allocation, and costs as one */
+  use(id: string, allocationKey: string | undefined): { readonly ok: true } | Refusal {
+    if (this.#tables.party() !== id) return refuseParty("PARTY_NOT_FOUND");
+    if (allocationKey === undefined) return { ok: true };
+    const costs = allocationKey === this.#tables.partyKey() ? partyCosts.again : partyCosts.begin;
+    const cost = this.#costs.spend(costs, readLimits(this.#env), Date.now());
+    if (cost.allowed) {
+      this.#tables.setPartyKey(allocationKey);
+      return { ok: true };
+    }
+    return refuse("RATE_LIMITED", "Too many allocations. Wait before the next one.", cost.retryAfterSeconds);
+  }
+
+  async #enter(
+    member: PartyMember,
+    wanted: string | undefined,
+    enter: (id: string) => Promise<PartyViewAnswer>,
+  ): Promise<PartyViewAnswer> {
+    const nowMs = Date.now();
+    if (nowMs - (this.#enteringSinceMs ?? 0) < enteringTimeoutMs) {
+      return refuse("PARTY_BUSY", "This player enters a party right now. Repeat the request.", 1);
+    }
+    this.#enteringSinceMs = nowMs;
+    try {
+      const cost = this.#costs.spend(["partiesPerHour"], readLimits(this.#env), nowMs);
+      if (!cost.allowed) {
+        return refuse("RATE_LIMITED", "Too many parties. Wait before the next one.", cost.retryAfterSeconds);
+      }
+      const current = this.#tables.party();
+      if (current !== undefined && current !== wanted) {
+        const asked = partyObject(this.#env, current).view(member.playerId);
+        const known = await withDeadline(asked, objectCallTimeoutMs, "the party");
+        // The answer to the call that made it was lost.
+        if (known.ok && wanted === undefined && known.view.leaderId === member.playerId) return known;
+        if (known.ok) return refuse("IN_ANOTHER_PARTY", `You are in the party ${current}. Leave it first.`);
+      }
+      const id = wanted ?? toBase64Url(crypto.getRandomValues(new Uint8Array(16)));
+      this.#tables.setParty(id);
+      failpoint("party.noted");
+      return await withDeadline(enter(id), objectCallTimeoutMs, "the party");
+    } finally {
+      this.#enteringSinceMs = undefined;
+    }
+  }
+}
