@@ -6,7 +6,7 @@ import { SettingError } from "../settings.ts";
 import { addAdminRoutes } from "./admin/admin.ts";
 import { operatorsOnly } from "./admin/operator.ts";
 import { addAllocationRoutes } from "./allocate.ts";
-import { addClusterSessionRoutes } from "./cluster-sessions.ts";
+import { addConsultRoutes } from "./consult-sessions.ts";
 import { addClusterRoutes } from "./clusters.ts";
 import { addConsoleRoutes } from "./console.ts";
 import { invalidFields } from "./field-errors.ts";
@@ -49,7 +49,7 @@ export function createApp(): OpenAPIHono<MasterHono> {
   app.use(refuseUndeclared(app));
   addPlayerRoutes(app);
   addClusterRoutes(app);
-  addClusterSessionRoutes(app);
+  addConsultRoutes(app);
   addAllocationRoutes(app);
   addPartyRoutes(app);
   addAdminRoutes(app);

@@ -8,7 +8,7 @@ import { createClusterId, homeShard, shardOfCluster } from "../domain/clusters/s
 import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
 import { readMasterSettings, readStoreSettings } from "../settings.ts";
 import { listClusters } from "./cluster-list.ts";
-import { clusterSession } from "./cluster-session.ts";
+import { authenticateCluster } from "./cluster-token.ts";
 import { bearerOf } from "./identity.ts";
 import { ProblemError, problemOfRefusal } from "./problem.ts";
 import {
@@ -86,7 +86,7 @@ const link = createRoute({
 });
 
 const requireSession: MiddlewareHandler<MasterHono> = async (context, next) => {
-  await clusterSession(context.env, context.req.param("id") ?? "", bearerOf(context));
+  await authenticateCluster(context.env, context.req.param("id") ?? "", bearerOf(context));
   await next();
 };
 
@@ -230,7 +230,7 @@ export function addClusterRoutes(app: OpenAPIHono<MasterHono>): void {
       throw new ProblemError("UPGRADE_REQUIRED", "Open this address as a WebSocket.");
     }
     const { id } = context.req.valid("param");
-    const { token, shard } = await clusterSession(context.env, id, bearerOf(context));
+    const { token, shard } = await authenticateCluster(context.env, id, bearerOf(context));
     const response = await shard.fetch("https://shard/link", {
       headers: { upgrade: "websocket", "x-cluster-id": id, "x-session-token": token },
     });
@@ -240,7 +240,7 @@ export function addClusterRoutes(app: OpenAPIHono<MasterHono>): void {
 
   app.openapi(world, async (context) => {
     const { id } = context.req.valid("param");
-    const { token, shard } = await clusterSession(context.env, id, bearerOf(context));
+    const { token, shard } = await authenticateCluster(context.env, id, bearerOf(context));
     const found = await withDeadline(shard.worldOf(id, token), objectCallTimeoutMs, "a registry shard");
     if (!found.ok) throw problemOfRefusal(found);
     if (found.world === "")
@@ -259,7 +259,7 @@ export function addClusterRoutes(app: OpenAPIHono<MasterHono>): void {
   app.openapi(peerTicket, async (context) => {
     const { id } = context.req.valid("param");
     const { clusterId } = context.req.valid("json");
-    const { token, shard } = await clusterSession(context.env, id, bearerOf(context));
+    const { token, shard } = await authenticateCluster(context.env, id, bearerOf(context));
     const found = await withDeadline(shard.worldOf(id, token), objectCallTimeoutMs, "a registry shard");
     if (!found.ok) throw problemOfRefusal(found);
     const grant = await grantPeerTicket(context.env, { clusterId: id, boot: found.boot }, found.world, clusterId);
@@ -274,7 +274,7 @@ export function addClusterRoutes(app: OpenAPIHono<MasterHono>): void {
 
   app.openapi(heartbeat, async (context) => {
     const { id } = context.req.valid("param");
-    const { token, shard } = await clusterSession(context.env, id, bearerOf(context));
+    const { token, shard } = await authenticateCluster(context.env, id, bearerOf(context));
     const answer = await withDeadline(
       shard.heartbeat(id, token, context.req.valid("json")),
       objectCallTimeoutMs,
@@ -287,7 +287,7 @@ export function addClusterRoutes(app: OpenAPIHono<MasterHono>): void {
   app.openapi(drain, async (context) => {
     const { id } = context.req.valid("param");
     const { deadlineMs } = context.req.valid("json");
-    const { token, shard } = await clusterSession(context.env, id, bearerOf(context));
+    const { token, shard } = await authenticateCluster(context.env, id, bearerOf(context));
     const answer = await withDeadline(shard.drain(id, token, deadlineMs), objectCallTimeoutMs, "a registry shard");
     if (!answer.ok) throw problemOfRefusal(answer);
     return context.body(null, 204);
@@ -295,7 +295,7 @@ export function addClusterRoutes(app: OpenAPIHono<MasterHono>): void {
 
   app.openapi(deregister, async (context) => {
     const { id } = context.req.valid("param");
-    const { token, shard } = await clusterSession(context.env, id, bearerOf(context));
+    const { token, shard } = await authenticateCluster(context.env, id, bearerOf(context));
     const answer = await withDeadline(shard.deregister(id, token), objectCallTimeoutMs, "a registry shard");
     if (!answer.ok) throw problemOfRefusal(answer);
     return context.body(null, 204);

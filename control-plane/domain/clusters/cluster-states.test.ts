@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { clusterEvents, type KeptState, shownState, stateAfter } from "./cluster-states.ts";
+import { clusterTriggers, type KeptState, shownState, stateAfter } from "./cluster-states.ts";
 
 const kept: readonly KeptState[] = ["starting", "ready", "suspect", "gone"];
 
@@ -14,7 +14,7 @@ const table: Record<KeptState, string> = {
 describe("a cluster's state", () => {
   it.each(kept)("%s goes where the table says", (from) => {
     const cells = table[from].trim().split(/\s+/);
-    for (const [index, event] of clusterEvents.entries()) {
+    for (const [index, event] of clusterTriggers.entries()) {
       const [reached = "", unreached = reached] = (cells[index] ?? "").split("/");
       expect(stateAfter(from, event, true), `${event}, reached`).toBe(reached);
       expect(stateAfter(from, event, false), `${event}, not reached`).toBe(unreached);
@@ -22,12 +22,12 @@ describe("a cluster's state", () => {
   });
 
   it("never leads from gone to anywhere but by registering", () => {
-    const ways = clusterEvents.filter((event) => stateAfter("gone", event, true) !== "gone");
+    const ways = clusterTriggers.filter((event) => stateAfter("gone", event, true) !== "gone");
     expect(ways).toEqual(["registered"]);
   });
 
   it("is gone only by way of suspect, unless the cluster says goodbye or is given up", () => {
-    const ways = clusterEvents.filter((event) => stateAfter("ready", event, true) === "gone");
+    const ways = clusterTriggers.filter((event) => stateAfter("ready", event, true) === "gone");
     expect(ways).toEqual(["given-up", "left"]);
   });
 

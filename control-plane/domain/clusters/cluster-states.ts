@@ -6,14 +6,14 @@ export type ClusterState = (typeof clusterStates)[number];
 export type KeptState = Exclude<ClusterState, "draining">;
 
 /** What happens to a cluster. */
-export const clusterEvents = ["registered", "reached", "silent", "sign", "given-up", "left"] as const;
-export type ClusterEvent = (typeof clusterEvents)[number];
+export const clusterTriggers = ["registered", "reached", "silent", "sign", "given-up", "left"] as const;
+export type ClusterTrigger = (typeof clusterTriggers)[number];
 
 /** `home` is where a cluster belongs that gives signs of life: `ready` once its address was reached, until then `starting`. */
 type Target = KeptState | "home";
 
 /** What an event changes; from any other state it changes nothing. docs/adr/0014-states-of-a-cluster.md has it as a picture. */
-const transitions: Readonly<Record<ClusterEvent, Readonly<Partial<Record<KeptState, Target>>>>> = {
+const transitions: Readonly<Record<ClusterTrigger, Readonly<Partial<Record<KeptState, Target>>>>> = {
   registered: { starting: "home", ready: "home", suspect: "home", gone: "home" },
   reached: { starting: "ready" },
   silent: { starting: "suspect", ready: "suspect" },
@@ -23,7 +23,7 @@ const transitions: Readonly<Record<ClusterEvent, Readonly<Partial<Record<KeptSta
 };
 
 /** The state after an event. `isReached` is whether players can reach its address, as far as the master knows. */
-export function stateAfter(state: KeptState, event: ClusterEvent, isReached: boolean): KeptState {
+export function stateAfter(state: KeptState, event: ClusterTrigger, isReached: boolean): KeptState {
   const target = transitions[event][state];
   if (target === undefined) return state;
   if (target !== "home") return target;

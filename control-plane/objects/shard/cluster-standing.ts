@@ -1,4 +1,4 @@
-import { type ClusterEvent, type KeptState, shownState, stateAfter } from "../../domain/clusters/cluster-states.ts";
+import { type ClusterTrigger, type KeptState, shownState, stateAfter } from "../../domain/clusters/cluster-states.ts";
 import { logEvent } from "../../log.ts";
 import { type ClusterRow, mayServe } from "./registry-rows.ts";
 import { recordedCluster } from "./shard-records.ts";
@@ -13,7 +13,7 @@ export class ClusterStanding {
   }
 
   /** Something has happened to a cluster. `because` is for the log. */
-  apply(row: ClusterRow, event: ClusterEvent, because: string = event): void {
+  apply(row: ClusterRow, event: ClusterTrigger, because: string = event): void {
     this.move(row, stateAfter(row.state, event, mayServe(row)), because);
   }
 

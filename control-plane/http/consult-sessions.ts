@@ -2,7 +2,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { logEvent } from "../log.ts";
 import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
 import { playerSession } from "../objects/remote.ts";
-import { clusterSession } from "./cluster-session.ts";
+import { authenticateCluster } from "./cluster-token.ts";
 import { bearerOf } from "./identity.ts";
 import { problemOfRefusal } from "./problem.ts";
 import {
@@ -39,11 +39,11 @@ const consult = createRoute({
   },
 });
 
-export function addClusterSessionRoutes(app: OpenAPIHono<MasterHono>): void {
+export function addConsultRoutes(app: OpenAPIHono<MasterHono>): void {
   app.openapi(consult, async (context) => {
     const { id } = context.req.valid("param");
     const { requests } = context.req.valid("json");
-    const { token, shard, name } = await clusterSession(context.env, id, bearerOf(context));
+    const { token, shard, name } = await authenticateCluster(context.env, id, bearerOf(context));
     // The token may be of a process that has been fenced off since.
     const found = await withDeadline(
       shard.mayConsult(id, token, requests.length),
