@@ -41,7 +41,7 @@ const maxAgeMs = 24 * 60 * 60 * 1_000;
 /** Deliveries at a time, in all and to one target: one that hangs holds up what is for itself. */
 const parallelDeliveries = 32;
 const parallelPerTarget = 4;
-/** So many are looked up together, in all and for one target. */
+/** How many are looked up together, in all and for one target. */
 const batchSize = 256;
 const batchPerTarget = 64;
 /** Longest that a delivery may take, whatever it waits for. */

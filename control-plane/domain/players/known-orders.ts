@@ -7,7 +7,7 @@ export interface KnownOrder<Answer> {
   readonly answer: Answer;
 }
 
-/** So many of a player's orders are known: a caller that repeats one does so before as many others have come. */
+/** How many of a player's orders are known: a caller that repeats one does so before as many others have come. */
 export const maxKnownOrders = 8;
 
 /** What to do about an order under a key. */

@@ -1,6 +1,6 @@
 import type { WorldMapView } from "../../../protocol/index.ts";
 
-/** So many pairs are shown at most: each is a mistake in someone's configuration, and whoever mends these sees the next. */
+/** Most pairs that are shown: each is a mistake in someone's configuration, and whoever mends these sees the next. */
 export const maxOverlaps = 100;
 /**
  * So many pairs are looked at at most, some tens of milliseconds. Any world that is laid out to be played in needs far fewer: only areas that cross

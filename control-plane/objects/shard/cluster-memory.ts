@@ -30,7 +30,7 @@ type Serving =
   | "link_lost_at";
 export type ServingChange = Partial<Pick<ClusterRow, Serving>>;
 
-/** So many are remembered, of each kind, before all of them are forgotten: rows have certificates in them. */
+/** How many are remembered, of each kind, before all of them are forgotten: rows have certificates in them. */
 const maxRows = 1_024;
 const maxPages = 64;
 

@@ -1,4 +1,4 @@
-/** So many are remembered before all are forgotten. */
+/** How many are remembered before all are forgotten. */
 const maxRemembered = 65_536;
 
 /**

@@ -6,7 +6,7 @@ export interface PlacedSeat {
   readonly seat: Seat;
 }
 
-/** So many players are remembered before all are forgotten. */
+/** How many players are remembered before all are forgotten. */
 const maxPlayers = 8_192;
 
 /**
