@@ -54,7 +54,7 @@ interface CallBounds {
   readonly maxBytes: number;
 }
 
-/** The calls of the master's HTTP interface that a cluster makes. Each has a deadline and throws {@link MasterError}. */
+/** The calls of the master's HTTP interface that a cluster makes. Each has a deadline and throws {@link MasterError}, `sessions` a `SessionCallError`. */
 export class MasterClient {
   readonly #origin: string;
 

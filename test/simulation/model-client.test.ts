@@ -86,6 +86,12 @@ describe("the modelled client", () => {
     expect(after(...playing, input("i"), redirect, welcome(b, 11, 1)).state.streams.tenure).toBe(11);
   });
 
+  it("[HAND-10] comes back with the position that it has news of", () => {
+    expect(after(...playing, output(a, 1), down(a)).last).toEqual([
+      { type: "return", to: a, position: { tenure: 10, received: 1, acknowledged: 0 } },
+    ]);
+  });
+
   it("goes back when the old side says so, and takes the streams up there anew", () => {
     const stay: Event = { type: "told", from: a, message: { type: "stay", id: "h" } };
     const { last } = after(...playing, redirect, stay);

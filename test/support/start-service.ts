@@ -14,13 +14,18 @@ export async function startService(
 ): Promise<StackProcess> {
   const { port, file, keys, onLine } = options;
   const { promise: ready, resolve } = Promise.withResolvers<void>();
+  const lines: string[] = [];
   const service = startProcess({
     title: kind,
     file: join(import.meta.dirname, "service.ts"),
     args: [kind, String(port), file, ...keys],
-    onLine: (line) => (line === "ready" ? resolve() : onLine(line)),
+    onLine: (line) => {
+      if (line === "ready") return resolve();
+      lines.push(line);
+      onLine(line);
+    },
   });
-  const ended = service.ended.then((how) => Promise.reject(new Error(`${kind} ended (${how})`)));
+  const ended = service.ended.then((how) => Promise.reject(new Error([`${kind} ended (${how})`, ...lines].join("\n"))));
   ended.catch(() => undefined);
   await Promise.race([ready, ended]);
   return service;

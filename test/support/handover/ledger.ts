@@ -36,7 +36,7 @@ interface Page {
   /** From one beginning of the game to the next. */
   readonly run: number;
   /** The run before, whose last inputs may still come: it was to be played until what was saved is known. 0: none. */
-  readonly before: number;
+  before: number;
 }
 
 /** The chain of inputs up to one more. */
@@ -109,6 +109,8 @@ export class Ledger implements ServerPlugin {
       const text = `input ${input} of ${player.id} in ${run} came after ${page.input} in ${page.run}`;
       this.#report({ event: "fault", text });
     }
+    // The client has begun this run: nothing of the one before can follow.
+    page.before = 0;
     page.input = input;
     page.chain = chained(page.chain, input, nonce);
     player.send(commands.echo, new ByteWriter(4).u32(input).bytes);

@@ -153,13 +153,17 @@ export class Walker {
       this.pulse = count;
     } else if (command === commands.saved) {
       if (reader.u32() !== this.#run) this.faults.push(`${this.playerId}: ${count} was saved of a run that is over`);
-      this.saved = count;
+      // [HAND-16]
+      if (!this.isKnown) this.faults.push(`${this.playerId}: ${count} was saved over what is not known yet`);
+      this.saved = Math.max(this.saved, count);
     }
   }
 
   /** The game begins for it, or goes on from what was saved: never from what it has not done itself. */
   #begin({ input, chain, pulse, run }: Beginning, isKnown: boolean): void {
     if (this.#isIn && this.isKnown) this.fallbacks += 1;
+    // What was begun before it was known that there is something is never what goes on.
+    const mayGoOn = this.isKnown || this.saved === 0;
     this.#isIn = true;
     this.isKnown = isKnown;
     if (isKnown && input < this.saved)
@@ -167,15 +171,17 @@ export class Walker {
     if (run === this.#run) {
       // There was nothing: it goes on.
       if (this.saved > 0) this.faults.push(`${this.playerId}: nothing was saved, they say, after ${this.saved}`);
+      this.#otherChains = [];
       return;
     }
     if (isKnown) {
-      const chains = [this.#chains, ...this.#otherChains].find((one) => one[input] === chain);
+      const candidates = mayGoOn ? [this.#chains, ...this.#otherChains] : this.#otherChains;
+      const chains = candidates.find((one) => one[input] === chain);
       if (chains === undefined) this.faults.push(`${this.playerId}: goes on from what never was, at ${input}`);
       this.#chains = chains?.slice(0, input + 1) ?? [];
       this.#otherChains = [];
     } else {
-      this.#otherChains.push(this.#chains);
+      if (mayGoOn) this.#otherChains.push(this.#chains);
       this.#chains = [chain];
     }
     this.#run = run;

@@ -71,6 +71,7 @@ export class AuditWorld {
   #databasePort = 0;
   #database: StackProcess | undefined;
   #databaseStarted: Promise<void> = Promise.resolve();
+  #masterStarted: Promise<void> = Promise.resolve();
   #master: MasterProcess | undefined;
 
   /** @param delayMs each way, between any two parties */
@@ -207,12 +208,15 @@ export class AuditWorld {
     await pass(awayMs);
     // The local master brings the database's tables up to date before it starts.
     await this.#databaseStarted;
-    await this.startMaster(Number(new URL(url).port));
+    this.#masterStarted = this.startMaster(Number(new URL(url).port));
+    await this.#masterStarted;
   }
 
   /** Kills the database, and starts it again after a time. */
   async killDatabase(awayMs: number): Promise<void> {
     const again = async (): Promise<void> => {
+      // One that starts needs it, and says by itself if it cannot.
+      await this.#masterStarted.catch(() => undefined);
       this.#database?.child.kill("SIGKILL");
       await this.#database?.ended;
       await pass(awayMs);
