@@ -1,10 +1,10 @@
 import { createApp } from "./http/app.ts";
 
 export { AuditLog } from "./objects/operators/audit-log.ts";
-export { ClusterKeyRecord } from "./objects/keys/cluster-key-record.ts";
+export { ClusterKeyRecord } from "./objects/key/cluster-key-record.ts";
 export { ClusterOrderBook } from "./objects/operators/cluster-order-book.ts";
 export { EventHub } from "./objects/operators/event-hub.ts";
-export { KeyRing } from "./objects/keys/key-ring.ts";
+export { KeyRing } from "./objects/key/key-ring.ts";
 export { Party } from "./objects/party/party.ts";
 export { PlayerSession } from "./objects/player/player-session.ts";
 export { RateLimiter } from "./objects/rate-limiter.ts";

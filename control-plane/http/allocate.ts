@@ -2,7 +2,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Allocation } from "../../protocol/index.ts";
 import { regionOfCluster } from "../domain/clusters/sharding.ts";
 import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
-import { keyEncryptionKey } from "../objects/keys/key-encryption-key.ts";
+import { keyEncryptionKey } from "../objects/key/key-encryption-key.ts";
 import { readLimits } from "../limit-settings.ts";
 import { readMasterSettings } from "../settings.ts";
 import { requirePlayer } from "./identity.ts";

@@ -1,6 +1,6 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
-import { keyEncryptionKey } from "../objects/keys/key-encryption-key.ts";
+import { keyEncryptionKey } from "../objects/key/key-encryption-key.ts";
 import { renderDocsPage } from "./docs-page.ts";
 import { describeApi } from "./openapi.ts";
 import { jsonAnswer, type MasterHono, problemAnswers } from "./route-parts.ts";

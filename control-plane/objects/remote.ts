@@ -1,8 +1,8 @@
 import type { AuditLog } from "./operators/audit-log.ts";
-import type { ClusterKeyRecord } from "./keys/cluster-key-record.ts";
+import type { ClusterKeyRecord } from "./key/cluster-key-record.ts";
 import type { ClusterOrderBook } from "./operators/cluster-order-book.ts";
 import type { EventHub } from "./operators/event-hub.ts";
-import type { KeyRing } from "./keys/key-ring.ts";
+import type { KeyRing } from "./key/key-ring.ts";
 import type { Party } from "./party/party.ts";
 import type { PlayerSession } from "./player/player-session.ts";
 import type { RateLimiter } from "./rate-limiter.ts";

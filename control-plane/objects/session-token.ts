@@ -1,5 +1,5 @@
 import { toBase64Url } from "../domain/clusters/sharding.ts";
-import { tagKey } from "./keys/tag-key.ts";
+import { tagKey } from "./key/tag-key.ts";
 
 const randomBytes = 16;
 const tagBytes = 16;

@@ -6,10 +6,10 @@ import { generateStoredKey, openSigningKey, type StoredKey } from "../../auth/ke
 import { AuditChainCheck, type AuditHead, type AuditRow } from "../../control-plane/domain/operators/audit-chain.ts";
 import { queueOf } from "../../control-plane/domain/waiting/waiting-queue.ts";
 import { auditMigrations } from "../../control-plane/objects/operators/audit-tables.ts";
-import { keyRecordMigrations } from "../../control-plane/objects/keys/cluster-key-record.ts";
+import { keyRecordMigrations } from "../../control-plane/objects/key/cluster-key-record.ts";
 import { orderBookMigrations } from "../../control-plane/objects/operators/cluster-order-book.ts";
-import { keyEncryptionKey } from "../../control-plane/objects/keys/key-encryption-key.ts";
-import { keyRingMigrations } from "../../control-plane/objects/keys/key-ring-tables.ts";
+import { keyEncryptionKey } from "../../control-plane/objects/key/key-encryption-key.ts";
+import { keyRingMigrations } from "../../control-plane/objects/key/key-ring-tables.ts";
 import { metricsKeeperMigrations } from "../../control-plane/objects/metrics/metrics-keeper.ts";
 import { partyMigrations } from "../../control-plane/objects/party/party-tables.ts";
 import { playerMigrations } from "../../control-plane/objects/player/player-tables.ts";

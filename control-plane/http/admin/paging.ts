@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { toBase64Url } from "../../domain/clusters/sharding.ts";
-import { tagKey } from "../../objects/keys/tag-key.ts";
+import { tagKey } from "../../objects/key/tag-key.ts";
 import { ProblemError } from "../problem.ts";
 
 /** Query fields of every list under `/v1/admin`. */

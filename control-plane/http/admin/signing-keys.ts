@@ -1,6 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { objectCallTimeoutMs, withDeadline } from "../../objects/deadline.ts";
-import { keyEncryptionKey } from "../../objects/keys/key-encryption-key.ts";
+import { keyEncryptionKey } from "../../objects/key/key-encryption-key.ts";
 import { keyRing } from "../../objects/remote.ts";
 import { problemOfRefusal } from "../problem.ts";
 import {

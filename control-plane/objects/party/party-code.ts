@@ -1,5 +1,5 @@
 import { toBase64Url } from "../../domain/clusters/sharding.ts";
-import { tagKey } from "../keys/tag-key.ts";
+import { tagKey } from "../key/tag-key.ts";
 
 /**
  * What a party's leader hands to friends: 96 bits that follow from its id and a secret of the master. That a code is right is known

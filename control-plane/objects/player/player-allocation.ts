@@ -23,7 +23,7 @@ import type { SessionRow } from "./player-row.ts";
 import { type PlayerSeats, takenOver } from "./player-seats.ts";
 import type { PlayerTables } from "./player-tables.ts";
 import { refuse, type Refusal } from "../refusal.ts";
-import { currentSigningKey, isRevokedKey, noteRevokedKeys } from "../keys/signing-key.ts";
+import { currentSigningKey, isRevokedKey, noteRevokedKeys } from "../key/signing-key.ts";
 
 /** The allocation as JSON text: the same bytes for every retry. */
 export type AllocationAnswer =

@@ -14,7 +14,7 @@ import { readMasterSettings } from "../../settings.ts";
 import { deliverHandoverMessage, type HandoverMessage } from "./handover-message.ts";
 import type { Body, PlayerAuthority } from "./player-authority.ts";
 import type { PlayerTables } from "./player-tables.ts";
-import { currentSigningKey } from "../keys/signing-key.ts";
+import { currentSigningKey } from "../key/signing-key.ts";
 
 /** The cluster that speaks, as its session token says, and the shard that it is on. */
 export interface ConsultingCluster {

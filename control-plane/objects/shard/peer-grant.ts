@@ -3,7 +3,7 @@ import type { PeerTicketGrant } from "../../../protocol/index.ts";
 import { readMasterSettings } from "../../settings.ts";
 import { objectCallTimeoutMs, withDeadline } from "../deadline.ts";
 import { worldMap } from "../remote.ts";
-import { currentSigningKey } from "../keys/signing-key.ts";
+import { currentSigningKey } from "../key/signing-key.ts";
 
 /**
  * A ticket for a link from one cluster to another of its world; `undefined` when that is not one which carries anything and takes

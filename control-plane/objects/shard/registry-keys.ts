@@ -1,8 +1,8 @@
 import type { LinkKeys, LinkReport } from "../../../protocol/index.ts";
 import { repeatDelayMs } from "../../domain/players/revocations.ts";
-import type { KeyAnnouncement } from "../keys/key-announcement.ts";
+import type { KeyAnnouncement } from "../key/key-announcement.ts";
 import type { ClusterRow } from "./registry-rows.ts";
-import { noteRevokedKeys } from "../keys/signing-key.ts";
+import { noteRevokedKeys } from "../key/signing-key.ts";
 import type { ShardParts } from "./shard-parts.ts";
 
 /** Part of the schema of a registry shard. */

@@ -32,7 +32,7 @@ import {
   type RegistrationAnswer,
   type RegistrationRequest,
 } from "./registration.ts";
-import type { KeyAnnouncement } from "../keys/key-announcement.ts";
+import type { KeyAnnouncement } from "../key/key-announcement.ts";
 import type { RevocationLag, RevocationOrder } from "./revocation-tables.ts";
 import { type ClusterRow, registryMigrations } from "./registry-rows.ts";
 import type { Mail, MailAddress } from "./registry-mail.ts";

@@ -1,5 +1,5 @@
 import { hashToken } from "../session-token.ts";
-import { tagKey } from "../keys/tag-key.ts";
+import { tagKey } from "../key/tag-key.ts";
 import { toBase64Url } from "../../domain/clusters/sharding.ts";
 
 /** Whose place it is, in which queue, and for which operation. */
