@@ -9,8 +9,6 @@ export interface AccountRecord {
   readonly id: string;
   readonly email: string | undefined;
   readonly appMetadata: Readonly<Record<string, unknown>>;
-  /** When its last session was opened, in ms, by the clock of Supabase; a refresh opens none. `undefined`: never. */
-  readonly lastLoginAtMs: number | undefined;
 }
 
 /** The account of `id`, or `undefined`. */
@@ -94,6 +92,5 @@ async function asAdmin<T>(project: SupabaseAdminOptions, ask: Parameters<typeof 
 }
 
 function accountRecord(user: User): AccountRecord {
-  const lastLoginAtMs = user.last_sign_in_at === undefined ? undefined : Date.parse(user.last_sign_in_at);
-  return { id: user.id, email: user.email || undefined, appMetadata: user.app_metadata, lastLoginAtMs };
+  return { id: user.id, email: user.email || undefined, appMetadata: user.app_metadata };
 }

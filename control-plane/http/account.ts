@@ -9,7 +9,7 @@ import { readIdentitySettings, readStoreSettings } from "../settings.ts";
 import { type BanRecord, selectBans } from "../store/bans.ts";
 import { DatabaseError } from "../store/database.ts";
 import { type AllocationEntry, listAllocations } from "../store/history.ts";
-import { erasePlayer } from "../store/erasure.ts";
+import { type Erasure, erasePlayer } from "../store/erasure.ts";
 import { findPlayer } from "../store/players.ts";
 import { findSave, type SaveEntry } from "../store/saves.ts";
 import { exportSchema, upgradedSchema, upgradeSchema } from "./account-schemas.ts";
@@ -17,7 +17,9 @@ import { askIdentity, requirePlayer } from "./identity.ts";
 import { limitAccountChange, limitAttempt } from "./limits.ts";
 import { requireMethod } from "./login-providers.ts";
 import { notePlayer } from "./player-record.ts";
-import { ProblemError } from "./problem.ts";
+import type { Refusal } from "../objects/refusal.ts";
+import { ProblemError, problemOfRefusal } from "./problem.ts";
+import { requireLiveLogin } from "./standing.ts";
 import { bodyProblems, jsonAnswer, jsonBody, type MasterHono, playerSecurity, problemAnswers } from "./route-parts.ts";
 import { confirmationSchema } from "./schemas.ts";
 
@@ -75,10 +77,11 @@ const remove = createRoute({
 
 export function addAccountRoutes(app: OpenAPIHono<MasterHono>): void {
   app.openapi(upgrade, async (context) => {
-    const { playerId, token } = await requirePlayer(context);
+    const { playerId, token, authenticatedAt } = await requirePlayer(context);
     requireMethod(context, "password");
     await limitAttempt(context, "signup");
     await limitAccountChange(context, playerId);
+    await requireLiveLogin(context, { playerId, authenticatedAt });
     const account = context.req.valid("json");
     const result = await askIdentity(context, (project) => createSupabaseIdentity(project).upgrade(token, account));
     if (result.kind === "confirmation-required") return context.json({ status: result.kind }, 202);
@@ -87,8 +90,9 @@ export function addAccountRoutes(app: OpenAPIHono<MasterHono>): void {
   });
 
   app.openapi(exportData, async (context) => {
-    const { playerId, token } = await requirePlayer(context);
+    const { playerId, token, authenticatedAt } = await requirePlayer(context);
     await limitAccountChange(context, playerId);
+    await requireLiveLogin(context, { playerId, authenticatedAt });
     const account = await askIdentity(context, (project) => createSupabaseIdentity(project).exportAccount(token));
     const address = readStoreSettings(context.env);
     const [record, history, save, bans] = await askDatabase(() =>
@@ -127,24 +131,35 @@ export function addAccountRoutes(app: OpenAPIHono<MasterHono>): void {
   });
 
   app.openapi(remove, async (context) => {
-    const { playerId, token: accessToken } = await requirePlayer(context);
+    const { playerId, token: accessToken, authenticatedAt } = await requirePlayer(context);
     const secretKey = requireSecretKey(context);
     await limitAccountChange(context, playerId);
     const state = await askIdentity(context, (project) =>
       checkSessionOrGone({ ...project, secretKey }, { accessToken, playerId }),
     );
-    const erasure = await withDeadline(
-      playerSession(context.env, playerId).erase(playerId),
-      objectCallTimeoutMs,
-      "the player's session",
-    );
+    let erasure = await eraseSession(context, playerId, authenticatedAt);
     if (state === "lives") {
       await askIdentity(context, (project) => deleteAccount({ ...project, secretKey }, playerId));
+      // Whoever logged in while that lasted, as a game does whose session has ended, has gone with the account.
+      erasure = await eraseSession(context, playerId, authenticatedAt);
     }
     await askDatabase(() => erasePlayer(readStoreSettings(context.env), erasure));
     logEvent("info", "players.deleted", { requestId: context.get("requestId"), playerId });
     return context.body(null, 204);
   });
+}
+
+/** @throws ProblemError `UNAUTHENTICATED` for a login that a sign-out has ended */
+async function eraseSession(context: Context<MasterHono>, playerId: string, authenticatedAt: number): Promise<Erasure> {
+  // An object of a release before this one does not answer.
+  const answer: ({ readonly ok: true } & Erasure) | Refusal | undefined = await withDeadline(
+    playerSession(context.env, playerId).erase(playerId, authenticatedAt),
+    objectCallTimeoutMs,
+    "the player's session",
+  );
+  if (answer === undefined) return { playerId, erasedAtMs: Date.now(), minGeneration: 0 };
+  if (!answer.ok) throw problemOfRefusal(answer);
+  return answer;
 }
 
 /** The newest; a player who has more than that in 90 days has allocated every quarter of an hour, day and night. */

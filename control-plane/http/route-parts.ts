@@ -11,6 +11,8 @@ interface VerifiedOperator {
   readonly token: string;
   /** Seconds since 1970. */
   readonly expiresAt: number;
+  /** When the operator proved who they are: the same. */
+  readonly authenticatedAt: number;
 }
 
 /** What every route's context holds. */

@@ -6,7 +6,7 @@ import type { PlayerSessionTokens } from "../../protocol/index.ts";
 import { goodStanding, isSignedOut, type Standing } from "../domain/players/standing.ts";
 import { logEvent } from "../log.ts";
 import { objectCallTimeoutMs, withDeadline } from "../objects/deadline.ts";
-import { banRefusal } from "../objects/player/player-revocation.ts";
+import { banRefusal, loginEnded } from "../objects/player/player-revocation.ts";
 import { playerSession } from "../objects/remote.ts";
 import { askIdentity } from "./identity.ts";
 import { ProblemError, problemOfRefusal } from "./problem.ts";
@@ -44,6 +44,18 @@ export async function admitLogin(context: Context<MasterHono>, tokens: PlayerSes
 }
 
 /**
+ * Turns a login away that a sign-out has ended, whether the identity service has heard of that or not. [SEC-75]
+ *
+ * @throws ProblemError `UNAUTHENTICATED`
+ */
+export async function requireLiveLogin(
+  context: Context<MasterHono>,
+  { playerId, authenticatedAt }: { readonly playerId: string; readonly authenticatedAt: number },
+): Promise<void> {
+  if (isSignedOut(await standingOf(context, playerId), authenticatedAt)) throw problemOfRefusal(loginEnded());
+}
+
+/**
  * Ends every login, session and ticket of a player who asks for it. What is decided here holds whether the identity service can be
  * reached or not: it is asked once more, later, where it did not answer.
  *
@@ -54,9 +66,7 @@ export async function signOutEverywhere(
   player: { readonly playerId: string; readonly authenticatedAt: number; readonly token: string },
 ): Promise<void> {
   const { playerId, authenticatedAt, token } = player;
-  if (isSignedOut(await standingOf(context, playerId), authenticatedAt)) {
-    throw new ProblemError("UNAUTHENTICATED", "This login was ended. Log in again.");
-  }
+  await requireLiveLogin(context, { playerId, authenticatedAt });
   const revoked = playerSession(context.env, playerId).revoke({ playerId, action: "sign-out" });
   await withDeadline(revoked, objectCallTimeoutMs, "the player's session");
   try {

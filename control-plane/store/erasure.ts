@@ -34,6 +34,11 @@ export async function erasePlayer(address: DatabaseAddress, erasure: Erasure): P
           },
         }),
       ...dropErased(database, [id]),
+      // Who has come back by now was seen first after it.
+      database
+        .update(players)
+        .set({ createdAtMs: sql`max(${players.createdAtMs}, ${erasedAtMs})` })
+        .where(eq(players.id, id)),
     ]),
   );
 }

@@ -114,22 +114,18 @@ function commit<Body>(
     return { state: aborted.state, effects: [refused, ...aborted.effects] };
   }
   const generation = generationAfterCommit(self.generation);
-  const groups =
-    followers.length === 0
-      ? state.groups
-      : [...state.groups, { id, from: self.generation, destination, members: followers }];
+  const decided = followers.length === 0 ? [] : [{ id, from: self.generation, destination, members: followers }];
   const after: SessionState<Body> = {
     ...state,
     generation,
     holder: destination.clusterId,
     save: { generation, version: 0, ...self.snapshot },
     last: { id, from: self.generation, source: clusterId, outcome: "committed", token, leader: undefined },
-    groups,
+    groups: [...state.groups, ...decided],
   };
-  return {
-    state: after,
-    effects: [toCluster(clusterId, { type: "committed", id, token }), ...decisionsToTell(after)],
-  };
+  // What was decided before was told then, and is again when its time is up.
+  const effects = decisionsToTell({ ...after, groups: decided });
+  return { state: after, effects: [toCluster(clusterId, { type: "committed", id, token }), ...effects] };
 }
 
 /** What this session keeps for members of groups that have not confirmed it. */

@@ -297,6 +297,13 @@ describe("a handover", () => {
     expect(await askSession(a, leader.playerId, { type: "commit", id, destination, members })).toMatchObject([
       { type: "committed" },
     ]);
+    // Nor does the next commit say it again.
+    const back = { clusterId: a.id, boot: a.registered.boot };
+    const moved = generationAfterCommit(leader.generation);
+    const alone = [{ playerId: leader.playerId, generation: moved, snapshot: snapshot("on", moved) }];
+    expect(
+      await askSession(b, leader.playerId, { type: "commit", id: newId(), destination: back, members: alone }),
+    ).toMatchObject([{ type: "committed" }]);
     const waiting = async (): Promise<number> =>
       runInDurableObject(
         env.PLAYER_SESSION.getByName(leader.playerId),
@@ -313,11 +320,11 @@ describe("a handover", () => {
     }
     vi.useRealTimers();
     watchFailpoints(undefined);
-    const moved = generationAfterCommit(follower.generation);
+    const followed = generationAfterCommit(follower.generation);
     await eventually(async () => {
       const alarm = async (instance: PlayerSession) => instance.alarm();
       await runInDurableObject<PlayerSession, void>(env.PLAYER_SESSION.getByName(leader.playerId), alarm);
-      expect(await askSession(b, follower.playerId, { type: "joined", generation: moved })).toMatchObject([
+      expect(await askSession(b, follower.playerId, { type: "joined", generation: followed })).toMatchObject([
         { type: "settled" },
       ]);
     });

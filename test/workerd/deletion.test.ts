@@ -73,6 +73,31 @@ describe("[REC-3] the account of a player in the game", () => {
     expect(await findPlayer(readStoreSettings(env), id)).toBeUndefined();
   });
 
+  it("takes along whoever logs in again while the identity service deletes the account", async () => {
+    const cluster = await startCluster();
+    const account = { email: `${crypto.randomUUID()}@players.test`, password: "correct horse battery" };
+    const player = await expectJson<PlayerSessionTokens>(await call("POST", "/v1/signup", { body: account }), 201);
+    const { id } = player.player;
+    const real = globalThis.fetch;
+    vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
+      const request = new Request(input, init);
+      if (request.method !== "DELETE" || !request.url.includes("/auth/v1/admin/users/")) return real(request);
+      // As a game does whose session has just ended.
+      const again = await eventually(async () =>
+        expectJson<PlayerSessionTokens>(await call("POST", "/v1/login", { body: account }), 200),
+      );
+      await allocate(again, { clusterId: cluster.id });
+      return real(request);
+    });
+    expect((await remove(player)).status).toBe(204);
+    vi.restoreAllMocks();
+    await writeRecordsNow();
+    await eventually(async () => {
+      await writeRecordsNow();
+      expect([await findPlayer(readStoreSettings(env), id), await historyOf(player.player)]).toEqual([undefined, []]);
+    });
+  });
+
   it("leaves nothing that keeps the same player from beginning anew, as players of Steam may", async () => {
     const cluster = await startCluster();
     const steamId = newSteamId();

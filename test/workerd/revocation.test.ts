@@ -459,54 +459,6 @@ describe("[SEC-72] while other services are away", () => {
       await allocate(again, { clusterId: cluster.id });
     });
   });
-
-  it.each([true, false])(
-    "[SEC-75] a sign-out that reaches the identity service late ends the logins there, unless the player has logged in since: %s",
-    async (hasLoggedInSince) => {
-      const account = { email: `${crypto.randomUUID()}@players.test`, password: "correct horse battery" };
-      await expectJson(await call("POST", "/v1/signup", { body: account }), 201);
-      const logInAgain = async (): Promise<PlayerSessionTokens> =>
-        expectJson(await call("POST", "/v1/login", { body: account }), 200);
-      const player = await logInAgain();
-      // The keys of the identity service are known from here on.
-      await expectJson(await call("GET", "/v1/me", { token: player.accessToken }), 200);
-      const session = env.PLAYER_SESSION.getByName(player.player.id);
-      /** How many sign-outs have not arrived; they are tried again at `dueAtMs` at the earliest. */
-      const waiting = async (dueAtMs: number) =>
-        runInDurableObject(session, async (_: PlayerSession, { storage }) => {
-          storage.sql.exec("UPDATE outbox SET due_at = ?", dueAtMs);
-          await storage.setAlarm(dueAtMs);
-          return storage.sql
-            .exec<{ n: number }>("SELECT count(*) AS n FROM outbox WHERE attempts > 0 AND target = 'identity'")
-            .one().n;
-        });
-      const real = globalThis.fetch;
-      const identity = String(Reflect.get(env, "SUPABASE_URL"));
-      const outage = vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
-        const url = input instanceof Request ? input.url : String(input);
-        if (url.startsWith(identity)) throw new TypeError("the identity service is away");
-        return real(input, init);
-      });
-      expect((await call("POST", "/v1/logout?scope=everywhere", { token: player.accessToken })).status).toBe(204);
-      const orderedAtMs = Date.now();
-      await eventually(async () => expect(await waiting(Date.now() + 3_600_000)).toBe(1));
-      outage.mockRestore();
-      // A login counts from the second after a sign-out.
-      await eventually(() => expect(Math.floor(Date.now() / 1_000)).toBeGreaterThan(Math.floor(orderedAtMs / 1_000)));
-      const { refreshToken } = hasLoggedInSince ? await logInAgain() : player;
-      await eventually(async () => expect(await waiting(1)).toBe(0));
-      if (hasLoggedInSince) {
-        await expectJson(await call("POST", "/v1/refresh", { body: { refreshToken } }), 200);
-        return;
-      }
-      const asked = await fetch(`${identity}/auth/v1/token?grant_type=refresh_token`, {
-        method: "POST",
-        headers: { apikey: String(Reflect.get(env, "SUPABASE_PUBLISHABLE_KEY")), "content-type": "application/json" },
-        body: JSON.stringify({ refresh_token: refreshToken }),
-      });
-      expect(asked.status).toBe(400);
-    },
-  );
 });
 
 it.each(["sign-out", "kick", "ban"])(

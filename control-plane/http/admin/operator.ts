@@ -4,6 +4,7 @@ import { logEvent } from "../../log.ts";
 import { askIdentity, requirePlayer } from "../identity.ts";
 import { limitOperator } from "../limits.ts";
 import { ProblemError } from "../problem.ts";
+import { requireLiveLogin } from "../standing.ts";
 import type { MasterHono } from "../route-parts.ts";
 
 /** The role, in `app_metadata`, of those who may call what is under `/v1/admin`. */
@@ -19,7 +20,8 @@ export interface Operator {
 /**
  * - `read`: looks.
  * - `change`: steers clusters. Goes by the token alone, so that it can be done while the identity service is away.
- * - `sensitive`: decides who gets in, players and clusters. Asks the identity service whether the session still lives and still has the role.
+ * - `sensitive`: decides who gets in, players and clusters. Asks whether a sign-out has ended the login, and the identity service whether the
+ *   session still lives and still has the role.
  */
 export type OperatorCall = "read" | "change" | "sensitive";
 
@@ -31,9 +33,9 @@ export const operatorProblems = ["UNAUTHENTICATED", "FORBIDDEN", "IDENTITY_UNAVA
  * [SEC-45]
  */
 export const operatorsOnly: MiddlewareHandler<MasterHono> = async (context, next) => {
-  const { playerId, roles, token, expiresAt } = await requirePlayer(context);
+  const { playerId, roles, token, expiresAt, authenticatedAt } = await requirePlayer(context);
   if (!roles.includes(operatorRole)) throw forbidden(context, playerId);
-  context.set("operator", { id: playerId, token, expiresAt });
+  context.set("operator", { id: playerId, token, expiresAt, authenticatedAt });
   await next();
 };
 
@@ -45,9 +47,10 @@ export const operatorsOnly: MiddlewareHandler<MasterHono> = async (context, next
 export async function requireOperator(context: Context<MasterHono>, call: OperatorCall): Promise<Operator> {
   const operator = context.get("operator");
   if (operator === undefined) throw new Error("a route under /v1/admin is behind operatorsOnly");
-  const { id, token, expiresAt } = operator;
+  const { id, token, expiresAt, authenticatedAt } = operator;
   await limitOperator(context, id, call === "read" ? "read" : "change");
   if (call === "sensitive") {
+    await requireLiveLogin(context, { playerId: id, authenticatedAt });
     const now = await askIdentity(context, (project) => rolesOfSession(project, token));
     if (!now.includes(operatorRole)) throw forbidden(context, id);
   }

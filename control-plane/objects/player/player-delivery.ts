@@ -1,7 +1,6 @@
 import { signOutEverywhere } from "../../../auth/supabase-sign-out.ts";
 import { readIdentitySettings, readStoreSettings } from "../../settings.ts";
 import { failpoint } from "../../failpoint.ts";
-import { logEvent } from "../../log.ts";
 import { saveBan } from "../../store/bans.ts";
 import { erasePlayer } from "../../store/erasure.ts";
 import { objectCallTimeoutMs, withDeadline } from "../deadline.ts";
@@ -69,12 +68,12 @@ export async function deliverPlayerMessage(env: Env, { target, payload }: Outbox
     case "sign-out": {
       const { secretKey, ...project } = readIdentitySettings(env);
       // Without the key nothing can be asked of the identity service; that its logins of before do not count is held here.
-      if (secretKey !== undefined) {
-        const outcome = await signOutEverywhere({ ...project, secretKey }, payload.playerId, payload.orderedAtMs);
-        if (outcome === "outdated") logEvent("info", "players.sign_out_outdated", { playerId: payload.playerId });
-      }
+      if (secretKey !== undefined) await signOutEverywhere({ ...project, secretKey }, payload.playerId);
       failpoint("sign-out.told");
       return;
     }
+    default:
+      // From a release after this one: it waits for that to be back.
+      throw new Error(`a message of a kind that is not known: ${JSON.stringify(payload satisfies never).slice(0, 64)}`);
   }
 }

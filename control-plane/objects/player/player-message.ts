@@ -17,8 +17,7 @@ export type PlayerMessage =
   | { readonly kind: "give-back"; readonly reservationId: string; readonly playerId?: string }
   | (RevocationOrder & { readonly kind: "revoke" })
   | (BanRecord & { readonly kind: "ban" })
-  /** Without its time from a release before this one. */
-  | { readonly kind: "sign-out"; readonly playerId: string; readonly orderedAtMs?: number }
+  | { readonly kind: "sign-out"; readonly playerId: string }
   | (Erasure & { readonly kind: "erase" })
   | HandoverMessage;
 

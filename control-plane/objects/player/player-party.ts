@@ -31,12 +31,13 @@ export class PlayerParty {
     this.#costs = costs;
   }
 
-  async create(member: PartyMember, size: number): Promise<PartyViewAnswer> {
-    return this.#enter(member, undefined, async (id) => partyObject(this.#env, id).create(id, member, size));
+  /** @param refusal why the player may be in no party now; asked again after each wait */
+  async create(member: PartyMember, size: number, refusal: () => Refusal | undefined): Promise<PartyViewAnswer> {
+    return this.#enter(member, undefined, refusal, async (id) => partyObject(this.#env, id).create(id, member, size));
   }
 
-  async join(member: PartyMember, id: string): Promise<PartyViewAnswer> {
-    return this.#enter(member, id, async () => partyObject(this.#env, id).join(member));
+  async join(member: PartyMember, id: string, refusal: () => Refusal | undefined): Promise<PartyViewAnswer> {
+    return this.#enter(member, id, refusal, async () => partyObject(this.#env, id).join(member));
   }
 
   /** @param allocationKey where seats are asked for: another key than the one before is another allocation, and costs as one */
@@ -55,6 +56,7 @@ export class PlayerParty {
   async #enter(
     member: PartyMember,
     wanted: string | undefined,
+    refusal: () => Refusal | undefined,
     enter: (id: string) => Promise<PartyViewAnswer>,
   ): Promise<PartyViewAnswer> {
     const nowMs = Date.now();
@@ -75,6 +77,9 @@ export class PlayerParty {
         if (known.ok && wanted === undefined && known.view.leaderId === member.playerId) return known;
         if (known.ok) return refuse("IN_ANOTHER_PARTY", `You are in the party ${current}. Leave it first.`);
       }
+      // Whoever was banned meanwhile was told to leave the party before, not this one. [PARTY-7]
+      const refused = refusal();
+      if (refused !== undefined) return refused;
       const id = wanted ?? toBase64Url(crypto.getRandomValues(new Uint8Array(16)));
       this.#tables.setParty(id);
       failpoint("party.noted");

@@ -93,7 +93,13 @@ export class PlayerRevocation {
   refusalOfLogin(authenticatedAt: number, nowMs: number): Refusal | undefined {
     const refusal = this.refusal(nowMs);
     if (refusal !== undefined || !isSignedOut(this.standing(), authenticatedAt)) return refusal;
-    return refuse("UNAUTHENTICATED", "This login was ended. Log in again.");
+    return loginEnded();
+  }
+
+  /** Whether a login from then (in seconds since 1970) may delete the account: unless it was ended by anything but a deletion. */
+  mayErase(authenticatedAt: number): boolean {
+    const { signed_out_at: signedOutAt, erased_at: erasedAt } = this.#tables.row.values;
+    return !isSignedOut(this.standing(), authenticatedAt) || signedOutAt === erasedAt;
   }
 
   /** Whether a generation has been revoked. */
@@ -133,7 +139,7 @@ export class PlayerRevocation {
    */
   erase(playerId: string, nowMs: number): Carried {
     return this.#tables.atomically(() => {
-      this.#tables.row.change({ orders: "[]" });
+      this.#tables.row.change({ orders: "[]", erased_at: nowMs });
       return this.#carryOut({ action: "erase", playerId }, nowMs);
     });
   }
@@ -146,8 +152,7 @@ export class PlayerRevocation {
       tables.row.change({ floor: minGeneration, floor_reason: reason, floor_at: nowMs });
       const ban = order.action === "ban" ? this.#ban(order, nowMs) : undefined;
       if (order.action === "sign-out" || order.action === "erase") tables.row.change({ signed_out_at: nowMs });
-      if (order.action === "sign-out")
-        this.#outbox.put(identityTarget, { kind: "sign-out", playerId: order.playerId, orderedAtMs: nowMs });
+      if (order.action === "sign-out") this.#outbox.put(identityTarget, { kind: "sign-out", playerId: order.playerId });
       this.#orderClusters({ playerId: order.playerId, minGeneration, reason }, nowMs);
       const unused = tables.operations().filter((operation) => isUnused(operation, nowMs));
       for (const { key, queue, reservationId } of unused) {
@@ -239,6 +244,11 @@ export class PlayerRevocation {
       this.#outbox.put(shard, { kind: "revoke", ...revoked, clusterId, ticketsUntilMs, revokedAtMs: nowMs });
     }
   }
+}
+
+/** What somebody is told whose login was ended. */
+export function loginEnded(): Refusal {
+  return refuse("UNAUTHENTICATED", "This login was ended. Log in again.");
 }
 
 function contentOf(order: RevokeOrder): string {

@@ -35,6 +35,9 @@ export const playerRowSchema = `
   ALTER TABLE handover DROP COLUMN open_groups;
 `;
 
+/** The next part of that schema. */
+export const playerErasedSchema = "ALTER TABLE session ADD COLUMN erased_at INTEGER;";
+
 /**
  * What a player's session is, in one row: generation and party, what was asked for lately, where the newest session is, and what counts
  * against the player.
@@ -57,6 +60,8 @@ export interface SessionRow {
   readonly floor_reason: RevocationReason;
   readonly floor_at: number;
   readonly signed_out_at: number | null;
+  /** When the account was deleted last: then logins were ended by that. */
+  readonly erased_at: number | null;
   readonly ban_id: string | null;
   readonly ban_reason: string | null;
   readonly ban_until: number | null;

@@ -15,7 +15,7 @@ import { retryAlarm } from "../alarm.ts";
 import { Outbox } from "../outbox.ts";
 import { deliverPlayerMessage, isForAWhile } from "./player-delivery.ts";
 import { databaseTarget, type PlayerMessage } from "./player-message.ts";
-import { PlayerRevocation, type Revoked, type RevokeOrder } from "./player-revocation.ts";
+import { loginEnded, PlayerRevocation, type Revoked, type RevokeOrder } from "./player-revocation.ts";
 import { type AllocationAnswer, PlayerAllocation } from "./player-allocation.ts";
 import { type Body, PlayerAuthority } from "./player-authority.ts";
 import { answerAsStranger, type ConsultingCluster, PlayerConsult } from "./player-consult.ts";
@@ -129,15 +129,15 @@ export class PlayerSession extends DurableObject<Env> {
   /** Makes a party that the player leads; the one that it leads already, if any. */
   async createParty(member: PartyMember, size: number, authenticatedAt: number): Promise<PartyViewAnswer> {
     this.#makeKnown();
-    const refusal = this.#revocation.refusalOfLogin(authenticatedAt, Date.now());
-    return refusal ?? this.#party.create(member, size);
+    const refusal = (): Refusal | undefined => this.#revocation.refusalOfLogin(authenticatedAt, Date.now());
+    return refusal() ?? this.#party.create(member, size, refusal);
   }
 
   /** Joins a party. The route has checked the code. */
   async joinParty(member: PartyMember, id: string, authenticatedAt: number): Promise<PartyViewAnswer> {
     this.#makeKnown();
-    const refusal = this.#revocation.refusalOfLogin(authenticatedAt, Date.now());
-    return refusal ?? this.#party.join(member, id);
+    const refusal = (): Refusal | undefined => this.#revocation.refusalOfLogin(authenticatedAt, Date.now());
+    return refusal() ?? this.#party.join(member, id, refusal);
   }
 
   /** Whether a call about a party may go on: it is the player's, and the player may make more such calls. */
@@ -294,19 +294,22 @@ export class PlayerSession extends DurableObject<Env> {
 
   /**
    * The account is deleted: every session and ticket ends, nothing of the game's is kept, and what is recorded is removed, as soon as the database is
-   * there. Who comes back under the same id begins anew. Repeating it is harmless.
+   * there. Who comes back under the same id begins anew. Repeating it is harmless, though a deletion ends the login that it came by: one that a
+   * sign-out has ended deletes nothing. [SEC-75]
+   *
+   * @param authenticatedAt seconds since 1970; not given by a release before this one
    */
-  async erase(playerId: string): Promise<Erasure> {
+  async erase(playerId: string, authenticatedAt?: number): Promise<({ readonly ok: true } & Erasure) | Refusal> {
     this.#makeKnown();
+    if (authenticatedAt !== undefined && !this.#revocation.mayErase(authenticatedAt)) return loginEnded();
     const tables = this.#tables;
     const erasedAtMs = Date.now();
     this.#allocation.giveUp();
     const { erasure, seats } = tables.atomically(() => {
-      const unused = new Set(tables.operations().filter((operation) => isUnused(operation, erasedAtMs)));
-      const used = tables.operations().filter((operation) => !unused.has(operation));
       const revoked = this.#revocation.erase(playerId, erasedAtMs);
-      // Those that are revoked now go with their tickets' ends.
-      tables.deleteOperations(used.map(({ key }) => key));
+      // What is revoked goes with its ticket's end.
+      const others = tables.operations().filter(({ state }) => state !== "revoked");
+      tables.deleteOperations(others.map(({ key }) => key));
       tables.setParty(null);
       this.#consult.erase(revoked.minGeneration);
       const record: Erasure = { playerId, erasedAtMs, minGeneration: revoked.minGeneration };
@@ -316,7 +319,7 @@ export class PlayerSession extends DurableObject<Env> {
     for (const { shard, reservationId } of seats) this.#releases.withdraw(shard, reservationId, playerId);
     await this.#schedule();
     this.ctx.waitUntil(this.#send());
-    return erasure;
+    return { ok: true, ...erasure };
   }
 
   override async alarm(): Promise<void> {

@@ -8,7 +8,7 @@ import {
 } from "../../domain/allocation/operations.ts";
 import { outboxSchema, outboxSourceSchema } from "../outbox.ts";
 import { playerAuthoritySchema } from "./player-authority.ts";
-import { PlayerRow, playerRowSchema, type SessionRow } from "./player-row.ts";
+import { playerErasedSchema, PlayerRow, playerRowSchema, type SessionRow } from "./player-row.ts";
 import { playerOrdersSchema, playerRevocationSchema } from "./player-revocation.ts";
 
 /** Append-only: see `migrateStorage`. `expires_at` is in seconds, as in the ticket; other times in milliseconds. */
@@ -77,6 +77,7 @@ export const playerMigrations: readonly string[] = [
   playerRowSchema,
   // A player's messages are of no source.
   "DROP INDEX outbox_by_source;",
+  playerErasedSchema,
 ];
 
 /** `summaryColumns` of a row. */
