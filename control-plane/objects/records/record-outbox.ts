@@ -109,6 +109,8 @@ export class RecordOutbox<R = StoreRecord> {
   #writing: Promise<void> | undefined;
   /** How many records go at once: ever fewer while the database does not take them. */
   #size: number | undefined;
+  /** What has given way to newer ones since the batch was read that is being written right now; `undefined` without one. */
+  #renewed: Set<number> | undefined;
   /** Whether a timer runs. */
   #awaited = false;
 
@@ -131,12 +133,15 @@ export class RecordOutbox<R = StoreRecord> {
       if (count !== undefined) logEvent("error", "records.lost", { count, waiting: this.#waiting });
       return;
     }
-    const sinceMs = older?.created_at ?? nowMs;
-    if (key === undefined) sql.exec("INSERT INTO records (record, created_at) VALUES (?, ?)", text, sinceMs);
-    else sql.exec("INSERT INTO records (record, created_at, key) VALUES (?, ?, ?)", text, sinceMs, key);
-    // Not before the newer one is there, which would otherwise get its number, and go with it if it is being written.
-    if (older === undefined) this.#waiting += 1;
-    else sql.exec("DELETE FROM records WHERE id = ?", older.id);
+    if (older !== undefined) {
+      // In its place: whoever saves more often than the database takes would otherwise never have a turn.
+      sql.exec("UPDATE records SET record = ? WHERE id = ?", text, older.id);
+      this.#renewed?.add(older.id);
+    } else {
+      if (key === undefined) sql.exec("INSERT INTO records (record, created_at) VALUES (?, ?)", text, nowMs);
+      else sql.exec("INSERT INTO records (record, created_at, key) VALUES (?, ?, ?)", text, nowMs, key);
+      this.#waiting += 1;
+    }
     this.#wakeSoon();
   }
 
@@ -181,6 +186,7 @@ export class RecordOutbox<R = StoreRecord> {
   async writeDue(): Promise<void> {
     this.#writing ??= this.#writeBatches().finally(() => {
       this.#writing = undefined;
+      this.#renewed = undefined;
     });
     return this.#writing;
   }
@@ -196,6 +202,7 @@ export class RecordOutbox<R = StoreRecord> {
         this.#waiting = 0;
         return;
       }
+      this.#renewed = new Set();
       try {
         // Written by `put`, in this object: they have the shape that they had there.
         await this.#parts.write(rows.map(({ record }): R => JSON.parse(record)));
@@ -231,10 +238,14 @@ export class RecordOutbox<R = StoreRecord> {
     return sql.exec<WaitingRow>("SELECT * FROM records WHERE id <= ? ORDER BY id", lastId).toArray();
   }
 
+  /** Takes away what is done with. What was renewed meanwhile is not: it goes behind the others, which have waited for longer. */
   #remove(lastId: number): void {
-    // Some of them may have given way to newer ones meanwhile.
-    const gone = this.#parts.sql.exec("DELETE FROM records WHERE id <= ? RETURNING id", lastId).toArray().length;
-    if (this.#waiting !== undefined) this.#waiting = Math.max(0, this.#waiting - gone);
+    const { sql, now } = this.#parts;
+    const again = [...(this.#renewed ?? [])].filter((id) => id <= lastId);
+    const copy = "INSERT INTO records (record, created_at, key) SELECT record, ?, key FROM records WHERE id = ?";
+    for (const id of again) sql.exec(copy, now(), id);
+    const gone = sql.exec("DELETE FROM records WHERE id <= ? RETURNING id", lastId).toArray().length;
+    if (this.#waiting !== undefined) this.#waiting = Math.max(0, this.#waiting + again.length - gone);
   }
 
   #refuse(id: number, error: unknown): void {
@@ -256,6 +267,7 @@ export class RecordOutbox<R = StoreRecord> {
     return this.#parts.sql.exec<{ count: number }>("SELECT count(*) AS count FROM records").one().count;
   }
 
+  /** They are numbered in the order in which they began to wait. */
   #oldestAtMs(): number | undefined {
     return this.#parts.sql.exec<{ at: number }>("SELECT created_at AS at FROM records ORDER BY id LIMIT 1").toArray()[0]
       ?.at;
