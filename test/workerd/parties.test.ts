@@ -483,6 +483,40 @@ describe("a party that waits", () => {
     expect((await expectProblem(answer, "PARTY_TOO_LARGE")).detail).toContain("takes 2 players, and the party has 3");
   });
 
+  it.each([true, undefined])(
+    "[PARTY-3] [PARTY-4] that was refused goes elsewhere, and may grow (wait: %s)",
+    async (wait) => {
+      const tags = ["party-elsewhere"];
+      const small = await startCluster({ capacity: 2, tags });
+      const party = await startParty(3);
+      const key = crypto.randomUUID();
+      const first = { clusterId: small.id, wait };
+      await expectProblem(await party.requestHold(first, key), "PARTY_TOO_LARGE");
+      expect((await party.show()).state).toBe("open");
+      const newcomer = await logIn();
+      await expectJson(await requestJoin(newcomer, party.view), 200);
+      // Nothing has come of the key: it may be repeated.
+      const again = await expectProblem(await party.requestHold(first, key), "PARTY_TOO_LARGE");
+      expect(again.detail).toContain("the party has 4");
+      await expectProblem(await party.requestHold({}, key), "IDEMPOTENCY_KEY_REUSED");
+      const large = await startCluster({ capacity: 4, tags });
+      const held = await party.hold({ clusterId: large.id, wait });
+      expect(held.members).toContain(newcomer.player.id);
+      expect(await seatsOf(large)).toEqual({ seats: 4, rows: 4 });
+      expect((await party.claim(newcomer)).cluster.id).toBe(large.id);
+      await expectProblem(await party.requestHold(first, key), "PARTY_HOLD_ENDED");
+      await expectProblem(await requestJoin(await logIn(), party.view), "PARTY_BUSY");
+    },
+  );
+
+  it("[PARTY-3] that was refused a cluster is held seats on any", async () => {
+    const small = await startCluster({ capacity: 1 });
+    const party = await startParty(2);
+    await expectProblem(await party.requestHold({ clusterId: small.id }), "PARTY_TOO_LARGE");
+    const large = await startCluster({ capacity: 2, tags: ["party-anywhere"] });
+    expect((await party.hold({ selector: { tags: ["party-anywhere"] } })).cluster.id).toBe(large.id);
+  });
+
   it("[WAIT-7] [WAIT-9] that is larger than what its cluster takes at a time is let in whole", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const cluster = await startCluster({ capacity: 2, joinRatePerSecond: 1 });

@@ -1,4 +1,5 @@
 import {
+  isBeingAllocated,
   isLeader,
   isMember,
   type Party,
@@ -65,6 +66,7 @@ export function nextPartyStep(
   }
   if (allocation === undefined) return { kind: "begin" };
   if (allocation.key !== request.key) {
+    if (!isBeingAllocated(party, request.inFlight)) return { kind: "begin" };
     return refusal(
       refuseParty("PARTY_BUSY", "The party is being allocated under another key. Give that up first, or wait.", 5),
     );
@@ -86,13 +88,14 @@ export function nextPartyStep(
   return { kind: "resume", allocation };
 }
 
+/** In place of one that has come to nothing, whose key then has ended. */
 export function beginAllocation(
   party: Party,
   names: Pick<PartyAllocation, "key" | "bodyHash" | "holdId">,
   nowMs: number,
 ): Party & { readonly allocation: PartyAllocation } {
   const allocation = { ...names, shard: undefined, queue: undefined, hold: undefined, claims: {} };
-  return { ...party, allocation, expiresAtMs: nowMs + partyLifeMs };
+  return { ...withoutAllocation(party), allocation, expiresAtMs: nowMs + partyLifeMs };
 }
 
 /** The party with its allocation changed, if that is still the one. */

@@ -18,7 +18,7 @@ const nowMs = 1_000_000;
 function partyOf(...playerIds: string[]): Party {
   const [leader = "", ...others] = playerIds;
   return others.reduce(
-    (party, playerId) => after(joinParty(party, { playerId, displayName: playerId }, nowMs)),
+    (party, playerId) => after(joinParty(party, { playerId, displayName: playerId }, nowMs, false)),
     createParty("party", { playerId: leader, displayName: leader }, 16, nowMs),
   );
 }
@@ -51,12 +51,38 @@ describe("the leader's request", () => {
   it.each([
     ["PARTY_NOT_FOUND", { by: "x" }],
     ["PARTY_LEADER_ONLY", { by: "b" }],
-    ["PARTY_BUSY", { key: "another" }],
+    ["PARTY_BUSY", { key: "another", inFlight: true }],
     ["IDEMPOTENCY_KEY_REUSED", { bodyHash: "another" }],
     ["ALLOCATION_IN_PROGRESS", { inFlight: true }],
   ])("[PARTY-3] is refused with %s", (code, changes) => {
     const begun = beginAllocation(partyOf("a", "b"), { key: "key", bodyHash: "body", holdId: "hold" }, nowMs);
     expect(nextPartyStep(begun, { ...request, ...changes })).toMatchObject({ refusal: { code } });
+  });
+
+  it("[PARTY-3] gives way to another where it was refused or broken off, and to none while seats are asked or waited for", () => {
+    const begun = beginAllocation(partyOf("a", "b"), { key: "key", bodyHash: "body", holdId: "hold" }, nowMs);
+    const other = { ...request, key: "key2" };
+    expect(nextPartyStep(begun, { ...other, inFlight: true })).toMatchObject({ refusal: { code: "PARTY_BUSY" } });
+    for (const busy of [held(partyOf("a", "b")), changeAllocation(begun, "hold", { queue: "queue" })]) {
+      if (busy === undefined) throw new Error("it was just begun");
+      expect(nextPartyStep(busy, other)).toMatchObject({ refusal: { code: "PARTY_BUSY" } });
+    }
+    const asked = changeAllocation(begun, "hold", { shard: "eu.0" }) ?? begun;
+    expect(nextPartyStep(asked, other)).toEqual({ kind: "begin" });
+    const again = beginAllocation(asked, { key: "key2", bodyHash: "body", holdId: "hold2" }, nowMs);
+    expect(nextPartyStep(again, request)).toMatchObject({ refusal: { code: "PARTY_HOLD_ENDED" } });
+  });
+
+  it("[PARTY-4] begins again, for all, where somebody joined after it was refused, and nobody joins meanwhile", () => {
+    const begun = beginAllocation(partyOf("a", "b"), { key: "key", bodyHash: "body", holdId: "hold" }, nowMs);
+    const newcomer = { playerId: "c", displayName: "" };
+    for (const busy of [held(partyOf("a", "b")), changeAllocation(begun, "hold", { queue: "queue" })]) {
+      if (busy === undefined) throw new Error("it was just begun");
+      expect(joinParty(busy, newcomer, nowMs, false)).toMatchObject({ code: "PARTY_BUSY" });
+    }
+    expect(joinParty(begun, newcomer, nowMs, true)).toMatchObject({ code: "PARTY_BUSY" });
+    const joined = after(joinParty(begun, newcomer, nowMs, false));
+    expect(nextPartyStep(joined, request)).toEqual({ kind: "begin" });
   });
 
   it("[PARTY-3] that was given up is not brought back by a late answer", () => {
@@ -135,7 +161,7 @@ it.each(Array.from({ length: 60 }, (_, seed) => seed))(
       const [player, by] = [name(), name()];
       switch (random.below(6)) {
         case 0: {
-          const change = joinParty(party, { playerId: player, displayName: "" }, now);
+          const change = joinParty(party, { playerId: player, displayName: "" }, now, false);
           if (change.ok) [party, agreed] = [change.party, new Set([...agreed, player])];
           break;
         }

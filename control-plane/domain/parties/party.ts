@@ -57,16 +57,26 @@ export function isLeader(party: Party, playerId: string): boolean {
   return party.members[0]?.playerId === playerId;
 }
 
+/**
+ * Whether seats are held, waited for or being asked for. Where they were refused, or whoever asked was lost, nobody has been told of any.
+ * `inFlight`: whether a call is asking right now.
+ */
+export function isBeingAllocated({ allocation }: Party, inFlight: boolean): boolean {
+  return allocation !== undefined && (inFlight || allocation.hold !== undefined || allocation.queue !== undefined);
+}
+
 /** A player joins. Repeating it changes nothing. */
-export function joinParty(party: Party, member: PartyMember, nowMs: number): PartyChange {
+export function joinParty(party: Party, member: PartyMember, nowMs: number, inFlight: boolean): PartyChange {
   if (isMember(party, member.playerId)) return { ok: true, party };
   if (party.removed.includes(member.playerId)) return refuseParty("PARTY_NOT_FOUND");
   // Who is in the line for so many seats, or has them, stays so many.
-  if (party.allocation !== undefined) {
+  if (isBeingAllocated(party, inFlight)) {
     return refuseParty("PARTY_BUSY", "The party is being allocated. Join when its seats are taken or given up.", 5);
   }
   if (party.members.length >= party.size || party.removed.length >= maxRemoved) return refuseParty("PARTY_FULL");
-  return { ok: true, party: { ...party, members: [...party.members, member], expiresAtMs: nowMs + partyLifeMs } };
+  const members = [...party.members, member];
+  // Should a shard hold seats that nobody was told of, they are too few now. The key begins again, for all.
+  return { ok: true, party: { ...party, members, allocation: undefined, expiresAtMs: nowMs + partyLifeMs } };
 }
 
 /**

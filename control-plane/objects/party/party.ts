@@ -3,6 +3,7 @@ import type { AllocateRequest, PartyHeld, PartyView, Waiting } from "../../../pr
 import { hashAllocateRequest } from "../../domain/allocation/operations.ts";
 import {
   createParty,
+  isBeingAllocated,
   isMember,
   joinParty,
   leaveParty,
@@ -94,15 +95,17 @@ export class Party extends DurableObject<Env> {
   view(playerId: string): PartyViewAnswer {
     const party = this.#current();
     if (party === undefined || !isMember(party, playerId)) return refuseParty("PARTY_NOT_FOUND");
-    return { ok: true, view: viewOf(party) };
+    return { ok: true, view: viewOf(party, this.#inFlight(Date.now())) };
   }
 
   async join(member: PartyMember): Promise<PartyViewAnswer> {
     const party = this.#current();
-    const change = party === undefined ? refuseParty("PARTY_NOT_FOUND") : joinParty(party, member, Date.now());
+    const nowMs = Date.now();
+    const inFlight = this.#inFlight(nowMs);
+    const change = party === undefined ? refuseParty("PARTY_NOT_FOUND") : joinParty(party, member, nowMs, inFlight);
     if (!change.ok) return change;
     if (change.party !== party) await this.#store(change.party);
-    return { ok: true, view: viewOf(change.party) };
+    return { ok: true, view: viewOf(change.party, inFlight) };
   }
 
   /** A member leaves, or is sent away by the leader. Repeating it changes nothing. */
@@ -140,8 +143,7 @@ export class Party extends DurableObject<Env> {
     const party = this.#current();
     if (party === undefined) return refuseParty("PARTY_NOT_FOUND");
     const nowMs = Date.now();
-    const inFlight = this.#attempt !== undefined && nowMs - this.#attempt.startedAtMs <= attemptTimeoutMs;
-    const step = nextPartyStep(party, { by: playerId, key, bodyHash, inFlight });
+    const step = nextPartyStep(party, { by: playerId, key, bodyHash, inFlight: this.#inFlight(nowMs) });
     if (step.kind === "answer") return { ok: true, answer: step.answer };
     if (step.kind === "refuse") return step.refusal;
     const attempt = { startedAtMs: nowMs };
@@ -159,6 +161,11 @@ export class Party extends DurableObject<Env> {
     } finally {
       if (this.#attempt === attempt) this.#attempt = undefined;
     }
+  }
+
+  /** Whether a call is asking for seats right now. */
+  #inFlight(nowMs: number): boolean {
+    return this.#attempt !== undefined && nowMs - this.#attempt.startedAtMs <= attemptTimeoutMs;
   }
 
   async #carryOut(allocation: PartyAllocation, request: AllocateRequest, attempt: object): Promise<PartyAnswer> {
@@ -368,10 +375,11 @@ function visitorOf(party: PartyState | undefined): string {
   return `party:${party?.id ?? ""}`;
 }
 
-function viewOf({ id, size, members, allocation, expiresAtMs }: PartyState): Omit<PartyView, "code"> {
+function viewOf(party: PartyState, inFlight: boolean): Omit<PartyView, "code"> {
+  const { id, size, members, allocation, expiresAtMs } = party;
   const { hold, queue, claims = {} } = allocation ?? {};
-  const state =
-    allocation === undefined ? "open" : hold !== undefined ? "held" : queue === undefined ? "allocating" : "waiting";
+  const isBusy = isBeingAllocated(party, inFlight);
+  const state = !isBusy ? "open" : hold !== undefined ? "held" : queue === undefined ? "allocating" : "waiting";
   return {
     id,
     size,

@@ -46,6 +46,42 @@ export const holding: CrashScenario = {
   },
 };
 
+/** A leader who comes with another key after the first was lost half way gets seats for all once, and those of the first are free. */
+export const beginningAnew: CrashScenario = {
+  flow: "party",
+  steps: ["recorded", "asking", "reserved", "held"],
+  beside: true,
+  prepare: async () => {
+    const [first, second] = [await startCluster({ capacity: 2 }), await startCluster({ capacity: 3 })];
+    const party = await startParty(2);
+    const [newcomer, key, otherKey] = [await logIn(), crypto.randomUUID(), crypto.randomUUID()];
+    const others = [await logIn(), await logIn()];
+    const keys = [crypto.randomUUID(), crypto.randomUUID()];
+    let held: PartyHeld | undefined;
+    return {
+      begin: async () => party.hold({ clusterId: first.id }, key),
+      carryOn: async () => {
+        // Only where nothing stopped has it seats, which have to be given up first.
+        const { state } = await party.show();
+        if (state === "held") await call("DELETE", `${party.path}/allocate`, { token: party.leader.accessToken });
+        else expect(state).toBe("open");
+        await expectJson(await requestJoin(newcomer, party.view), 200);
+        held = await party.hold({ clusterId: second.id }, otherKey);
+        expect(held.members).toHaveLength(3);
+        for (const [index, each] of others.entries()) {
+          const request = { clusterId: first.id };
+          await eventuallySome(async () => (await requestAllocation(each, request, keys[index])).status === 200);
+        }
+      },
+      check: async () => {
+        expect(await party.hold({ clusterId: second.id }, otherKey)).toEqual(held);
+        for (const member of [...party.members, newcomer]) await party.claim(member);
+        await expectProblem(await requestAllocation(await logIn(), { clusterId: second.id }), "CLUSTER_FULL");
+      },
+    };
+  },
+};
+
 /** Who makes a party or joins one is in one party, whatever stops. */
 export const entering: CrashScenario = {
   flow: "party",
