@@ -137,11 +137,12 @@ export function addAccountRoutes(app: OpenAPIHono<MasterHono>): void {
     const state = await askIdentity(context, (project) =>
       checkSessionOrGone({ ...project, secretKey }, { accessToken, playerId }),
     );
-    let erasure = await eraseSession(context, playerId, authenticatedAt);
+    // Where the account is gone this is a repetition: nobody can log in to it any more.
+    let erasure = await eraseSession(context, playerId, state === "lives" ? authenticatedAt : undefined);
     if (state === "lives") {
       await askIdentity(context, (project) => deleteAccount({ ...project, secretKey }, playerId));
       // Whoever logged in while that lasted, as a game does whose session has ended, has gone with the account.
-      erasure = await eraseSession(context, playerId, authenticatedAt);
+      erasure = await eraseSession(context, playerId, undefined);
     }
     await askDatabase(() => erasePlayer(readStoreSettings(context.env), erasure));
     logEvent("info", "players.deleted", { requestId: context.get("requestId"), playerId });
@@ -149,8 +150,15 @@ export function addAccountRoutes(app: OpenAPIHono<MasterHono>): void {
   });
 }
 
-/** @throws ProblemError `UNAUTHENTICATED` for a login that a sign-out has ended */
-async function eraseSession(context: Context<MasterHono>, playerId: string, authenticatedAt: number): Promise<Erasure> {
+/**
+ * @param authenticatedAt of the login that wants it, seconds since 1970; `undefined` where that was decided before
+ * @throws ProblemError `UNAUTHENTICATED` for a login that a sign-out has ended
+ */
+async function eraseSession(
+  context: Context<MasterHono>,
+  playerId: string,
+  authenticatedAt: number | undefined,
+): Promise<Erasure> {
   // An object of a release before this one does not answer.
   const answer: ({ readonly ok: true } & Erasure) | Refusal | undefined = await withDeadline(
     playerSession(context.env, playerId).erase(playerId, authenticatedAt),

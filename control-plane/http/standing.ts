@@ -44,15 +44,26 @@ export async function admitLogin(context: Context<MasterHono>, tokens: PlayerSes
 }
 
 /**
- * Turns a login away that a sign-out has ended, whether the identity service has heard of that or not. [SEC-75]
+ * Turns a login away that a sign-out has ended, whether the identity service has heard of that or not: also where that cannot be found out. [SEC-75]
  *
- * @throws ProblemError `UNAUTHENTICATED`
+ * @throws ProblemError `UNAUTHENTICATED`, `IDENTITY_UNAVAILABLE`
  */
 export async function requireLiveLogin(
   context: Context<MasterHono>,
   { playerId, authenticatedAt }: { readonly playerId: string; readonly authenticatedAt: number },
 ): Promise<void> {
-  if (isSignedOut(await standingOf(context, playerId), authenticatedAt)) throw problemOfRefusal(loginEnded());
+  let standing: Standing;
+  try {
+    standing = await withDeadline(
+      playerSession(context.env, playerId).standing(),
+      objectCallTimeoutMs,
+      "the player's session",
+    );
+  } catch (cause) {
+    const detail = "Whether this login still counts cannot be found out now. Try again shortly.";
+    throw new ProblemError("IDENTITY_UNAVAILABLE", detail, { retryAfterSeconds: 5, cause });
+  }
+  if (isSignedOut(standing, authenticatedAt)) throw problemOfRefusal(loginEnded());
 }
 
 /**

@@ -8,12 +8,13 @@ import {
 import { decodeJwt } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { shardOfCluster, parseShardMap } from "../../control-plane/domain/clusters/sharding.ts";
+import { WaitingRoom } from "../../control-plane/worker.ts";
 import type { PartyView, Waiting } from "../../protocol/index.ts";
 import { seatOf, startCluster, startOn, type TestCluster, testShards } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
 import { requestJoin, requestParty, startParty, type TestParty } from "./support/parties.ts";
-import { allocate, logIn, requestAllocation } from "./support/players.ts";
+import { allocate, logIn, logInMany, requestAllocation } from "./support/players.ts";
 import { requestBan } from "./support/revocations.ts";
 import { expectFirst, fill, leave, newWaiter } from "./support/waiting.ts";
 import { eventually, eventuallySome } from "../support/eventually.ts";
@@ -508,6 +509,18 @@ describe("a party that waits", () => {
       await expectProblem(await requestJoin(await logIn(), party.view), "PARTY_BUSY");
     },
   );
+
+  it("[PARTY-3] [WAIT-8] that finds no place to wait at is open again", async () => {
+    const cluster = await startCluster({ capacity: 2 });
+    await Promise.all((await logInMany(2)).map((player) => allocate(player, { clusterId: cluster.id })));
+    const party = await startParty(2);
+    const room = vi.spyOn(WaitingRoom.prototype, "visit").mockResolvedValueOnce({ kind: "full", retryAfterSeconds: 5 });
+    await expectProblem(await party.requestHold({ clusterId: cluster.id, wait: true }), "WAITING_ROOM_FULL");
+    room.mockRestore();
+    expect((await party.show()).state).toBe("open");
+    const other = await startCluster({ capacity: 2 });
+    expect((await party.hold({ clusterId: other.id })).cluster.id).toBe(other.id);
+  });
 
   it("[PARTY-3] that was refused a cluster is held seats on any", async () => {
     const small = await startCluster({ capacity: 1 });

@@ -66,6 +66,7 @@ describe("a player's session as an earlier release has stored it", () => {
         floor_at: 5,
         signed_out_at: 6,
         erased_at: null,
+        signed_out_before: null,
         ban_id: "a-ban",
         ban_reason: "cheating",
         ban_until: null,

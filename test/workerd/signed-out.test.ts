@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { PlayerSession } from "../../control-plane/worker.ts";
 import type { PlayerSessionTokens } from "../../protocol/index.ts";
 import { createKey } from "./support/clusters.ts";
 import { cutOff } from "./support/cut-off.ts";
@@ -6,6 +7,7 @@ import { call, expectJson, expectProblem } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
 import { logIn } from "./support/players.ts";
 import { requestBan } from "./support/revocations.ts";
+import { eventually } from "../support/eventually.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -33,6 +35,16 @@ describe("[SEC-75] a login that was ended, and lives on at the identity service"
     await expectJson(await call("GET", `/v1/admin/players/${player.player.id}`, { token: operator }), 200);
   });
 
+  it("does so neither while nobody can say whether it was ended", async () => {
+    const { accessToken: token } = await logIn();
+    const asked = vi.spyOn(PlayerSession.prototype, "standing").mockImplementation(() => {
+      throw new Error("broken by the test");
+    });
+    await expectProblem(await call("GET", "/v1/me/export", { token }), "IDENTITY_UNAVAILABLE");
+    asked.mockRestore();
+    await expectJson(await call("GET", "/v1/me/export", { token }), 200);
+  });
+
   it("decides nothing about players and keys as an operator", async () => {
     const stolen = await logInOperator();
     await signOutUnheard(stolen);
@@ -53,5 +65,37 @@ describe("[REC-3] a deletion", () => {
     vi.restoreAllMocks();
     await expectProblem(await call("GET", "/v1/me/export", { token }), "UNAUTHENTICATED");
     expect((await call("DELETE", "/v1/me", { token })).status).toBe(204);
+  });
+
+  it("that came to nothing gives nothing to a login that was ended before it", async () => {
+    const account = { email: `${crypto.randomUUID()}@players.test`, password: "correct horse battery" };
+    const stolen = await expectJson<PlayerSessionTokens>(await call("POST", "/v1/signup", { body: account }), 201);
+    await signOutUnheard(stolen);
+    const owner = await eventually(async () =>
+      expectJson<PlayerSessionTokens>(await call("POST", "/v1/login", { body: account }), 200),
+    );
+    await expectProblem(await call("DELETE", "/v1/me", { token: owner.accessToken }), "IDENTITY_UNAVAILABLE");
+    vi.restoreAllMocks();
+    await expectProblem(await call("DELETE", "/v1/me", { token: stolen.accessToken }), "UNAUTHENTICATED");
+    expect((await call("DELETE", "/v1/me", { token: owner.accessToken })).status).toBe(204);
+  });
+
+  it("ends with 204 though a sign-out comes while it runs", async () => {
+    const player = await logIn();
+    const operator = await logInOperator();
+    const real = globalThis.fetch;
+    const signOuts: number[] = [];
+    vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
+      const request = new Request(input, init);
+      if (request.method === "DELETE" && request.url.includes("/auth/v1/admin/users/")) {
+        const path = `/v1/admin/players/${player.player.id}/sign-out`;
+        signOuts.push((await call("POST", path, { token: operator.accessToken })).status);
+      }
+      return real(request);
+    });
+    expect((await call("DELETE", "/v1/me", { token: player.accessToken })).status).toBe(204);
+    expect(signOuts).toEqual([204]);
+    vi.restoreAllMocks();
+    expect((await call("DELETE", "/v1/me", { token: player.accessToken })).status).toBe(204);
   });
 });

@@ -180,10 +180,19 @@ export class Party extends DurableObject<Env> {
     const size = this.#party?.members.length ?? 0;
     const visitor = visitorOf(this.#party);
     const visit = await visitQueue(this.env, { visitor, reservationId: holdId, size }, queue, allocation.key);
-    if (!visit.ok) return visit;
+    if (!visit.ok) {
+      // There is no place to wait at.
+      if (visit.code === "WAITING_ROOM_FULL") await this.#change(holdId, attempt, { queue: undefined });
+      return visit;
+    }
     failpoint("party.visited");
     if (visit.pass === undefined) return { ok: true, waiting: visit.waiting };
     const held = await this.#hold({ ...allocation, shard: undefined }, request, attempt, visit.pass);
+    if (!held.ok && held.code === "PARTY_TOO_LARGE") {
+      // It will never be served there: it has to ask for something else.
+      await this.#send(() => this.#outbox.put(queue.name, { kind: "leave", visitor, reservationId: holdId }));
+      await this.#change(holdId, attempt, { queue: undefined });
+    }
     if (held.ok || held.waitable !== true) return this.#outcome(held, holdId);
     const again = await this.#change(holdId, attempt, { queue: queue.name, shard: undefined });
     return again ? { ok: true, waiting: visit.waiting } : takenOver();

@@ -9,12 +9,20 @@ import type { OutboxMessage } from "../outbox.ts";
 import type { PlayerMessage } from "./player-message.ts";
 import { partyObject, registryShard, waitingRoom } from "../remote.ts";
 
-/** Kinds that are delivered however long it takes: records, their end, and orders to clusters that a revoked player may be on. */
-const lasting: ReadonlySet<PlayerMessage["kind"]> = new Set(["ban", "save", "erase", "revoke"]);
+/** Kinds of no use after a day. All others go on however long it takes: records, their end, orders to clusters, and what a later release has put in. */
+const passing: ReadonlySet<PlayerMessage["kind"]> = new Set([
+  undefined,
+  "leave",
+  "quit",
+  "give-back",
+  "sign-out",
+  "tell",
+  "member",
+]);
 
 /** Whether a message may be dropped after a day of trying. */
 export function isForAWhile({ kind }: PlayerMessage): boolean {
-  return !lasting.has(kind);
+  return passing.has(kind);
 }
 
 /** Takes a message of a player's session to where it belongs. Throws when it did not arrive. */

@@ -1,7 +1,14 @@
 import type { RevocationReason } from "../../../protocol/index.ts";
 import { nextSessionGeneration } from "../../../protocol/handover/generation.ts";
 import { limits } from "../../../protocol/index.ts";
-import { type Ban, banInForce, describeBan, isSignedOut, type Standing } from "../../domain/players/standing.ts";
+import {
+  type Ban,
+  banInForce,
+  describeBan,
+  goodStanding,
+  isSignedOut,
+  type Standing,
+} from "../../domain/players/standing.ts";
 import { type KnownOrder, stepOfOrder, withOrder } from "../../domain/players/known-orders.ts";
 import { isUnused } from "../../domain/allocation/operations.ts";
 import type { Outbox } from "../outbox.ts";
@@ -98,8 +105,14 @@ export class PlayerRevocation {
 
   /** Whether a login from then (in seconds since 1970) may delete the account: unless it was ended by anything but a deletion. */
   mayErase(authenticatedAt: number): boolean {
+    const before = this.#isErased ? this.#tables.row.values.signed_out_before : this.#tables.row.values.signed_out_at;
+    return !isSignedOut({ ...goodStanding, signedOutAtMs: before ?? undefined }, authenticatedAt);
+  }
+
+  /** Whether it was a deletion that has ended logins last. */
+  get #isErased(): boolean {
     const { signed_out_at: signedOutAt, erased_at: erasedAt } = this.#tables.row.values;
-    return !isSignedOut(this.standing(), authenticatedAt) || signedOutAt === erasedAt;
+    return erasedAt !== null && signedOutAt === erasedAt;
   }
 
   /** Whether a generation has been revoked. */
@@ -139,7 +152,9 @@ export class PlayerRevocation {
    */
   erase(playerId: string, nowMs: number): Carried {
     return this.#tables.atomically(() => {
-      this.#tables.row.change({ orders: "[]", erased_at: nowMs });
+      const { signed_out_at: signedOutAt } = this.#tables.row.values;
+      const before = this.#isErased ? {} : { signed_out_before: signedOutAt };
+      this.#tables.row.change({ orders: "[]", erased_at: nowMs, ...before });
       return this.#carryOut({ action: "erase", playerId }, nowMs);
     });
   }

@@ -36,7 +36,10 @@ export const playerRowSchema = `
 `;
 
 /** The next part of that schema. */
-export const playerErasedSchema = "ALTER TABLE session ADD COLUMN erased_at INTEGER;";
+export const playerErasedSchema = `
+  ALTER TABLE session ADD COLUMN erased_at INTEGER;
+  ALTER TABLE session ADD COLUMN signed_out_before INTEGER;
+`;
 
 /**
  * What a player's session is, in one row: generation and party, what was asked for lately, where the newest session is, and what counts
@@ -62,6 +65,8 @@ export interface SessionRow {
   readonly signed_out_at: number | null;
   /** When the account was deleted last: then logins were ended by that. */
   readonly erased_at: number | null;
+  /** The sign-out before that deletion, if there was one. */
+  readonly signed_out_before: number | null;
   readonly ban_id: string | null;
   readonly ban_reason: string | null;
   readonly ban_until: number | null;

@@ -297,7 +297,7 @@ export class PlayerSession extends DurableObject<Env> {
    * there. Who comes back under the same id begins anew. Repeating it is harmless, though a deletion ends the login that it came by: one that a
    * sign-out has ended deletes nothing. [SEC-75]
    *
-   * @param authenticatedAt seconds since 1970; not given by a release before this one
+   * @param authenticatedAt of the login that wants it, seconds since 1970; `undefined` where that was decided before, and from a release before this one
    */
   async erase(playerId: string, authenticatedAt?: number): Promise<({ readonly ok: true } & Erasure) | Refusal> {
     this.#makeKnown();
