@@ -31,7 +31,6 @@ type RemoteShard = Remote<
   | "giveBack"
   | "fence"
   | "revoke"
-  | "revocationLag"
   | "revocationsOf"
   | "keysChanged"
   | "listing"

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +9,7 @@ import { type ClusterProcess, type MasterProcess, startCluster, startMaster } fr
 import { exitCodes } from "../../cli/exit-codes.ts";
 import { BrowserPage, chromium } from "../support/browser.ts";
 import { startCommand } from "../support/command.ts";
+import { operatorToken } from "../support/operator-token.ts";
 
 /** Real master, clusters and players, and the operators' own command. */
 let stateDir: string;
@@ -24,7 +25,7 @@ beforeAll(async () => {
   master = await startMaster({ stateDir, port: 0, say, environment: { METRICS_TOKEN: metricsToken } });
   clusters = await Promise.all([1, 2].map((number) => startCluster({ stateDir, number, master, say })));
   tokenFile = join(stateDir, "token");
-  writeFileSync(tokenFile, await operatorToken());
+  writeFileSync(tokenFile, await operatorToken(master.url, stateDir, log));
 });
 
 afterAll(async () => {
@@ -32,32 +33,6 @@ afterAll(async () => {
   await master.stop();
   rmSync(stateDir, { recursive: true, force: true });
 });
-
-/** As docs/OPERATIONS.md says: the project's owner gives the role, and the next token has it. */
-async function operatorToken(): Promise<string> {
-  const post = async (path: string, body: unknown) => {
-    const headers = { "content-type": "application/json" };
-    const answer = await fetch(master.url + path, { method: "POST", headers, body: JSON.stringify(body) });
-    const tokens: { accessToken: string; refreshToken: string; player: { id: string } } = JSON.parse(
-      await answer.text(),
-    );
-    return tokens;
-  };
-  const { player, refreshToken } = await post("/v1/login", { anonymous: true });
-  const url = /Supabase Auth at (\S+)/.exec(log.join("\n"))?.[1] ?? "";
-  const secrets: { databaseToken: string; publishableKey: string } = JSON.parse(
-    readFileSync(join(stateDir, "secrets.json"), "utf8"),
-  );
-  const digest = createHash("sha256").update(`${secrets.databaseToken}.${secrets.publishableKey}`).digest("base64url");
-  const secretKey = `sb_secret_${digest}`;
-  const granted = await fetch(`${url}/auth/v1/admin/users/${player.id}`, {
-    method: "PUT",
-    headers: { apikey: secretKey, authorization: `Bearer ${secretKey}`, "content-type": "application/json" },
-    body: JSON.stringify({ app_metadata: { roles: ["operator"] } }),
-  });
-  expect(granted.status).toBe(200);
-  return (await post("/v1/refresh", { refreshToken })).accessToken;
-}
 
 async function sustenet(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
   const command = startCommand("cli/sustenet.ts", [...args], {

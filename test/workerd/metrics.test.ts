@@ -6,8 +6,10 @@ import { RecordKeeper, RegistryShard } from "../../control-plane/worker.ts";
 import { type Exposition, parseExposition } from "../support/exposition.ts";
 import { seatOf, startCluster } from "./support/clusters.ts";
 import { call, expectProblem, masterUrl } from "./support/master.ts";
+import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 import type { Provided } from "./support/provided.ts";
+import { requestBan, toldOf } from "./support/revocations.ts";
 import { eventually } from "../support/eventually.ts";
 
 const bindings: Provided["workerBindings"] = inject("workerBindings");
@@ -84,6 +86,25 @@ describe("metrics", () => {
       expect(growth('capacity{region="default"}')).toBe(1);
       expect(after.samples.get("sustenet_master_scrape_complete")).toBe(1);
       expect(after.samples.get('sustenet_master_scrape_sources{of="shard",answered="true"}')).toBe(3);
+    });
+  });
+
+  it("say how long a cluster took to hold that a player was banned", async () => {
+    const cluster = await startCluster();
+    const [operator, player] = [await logInOperator(), await logIn()];
+    const seat = seatOf(player.player, (await allocate(player, { clusterId: cluster.id })).ticket);
+    await cluster.report({ full: true, players: 1, joined: [seat] });
+    const before = await scrape();
+    expect((await requestBan(operator, player.player.id)).status).toBe(200);
+    await toldOf(cluster, player.player.id);
+    nowMs += 2_000;
+    vi.setSystemTime(nowMs);
+    const told = (await cluster.report()).find(({ type }) => type === "revoke");
+    await cluster.report({ players: 0, left: [seat], revocations: told?.type === "revoke" ? told.version : 0 });
+    await eventually(async () => {
+      const after = await scrape();
+      expect(grown(before, after, "sustenet_master_revocation_seconds_count")).toBe(1);
+      expect(grown(before, after, "sustenet_master_revocation_seconds_sum")).toBeGreaterThanOrEqual(2);
     });
   });
 

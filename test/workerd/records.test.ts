@@ -10,6 +10,7 @@ import * as worker from "../../control-plane/worker.ts";
 import type { PlayerSession, RecordKeeper, RegistryShard } from "../../control-plane/worker.ts";
 import { maxStateLength } from "../../protocol/handover/commit-length.ts";
 import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
+import { cutOff } from "./support/cut-off.ts";
 import { call, expectProblem } from "./support/master.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 import { historyOf, writeRecordsNow } from "./support/records.ts";
@@ -19,16 +20,6 @@ import { eventually } from "../support/eventually.ts";
 afterEach(() => {
   vi.restoreAllMocks();
 });
-
-/** From here on the database cannot be reached. */
-function cutOffDatabase(): void {
-  const { url } = readStoreSettings(env);
-  const real = globalThis.fetch;
-  vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
-    const address = input instanceof Request ? input.url : String(input);
-    return address.startsWith(url) ? Promise.reject(new TypeError("cut off by the test")) : real(input, init);
-  });
-}
 
 /** The pause after a failure is over. */
 async function forgetPauses(): Promise<void> {
@@ -127,7 +118,7 @@ describe("while the database is away", () => {
   it("[REC-1] [REC-2] players log in, allocate and join, known clusters register again, and all of it is on record afterwards, once", async () => {
     const cluster = await startCluster();
     await writeRecordsNow();
-    cutOffDatabase();
+    cutOff(readStoreSettings(env).url);
     const players = await Promise.all(Array.from({ length: 8 }, async () => logIn("Grace")));
     const again = await startCluster({}, cluster.key);
     const seats = await Promise.all(
@@ -156,7 +147,7 @@ describe("while the database is away", () => {
   it("an allocation with a token from before is given at once", async () => {
     const cluster = await startCluster();
     const player = await logIn();
-    cutOffDatabase();
+    cutOff(readStoreSettings(env).url);
     expect((await requestAllocation(player, { clusterId: cluster.id })).status).toBe(200);
   });
 });
@@ -196,7 +187,7 @@ describe("long saves", () => {
     const cluster = await startCluster();
     const players = await Promise.all(Array.from({ length: 12 }, async () => enter(cluster)));
     await writeRecordsNow();
-    cutOffDatabase();
+    cutOff(readStoreSettings(env).url);
     for (const { playerId, generation } of players) {
       const save = { type: "save", generation, version: 1, state: longState(1) } as const;
       expect(await askSession(cluster, playerId, save)).toMatchObject([{ type: "saved" }]);
@@ -217,7 +208,7 @@ describe("long saves", () => {
     const cluster = await startCluster();
     const { playerId, generation } = await enter(cluster);
     await writeRecordsNow();
-    cutOffDatabase();
+    cutOff(readStoreSettings(env).url);
     const keep = vi.spyOn(worker.RecordKeeper.prototype, "keep").mockRejectedValue(new Error("away"));
     const save = async (version: number) => {
       const message = { type: "save", generation, version, state: longState(version) } as const;

@@ -19,6 +19,7 @@ import {
   TestCluster,
   type TestKey,
 } from "./support/clusters.ts";
+import { cutOff } from "./support/cut-off.ts";
 import { call, expectJson, expectProblem, masterUrl } from "./support/master.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 
@@ -26,16 +27,6 @@ afterEach(() => {
   vi.restoreAllMocks();
   vi.useRealTimers();
 });
-
-/** From here on the database does not answer. */
-function cutOffDatabase(): void {
-  const { url } = readStoreSettings(env);
-  const real = globalThis.fetch;
-  vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
-    const address = input instanceof Request ? input.url : String(input);
-    return address.startsWith(url) ? Promise.reject(new TypeError("cut off by the test")) : real(input, init);
-  });
-}
 
 async function forgedAssertion(key: TestKey, claims: Record<string, unknown>, header: Record<string, unknown> = {}) {
   const now = Math.floor(Date.now() / 1_000);
@@ -205,7 +196,7 @@ describe("without the database", () => {
   it("a known cluster registers again, players allocate, and an unknown one is told to wait", async () => {
     const cluster = await startCluster();
     const player = await logIn();
-    cutOffDatabase();
+    cutOff(readStoreSettings(env).url);
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 61_000 });
     const again = await startCluster({}, cluster.key);
     expect(again.id).toBe(cluster.id);

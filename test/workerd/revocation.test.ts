@@ -10,6 +10,7 @@ import type { ToSession } from "../../protocol/handover/messages.ts";
 import { openStreams } from "../../protocol/handover/streams.ts";
 import { type LinkCommand, linkCloseCodes, type PlayerSessionTokens, type Problem } from "../../protocol/index.ts";
 import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
+import { cutOff } from "./support/cut-off.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
@@ -61,11 +62,10 @@ async function listed(cluster: TestCluster): Promise<number> {
 }
 
 describe("[SEC-72] a ban", () => {
-  it("is told over the link within a second of the operator's call, and how long that took is counted", async () => {
+  it("is told over the link within a second of the operator's call", async () => {
     const cluster = await startCluster();
     const operator = await logInOperator();
     const link = await cluster.openLink();
-    const before = await registryShard(env, "default.0").revocationLag();
     const lagsMs: number[] = [];
     for (let index = 0; index < 7; index += 1) {
       const { id, seat } = await playingOn(cluster);
@@ -79,13 +79,6 @@ describe("[SEC-72] a ban", () => {
     }
     // The one in the middle: a machine that does something else for a moment says nothing about the way.
     expect(lagsMs.toSorted((a, b) => a - b)[3]).toBeLessThan(1_000);
-    await eventually(async () => {
-      const after = await registryShard(env, "default.0").revocationLag();
-      expect(after.held).toBe(before.held + lagsMs.length);
-      expect(after.pending).toBe(before.pending);
-      // From the decision to the cluster's word, and so not before the operator's call.
-      expect(after.sumMs - before.sumMs).toBeGreaterThanOrEqual(0);
-    });
     link.close();
   });
 
@@ -436,20 +429,14 @@ describe("[SEC-72] while other services are away", () => {
       200,
     );
     await allocate(player, { clusterId: cluster.id });
-    const real = globalThis.fetch;
-    const identity = String(Reflect.get(env, "SUPABASE_URL"));
-    const outage = vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
-      const url = input instanceof Request ? input.url : String(input);
-      if (url.startsWith(identity)) throw new TypeError("the identity service is away");
-      return real(input, init);
-    });
+    cutOff(String(Reflect.get(env, "SUPABASE_URL")));
     const everywhere = "/v1/logout?scope=everywhere";
     expect((await call("POST", everywhere, { token: player.accessToken })).status).toBe(204);
     await expectProblem(await requestAllocation(player, { clusterId: cluster.id }), "UNAUTHENTICATED");
     // A token that was signed out signs nobody out any more.
     await expectProblem(await call("POST", everywhere, { token: player.accessToken }), "UNAUTHENTICATED");
     expect((await toldOf(cluster, player.player.id)).reason).toBe("signed-out");
-    outage.mockRestore();
+    vi.restoreAllMocks();
     await eventually(async () => {
       const { refreshToken } = player;
       await expectProblem(await call("POST", "/v1/refresh", { body: { refreshToken } }), "REFRESH_TOKEN_INVALID");

@@ -6,7 +6,7 @@ import { logEvent } from "../../log.ts";
 import { observe } from "../../metrics.ts";
 import type { RegistryLeases } from "./registry-leases.ts";
 import type { ClusterRow } from "./registry-rows.ts";
-import { type RevocationLag, type RevocationOrder, RevocationTables } from "./revocation-tables.ts";
+import { type RevocationOrder, RevocationTables } from "./revocation-tables.ts";
 import type { ShardParts } from "./shard-parts.ts";
 
 /** After so many repeats without an answer the log says so. */
@@ -99,10 +99,6 @@ export class RegistryRevocations {
 
   nextRepeatAtMs(): number | undefined {
     return this.#tables.nextRepeatAtMs();
-  }
-
-  lag(): RevocationLag {
-    return this.#tables.lag();
   }
 
   #push(clusterId: string): void {

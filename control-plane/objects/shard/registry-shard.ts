@@ -33,7 +33,7 @@ import {
   type RegistrationRequest,
 } from "./registration.ts";
 import type { KeyAnnouncement } from "../key/key-announcement.ts";
-import type { RevocationLag, RevocationOrder } from "./revocation-tables.ts";
+import type { RevocationOrder } from "./revocation-tables.ts";
 import { type ClusterRow, registryMigrations } from "./registry-rows.ts";
 import type { Mail, MailAddress } from "./registry-mail.ts";
 import type { HoldAnswer, HoldRequest } from "./registry-parties.ts";
@@ -202,11 +202,6 @@ export class RegistryShard extends DurableObject<Env> {
   async keysChanged(announcement: KeyAnnouncement): Promise<void> {
     this.#desks.keys.note(announcement, Date.now());
     await this.#schedule();
-  }
-
-  /** How long it has taken clusters to hold what was revoked. */
-  revocationLag(): RevocationLag {
-    return this.#desks.revocations.lag();
   }
 
   listing(): ClusterListing[] {

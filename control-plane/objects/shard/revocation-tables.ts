@@ -1,7 +1,7 @@
 import type { Revocation } from "../../domain/players/revocations.ts";
 import type { Sql } from "./cluster-memory.ts";
 
-/** Part of the schema of a registry shard. Times are milliseconds since 1970. */
+/** Part of the schema of a registry shard. Times are milliseconds since 1970. `held` and `lag_sum_ms` were counts, which are in the metrics now. */
 export const revocationSchema = `
   CREATE TABLE revocations (
     cluster_id TEXT NOT NULL,
@@ -27,17 +27,6 @@ export interface RevocationOrder extends Omit<Revocation, "version"> {
   /** Until when a ticket below may be shown. */
   readonly ticketsUntilMs: number;
   readonly revokedAtMs: number;
-}
-
-/** How long revocations take. For metrics. */
-export interface RevocationLag {
-  /** Not yet held by the cluster that they are for. */
-  readonly pending: number;
-  /** When the oldest of those was made, in ms since 1970. */
-  readonly pendingSinceMs: number | undefined;
-  /** How many have been held, and how long that took in all. */
-  readonly held: number;
-  readonly sumMs: number;
 }
 
 interface Row extends Record<string, SqlStorageValue> {
@@ -138,9 +127,9 @@ export class RevocationTables {
     this.#sql.exec("UPDATE clusters SET revocations_held = ? WHERE cluster_id = ?", held ?? null, clusterId);
   }
 
-  /** The cluster holds the list up to `version`: counts how long that took, for those of which it is news. */
+  /** The cluster holds the list up to `version`. @returns how long that took, in ms, for each of which it is news */
   noteHeld(clusterId: string, version: number, nowMs: number): number[] {
-    const lags = this.#sql
+    return this.#sql
       .exec<{ revoked_at: number }>(
         `UPDATE revocations SET held_at = ? WHERE cluster_id = ? AND version <= ? AND held_at IS NULL RETURNING revoked_at`,
         nowMs,
@@ -149,12 +138,6 @@ export class RevocationTables {
       )
       .toArray()
       .map((row) => Math.max(0, nowMs - row.revoked_at));
-    this.#sql.exec(
-      "UPDATE revocation_state SET held = held + ?, lag_sum_ms = lag_sum_ms + ?",
-      lags.length,
-      lags.reduce((sum, lagMs) => sum + lagMs, 0),
-    );
-    return lags;
   }
 
   hasPending(clusterId: string): boolean {
@@ -162,18 +145,6 @@ export class RevocationTables {
       this.#sql.exec("SELECT 1 FROM revocations WHERE cluster_id = ? AND held_at IS NULL LIMIT 1", clusterId).toArray()
         .length > 0
     );
-  }
-
-  lag(): RevocationLag {
-    const { pending, since } = this.#sql
-      .exec<{ pending: number; since: number | null }>(
-        "SELECT count(*) AS pending, min(revoked_at) AS since FROM revocations WHERE held_at IS NULL",
-      )
-      .one();
-    const { held, sum } = this.#sql
-      .exec<{ held: number; sum: number }>("SELECT held, lag_sum_ms AS sum FROM revocation_state")
-      .one();
-    return { pending, pendingSinceMs: since ?? undefined, held, sumMs: sum };
   }
 
   repeats(): { clusterId: string; attempts: number; dueAtMs: number }[] {
