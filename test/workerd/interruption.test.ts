@@ -39,12 +39,12 @@ describe("an interrupted allocation", () => {
     [
       "its seat's answer",
       () =>
-        vi.spyOn(RegistryShard.prototype, "reserve").mockImplementationOnce(function lost(
+        vi.spyOn(RegistryShard.prototype, "reserve").mockImplementationOnce(async function lost(
           this: RegistryShard,
           request,
         ) {
           // Mocked once: this is the real one.
-          this.reserve(request);
+          await this.reserve(request);
           return crash();
         }),
     ],

@@ -163,9 +163,12 @@ describe("the places of a cluster", () => {
     const player = await logIn();
     const key = crypto.randomUUID();
     const loseAnAnswer = async () => {
-      vi.spyOn(RegistryShard.prototype, "reserve").mockImplementationOnce(function lost(this: RegistryShard, request) {
+      vi.spyOn(RegistryShard.prototype, "reserve").mockImplementationOnce(async function lost(
+        this: RegistryShard,
+        request,
+      ) {
         // Mocked once: this is the real one.
-        this.reserve(request);
+        await this.reserve(request);
         throw new Error("stopped by the test");
       });
       await expectProblem(await requestAllocation(player, {}, key), "INTERNAL");
@@ -178,6 +181,24 @@ describe("the places of a cluster", () => {
     for (let lost = 0; lost < 3; lost++) await loseAnAnswer();
     const { cluster } = await allocate(player, {}, key);
     for (const other of others) expect(await isFull(other, await logIn())).toBe(other.id === cluster.id);
+  });
+
+  it("are taken and given back in the order in which that is asked for, when it is at the same time", async () => {
+    const cluster = await startCluster({ capacity: 1 });
+    const [reservationId, playerId] = [crypto.randomUUID(), crypto.randomUUID()];
+    const wish = { clusterId: cluster.id };
+    const seat = {
+      reservationId,
+      playerId,
+      generation: 1,
+      lifetimeSeconds: 60,
+      shard: "default.0",
+      wish,
+      sparing: false,
+    };
+    const [answer] = await Promise.all([shard.reserve(seat), shard.withdraw(reservationId, playerId)]);
+    expect(answer.ok).toBe(true);
+    expect(await isFull(cluster, await logIn())).toBe(false);
   });
 
   it("are free when it deregisters and starts again", async () => {

@@ -47,6 +47,7 @@ import { recordedCluster } from "./shard-records.ts";
 import { clusterKeyRecord, clusterOrderBook, registryShard } from "../remote.ts";
 import type { WorldNotice } from "../world/world-map.ts";
 import { openDesks, type ShardDesks } from "./shard-desks.ts";
+import { SharedTurns } from "./shared-turns.ts";
 
 /** How long a registration waits for the other shards of its region. */
 const moveTimeoutMs = 2_000;
@@ -58,6 +59,8 @@ const moveTimeoutMs = 2_000;
 export class RegistryShard extends DurableObject<Env> {
   readonly #desks: ShardDesks;
   readonly #parts: ShardParts;
+  /** Whatever gives a seat or takes one back waits for its turn here, so that all of that is done in the order in which it comes. */
+  readonly #turns = new SharedTurns();
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
@@ -142,7 +145,8 @@ export class RegistryShard extends DurableObject<Env> {
     return this.#desks.sessions.mayConsult(clusterId, token, questions);
   }
 
-  reserve(request: SeatRequest): SeatAnswer {
+  async reserve(request: SeatRequest): Promise<SeatAnswer> {
+    await this.#turns.next();
     const answer = this.#desks.seats.reserve(request, Date.now());
     const revokedKeys = this.#desks.keys.revoked();
     return answer.ok && revokedKeys.length > 0 ? { ...answer, revokedKeys } : answer;
@@ -154,22 +158,26 @@ export class RegistryShard extends DurableObject<Env> {
   }
 
   /** Holds seats for all members of a party, or none. */
-  hold(request: HoldRequest): HoldAnswer {
+  async hold(request: HoldRequest): Promise<HoldAnswer> {
+    await this.#turns.next();
     return this.#desks.seats.parties.hold(request, Date.now());
   }
 
   /** Gives back what is still held for these members of a party, or for all. */
-  release(holdId: string, playerIds?: readonly string[]): void {
+  async release(holdId: string, playerIds?: readonly string[]): Promise<void> {
+    await this.#turns.next();
     this.#desks.seats.parties.release(holdId, playerIds);
   }
 
   /** `playerId`: see `SeatTables.placesOf`. */
-  withdraw(reservationId: string, playerId?: string): void {
+  async withdraw(reservationId: string, playerId?: string): Promise<void> {
+    await this.#turns.next();
     this.#desks.seats.withdraw(reservationId, playerId);
   }
 
   /** `playerId`: see `SeatTables.placesOf`. */
-  giveBack(reservationId: string, playerId?: string): void {
+  async giveBack(reservationId: string, playerId?: string): Promise<void> {
+    await this.#turns.next();
     this.#desks.seats.giveBack(reservationId, playerId);
   }
 

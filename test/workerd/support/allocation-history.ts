@@ -209,13 +209,13 @@ export class AllocationHistory {
     const late = this.#late;
     const spies: { readonly mockRestore: () => void }[] = [];
     if (fault === "lost" || fault === "late" || fault === "unanswered") {
-      const spy = vi.spyOn(RegistryShard.prototype, "reserve").mockImplementationOnce(function lost(
+      const spy = vi.spyOn(RegistryShard.prototype, "reserve").mockImplementationOnce(async function lost(
         this: RegistryShard,
         request,
       ) {
         if (fault === "late") late.push(structuredClone(request));
         // Mocked once: this is the real one.
-        if (fault === "unanswered") this.reserve(request);
+        if (fault === "unanswered") await this.reserve(request);
         throw new Error("stopped by the test");
       });
       spies.push(spy);
