@@ -477,6 +477,36 @@ describe("a party that waits", () => {
     await eventuallySome(async () => (await ask()).status === 200);
   });
 
+  it("[WAIT-9] keeps them from no others when it has waited for long, either", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const tags = ["party-among-sizes-for-long"];
+    const wish = { selector: { tags } };
+    const [small, large] = [await startCluster({ capacity: 2, tags }), await startCluster({ capacity: 3, tags })];
+    const guests = [...(await fill(large)), ...(await fill(small))];
+    const party = await startParty(3);
+    const key = crypto.randomUUID();
+    const ask = async () => party.requestHold({ ...wish, wait: true }, key);
+    await expectJson(await ask(), 202);
+    const single = await newWaiter(wish);
+    for (let index = 0; index < 4; index += 1) {
+      vi.setSystemTime(Date.now() + 8_000);
+      await Promise.all([small.report({ players: 2 }), large.report({ players: 3 })]);
+      await ask();
+      await single.ask();
+    }
+    await leave(small, guests.slice(3));
+    const served = await eventuallySome(async () => {
+      vi.setSystemTime(Date.now() + 500);
+      expect((await ask()).status).toBe(202);
+      return single.ask();
+    });
+    expect(served.cluster.id).toBe(small.id);
+    await leave(large, guests.slice(0, 1));
+    vi.setSystemTime(Date.now() + 1_500);
+    expect((await ask()).status).toBe(202);
+    await expectProblem(await requestAllocation(await logIn(), { clusterId: large.id }), "CLUSTER_FULL");
+  });
+
   it("[WAIT-9] that could never be on the cluster that its leader names is told so", async () => {
     const cluster = await startCluster({ capacity: 2 });
     const party = await startParty(3);

@@ -23,6 +23,11 @@ function note(...rooms: number[]): CapacityNote {
   return { rooms: rooms.map((places, index) => ({ clusterId: `c${index}`, places })), largest: 16 };
 }
 
+function noteOf(places: readonly number[], capacities: readonly number[]): CapacityNote {
+  const { rooms, largest } = note(...places);
+  return { rooms: rooms.map((room, index) => ({ ...room, capacity: capacities[index] ?? 0 })), largest };
+}
+
 function called(places: readonly Place[], capacity: CapacityNote): readonly number[] {
   return [...callPlaces(places, capacity, nowMs).called.keys()];
 }
@@ -66,6 +71,18 @@ describe("whose turn it is", () => {
     expect([...turns.kept]).toEqual(["c0"]);
   });
 
+  it("[WAIT-9] are not kept from a cluster on which the party could never be, however long it has waited", () => {
+    const waited = placesOf([8, 1, 1, 1, 1], { joinedAtMs: nowMs - overtakingMs });
+    const [small, large] = [
+      { clusterId: "small", places: 3, capacity: 4 },
+      { clusterId: "large", places: 1, capacity: 10 },
+    ];
+    const turns = callPlaces(waited, { rooms: [small, large], largest: 10 }, nowMs);
+    expect([...turns.called.keys()]).toEqual([2, 3, 4]);
+    expect([...turns.kept]).toEqual(["large"]);
+    expect(callPlaces(waited, { rooms: [small], largest: 10 }, nowMs).kept.size).toBe(0);
+  });
+
   it("[WAIT-9] are not held up by a party for which no cluster is large enough", () => {
     const waited = placesOf([9, 1], { joinedAtMs: nowMs - overtakingMs });
     const turns = callPlaces(waited, { ...note(1), largest: 8 }, nowMs);
@@ -102,14 +119,16 @@ it.each(Array.from({ length: 30 }, (_, seed) => seed))(
     const size = 2 + random.below(5);
     // Clusters whose players leave one by one, while single players keep coming.
     const rooms = Array.from({ length: 1 + random.below(3) }, () => 0);
+    // The first has no limit, others may be too small.
+    const capacities = rooms.map((_, index) => (index === 0 ? 0 : 1 + random.below(2 * size)));
     const [party] = placesOf([size], { joinedAtMs: nowMs - overtakingMs });
     if (party === undefined) throw new Error("there is one");
     let isServed = false;
     for (let step = 0; step < rooms.length * size * 8 && !isServed; step += 1) {
       const index = random.below(rooms.length);
-      rooms[index] = (rooms[index] ?? 0) + 1;
+      if (rooms[index] !== capacities[index] || capacities[index] === 0) rooms[index] = (rooms[index] ?? 0) + 1;
       const others = placesOf([size, 1, 1, 1, 1, 1, 1]).slice(1);
-      const { called: turns, kept } = callPlaces([party, ...others], note(...rooms), nowMs);
+      const { called: turns, kept } = callPlaces([party, ...others], noteOf(rooms, capacities), nowMs);
       isServed = turns.has(party.sequence);
       for (const other of others) {
         const open = rooms.findIndex((free, at) => free > 0 && !kept.has(`c${at}`));

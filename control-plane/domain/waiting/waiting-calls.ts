@@ -7,11 +7,14 @@ export interface ClusterRoom {
   readonly places: number;
   /** How large a party it takes, where that is more: one is let in whole, however slowly the cluster is to be filled. [WAIT-7] */
   readonly whole?: number;
+  /** How many it takes with nobody in it; 0, as when it is not said, for no limit. */
+  readonly capacity?: number;
 }
 
 /** The room that is left when so many have been let in. */
-export function roomAfter({ clusterId, places, whole = places }: ClusterRoom, size: number): Required<ClusterRoom> {
-  return { clusterId, places: Math.max(0, places - size), whole: Math.max(0, whole - size) };
+export function roomAfter(room: ClusterRoom, size: number): Required<ClusterRoom> {
+  const { clusterId, places, whole = places, capacity = 0 } = room;
+  return { clusterId, places: Math.max(0, places - size), whole: Math.max(0, whole - size), capacity };
 }
 
 /** What all shards together have for a queue. */
@@ -60,7 +63,7 @@ const maxConsidered = 1_000;
 
 /**
  * Whose turn it is: the first in line, as many as there are seats. A party that fits nowhere lets others pass for a while; then
- * the roomiest cluster is kept for it until it fits, while those behind are served from the others.
+ * the roomiest cluster that could take it is kept for it until it fits, while those behind are served from the others.
  * Somebody who did not come again in time keeps the place, and nobody waits for it.
  */
 export function callPlaces(places: readonly Place[], note: CapacityNote, nowMs: number): Calls {
@@ -82,7 +85,14 @@ export function callPlaces(places: readonly Place[], note: CapacityNote, nowMs: 
       called.set(place.sequence, place.size > 1 ? room.clusterId : undefined);
       if (place.size > 1) kept.add(room.clusterId);
     } else if (place.size > 1 && nowMs - place.joinedAtMs >= overtakingMs) {
-      const roomiest = rooms.reduce((best, each) => (each.whole > best.whole ? each : best));
+      // One that could never take it is kept from nobody by it.
+      const roomiest = rooms
+        .filter(({ capacity }) => capacity === 0 || capacity >= place.size)
+        .reduce<(typeof rooms)[number] | undefined>(
+          (best, each) => (best === undefined || each.whole > best.whole ? each : best),
+          undefined,
+        );
+      if (roomiest === undefined) continue;
       kept.add(roomiest.clusterId);
       Object.assign(roomiest, roomAfter(roomiest, Number.POSITIVE_INFINITY));
     }

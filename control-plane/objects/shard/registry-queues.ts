@@ -90,7 +90,8 @@ export class RegistryQueues {
       })
       .map((row): ClusterRoom => {
         const whole = Math.min(freePlaces(row), maxRoomPlaces);
-        return { clusterId: row.cluster_id, places: Math.min(whole, joinsAllowed(joinRateOf(row), nowMs)), whole };
+        const places = Math.min(whole, joinsAllowed(joinRateOf(row), nowMs));
+        return { clusterId: row.cluster_id, places, whole, capacity: row.capacity };
       })
       .filter(({ places }) => places > 0);
   }
