@@ -8,7 +8,7 @@ import {
 import { decodeJwt } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { shardOfCluster, parseShardMap } from "../../control-plane/domain/clusters/sharding.ts";
-import { WaitingRoom } from "../../control-plane/worker.ts";
+import { Party, RegistryShard, WaitingRoom } from "../../control-plane/worker.ts";
 import type { PartyView, Waiting } from "../../protocol/index.ts";
 import { seatOf, startCluster, startOn, type TestCluster, testShards } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
@@ -20,6 +20,7 @@ import { expectFirst, fill, leave, newWaiter } from "./support/waiting.ts";
 import { eventually, eventuallySome } from "../support/eventually.ts";
 
 afterEach(() => {
+  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 
@@ -77,6 +78,27 @@ describe("a party", () => {
     await large.report({ players: 0, left: seats });
     // Beside the newcomer's: the leader's other ticket could still join.
     expect((await seatsOf(large)).seats).toBe(2);
+  });
+
+  it("[PARTY-3] has its seats for as long as it is told, also when it has to ask again", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const cluster = await startCluster({ capacity: 2 });
+    const party = await startParty(2);
+    const key = crypto.randomUUID();
+    vi.spyOn(RegistryShard.prototype, "hold").mockImplementationOnce(async function lost(this: RegistryShard, request) {
+      // Mocked once: this is the real one.
+      await this.hold(request);
+      throw new Error("stopped by the test");
+    });
+    await expectProblem(await party.requestHold({ clusterId: cluster.id }, key), "INTERNAL");
+    vi.setSystemTime(Date.now() + 25_000);
+    await cluster.report({ players: 0 });
+    const { expiresAt } = await party.hold({ clusterId: cluster.id }, key);
+    vi.setSystemTime(expiresAt * 1_000 - 1_000);
+    await cluster.report({ players: 0 });
+    await cluster.report({ players: 0 });
+    for (const member of party.members) expect((await party.claim(member)).cluster.id).toBe(cluster.id);
+    expect(await seatsOf(cluster)).toEqual({ seats: 2, rows: 2 });
   });
 
   it("[PARTY-3] gets all or none, however many ask at once", async () => {
@@ -259,6 +281,43 @@ describe("whoever is thrown out", () => {
     await eventually(async () => expect(await seatsOf(cluster)).toEqual({ seats: 1, rows: 1 }));
     expect((await party.show(party.member(1))).leaderId).toBe(party.member(1).player.id);
     await party.claim(party.member(1));
+  });
+
+  it("[PARTY-7] and is banned while it is entering one is not in it, though the party hears of the ban first", async () => {
+    const [operator, player] = [await logInOperator(), await logIn()];
+    const party = await startParty(1, { size: 4 });
+    vi.spyOn(Party.prototype, "join").mockImplementationOnce(async function late(this: Party, member) {
+      await expectJson(await requestBan(operator, player.player.id), 200);
+      await eventually(async () => {
+        const session = env.PLAYER_SESSION.getByName(player.player.id);
+        const waiting = await runInDurableObject(session, (_, { storage }) =>
+          storage.sql.exec("SELECT 1 FROM outbox WHERE target = ?", party.view.id).toArray(),
+        );
+        expect(waiting).toEqual([]);
+      });
+      // Mocked once: this is the real one.
+      return this.join(member);
+    });
+    await requestJoin(player, party.view);
+    await eventually(async () => expect((await party.show()).members).toHaveLength(1));
+  });
+
+  it("[PARTY-7] and was told to leave one comes back to it only when it has been heard that it left", async () => {
+    const party = await startParty(2);
+    const player = party.member(1);
+    const session = env.PLAYER_SESSION.getByName(player.player.id);
+    const leaving = vi.spyOn(Party.prototype, "leave").mockRejectedValue(new Error("stopped by the test"));
+    const { accessToken: token } = await logInOperator();
+    expect((await call("POST", `/v1/admin/players/${player.player.id}/kick`, { token, body: {} })).status).toBe(204);
+    await eventually(() => expect(leaving).toHaveBeenCalled());
+    expect((await expectProblem(await requestJoin(player, party.view), "PARTY_BUSY")).detail).toContain("leaves");
+    leaving.mockRestore();
+    await eventually(async () => {
+      await runInDurableObject(session, (_, { storage }) => storage.sql.exec("UPDATE outbox SET due_at = 0").toArray());
+      await runDurableObjectAlarm(session);
+      await expectJson(await requestJoin(player, party.view), 200);
+    });
+    expect((await party.show()).members).toHaveLength(2);
   });
 
   it("[PARTY-7] [SEC-75] and is signed out everywhere does nothing with parties by a login of before", async () => {

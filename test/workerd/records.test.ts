@@ -520,4 +520,20 @@ describe("an outbox of records", () => {
     });
     expect(written).toEqual(Array.from({ length: 100 }, (_, record) => record).filter((record) => record !== 77));
   });
+
+  it("tries nothing again when all that waited was given up by a database that is back", async () => {
+    const faults = ["UNAVAILABLE", "SQLITE_CONSTRAINT"];
+    const write = async () => {
+      throw Object.assign(new Error("no"), { code: faults.shift() });
+    };
+    await withOutbox(write, async (outbox, passMs) => {
+      outbox.put(1);
+      await outbox.writeDue();
+      expect(outbox.nextRetryAtMs()).toBeGreaterThan(1_000_000);
+      passMs(60_000);
+      await outbox.writeDue();
+      expect(outbox.backlog()).toMatchObject({ waiting: 0, refused: 1 });
+      expect(outbox.nextRetryAtMs()).toBeUndefined();
+    });
+  });
 });

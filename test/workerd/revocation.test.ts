@@ -9,7 +9,7 @@ import { generationAfterAbort, generationAfterCommit } from "../../protocol/hand
 import type { ToSession } from "../../protocol/handover/messages.ts";
 import { openStreams } from "../../protocol/handover/streams.ts";
 import { type LinkCommand, linkCloseCodes, type PlayerSessionTokens, type Problem } from "../../protocol/index.ts";
-import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
+import { seatOf, startCluster, startOn, type TestCluster } from "./support/clusters.ts";
 import { cutOff } from "./support/cut-off.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
@@ -60,6 +60,24 @@ async function listed(cluster: TestCluster): Promise<number> {
       storage.sql.exec<{ n: number }>("SELECT count(*) AS n FROM revocations WHERE cluster_id = ?", cluster.id).one().n,
   );
 }
+
+describe("a player who is revoked while shard after shard is asked for a seat", () => {
+  it("[SEC-72] gets a seat at none of those that are asked after it", async () => {
+    const tags = ["revoked-between-shards"];
+    const clusters = await Promise.all(["eu.0", "eu.1"].map((name) => startOn(name, { capacity: 1, tags })));
+    const player = await logIn();
+    const asked = vi.spyOn(worker.RegistryShard.prototype, "reserve");
+    asked.mockImplementationOnce(async () => {
+      const order = { playerId: player.player.id, action: "kick" } as const;
+      await env.PLAYER_SESSION.getByName(player.player.id).revoke(order);
+      return { ok: false, code: "NO_CLUSTER_AVAILABLE", detail: "stopped by the test" };
+    });
+    const wish = { region: "eu", selector: { tags } };
+    await expectProblem(await requestAllocation(player, wish), "TICKET_REVOKED");
+    expect(asked).toHaveBeenCalledOnce();
+    for (const { id: clusterId } of clusters) await allocate(await logIn(), { clusterId });
+  });
+});
 
 describe("[SEC-72] a ban", () => {
   it("is told over the link within a second of the operator's call", async () => {

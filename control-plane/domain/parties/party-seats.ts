@@ -10,6 +10,9 @@ export function holdForParty(
     const held = { reservationId, generation: 0, untilMs, ofParty: true };
     return { playerId, joined: undefined, hold: held, earlierUntilMs: 0, fence: undefined };
   }
+  if (seat.hold?.reservationId === reservationId) {
+    return { ...seat, hold: { ...seat.hold, untilMs: Math.max(seat.hold.untilMs, untilMs) } };
+  }
   // The member's own operation, which is newer than any before, takes the hold's place when the seat is claimed.
   const generation = seat.hold?.generation ?? 0;
   return {

@@ -23,9 +23,9 @@ function note(...rooms: number[]): CapacityNote {
   return { rooms: rooms.map((places, index) => ({ clusterId: `c${index}`, places })), largest: 16 };
 }
 
-function noteOf(places: readonly number[], capacities: readonly number[]): CapacityNote {
-  const { rooms, largest } = note(...places);
-  return { rooms: rooms.map((room, index) => ({ ...room, capacity: capacities[index] ?? 0 })), largest };
+function noteOf(free: readonly number[], capacities: readonly number[]): CapacityNote {
+  const rooms = free.map((places, index) => ({ clusterId: `c${index}`, places, capacity: capacities[index] ?? 0 }));
+  return { rooms, largest: 16 };
 }
 
 function called(places: readonly Place[], capacity: CapacityNote): readonly number[] {

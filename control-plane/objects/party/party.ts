@@ -62,7 +62,7 @@ type PartyMessage =
   | { readonly kind: "release"; readonly holdId: string; readonly playerIds?: readonly string[] }
   | { readonly kind: "leave"; readonly visitor: string; readonly reservationId: string; readonly clusterId?: string };
 
-/** After this an attempt counts as lost, and another may begin; the lost one can no longer commit. */
+/** After this an attempt counts as lost, and another may begin; the lost one goes no further. What a shard has answered it with still counts, since the hold is the same. */
 const attemptTimeoutMs = 30_000;
 
 /**
@@ -188,12 +188,15 @@ export class Party extends DurableObject<Env> {
     failpoint("party.visited");
     if (visit.pass === undefined) return { ok: true, waiting: visit.waiting };
     const held = await this.#hold({ ...allocation, shard: undefined }, request, attempt, visit.pass);
-    if (!held.ok && held.code === "PARTY_TOO_LARGE") {
+    if (!held.ok && held.code === "PARTY_TOO_LARGE" && request.clusterId !== undefined) {
       // It will never be served there: it has to ask for something else.
       await this.#send(() => this.#outbox.put(queue.name, { kind: "leave", visitor, reservationId: holdId }));
       await this.#change(holdId, attempt, { queue: undefined });
     }
-    if (held.ok || held.waitable !== true) return this.#outcome(held, holdId);
+    // A cluster that its leader did not name has become smaller since it was this party's turn there: others may do.
+    const mayWait =
+      !held.ok && (held.waitable === true || (held.code === "PARTY_TOO_LARGE" && request.clusterId === undefined));
+    if (!mayWait) return this.#outcome(held, holdId);
     const again = await this.#change(holdId, attempt, { queue: queue.name, shard: undefined });
     return again ? { ok: true, waiting: visit.waiting } : takenOver();
   }

@@ -168,9 +168,12 @@ export class PlayerAllocation {
   }
 
   async #carryOut(operation: Operation, order: AllocationOrder, attempt: Attempt): Promise<AllocationAnswer> {
-    const { env, seats } = this.#parts;
-    const seat = await seats.find(operation, order, () => this.#attempt === attempt);
-    if (!seat.ok || "waiting" in seat) return seat;
+    const { env, seats, tables } = this.#parts;
+    // Nothing more is asked for one that has ended: what was asked last is given back already.
+    const isCurrent = (): boolean => this.#attempt === attempt && tables.operation(operation.key)?.state === "recorded";
+    const seat = await seats.find(operation, order, isCurrent);
+    if (!seat.ok) return this.#refusalOfRevoked(operation.key) ?? seat;
+    if ("waiting" in seat) return seat;
     failpoint("allocate.seated");
     noteRevokedKeys(seat.revokedKeys ?? []);
     const settings = readMasterSettings(env);
@@ -196,6 +199,13 @@ export class PlayerAllocation {
     return this.#commit(operation, order, attempt, allocation, seat.gaveBack ?? []);
   }
 
+  #refusalOfRevoked(key: string): Refusal | undefined {
+    const { tables, revocation } = this.#parts;
+    if (tables.operation(key)?.state !== "revoked") return undefined;
+    const revoked = refuse("TICKET_REVOKED", "An operator has ended this allocation. Allocate with a new key.");
+    return revocation.refusal(Date.now()) ?? revoked;
+  }
+
   /** Step 3: the ticket is stored with its operation, and older tickets lose their seats. Only then may it leave. */
   async #commit(
     operation: Operation,
@@ -204,13 +214,11 @@ export class PlayerAllocation {
     allocation: Allocation,
     gaveBack: readonly string[],
   ): Promise<AllocationAnswer> {
-    const { tables, releases, revocation, settle } = this.#parts;
+    const { tables, releases, settle } = this.#parts;
     const clusterId = allocation.cluster.id;
     const current = tables.operation(operation.key);
-    if (current?.state === "revoked") {
-      const revoked = refuse("TICKET_REVOKED", "An operator has ended this allocation. Allocate with a new key.");
-      return revocation.refusal(Date.now()) ?? revoked;
-    }
+    const revoked = this.#refusalOfRevoked(operation.key);
+    if (revoked !== undefined) return revoked;
     if (this.#attempt !== attempt || current?.state !== "recorded") {
       return takenOver();
     }

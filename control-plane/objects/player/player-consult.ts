@@ -40,7 +40,7 @@ export interface PlayerConsultParts {
 }
 
 /**
- * What the session of a player of whom nobody knows, or whose account is deleted, answers another member of a group: that it has decided
+ * What the session of a player of whom nobody knows answers another member of a group: that it has decided
  * nothing. Nothing of it is stored here; who has asked asks again until it is answered. Otherwise a cluster could bind a player to nobody, for good.
  */
 export async function answerAsStranger(env: Env, playerId: string, question: BetweenSessions<Body>): Promise<void> {

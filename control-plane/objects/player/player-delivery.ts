@@ -9,7 +9,7 @@ import type { OutboxMessage } from "../outbox.ts";
 import type { PlayerMessage } from "./player-message.ts";
 import { partyObject, registryShard, waitingRoom } from "../remote.ts";
 
-/** Kinds of no use after a day. All others go on however long it takes: records, their end, orders to clusters, and what a later release has put in. */
+/** Kinds of no use after a day. All others go on however long it takes: records, their end, revocations, and what a later release has put in. */
 const passing: ReadonlySet<PlayerMessage["kind"]> = new Set([
   undefined,
   "leave",

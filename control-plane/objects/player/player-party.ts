@@ -4,7 +4,9 @@ import { failpoint } from "../../failpoint.ts";
 import { readLimits } from "../../limit-settings.ts";
 import { objectCallTimeoutMs, withDeadline } from "../deadline.ts";
 import type { PartyViewAnswer } from "../party/party.ts";
+import type { Outbox } from "../outbox.ts";
 import type { PlayerCosts } from "./player-costs.ts";
+import type { PlayerMessage } from "./player-message.ts";
 import type { PlayerTables } from "./player-tables.ts";
 import { refuse, type Refusal } from "../refusal.ts";
 import { partyObject } from "../remote.ts";
@@ -15,6 +17,15 @@ const partyCosts = { begin: ["allocatePerPlayer", "allocationsPerHour"], again: 
 /** After this a call counts as lost, and another may begin. */
 const enteringTimeoutMs = 30_000;
 
+export interface PlayerPartyParts {
+  readonly env: Env;
+  readonly tables: PlayerTables;
+  readonly costs: PlayerCosts;
+  readonly outbox: Outbox<PlayerMessage>;
+  /** Has what was put into the outbox go out. */
+  readonly settle: () => Promise<void>;
+}
+
 /**
  * The one party that a player is in. Which one is noted here before that one is asked, and what is noted counts only if the party
  * agrees: so neither has to tell the other when the player leaves, or the party ends.
@@ -23,12 +34,16 @@ export class PlayerParty {
   readonly #env: Env;
   readonly #tables: PlayerTables;
   readonly #costs: PlayerCosts;
+  readonly #outbox: Outbox<PlayerMessage>;
+  readonly #settle: () => Promise<void>;
   #enteringSinceMs: number | undefined;
 
-  constructor(env: Env, tables: PlayerTables, costs: PlayerCosts) {
+  constructor({ env, tables, costs, outbox, settle }: PlayerPartyParts) {
     this.#env = env;
     this.#tables = tables;
     this.#costs = costs;
+    this.#outbox = outbox;
+    this.#settle = settle;
   }
 
   /** @param refusal why the player may be in no party now; asked again after each wait */
@@ -81,9 +96,21 @@ export class PlayerParty {
       const refused = refusal();
       if (refused !== undefined) return refused;
       const id = wanted ?? toBase64Url(crypto.getRandomValues(new Uint8Array(16)));
+      if (this.#outbox.isWaitingFor(id)) {
+        // It would be heard after this, and take effect on it.
+        return refuse("PARTY_BUSY", "That this player leaves the party is not told yet. Repeat the request.", 1);
+      }
       this.#tables.setParty(id);
       failpoint("party.noted");
-      return await withDeadline(enter(id), objectCallTimeoutMs, "the party");
+      try {
+        return await withDeadline(enter(id), objectCallTimeoutMs, "the party");
+      } finally {
+        // A ban that came meanwhile has told this party, too, which may have heard it before it heard of the member.
+        if (refusal() !== undefined) {
+          this.#outbox.put(id, { kind: "quit", playerId: member.playerId });
+          await this.#settle();
+        }
+      }
     } finally {
       this.#enteringSinceMs = undefined;
     }

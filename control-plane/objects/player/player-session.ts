@@ -66,7 +66,13 @@ export class PlayerSession extends DurableObject<Env> {
       isForAWhile,
     );
     this.#revocation = new PlayerRevocation(this.#tables, this.#outbox, () => this.#consult.doubtfulSource);
-    this.#party = new PlayerParty(env, this.#tables, costs);
+    this.#party = new PlayerParty({
+      env,
+      tables: this.#tables,
+      costs,
+      outbox: this.#outbox,
+      settle: () => this.#settle(),
+    });
     this.#releases = new PlayerReleases({
       env,
       outbox: this.#outbox,

@@ -215,7 +215,7 @@ export class RecordOutbox<R = StoreRecord> {
       }
       failpoint("records.written");
       this.#remove(last.id);
-      this.#parts.sql.exec("UPDATE record_state SET attempts = 0, not_before = 0 WHERE attempts > 0");
+      this.#noteAnswer();
       this.#size = Math.min(batchSize, this.#size * 2);
     }
   }
@@ -252,6 +252,12 @@ export class RecordOutbox<R = StoreRecord> {
     logEvent("error", "records.refused", { error });
     this.#parts.sql.exec("UPDATE record_state SET refused = refused + 1");
     this.#remove(id);
+    this.#noteAnswer();
+  }
+
+  /** The database is there: nothing has to be tried again later. */
+  #noteAnswer(): void {
+    this.#parts.sql.exec("UPDATE record_state SET attempts = 0, not_before = 0 WHERE attempts > 0");
   }
 
   #postpone(error: unknown): void {

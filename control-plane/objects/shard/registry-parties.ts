@@ -42,16 +42,29 @@ export class RegistryParties {
   }
 
   hold(request: HoldRequest, nowMs: number): HoldAnswer {
-    const held = this.#parts.seats.holdersOf(request.holdId);
-    const [first] = held;
-    const row = first === undefined ? undefined : this.#parts.tables.cluster(first.clusterId);
-    if (row !== undefined)
-      return seatsHeld(
-        row,
-        held.map(({ playerId }) => playerId),
-      );
+    const held = this.#holdOn(request);
+    if (held !== undefined) return held;
     const { clusterId } = request.wish;
     return clusterId === undefined ? this.#holdAnywhere(request, nowMs) : this.#holdAt(clusterId, request, nowMs);
+  }
+
+  /** What is held already, for as long as this request says: who claims it is told so. Seats of a cluster that is gone are held for nobody. */
+  #holdOn({ holdId, untilMs }: HoldRequest): HoldAnswer | undefined {
+    const { storage, tables, seats } = this.#parts;
+    const places = seats.holdersOf(holdId);
+    const row = places
+      .map(({ clusterId }) => tables.cluster(clusterId))
+      .find((each) => each !== undefined && each.state !== "gone");
+    if (row === undefined) return undefined;
+    const held = places.filter(({ clusterId }) => clusterId === row.cluster_id);
+    storage.transactionSync(() => {
+      for (const { clusterId, playerId } of held) {
+        const seat = seats.at(clusterId, playerId);
+        if (seat !== undefined) seats.put(clusterId, holdForParty(seat, { holdId, playerId, untilMs }));
+      }
+    });
+    const playerIds = held.map(({ playerId }) => playerId);
+    return seatsHeld(row, playerIds);
   }
 
   #holdAnywhere(request: HoldRequest, nowMs: number): HoldAnswer {

@@ -59,7 +59,7 @@ const moveTimeoutMs = 2_000;
 export class RegistryShard extends DurableObject<Env> {
   readonly #desks: ShardDesks;
   readonly #parts: ShardParts;
-  /** Whatever gives a seat or takes one back waits for its turn here, so that all of that is done in the order in which it comes. */
+  /** Whoever asks for a seat, or gives one back, waits for a turn here: all of that is done in the order in which it comes, and stored together. */
   readonly #turns = new SharedTurns();
 
   constructor(context: DurableObjectState, env: Env) {
