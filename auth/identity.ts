@@ -39,8 +39,12 @@ export interface IdentityProvider {
   }): Promise<SignUpResult>;
   /** New tokens for a refresh token, which serves once. Code: `REFRESH_TOKEN_INVALID`. */
   refresh(refreshToken: string): Promise<PlayerSessionTokens>;
-  /** Ends sessions, this one unless told; done already is done. Access tokens verify until they expire. Code: `UNAUTHENTICATED`. */
-  logout(accessToken: string, scope?: LogoutScope): Promise<void>;
+  /**
+   * Ends sessions, this one unless told; done already is done. Access tokens verify until they expire. Code: `UNAUTHENTICATED`.
+   *
+   * @returns `gone` where this session had ended before, or its account: no other session was ended then
+   */
+  logout(accessToken: string, scope?: LogoutScope): Promise<"ended" | "gone">;
   /** Whose session it is, if it still lives. Code: `UNAUTHENTICATED`. */
   playerOfSession(accessToken: string): Promise<PlayerIdentity>;
   /** What is held about the player whose session it is, if it still lives. Code: `UNAUTHENTICATED`. */

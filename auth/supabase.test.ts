@@ -268,7 +268,7 @@ describe("refusals", () => {
 
   it.each(["session_not_found", "user_not_found"])("logout: %s is as good as logged out", async (code) => {
     const { identity } = createFixture(refusal(403, code));
-    await expect(identity.logout(accessToken)).resolves.toBeUndefined();
+    await expect(identity.logout(accessToken)).resolves.toBe("gone");
   });
 
   it.each(["", "a", "a.b", "a.b.c\r\nX-Evil: 1", "Bearer a.b.c"])("logout: asks nobody about %j", async (token) => {
@@ -335,7 +335,7 @@ describe("an absent or broken project", () => {
       const { error, requests } = await errorOf(respond, name);
       expect([name, error.code, requests.length]).toEqual([name, "IDENTITY_UNAVAILABLE", 1]);
     }
-    await expect(operations.logout(createFixture(respond).identity)).resolves.toBeUndefined();
+    await expect(operations.logout(createFixture(respond).identity)).resolves.toBe("ended");
   });
 
   it("a user without a session is an answer to a sign-up only", async () => {

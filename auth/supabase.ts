@@ -31,14 +31,15 @@ export function createSupabaseIdentity(project: SupabaseOptions): IdentityProvid
 
     async logout(accessToken, scope = "local") {
       assertBearer(accessToken);
-      await callSupabase(
+      return callSupabase<"ended" | "gone">(
         project,
         "logout",
         async ({ auth }) => {
           const { error } = await auth.admin.signOut(accessToken, scope);
           // The session, or the whole account, is gone already: what was asked for holds.
           const gone = error?.name === "AuthSessionMissingError" || error?.code === "user_not_found";
-          return error === null || gone ? { data: undefined, error: null } : { data: undefined, error };
+          if (error !== null && !gone) return { data: undefined, error };
+          return { data: gone ? "gone" : "ended", error: null };
         },
         { wantsJson: false },
       );

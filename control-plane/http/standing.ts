@@ -68,7 +68,7 @@ export async function requireLiveLogin(
 
 /**
  * Ends every login, session and ticket of a player who asks for it. What is decided here holds whether the identity service can be
- * reached or not: it is asked once more, later, where it did not answer.
+ * reached or not: the player's session asks it, later, where it did not answer here, or did not know this login any more.
  *
  * @throws ProblemError `UNAUTHENTICATED` for who was signed out already: a stolen token does this once
  */
@@ -78,10 +78,16 @@ export async function signOutEverywhere(
 ): Promise<void> {
   const { playerId, authenticatedAt, token } = player;
   await requireLiveLogin(context, { playerId, authenticatedAt });
-  const revoked = playerSession(context.env, playerId).revoke({ playerId, action: "sign-out" });
+  const session = playerSession(context.env, playerId);
+  const signOutId = crypto.randomUUID();
+  const revoked = session.revoke({ playerId, action: "sign-out", signOutId });
   await withDeadline(revoked, objectCallTimeoutMs, "the player's session");
   try {
-    await askIdentity(context, (project) => createSupabaseIdentity(project).logout(token, "global"));
+    const outcome = await askIdentity(context, (project) => createSupabaseIdentity(project).logout(token, "global"));
+    // A session of the release before has no such method: it has told, or tells, the identity service too.
+    if (outcome === "ended") {
+      await withDeadline(session.signOutTold(signOutId), objectCallTimeoutMs, "the player's session");
+    }
   } catch (error) {
     logEvent("warn", "players.sign_out_later", { requestId: context.get("requestId"), error });
   }

@@ -84,15 +84,18 @@ export class Outbox<Payload> {
     this.#deliver = deliver;
   }
 
-  /** @param source who has caused it */
-  put(target: string, payload: Payload, source = ""): void {
+  /**
+   * @param source who has caused it
+   * @param afterMs how long it waits before it is delivered for the first time
+   */
+  put(target: string, payload: Payload, source = "", afterMs = 0): void {
     const nowMs = this.#now();
     this.#isEmpty = false;
     this.#sql.exec(
       "INSERT INTO outbox (target, payload, attempts, due_at, created_at, source) VALUES (?, ?, 0, ?, ?, ?)",
       target,
       JSON.stringify(payload),
-      nowMs,
+      nowMs + afterMs,
       nowMs,
       source,
     );
@@ -108,6 +111,16 @@ export class Outbox<Payload> {
   putLatestOf(source: string, target: string, payload: Payload): void {
     this.#sql.exec("DELETE FROM outbox WHERE source = ? AND target = ?", source, target);
     this.put(target, payload, source);
+  }
+
+  /** Takes back the messages of a source to this target, and all earlier ones to it. Where none of the source waits, none goes. */
+  dropUpTo(source: string, target: string): void {
+    this.#sql.exec(
+      "DELETE FROM outbox WHERE target = ? AND id <= (SELECT max(id) FROM outbox WHERE source = ? AND target = ?)",
+      target,
+      source,
+      target,
+    );
   }
 
   /** How many messages of a source have not arrived yet. */

@@ -66,6 +66,7 @@ type RemoteSession = Remote<
   | "joinParty"
   | "useParty"
   | "revoke"
+  | "signOutTold"
   | "unban"
   | "standing"
   | "consult"

@@ -455,6 +455,14 @@ describe("[SEC-72] while other services are away", () => {
     await expectProblem(await call("POST", everywhere, { token: player.accessToken }), "UNAUTHENTICATED");
     expect((await toldOf(cluster, player.player.id)).reason).toBe("signed-out");
     vi.restoreAllMocks();
+    // The session does not wait for its turn.
+    await runInDurableObject(
+      env.PLAYER_SESSION.getByName(player.player.id),
+      async (session: PlayerSession, { storage }) => {
+        storage.sql.exec("UPDATE outbox SET due_at = 1");
+        await session.alarm();
+      },
+    );
     await eventually(async () => {
       const { refreshToken } = player;
       await expectProblem(await call("POST", "/v1/refresh", { body: { refreshToken } }), "REFRESH_TOKEN_INVALID");

@@ -1,3 +1,5 @@
+import { env } from "cloudflare:workers";
+import { runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { PlayerSession } from "../../control-plane/worker.ts";
 import type { PlayerSessionTokens } from "../../protocol/index.ts";
@@ -53,6 +55,106 @@ describe("[SEC-75] a login that was ended, and lives on at the identity service"
     const { keyId } = await createKey();
     const revoke = call("DELETE", `/v1/admin/keys/${keyId}`, { token: stolen.accessToken });
     await expectProblem(await revoke, "UNAUTHENTICATED");
+  });
+});
+
+describe("[SEC-75] a sign-out everywhere by the player", () => {
+  const everywhere = "/v1/logout?scope=everywhere";
+
+  /** An account, and how it logs in: again and again until a login counts. */
+  async function signUp() {
+    const account = { email: `${crypto.randomUUID()}@players.test`, password: "correct horse battery" };
+    const tokens = await expectJson<PlayerSessionTokens>(await call("POST", "/v1/signup", { body: account }), 201);
+    const logInAgain = async (): Promise<PlayerSessionTokens> =>
+      expectJson(await call("POST", "/v1/login", { body: account }), 200);
+    /** From the second after a sign-out on. */
+    const logInAnew = async (): Promise<PlayerSessionTokens> =>
+      eventually(async () => {
+        const again = await logInAgain();
+        await expectJson(await call("GET", "/v1/me/export", { token: again.accessToken }), 200);
+        return again;
+      });
+    return { tokens, logInAgain, logInAnew, id: tokens.player.id };
+  }
+
+  /** All that waits to be told is told. */
+  async function tellAll(playerId: string): Promise<void> {
+    await runInDurableObject(env.PLAYER_SESSION.getByName(playerId), async (session: PlayerSession, { storage }) => {
+      storage.sql.exec("UPDATE outbox SET due_at = 1");
+      await session.alarm();
+      expect(storage.sql.exec("SELECT 1 FROM outbox").toArray()).toEqual([]);
+    });
+  }
+
+  const refresh = async ({ refreshToken }: PlayerSessionTokens) =>
+    call("POST", "/v1/refresh", { body: { refreshToken } });
+
+  it("is told to the identity service once: a login of after it lives on", async () => {
+    const { tokens, logInAnew, id } = await signUp();
+    cutOff("/auth/v1/admin/");
+    expect((await call("POST", everywhere, { token: tokens.accessToken })).status).toBe(204);
+    const again = await logInAnew();
+    vi.restoreAllMocks();
+    await tellAll(id);
+    await expectJson(await refresh(again), 200);
+    await expectProblem(await refresh(tokens), "REFRESH_TOKEN_INVALID");
+  });
+
+  it("by a login that has ended there already ends the others there all the same", async () => {
+    const { tokens, logInAgain, id } = await signUp();
+    const other = await logInAgain();
+    expect((await call("POST", "/v1/logout", { token: tokens.accessToken })).status).toBe(204);
+    const beforeMs = Date.now();
+    expect((await call("POST", everywhere, { token: tokens.accessToken })).status).toBe(204);
+    // The session comes back for it by itself, when this has had its time.
+    await runInDurableObject(env.PLAYER_SESSION.getByName(id), async (session: PlayerSession, { storage }) => {
+      await storage.deleteAlarm();
+      await session.alarm();
+      expect(await storage.getAlarm()).toBeGreaterThanOrEqual(beforeMs + 15_000);
+      expect(storage.sql.exec("SELECT target FROM outbox").toArray()).toEqual([{ target: "identity" }]);
+    });
+    await tellAll(id);
+    const answer = await fetch(`${String(Reflect.get(env, "SUPABASE_URL"))}/auth/v1/user`, {
+      headers: {
+        apikey: String(Reflect.get(env, "SUPABASE_PUBLISHABLE_KEY")),
+        authorization: `Bearer ${other.accessToken}`,
+      },
+    });
+    expect(await answer.json()).toMatchObject({ error_code: "session_not_found" });
+  });
+
+  it("does not fail where the session cannot take back what waits, as one of the release before", async () => {
+    const { tokens, logInAnew, id } = await signUp();
+    vi.spyOn(PlayerSession.prototype, "signOutTold").mockImplementation(() => {
+      throw new Error("no such method");
+    });
+    expect((await call("POST", everywhere, { token: tokens.accessToken })).status).toBe(204);
+    vi.restoreAllMocks();
+    await tellAll(id);
+    await logInAnew();
+  });
+
+  it("leaves an operator's sign-out alone that came after it", async () => {
+    const { tokens, id } = await signUp();
+    const { accessToken: operator } = await logInOperator();
+    const real = globalThis.fetch;
+    const signOuts: number[] = [];
+    vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
+      const request = new Request(input, init);
+      if (request.url.includes("/auth/v1/admin/")) throw new TypeError("cut off by the test");
+      const answer = await real(request);
+      if (request.url.includes("/auth/v1/logout")) {
+        signOuts.push((await call("POST", `/v1/admin/players/${id}/sign-out`, { token: operator })).status);
+      }
+      return answer;
+    });
+    expect((await call("POST", everywhere, { token: tokens.accessToken })).status).toBe(204);
+    expect(signOuts).toEqual([204]);
+    await runInDurableObject(env.PLAYER_SESSION.getByName(id), (_: PlayerSession, { storage }) => {
+      expect(storage.sql.exec("SELECT target, source FROM outbox").toArray()).toEqual([
+        { target: "identity", source: "" },
+      ]);
+    });
   });
 });
 

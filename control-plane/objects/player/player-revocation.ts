@@ -49,7 +49,15 @@ export type RevokeOrder = {
       readonly note: string;
       readonly operatorId: string;
     }
-  | { readonly action: "kick" | "sign-out" }
+  | { readonly action: "kick" }
+  | {
+      readonly action: "sign-out";
+      /**
+       * Names a sign-out by the player, of which the caller tells the identity service itself: see `signOutTold`. Without it that is told
+       * from here, at once.
+       */
+      readonly signOutId?: string;
+    }
 );
 
 /** What was decided. */
@@ -60,6 +68,9 @@ export interface Revoked {
 }
 
 type Carried = Revoked & { readonly ok: true; readonly seats: readonly SeatToWithdraw[] };
+
+/** How long the caller has to tell the identity service of a sign-out, before that is told from here. */
+const signOutTellingMs = 15_000;
 
 /** With the account its logins go as well: the identity service has not to be asked for that. */
 interface Deletion {
@@ -167,7 +178,7 @@ export class PlayerRevocation {
       tables.row.change({ floor: minGeneration, floor_reason: reason, floor_at: nowMs });
       const ban = order.action === "ban" ? this.#ban(order, nowMs) : undefined;
       if (order.action === "sign-out" || order.action === "erase") tables.row.change({ signed_out_at: nowMs });
-      if (order.action === "sign-out") this.#outbox.put(identityTarget, { kind: "sign-out", playerId: order.playerId });
+      if (order.action === "sign-out") this.#tellIdentity(order);
       this.#orderClusters({ playerId: order.playerId, minGeneration, reason }, nowMs);
       const unused = tables.operations().filter((operation) => isUnused(operation, nowMs));
       for (const { key, queue, reservationId } of unused) {
@@ -181,6 +192,17 @@ export class PlayerRevocation {
       );
       return { ok: true, minGeneration, ban, seats };
     });
+  }
+
+  #tellIdentity({ playerId, signOutId }: Extract<RevokeOrder, { action: "sign-out" }>): void {
+    const message = { kind: "sign-out", playerId } as const;
+    if (signOutId === undefined) this.#outbox.put(identityTarget, message);
+    else this.#outbox.put(identityTarget, message, signOutId, signOutTellingMs);
+  }
+
+  /** The identity service has heard of a sign-out, and ended every login of before: it need not hear of it, or of an earlier one, again. */
+  signOutTold(signOutId: string): void {
+    this.#outbox.dropUpTo(signOutId, identityTarget);
   }
 
   /** Ends a ban before its time. The floor stays: what it ended has ended. @returns whether there was one */

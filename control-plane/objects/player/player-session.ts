@@ -270,6 +270,11 @@ export class PlayerSession extends DurableObject<Env> {
     return revoked;
   }
 
+  /** The caller of `revoke` has told the identity service of this sign-out: a later login is not to end by it. Repeating it is harmless. [SEC-75] */
+  signOutTold(signOutId: string): void {
+    if (this.#isKnown) this.#revocation.signOutTold(signOutId);
+  }
+
   /** Ends a ban before its time. @returns whether there was one */
   async unban(by: { readonly playerId: string; readonly operatorId: string }): Promise<boolean> {
     if (!this.#isKnown) return false;
