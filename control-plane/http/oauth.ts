@@ -33,7 +33,7 @@ const finish = createRoute({
   request: jsonBody(oauthFinishSchema),
   responses: {
     200: jsonAnswer("Logged in.", sessionSchema),
-    ...problemAnswers(...oauthProblems, "PROVIDER_TOKEN_INVALID", "BANNED"),
+    ...problemAnswers(...oauthProblems, "PROVIDER_TOKEN_INVALID", "BANNED", "REFRESH_TOKEN_INVALID"),
   },
 });
 

@@ -56,6 +56,8 @@ const login = createRoute({
       "PROVIDER_TOKEN_INVALID",
       "PROVIDER_BANNED",
       "BANNED",
+      // A login of the second in which the player was signed out. [SEC-75]
+      "REFRESH_TOKEN_INVALID",
     ),
   },
 });

@@ -155,6 +155,20 @@ describe("[SEC-75] a sign-out everywhere by the player", () => {
         { target: "identity", source: "" },
       ]);
     });
+
+describe("[SEC-75] a login of the very second of a sign-out", () => {
+  it("is refused with what the description of the interface says", async () => {
+    const account = { email: `${crypto.randomUUID()}@players.test`, password: "correct horse battery" };
+    await expectJson(await call("POST", "/v1/signup", { body: account }), 201);
+    const standing = { ban: undefined, signedOutAtMs: Date.now() + 60_000 };
+    vi.spyOn(PlayerSession.prototype, "standing").mockReturnValue(standing);
+    await expectProblem(await call("POST", "/v1/login", { body: account }), "REFRESH_TOKEN_INVALID");
+    const { paths } = await expectJson<{ paths: Record<string, { post: { responses: object } }> }>(
+      await call("GET", "/openapi.json"),
+      200,
+    );
+    const described = ["/v1/login", "/v1/login/oauth/finish"].map((path) => paths[path]?.post.responses);
+    for (const responses of described) expect(JSON.stringify(responses)).toContain("REFRESH_TOKEN_INVALID");
   });
 });
 

@@ -1,6 +1,6 @@
 import { sessionOf } from "../../../protocol/handover/generation.ts";
 
-interface Stay {
+export interface Stay {
   readonly holder: string;
   readonly generation: number;
   readonly fromMs: number;
@@ -37,6 +37,11 @@ export class AuthorityBook {
       stay.toMs = atMs;
       stay.killed = true;
     }
+  }
+
+  /** All that is known of a player, the first that was heard of first. */
+  staysOf(playerId: string): readonly Readonly<Stay>[] {
+    return this.#stays.get(playerId) ?? [];
   }
 
   /** Where a player plays now: as a rule one place. */

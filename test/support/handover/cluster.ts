@@ -1,7 +1,8 @@
 /**
  * A cluster process of the handover's audit: the ledger game, its calls to the master delayed, and an eye on each step of a handover.
  * `SUSTENET_CONFIG=FILE node cluster.ts DELAY_MS`. The parent may say `{kill: STEP}`: then the process kills itself there, without a word; or
- * `{hold: STEP}`: then a call to the master waits there for `{go: true}`, or fails, for `{go: false}`.
+ * `{hold: STEP}`: then a call to the master waits there for `{go: true}`, or fails, for `{go: false}`; `{together: [[PLAYER, …], …]}`: who goes to
+ * another cluster with whom; `{refuses: SEED}`: from then on some handovers are refused by the game, or none, for `{refuses: null}`.
  */
 import { createCluster, createLogger, loadSettings } from "../../../data-plane/index.ts";
 import { Ledger } from "./ledger.ts";
@@ -24,6 +25,8 @@ process.on("message", (message) => {
   if ("kill" in message) killAt = message.kill;
   else if ("hold" in message) holdAt = message.hold;
   else if ("go" in message) release(message.go === true);
+  else if ("together" in message && Array.isArray(message.together)) ledger.keepTogether(message.together);
+  else if ("refuses" in message) ledger.refuse(typeof message.refuses === "number" ? message.refuses : undefined);
 });
 
 /** A step of a handover is reached here. */
@@ -60,14 +63,16 @@ const { settings } = loadSettings({
   fileMustExist: true,
   environment: {},
 });
+const ledger = new Ledger((report) => {
+  tell(report);
+  if (report.event === "plays" || report.event === "rests") reach(report.event);
+});
 const cluster = createCluster({
   settings,
-  plugin: new Ledger((report) => {
-    tell(report);
-    if (report.event !== "fault") reach(report.event);
-  }),
+  plugin: ledger,
   logger: createLogger(settings.logLevel),
 });
+void cluster.drained.then(() => process.kill(process.pid, "SIGTERM"));
 await cluster.start();
 cluster.peers?.listen({
   onUp: (peer) => tell({ event: "linked", peer }),

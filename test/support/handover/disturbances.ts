@@ -1,4 +1,6 @@
 import { setTimeout as pass } from "node:timers/promises";
+import { Groups } from "./groups.ts";
+import { banned, deleted, kicked, locked, signedOut } from "./orders.ts";
 import type { Walker } from "./walker.ts";
 import { type AuditWorld, type Side, sides } from "./world.ts";
 
@@ -14,6 +16,13 @@ const kinds = [
   "kill and master",
   "restart",
   "leave",
+  "groups",
+  "kick",
+  "ban",
+  "sign-out",
+  "deletion",
+  "lock",
+  "drain",
 ] as const;
 /** Longest time for which a cluster does nothing, shorter than a client's grace, and for which the master is away. */
 const longestPauseMs = 2_500;
@@ -21,7 +30,10 @@ const longestAbsenceMs = 5_000;
 /** Longest wait for a ticket after a cluster was killed. */
 const longestTicketMs = 5_000;
 
-/** Breaks what can break, at moments that are drawn, round by round. */
+/** Longest ban, and longest lock. */
+const longestOrderMs = 4_000;
+
+/** Breaks what can break, and orders what can be ordered, at moments that are drawn, round by round. */
 export class Disturbances {
   readonly #world: AuditWorld;
   readonly #walkers: readonly Walker[];
@@ -31,9 +43,11 @@ export class Disturbances {
   readonly #disturbed = new Set<Side>();
   /** Who may have to go on from what was saved. */
   readonly #exposed = new Set<Walker>();
-  /** Who left, or was restarted, in this round. */
+  /** Who left, was restarted, or was ordered about, in this round. */
   readonly #returning = new Set<Walker>();
+  readonly #groups: Groups;
   #isBusy = false;
+  #isLocked = false;
   #isMasterAway = false;
   #isDatabaseAway = false;
 
@@ -41,13 +55,14 @@ export class Disturbances {
     this.#world = world;
     this.#walkers = walkers;
     this.#random = random;
+    this.#groups = new Groups(world, walkers, random);
   }
 
   /** Some of them, one after the other, and waits until whatever was killed or stopped runs again. */
   async round(): Promise<{
     /** What was done. */
     readonly what: string;
-    /** Who was at a cluster that was killed, or on the way, and may have to go on from what was saved. */
+    /** Who may have to go on from what was saved: who was at a cluster that was killed, or on the way, or whose session an order has ended. */
     readonly exposed: ReadonlySet<Walker>;
   }> {
     const done: string[] = [];
@@ -56,6 +71,7 @@ export class Disturbances {
     this.#returning.clear();
     this.#isMasterAway = false;
     this.#isDatabaseAway = false;
+    if (this.#random(2) === 0) done.push(`groups ${this.#groups.draw()}`);
     for (let count = 1 + this.#random(6); count > 0; count -= 1) {
       // Nothing is waited for: the moment itself is what is drawn, whatever is under way then.
       await pass(this.#random(500));
@@ -66,7 +82,13 @@ export class Disturbances {
     this.#underWay = [];
     await Promise.allSettled(underWay);
     await Promise.all(underWay);
+    for (const walker of this.#walkers) if (this.#world.dismissed.delete(walker.playerId)) this.#exposed.add(walker);
     return { what: done.join(", "), exposed: this.#exposed };
+  }
+
+  /** Nobody stays with anybody any more, and the game refuses nobody. */
+  end(): void {
+    this.#groups.end();
   }
 
   /** Draws the same, whether it can be done now or not: so a seed names what is done as far as moments allow. */
@@ -77,6 +99,7 @@ export class Disturbances {
     const awayMs = this.#random(longestAbsenceMs);
     const teleported = this.#walkers.filter(() => this.#random(3) === 0);
     const walker = this.#walkers[this.#random(this.#walkers.length)];
+    const orderMs = 500 + this.#random(longestOrderMs);
     const isFree = !this.#isBusy && !this.#disturbed.has(side);
     if (kind === "players" || kind === "peers") {
       this.#world.cut(kind);
@@ -110,7 +133,36 @@ export class Disturbances {
       this.#begin(walker.comeBack(kind === "leave"));
       return kind;
     }
+    if (kind === "groups") return `groups ${this.#groups.draw()}`;
+    if (kind === "lock" && !this.#isLocked) {
+      this.#isLocked = true;
+      this.#begin(locked(this.#world, side, orderMs).finally(() => (this.#isLocked = false)));
+      return `lock ${side}`;
+    }
+    if (kind === "drain" && !this.#isBusy && !this.#disturbed.has("east")) {
+      this.#withCluster("east", this.#world.renewEast());
+      return "drain east";
+    }
+    if (kind === "kick" || kind === "ban" || kind === "sign-out" || kind === "deletion") {
+      return this.#order(kind, walker, orderMs);
+    }
     return "nothing";
+  }
+
+  #order(kind: "kick" | "ban" | "sign-out" | "deletion", walker: Walker | undefined, forMs: number): string {
+    if (walker === undefined || this.#returning.has(walker)) return "nothing";
+    this.#returning.add(walker);
+    this.#exposed.add(walker);
+    const told = `${kind} of ${walker.playerId}`;
+    const order = {
+      kick: () => kicked(this.#world, walker),
+      ban: () => banned(this.#world, walker, forMs),
+      "sign-out": () => signedOut(this.#world, walker),
+      // Who takes its place is known by another id.
+      deletion: () => deleted(this.#world, walker).then(() => this.#groups.tell()),
+    }[kind];
+    this.#begin(order());
+    return told;
   }
 
   #kill(side: Side): void {

@@ -1,5 +1,13 @@
 import { randomInt } from "node:crypto";
-import { ByteReader, ByteWriter, type Cluster, type Player, type ServerPlugin } from "../../../data-plane/index.ts";
+import { randomSource } from "../../../control-plane/domain/testing/random-source.ts";
+import {
+  ByteReader,
+  ByteWriter,
+  type Cluster,
+  type LeaveReason,
+  type Player,
+  type ServerPlugin,
+} from "../../../data-plane/index.ts";
 import { JoinedPlayer } from "../../../data-plane/session/joined-player.ts";
 
 /** Commands of the game's messages. */
@@ -18,6 +26,11 @@ export const commands = {
   teleport: 6,
 } as const;
 
+/** Out of 24 that could go. */
+const refusals = ["throws", "too large"] as const;
+/** More than a player may take along. */
+const tooLarge = 80_000;
+
 /** What a cluster tells the test. */
 export type LedgerReport =
   | {
@@ -27,6 +40,7 @@ export type LedgerReport =
       /** Milliseconds since 1970, with fractions. */
       readonly atMs: number;
     }
+  | { readonly event: "left"; readonly playerId: string; readonly reason: LeaveReason }
   | { readonly event: "fault"; readonly text: string };
 
 interface Page {
@@ -57,6 +71,10 @@ export class Ledger implements ServerPlugin {
   /** What was saved of players who have not joined yet, where that is known. */
   readonly #saved = new WeakMap<Player, Page>();
   #cluster: Cluster | undefined;
+  /** Who stays with whom, by their ids. */
+  #groups: readonly (readonly string[])[] = [];
+  /** Whether the next handover is refused, and how. */
+  #refusal: () => "throws" | "too large" | undefined = () => undefined;
 
   constructor(report: (report: LedgerReport) => void) {
     this.#report = report;
@@ -64,6 +82,18 @@ export class Ledger implements ServerPlugin {
 
   onStart(cluster: Cluster): void {
     this.#cluster = cluster;
+  }
+
+  /** From now on these go to another cluster together, as far as they are here. */
+  keepTogether(groups: readonly (readonly string[])[]): void {
+    this.#groups = groups;
+    for (const player of this.#pages.keys()) this.#group(player);
+  }
+
+  /** From now on the game keeps one in twelve here that could go, in one way or the other; or nobody any more. */
+  refuse(seed: number | undefined): void {
+    const random = randomSource(seed ?? 0);
+    this.#refusal = () => (seed === undefined ? undefined : refusals[random.below(24)]);
   }
 
   /** What was saved may come late, when the master was away: then the game begins once more, unless there was nothing. */
@@ -84,14 +114,17 @@ export class Ledger implements ServerPlugin {
     this.#begin(player, page, saved !== undefined);
   }
 
-  onLeave(player: Player): void {
+  onLeave(player: Player, reason: LeaveReason): void {
     this.#close(player);
+    this.#report({ event: "left", playerId: player.id, reason });
   }
 
   onMigrateOut(player: Player): Uint8Array {
+    const refusal = this.#refusal();
+    if (refusal === "throws") throw new Error("this game keeps the player here");
     const bytes = pageBytes(this.#page(player));
     this.#close(player);
-    return bytes;
+    return refusal === "too large" ? Buffer.concat([bytes, Buffer.alloc(tooLarge)]) : bytes;
   }
 
   onMigrateIn(player: Player, bytes: Uint8Array | undefined): void {
@@ -125,11 +158,22 @@ export class Ledger implements ServerPlugin {
     }
   }
 
-  /** Asks until it is there: it may have come a moment ago, or be slow. */
+  /** Asks until it is there, with whoever stays with it: it may have come a moment ago, or be slow. */
   async #teleport(player: Player, x: number): Promise<void> {
-    const outcome = await player.teleport({ ...player.position, x });
+    const [outcome] = await Promise.all(this.#withOthers(player).map((one) => one.teleport({ ...one.position, x })));
     if (outcome === "moved" || outcome === "handed-over" || !player.connected) return;
     this.#cluster?.after(100, () => this.#teleport(player, x));
+  }
+
+  /** A player and those who are to stay with it and are here, itself first. */
+  #withOthers(player: Player): readonly Player[] {
+    const group = this.#groups.find((ids) => ids.includes(player.id)) ?? [];
+    const others = [...this.#pages.keys()].filter((one) => one !== player && group.includes(one.id));
+    return [player, ...others];
+  }
+
+  #group(player: Player): void {
+    this.#cluster?.keepTogether(this.#withOthers(player));
   }
 
   async #save(player: Player, page: Page): Promise<void> {
@@ -159,6 +203,7 @@ export class Ledger implements ServerPlugin {
 
   #open(player: Player, page: Page): void {
     this.#pages.set(player, page);
+    this.#group(player);
     this.#tell("plays", player);
   }
 

@@ -1,6 +1,12 @@
-import { randomInt } from "node:crypto";
-import { createClient, type GameSession, type PlayerSessionTokens } from "../../../clients/typescript/index.ts";
+import { randomInt, randomUUID } from "node:crypto";
+import {
+  createClient,
+  type GameSession,
+  type NewAccount,
+  type PlayerSessionTokens,
+} from "../../../clients/typescript/index.ts";
 import { ByteReader, ByteWriter } from "../../../data-plane/index.ts";
+import { acknowledged } from "./acknowledged.ts";
 import { Device } from "./device.ts";
 import { chained, commands } from "./ledger.ts";
 
@@ -35,7 +41,12 @@ export class Walker {
   onTicket: () => void = () => undefined;
   /** Whether the game goes on from what was saved; otherwise that is not known yet, and it began with nothing. */
   isKnown = true;
+  /** Whom it walks after; by itself, without one. */
+  leader: Walker | undefined;
+  /** Somebody has ordered that its session ends: that is no fault then. */
+  isEnding = false;
   #masterUrl = "";
+  #account: NewAccount = newAccount();
   #tokens: PlayerSessionTokens | undefined;
   #device = this.#newDevice();
   #run = 0;
@@ -50,9 +61,13 @@ export class Walker {
   /** @param clusterId where it begins */
   async join(masterUrl: string, clusterId: string): Promise<void> {
     this.#masterUrl = masterUrl;
-    const client = this.#client();
-    this.playerId = (await client.login({ anonymous: true })).id;
+    const client = await this.#signUp();
     this.#play(await client.join(await client.allocate({ clusterId })));
+  }
+
+  /** Whether its session is over. */
+  get isOut(): boolean {
+    return this.session === undefined || this.session.state === "closed";
   }
 
   /** Comes back as somebody who knows nothing of what was: after a goodbye, or on another device, while the one before is gone without a word. */
@@ -64,7 +79,38 @@ export class Walker {
     await session?.leave();
     this.#device.turnOff();
     this.#device = this.#newDevice();
+    await this.enter();
+  }
+
+  /** Into the game, wherever it is sent. @throws SustenetError as the master refuses it */
+  async enter(): Promise<void> {
     this.#play(await this.#client().join());
+  }
+
+  async logIn(): Promise<void> {
+    await this.#client().login(this.#account);
+  }
+
+  /** Its account is gone when this resolves, and its session ends. */
+  async deleteAccount(): Promise<void> {
+    const authorization = `Bearer ${this.#tokens?.accessToken ?? ""}`;
+    const url = `${this.#masterUrl}/v1/me`;
+    await acknowledged("the deletion of an account", (signal) =>
+      fetch(url, { method: "DELETE", headers: { authorization }, signal }),
+    );
+  }
+
+  /** Goes on as somebody else, who has never played. */
+  async beginAnew(): Promise<void> {
+    this.#account = newAccount();
+    this.#tokens = undefined;
+    this.isKnown = true;
+    this.saved = 0;
+    this.#run = 0;
+    this.#chains = [0];
+    this.#otherChains = [];
+    await this.#signUp();
+    await this.enter();
   }
 
   /** Goes on walking and talking after a rest. */
@@ -82,6 +128,7 @@ export class Walker {
   /** Has itself teleported to the other half of the world, farther than anybody walks. */
   teleport(): void {
     const { session } = this;
+    if (this.isOut) return;
     const x = (session?.position.x ?? 0) < 0 ? 20 : -20;
     session?.send(commands.teleport, new ByteWriter(4).f32(x).bytes);
   }
@@ -95,6 +142,15 @@ export class Walker {
   async leave(): Promise<void> {
     this.rest();
     await this.session?.leave();
+  }
+
+  /** @throws Error where the master has no such account then */
+  async #signUp() {
+    const client = this.#client();
+    const player = await client.signUp(this.#account);
+    if (player === undefined) throw new Error("accounts are to be confirmed here");
+    this.playerId = player.id;
+    return client;
   }
 
   #newDevice(): Device {
@@ -120,7 +176,7 @@ export class Walker {
       if (session === this.session) this.#hear(command, new ByteReader(payload));
     });
     session.on("close", ({ code, text }) => {
-      if (session === this.session && this.#timer !== undefined)
+      if (session === this.session && this.#timer !== undefined && !this.isEnding)
         this.faults.push(`${this.playerId} was closed with ${code}: ${text}`);
     });
     session.on("moved", ({ gapMs }) => void this.gapsMs.push(gapMs));
@@ -128,9 +184,11 @@ export class Walker {
   }
 
   #step(session: GameSession): void {
-    if (!this.#isIn) return;
+    if (!this.#isIn || session.state === "closed") return;
     const { position } = session;
-    if (position.x > reach) this.#direction = -1;
+    const { leader } = this;
+    if (leader !== undefined) this.#direction = (leader.session?.position.x ?? 0) < position.x ? -1 : 1;
+    else if (position.x > reach) this.#direction = -1;
     else if (position.x < -reach) this.#direction = 1;
     if (session.state === "joined")
       session.move({ ...position, x: position.x + (this.#direction * speed * stepMs) / 1_000 });
@@ -189,4 +247,8 @@ export class Walker {
     this.echoed = input;
     this.pulse = pulse;
   }
+}
+
+function newAccount(): NewAccount {
+  return { email: `${randomUUID()}@walkers.example`, password: randomUUID() };
 }

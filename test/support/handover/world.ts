@@ -8,14 +8,17 @@ import { migrate } from "../../../control-plane/store/migrate.ts";
 import { createClusterKey } from "../../../data-plane/index.ts";
 import type { HandoverReading } from "../../../data-plane/handover/handover-counts.ts";
 import { until } from "../../../data-plane/testing/until.ts";
+import { createLocalOperator } from "../../../dev/local-operator.ts";
 import { freePort } from "../../../dev/ports.ts";
 import { killGroup, startProcess, type StackProcess } from "../../../dev/process.ts";
 import { type MasterProcess, startMaster } from "../../../dev/stack.ts";
-import { operatorToken } from "../operator-token.ts";
 import { startService } from "../start-service.ts";
 import { AuthorityBook } from "./authority-book.ts";
 import { DelayProxy } from "./delay-proxy.ts";
+import { Endings } from "./endings.ts";
+import { ErasedAccounts } from "./erased-accounts.ts";
 import type { LedgerReport } from "./ledger.ts";
+import { Operator } from "./operator.ts";
 
 type Report =
   | LedgerReport
@@ -33,6 +36,8 @@ export interface WorldCluster {
   clusterId: string;
   process: StackProcess;
   links: number;
+  /** Whether it can hear the master at once, as far as it says. */
+  hearsMaster: boolean;
   counts: HandoverReading | undefined;
   /** Steps that it has reached, the oldest first. */
   readonly steps: string[];
@@ -41,6 +46,8 @@ export interface WorldCluster {
 const startTimeoutMs = 60_000;
 /** For so long that nobody can stand still until the master is back. */
 const longerThanStill = 3_000;
+/** Longest time for which a cluster plays on what was ended, once it can hear the master: an order is said again after that. */
+const endingMs = 15_000;
 const fragments = `
 [world]
 carries = ["SIDE"]
@@ -60,6 +67,19 @@ max = [50, 50]
 /** One world of two clusters and a master, all of them processes of their own, with a delay between all parties. */
 export class AuditWorld {
   readonly authority = new AuthorityBook();
+  readonly endings = new Endings(this.authority);
+  readonly erased = new ErasedAccounts();
+  readonly operator = new Operator(
+    () => this.master.url,
+    () => {
+      const { identityUrl, secretKey } = this.#identityAddress;
+      return createLocalOperator({ masterUrl: this.master.url, identityUrl, secretKey });
+    },
+  );
+  /** Who was told by a cluster that leaves to go elsewhere, since that was looked at last. */
+  readonly dismissed = new Set<string>();
+  /** How long something that was ended was played on, at most, though every cluster could hear of it, in ms. */
+  slowestEndingMs = 0;
   readonly faults: string[] = [];
   readonly log: string[] = [];
   readonly clusters = new Map<Side, WorldCluster>();
@@ -68,11 +88,16 @@ export class AuditWorld {
   readonly #proxies = new Map<Side, { readonly players: DelayProxy; readonly peers: DelayProxy }>();
   readonly #ended = new Set<StackProcess>();
   readonly #databaseToken = randomUUID();
+  readonly #identityKeys = { publishableKey: `sb_publishable_${randomUUID()}`, secretKey: `sb_secret_${randomUUID()}` };
+  #identityPort = 0;
+  #identity: StackProcess | undefined;
   #databasePort = 0;
   #database: StackProcess | undefined;
   #databaseStarted: Promise<void> = Promise.resolve();
   #masterStarted: Promise<void> = Promise.resolve();
   #master: MasterProcess | undefined;
+  /** What each cluster's game is told. */
+  #rules: readonly object[] = [];
 
   /** @param delayMs each way, between any two parties */
   constructor(delayMs: number) {
@@ -86,7 +111,8 @@ export class AuditWorld {
 
   async start(): Promise<void> {
     this.#databasePort = await freePort("127.0.0.1");
-    await this.#startDatabase();
+    this.#identityPort = await freePort("127.0.0.1");
+    await Promise.all([this.#startDatabase(), this.#startIdentity()]);
     await migrate(this.#databaseAddress);
     await this.startMaster();
     await Promise.all(sides.map((side) => this.startCluster(side)));
@@ -97,7 +123,14 @@ export class AuditWorld {
   async startMaster(port = 0): Promise<void> {
     const say = (who: string, what: string): void => void this.log.push(`${who} ${what}`);
     const { url, authToken } = this.#databaseAddress;
-    const environment = { TURSO_DATABASE_URL: url, TURSO_AUTH_TOKEN: authToken };
+    const { identityUrl, publishableKey, secretKey } = this.#identityAddress;
+    const environment = {
+      TURSO_DATABASE_URL: url,
+      TURSO_AUTH_TOKEN: authToken,
+      SUPABASE_URL: identityUrl,
+      SUPABASE_PUBLISHABLE_KEY: publishableKey,
+      SUPABASE_SECRET_KEY: secretKey,
+    };
     this.#master = await startMaster({ stateDir: join(this.#stateDir, "master"), port, environment, say });
   }
 
@@ -121,6 +154,7 @@ export class AuditWorld {
       side,
       clusterId: "",
       links: 0,
+      hearsMaster: false,
       counts: undefined,
       steps: [],
       process: startProcess({
@@ -129,7 +163,11 @@ export class AuditWorld {
         args: [String(this.#delayMs)],
         cwd: folder,
         environment: { SUSTENET_CONFIG: config },
-        onLine: (line) => void this.log.push(`${side} ${line}`),
+        onLine: (line) => {
+          this.log.push(`${side} ${line}`);
+          const event = /"event":"(link-up|link-lost|link-down|master-away)"/.exec(line)?.[1];
+          if (event !== undefined) cluster.hearsMaster = event === "link-up";
+        },
         onMessage: (message) => {
           if (!isReport(message)) return;
           if (message.event === "ready") resolve(message);
@@ -151,19 +189,55 @@ export class AuditWorld {
     cluster.clusterId = clusterId;
     proxies.players.targetPort = port;
     proxies.peers.targetPort = peerPort;
+    for (const rule of this.#rules) cluster.process.child.send(rule);
     return cluster;
+  }
+
+  /** From now on these players go to another cluster together or not at all, and with a seed the game refuses some. */
+  rule(together: readonly (readonly string[])[], refuses: number | undefined): void {
+    this.#rules = [{ together }, { refuses: refuses ?? null }];
+    for (const { process } of this.clusters.values()) {
+      if (!process.child.connected) continue;
+      for (const rule of this.#rules) process.child.send(rule, () => undefined);
+    }
   }
 
   /** An operator has a cluster leave, and its players go on where others carry its part of the world. */
   async drain(side: Side): Promise<void> {
-    const token = await operatorToken(this.master.url, join(this.#stateDir, "master"), this.log);
-    const response = await fetch(new URL(`/v1/admin/clusters/${this.cluster(side).clusterId}/drain`, this.master.url), {
-      method: "PUT",
-      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-      body: JSON.stringify({ deadlineSeconds: 60, movePlayers: true }),
-      signal: AbortSignal.timeout(30_000),
-    });
-    if (!response.ok) throw new Error(`the drain of ${side} was answered ${response.status}: ${await response.text()}`);
+    await this.operator.drain(this.cluster(side).clusterId);
+  }
+
+  /** An operator has the east leave while the spare takes its place, starts it again, and stops the spare. */
+  async renewEast(): Promise<void> {
+    await this.startCluster("spare");
+    await this.drain("east");
+    await this.#leaves("east");
+    await this.startCluster("east");
+    this.cluster("spare").process.child.kill("SIGTERM");
+    await this.#leaves("spare");
+  }
+
+  /** A process ends by itself, as it should. */
+  async #leaves(side: Side): Promise<void> {
+    const { process } = this.cluster(side);
+    await this.until(`the end of the ${side}`, () => this.#ended.has(process), 120_000);
+    const how = await process.ended;
+    if (how !== "0") throw new Error(`the ${side} ended with ${how}`);
+    this.clusters.delete(side);
+  }
+
+  /** Every cluster that runs can hear the master, and what was ended is over before long. [SEC-72] */
+  async concludeEndings(when: string): Promise<void> {
+    const hears = (): boolean => [...this.clusters.values()].every(({ hearsMaster }) => hearsMaster);
+    await this.until(`the links to the master ${when}`, hears);
+    const atMs = Date.now();
+    try {
+      await until("the end of what was ended", () => this.endings.open.length === 0, endingMs);
+    } catch (error) {
+      throw new Error([`${when}:`, ...this.endings.open, this.#describe()].join("\n"), { cause: error });
+    }
+    this.slowestEndingMs = Math.max(this.slowestEndingMs, Date.now() - atMs);
+    this.endings.conclude();
   }
 
   /** Tells a cluster's process to stop, as whatever runs it does, and resolves with how it has ended. */
@@ -272,11 +346,27 @@ export class AuditWorld {
     }
     await this.#master?.stop();
     await this.#database?.stop();
+    await this.#identity?.stop();
     rmSync(this.#stateDir, { recursive: true, force: true });
   }
 
   get #databaseAddress(): { readonly url: string; readonly authToken: string } {
     return { url: `http://127.0.0.1:${this.#databasePort}`, authToken: this.#databaseToken };
+  }
+
+  get #identityAddress() {
+    return { identityUrl: `http://127.0.0.1:${this.#identityPort}`, ...this.#identityKeys };
+  }
+
+  /** Apart from the master: what it has signed is good as long as it is there. */
+  async #startIdentity(): Promise<void> {
+    const { publishableKey, secretKey } = this.#identityKeys;
+    this.#identity = await startService("identity", {
+      port: this.#identityPort,
+      file: join(this.#stateDir, "auth.db"),
+      keys: [publishableKey, secretKey],
+      onLine: (line) => void this.log.push(`identity ${line}`),
+    });
   }
 
   async #startDatabase(): Promise<void> {
@@ -310,6 +400,9 @@ export class AuditWorld {
         return this.authority.rests(holder, report);
       case "fault":
         this.faults.push(`${cluster.side}: ${report.text}`);
+        return;
+      case "left":
+        if (report.reason === "SHUTTING_DOWN") this.dismissed.add(report.playerId);
         return;
       case "step":
         cluster.steps.push(report.step);

@@ -1,0 +1,98 @@
+/** What an operator, or a player, orders of a player or a cluster, and what everybody does about it. */
+import { setTimeout as pass } from "node:timers/promises";
+import { SustenetError } from "../../../clients/typescript/index.ts";
+import { nextSessionGeneration } from "../../../protocol/handover/generation.ts";
+import type { Walker } from "./walker.ts";
+import type { AuditWorld, Side } from "./world.ts";
+
+/** A master that was killed is back by then, and whoever has to hear of the order has. */
+const patienceMs = 60_000;
+const pauseMs = 500;
+const isBanned: ReadonlySet<string> = new Set(["BANNED"]);
+/** A login that has ended, or whose account has gone. */
+const isLoggedOut: ReadonlySet<string> = new Set(["UNAUTHENTICATED", "REFRESH_TOKEN_INVALID"]);
+
+/** A kick: the player may come back at once. */
+export async function kicked(world: AuditWorld, walker: Walker): Promise<void> {
+  await ended(world, walker, "kick", () => world.operator.kick(walker.playerId));
+  if (walker.isOut) await walker.enter();
+  walker.isEnding = false;
+}
+
+/** A ban: the player tries again and again, and is let in when it is over, not before. */
+export async function banned(world: AuditWorld, walker: Walker, forMs: number): Promise<void> {
+  let untilMs = 0;
+  await ended(world, walker, "ban", async () => {
+    untilMs = await world.operator.ban(walker.playerId, forMs);
+  });
+  await insist(() => enters(walker, isBanned));
+  if (Date.now() < untilMs) walker.faults.push(`${walker.playerId} was let in though it was banned until ${untilMs}`);
+  walker.isEnding = false;
+}
+
+/** A sign-out everywhere: what the player had to log in with is worth nothing, its password is. */
+export async function signedOut(world: AuditWorld, walker: Walker): Promise<void> {
+  await ended(world, walker, "sign-out", () => world.operator.signOut(walker.playerId));
+  if (await enters(walker, isLoggedOut)) walker.faults.push(`${walker.playerId} came back without a login`);
+  // A login of the very second of the sign-out is over, too.
+  await insist(async () => {
+    await walker.logIn();
+    return enters(walker, isLoggedOut);
+  });
+  walker.isEnding = false;
+}
+
+/** A deletion of the account: nothing of it is left, and somebody else comes in its place. */
+export async function deleted(world: AuditWorld, walker: Walker): Promise<void> {
+  const { playerId } = walker;
+  await ended(world, walker, "deletion", () => walker.deleteAccount());
+  world.erased.add(playerId);
+  if (await enters(walker, isLoggedOut)) walker.faults.push(`${playerId} came back though it was deleted`);
+  await walker.beginAnew();
+  walker.isEnding = false;
+}
+
+/** A lock for a time: the cluster is offered to nobody, and who walks over its border comes in. */
+export async function locked(world: AuditWorld, side: Side, forMs: number): Promise<void> {
+  const { clusterId } = world.cluster(side);
+  await world.operator.lock(clusterId);
+  await pass(forMs);
+  await world.operator.unlock(clusterId);
+}
+
+/**
+ * Gives the order, and waits until the player's session is over; or until it plays a newer one: a client that is on its way back when the
+ * order comes gets another ticket by itself.
+ */
+async function ended(world: AuditWorld, walker: Walker, what: string, order: () => Promise<void>): Promise<void> {
+  const { playerId } = walker;
+  const floor = nextSessionGeneration(await world.operator.generationOf(playerId));
+  walker.isEnding = true;
+  await order();
+  world.endings.add({ playerId, what, floor });
+  const playsNew = (): boolean =>
+    world.authority.staysOf(playerId).some(({ generation, toMs }) => generation >= floor && toMs === undefined);
+  await world.until(`the end of ${playerId} by a ${what}`, () => walker.isOut || playsNew(), patienceMs);
+  if (walker.isOut) walker.rest();
+}
+
+/** @returns false where it is refused with such a code */
+async function enters(walker: Walker, codes: ReadonlySet<string>): Promise<boolean> {
+  if (!walker.isOut) return true;
+  try {
+    await walker.enter();
+    return true;
+  } catch (error) {
+    if (error instanceof SustenetError && codes.has(error.code)) return false;
+    throw error;
+  }
+}
+
+/** Tries until it is let. @throws Error where it is not within a minute */
+async function insist(attempt: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + patienceMs;
+  while (!(await attempt())) {
+    if (performance.now() > deadline) throw new Error("a player is kept out for good");
+    await pass(pauseMs);
+  }
+}
