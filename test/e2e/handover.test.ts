@@ -197,7 +197,7 @@ describe(`with ${delayMs} ms each way between all parties`, () => {
         for (const walker of walkers) walker.goOn();
       }
       disturbances.end();
-      if (disturbedSeconds > 20) console.log(`what was ended was played on for ${world.slowestEndingMs} ms at most`);
+      if (disturbedSeconds > 20) console.log(`what was ended was played on for ${world.endings.longestMs} ms at most`);
     },
     180_000 + disturbedSeconds * 1_000,
   );

@@ -13,10 +13,7 @@ const passing: ReadonlySet<number> = new Set([409, 425, 429]);
  *
  * @throws Error for an answer that no repetition changes, and where none has come within a minute
  */
-export async function acknowledged(
-  what: string,
-  ask: (signal: AbortSignal) => Promise<Response>,
-): Promise<Response> {
+export async function acknowledged(what: string, ask: (signal: AbortSignal) => Promise<Response>): Promise<Response> {
   const deadline = performance.now() + patienceMs;
   for (;;) {
     const came = await ask(AbortSignal.timeout(answerTimeoutMs)).catch((error: unknown) => String(error));

@@ -5,6 +5,8 @@ export interface Ending {
   readonly playerId: string;
   /** The order, for who reads of a fault. */
   readonly what: string;
+  /** When it was acknowledged, in ms since 1970. */
+  readonly atMs: number;
   /** Sessions below it are over. */
   readonly floor: number;
 }
@@ -25,6 +27,20 @@ export class Endings {
 
   add(ending: Ending): void {
     this.#endings.push(ending);
+  }
+
+  /** For how long something was played on after the order was acknowledged, at most, in ms: also where clusters could not hear of it. */
+  get longestMs(): number {
+    const longest = this.#endings.map((ending) => {
+      return Math.max(...this.#staysOf(ending).map(({ toMs }) => (toMs ?? Date.now()) - ending.atMs));
+    });
+    return Math.round(Math.max(0, ...longest));
+  }
+
+  /** Whether somebody still plays what was ended of this player. */
+  isOpen(playerId: string): boolean {
+    const endings = this.#endings.filter((ending) => ending.playerId === playerId);
+    return endings.some((ending) => this.#staysOf(ending).some(({ toMs }) => toMs === undefined));
   }
 
   /** Those of which somebody still plays a session. */

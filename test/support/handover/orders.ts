@@ -10,11 +10,12 @@ const patienceMs = 60_000;
 const pauseMs = 500;
 const isBanned: ReadonlySet<string> = new Set(["BANNED"]);
 /** A login that has ended, or whose account has gone. */
-const isLoggedOut: ReadonlySet<string> = new Set(["UNAUTHENTICATED", "REFRESH_TOKEN_INVALID"]);
+const isLoggedOut: ReadonlySet<string> = new Set(["UNAUTHENTICATED", "REFRESH_TOKEN_INVALID", "NOT_LOGGED_IN"]);
 
 /** A kick: the player may come back at once. */
 export async function kicked(world: AuditWorld, walker: Walker): Promise<void> {
   await ended(world, walker, "kick", () => world.operator.kick(walker.playerId));
+  // Also where an older copy has not heard of it yet.
   if (walker.isOut) await walker.enter();
   walker.isEnding = false;
 }
@@ -25,6 +26,7 @@ export async function banned(world: AuditWorld, walker: Walker, forMs: number): 
   await ended(world, walker, "ban", async () => {
     untilMs = await world.operator.ban(walker.playerId, forMs);
   });
+  await over(world, walker.playerId);
   await insist(() => enters(walker, isBanned));
   if (Date.now() < untilMs) walker.faults.push(`${walker.playerId} was let in though it was banned until ${untilMs}`);
   walker.isEnding = false;
@@ -33,12 +35,10 @@ export async function banned(world: AuditWorld, walker: Walker, forMs: number): 
 /** A sign-out everywhere: what the player had to log in with is worth nothing, its password is. */
 export async function signedOut(world: AuditWorld, walker: Walker): Promise<void> {
   await ended(world, walker, "sign-out", () => world.operator.signOut(walker.playerId));
+  await over(world, walker.playerId);
   if (await enters(walker, isLoggedOut)) walker.faults.push(`${walker.playerId} came back without a login`);
   // A login of the very second of the sign-out is over, too.
-  await insist(async () => {
-    await walker.logIn();
-    return enters(walker, isLoggedOut);
-  });
+  await insist(async () => (await isLet(() => walker.logIn(), isLoggedOut)) && (await enters(walker, isLoggedOut)));
   walker.isEnding = false;
 }
 
@@ -46,9 +46,13 @@ export async function signedOut(world: AuditWorld, walker: Walker): Promise<void
 export async function deleted(world: AuditWorld, walker: Walker): Promise<void> {
   const { playerId } = walker;
   await ended(world, walker, "deletion", () => walker.deleteAccount());
+  await over(world, playerId);
   world.erased.add(playerId);
   if (await enters(walker, isLoggedOut)) walker.faults.push(`${playerId} came back though it was deleted`);
-  await walker.beginAnew();
+  await insist(async () => {
+    await walker.beginAnew();
+    return true;
+  });
   walker.isEnding = false;
 }
 
@@ -69,30 +73,44 @@ async function ended(world: AuditWorld, walker: Walker, what: string, order: () 
   const floor = nextSessionGeneration(await world.operator.generationOf(playerId));
   walker.isEnding = true;
   await order();
-  world.endings.add({ playerId, what, floor });
+  world.endings.add({ playerId, what, atMs: Date.now(), floor });
   const playsNew = (): boolean =>
     world.authority.staysOf(playerId).some(({ generation, toMs }) => generation >= floor && toMs === undefined);
   await world.until(`the end of ${playerId} by a ${what}`, () => walker.isOut || playsNew(), patienceMs);
   if (walker.isOut) walker.rest();
 }
 
-/** @returns false where it is refused with such a code */
-async function enters(walker: Walker, codes: ReadonlySet<string>): Promise<boolean> {
-  if (!walker.isOut) return true;
+/** Nobody plays any more what was ended of a player, though no newer session takes its place: the order alone has to do it. */
+async function over(world: AuditWorld, playerId: string): Promise<void> {
+  await world.until(`the end of what was ended of ${playerId}`, () => !world.endings.isOpen(playerId), patienceMs);
+}
+
+async function enters(walker: Walker, refusals: ReadonlySet<string>): Promise<boolean> {
+  return walker.isOut ? isLet(() => walker.enter(), refusals) : true;
+}
+
+/** Whether it comes to something, or to one of these refusals. @throws what else it comes to */
+async function isLet(attempt: () => Promise<void>, refusals: ReadonlySet<string>): Promise<boolean> {
   try {
-    await walker.enter();
+    await attempt();
     return true;
   } catch (error) {
-    if (error instanceof SustenetError && codes.has(error.code)) return false;
+    if (error instanceof SustenetError && refusals.has(error.code)) return false;
     throw error;
   }
 }
 
-/** Tries until it is let. @throws Error where it is not within a minute */
+/** Tries until it is let, also while the master is away. @throws Error where it is not within a minute */
 async function insist(attempt: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + patienceMs;
-  while (!(await attempt())) {
+  while (!(await attempt().catch(isNotYet))) {
     if (performance.now() > deadline) throw new Error("a player is kept out for good");
     await pass(pauseMs);
   }
+}
+
+/** @throws what no other try will change */
+function isNotYet(error: unknown): false {
+  if (error instanceof SustenetError && error.advice === "retry") return false;
+  throw error;
 }

@@ -78,8 +78,6 @@ export class AuditWorld {
   );
   /** Who was told by a cluster that leaves to go elsewhere, since that was looked at last. */
   readonly dismissed = new Set<string>();
-  /** How long something that was ended was played on, at most, though every cluster could hear of it, in ms. */
-  slowestEndingMs = 0;
   readonly faults: string[] = [];
   readonly log: string[] = [];
   readonly clusters = new Map<Side, WorldCluster>();
@@ -230,13 +228,11 @@ export class AuditWorld {
   async concludeEndings(when: string): Promise<void> {
     const hears = (): boolean => [...this.clusters.values()].every(({ hearsMaster }) => hearsMaster);
     await this.until(`the links to the master ${when}`, hears);
-    const atMs = Date.now();
     try {
       await until("the end of what was ended", () => this.endings.open.length === 0, endingMs);
     } catch (error) {
       throw new Error([`${when}:`, ...this.endings.open, this.#describe()].join("\n"), { cause: error });
     }
-    this.slowestEndingMs = Math.max(this.slowestEndingMs, Date.now() - atMs);
     this.endings.conclude();
   }
 
