@@ -1,6 +1,6 @@
 import { setTimeout as pass } from "node:timers/promises";
 import { Groups } from "./groups.ts";
-import { banned, deleted, kicked, locked, signedOut } from "./orders.ts";
+import { banned, deleted, kicked, locked, onItsWay, signedOut } from "./orders.ts";
 import type { Walker } from "./walker.ts";
 import { type AuditWorld, type Side, sides } from "./world.ts";
 
@@ -32,6 +32,8 @@ const longestTicketMs = 5_000;
 
 /** Longest ban, and longest lock. */
 const longestOrderMs = 4_000;
+/** What a handover takes here, or more. */
+const longestWayMs = 800;
 
 /** Breaks what can break, and orders what can be ordered, at moments that are drawn, round by round. */
 export class Disturbances {
@@ -100,6 +102,7 @@ export class Disturbances {
     const teleported = this.#walkers.filter(() => this.#random(3) === 0);
     const walker = this.#walkers[this.#random(this.#walkers.length)];
     const orderMs = 500 + this.#random(longestOrderMs);
+    const way = this.#random(2) === 0 ? undefined : this.#random(longestWayMs);
     const isFree = !this.#isBusy && !this.#disturbed.has(side);
     if (kind === "players" || kind === "peers") {
       this.#world.cut(kind);
@@ -144,24 +147,33 @@ export class Disturbances {
       return "drain east";
     }
     if (kind === "kick" || kind === "ban" || kind === "sign-out" || kind === "deletion") {
-      return this.#order(kind, walker, orderMs);
+      return this.#order(kind, walker, { orderMs, way });
     }
     return "nothing";
   }
 
-  #order(kind: "kick" | "ban" | "sign-out" | "deletion", walker: Walker | undefined, forMs: number): string {
+  /** @param way for how long somebody has been on its way from cluster to cluster then, in ms; `undefined`: wherever it is */
+  #order(
+    kind: "kick" | "ban" | "sign-out" | "deletion",
+    walker: Walker | undefined,
+    { orderMs, way }: { readonly orderMs: number; readonly way: number | undefined },
+  ): string {
     if (walker === undefined || this.#returning.has(walker)) return "nothing";
     this.#returning.add(walker);
     this.#exposed.add(walker);
-    const told = `${kind} of ${walker.playerId}`;
-    const order = {
-      kick: () => kicked(this.#world, walker),
-      ban: () => banned(this.#world, walker, forMs),
-      "sign-out": () => signedOut(this.#world, walker),
+    const world = this.#world;
+    const told = `${kind} of ${walker.playerId}${way === undefined ? "" : " on its way"}`;
+    const moment = async (): Promise<void> => {
+      if (way !== undefined) await onItsWay(world, walker, way);
+    };
+    const give = {
+      kick: () => kicked(world, walker, moment),
+      ban: () => banned(world, walker, moment, orderMs),
+      "sign-out": () => signedOut(world, walker, moment),
       // Who takes its place is known by another id.
-      deletion: () => deleted(this.#world, walker).then(() => this.#groups.tell()),
+      deletion: () => deleted(world, walker, moment).then(() => this.#groups.tell()),
     }[kind];
-    this.#begin(order());
+    this.#begin(give());
     return told;
   }
 

@@ -1,6 +1,7 @@
 /** What an operator, or a player, orders of a player or a cluster, and what everybody does about it. */
 import { setTimeout as pass } from "node:timers/promises";
 import { SustenetError } from "../../../clients/typescript/index.ts";
+import { until } from "../../../data-plane/testing/until.ts";
 import { nextSessionGeneration } from "../../../protocol/handover/generation.ts";
 import type { Walker } from "./walker.ts";
 import type { AuditWorld, Side } from "./world.ts";
@@ -12,18 +13,31 @@ const isBanned: ReadonlySet<string> = new Set(["BANNED"]);
 /** A login that has ended, or whose account has gone. */
 const isLoggedOut: ReadonlySet<string> = new Set(["UNAUTHENTICATED", "REFRESH_TOKEN_INVALID", "NOT_LOGGED_IN"]);
 
+/** When an order is given; resolves then. */
+type Moment = () => Promise<void>;
+
+/** Longest wait for a player who is to be on its way from cluster to cluster: it may stay where it is. */
+const longestWayMs = 3_000;
+
+/** So long after a player has come to rest at a cluster, to go on from another: the order meets a handover that is under way. */
+export async function onItsWay(world: AuditWorld, walker: Walker, afterMs: number): Promise<void> {
+  const rests = (): boolean => world.authority.holdersOf(walker.playerId).length === 0;
+  await until("somebody on the way", rests, longestWayMs).catch(() => undefined);
+  await pass(afterMs);
+}
+
 /** A kick: the player may come back at once. */
-export async function kicked(world: AuditWorld, walker: Walker): Promise<void> {
-  await ended(world, walker, "kick", () => world.operator.kick(walker.playerId));
+export async function kicked(world: AuditWorld, walker: Walker, moment: Moment): Promise<void> {
+  await ended(world, walker, moment, "kick", () => world.operator.kick(walker.playerId));
   // Also where an older copy has not heard of it yet.
   if (walker.isOut) await walker.enter();
   walker.isEnding = false;
 }
 
 /** A ban: the player tries again and again, and is let in when it is over, not before. */
-export async function banned(world: AuditWorld, walker: Walker, forMs: number): Promise<void> {
+export async function banned(world: AuditWorld, walker: Walker, moment: Moment, forMs: number): Promise<void> {
   let untilMs = 0;
-  await ended(world, walker, "ban", async () => {
+  await ended(world, walker, moment, "ban", async () => {
     untilMs = await world.operator.ban(walker.playerId, forMs);
   });
   await over(world, walker.playerId);
@@ -33,8 +47,8 @@ export async function banned(world: AuditWorld, walker: Walker, forMs: number): 
 }
 
 /** A sign-out everywhere: what the player had to log in with is worth nothing, its password is. */
-export async function signedOut(world: AuditWorld, walker: Walker): Promise<void> {
-  await ended(world, walker, "sign-out", () => world.operator.signOut(walker.playerId));
+export async function signedOut(world: AuditWorld, walker: Walker, moment: Moment): Promise<void> {
+  await ended(world, walker, moment, "sign-out", () => world.operator.signOut(walker.playerId));
   await over(world, walker.playerId);
   if (await enters(walker, isLoggedOut)) walker.faults.push(`${walker.playerId} came back without a login`);
   // A login of the very second of the sign-out is over, too.
@@ -43,9 +57,9 @@ export async function signedOut(world: AuditWorld, walker: Walker): Promise<void
 }
 
 /** A deletion of the account: nothing of it is left, and somebody else comes in its place. */
-export async function deleted(world: AuditWorld, walker: Walker): Promise<void> {
+export async function deleted(world: AuditWorld, walker: Walker, moment: Moment): Promise<void> {
   const { playerId } = walker;
-  await ended(world, walker, "deletion", () => walker.deleteAccount());
+  await ended(world, walker, moment, "deletion", () => walker.deleteAccount());
   await over(world, playerId);
   world.erased.add(playerId);
   if (await enters(walker, isLoggedOut)) walker.faults.push(`${playerId} came back though it was deleted`);
@@ -68,8 +82,15 @@ export async function locked(world: AuditWorld, side: Side, forMs: number): Prom
  * Gives the order, and waits until the player's session is over; or until it plays a newer one: a client that is on its way back when the
  * order comes gets another ticket by itself.
  */
-async function ended(world: AuditWorld, walker: Walker, what: string, order: () => Promise<void>): Promise<void> {
+async function ended(
+  world: AuditWorld,
+  walker: Walker,
+  moment: Moment,
+  what: string,
+  order: () => Promise<void>,
+): Promise<void> {
   const { playerId } = walker;
+  await moment();
   const floor = nextSessionGeneration(await world.operator.generationOf(playerId));
   walker.isEnding = true;
   await order();
