@@ -50,6 +50,7 @@ export default defineConfig({
             "test/checks/**/*.test.ts",
             "test/conformance/**/*.test.ts",
             "test/simulation/**/*.test.ts",
+            "test/support/**/*.test.ts",
           ],
         },
       },

@@ -64,7 +64,7 @@ async function listed(cluster: TestCluster): Promise<number> {
 describe("a player who is revoked while shard after shard is asked for a seat", () => {
   it("[SEC-72] gets a seat at none of those that are asked after it", async () => {
     const tags = ["revoked-between-shards"];
-    const clusters = await Promise.all(["eu.0", "eu.1"].map((name) => startOn(name, { capacity: 1, tags })));
+    const clusters = await Promise.all((["eu.0", "eu.1"] as const).map((name) => startOn(name, { capacity: 1, tags })));
     const player = await logIn();
     const asked = vi.spyOn(worker.RegistryShard.prototype, "reserve");
     asked.mockImplementationOnce(async () => {

@@ -155,6 +155,8 @@ describe("[SEC-75] a sign-out everywhere by the player", () => {
         { target: "identity", source: "" },
       ]);
     });
+  });
+});
 
 describe("[SEC-75] a login of the very second of a sign-out", () => {
   it("is refused with what the description of the interface says", async () => {
