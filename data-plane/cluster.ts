@@ -335,8 +335,7 @@ export class Server implements ClusterServer {
       onTick: (tick, dtSeconds) => {
         const startedAtMs = monotonicMs();
         this.#host.tick(tick, dtSeconds);
-        this.#world?.tick(tick);
-        this.#neighbourhood?.tick(tick);
+        this.#world?.tick(tick, () => this.#neighbourhood?.tick(tick));
         this.#tickEnd.run();
         this.#neighbourhood?.endTick();
         const tookSeconds = (monotonicMs() - startedAtMs) / 1_000;

@@ -108,6 +108,24 @@ describe("Membership", () => {
     expect(membership.playersIn(1)).toEqual([0]);
   });
 
+  it("keeps who has walked on to what another cluster carries, until that one takes it", () => {
+    const mine = assertLayout({ fragment: [west, east], world: { ...world, carries: [west.name] } });
+    const membership = new Membership(mine, 1);
+    membership.place(0, 90, 0, 5);
+    membership.takeEvents();
+    membership.changeLayout(
+      assertLayout({ fragment: [west, east], world: { ...world, carries: [west.name] } }),
+      () => ({
+        x: 110,
+        y: 0,
+        z: 5,
+      }),
+    );
+    expect([membership.nameOf(0), membership.takeEvents()]).toEqual([west.name, []]);
+    membership.changeLayout(layout, () => ({ x: 110, y: 0, z: 5 }));
+    expect(membership.nameOf(0)).toBe(east.name);
+  });
+
   it("has every player in exactly one fragment, told in order, whatever happens", () => {
     const faults: string[] = [];
     let swaps = 0;

@@ -112,7 +112,8 @@ export class Membership {
 
   /**
    * Takes over another layout. Who is still in a fragment of the same name (with the margin) stays there, and is told
-   * nothing; everybody else is moved to the fragment of their position, whether it is full or not.
+   * nothing, and so does who has walked on from there to what another cluster carries; everybody else is moved to the fragment of their position,
+   * whether it is full or not.
    */
   changeLayout(layout: Layout, positionOf: (player: number) => { x: number; y: number; z: number }): void {
     const before = this.#layout;
@@ -125,7 +126,10 @@ export class Membership {
       const name = before.fragments[old]?.name ?? "";
       const same = indices.get(name);
       const stays = same !== undefined && layout.locator.isWithin(same, x, y, z, layout.rules.swapMargin);
-      const target = stays ? same : layout.locator.locate(x, y, z);
+      const located = layout.locator.locate(x, y, z);
+      // Into one that another cluster carries only a handover takes a player.
+      const waits = layout.fragments[located]?.carried !== true && layout.fragments[same ?? nowhere]?.carried === true;
+      const target = same !== undefined && (stays || waits) ? same : located;
       this.fragmentOf[player] = target;
       this.population[target] = (this.population[target] ?? 0) + 1;
       if (target === same) continue;

@@ -64,12 +64,19 @@ export class ViewWriter {
 
   /**
    * Writes a viewer's frame at `offset` and notes what it was told: the caller must send it. Where there is nothing to
-   * tell, nothing is written.
+   * tell, nothing is written, unless `evenIfEmpty`.
    *
    * @returns the offset behind the frame
    * @throws RangeError when there are fewer than `rules.frameBytes` + {@link copySlack} bytes from `offset` on
    */
-  write(viewer: number, tick: number, rules: ViewRules, target: FrameTarget, offset: number): number {
+  write(
+    viewer: number,
+    tick: number,
+    rules: ViewRules,
+    target: FrameTarget,
+    offset: number,
+    evenIfEmpty = false,
+  ): number {
     const end = offset + rules.frameBytes;
     if (end + copySlack > target.bytes.length) throw new RangeError("not enough room for a frame");
     const leaveCount = this.#interest.leaveCount;
@@ -78,7 +85,7 @@ export class ViewWriter {
     at = writeVarint(target.bytes, at, leaveCount);
     if (leaveCount > 0) at = this.#writeLeaves(viewer, target, at);
     this.#findDue(viewer, tick, rules);
-    if (leaveCount + enterCount + this.#dueCount === 0) return offset;
+    if (leaveCount + enterCount + this.#dueCount === 0 && !evenIfEmpty) return offset;
     target.view.setUint32(offset, tick, true);
     at = this.#writeEnters(viewer, tick, target, at, end);
     at =

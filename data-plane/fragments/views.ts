@@ -65,9 +65,17 @@ export class Views {
   /**
    * Writes the body of a viewer's ENTITIES frame, as seen from an entity, which it does not see itself.
    *
-   * @returns the offset behind the frame; `offset` itself when there is nothing to tell
+   * @param evenIfEmpty whether it is to be written also when there is nothing to tell
+   * @returns the offset behind the frame; `offset` itself when none was written
    */
-  write(viewer: number, body: number, rules: ViewRules, target: FrameTarget, offset: number): number {
+  write(
+    viewer: number,
+    body: number,
+    rules: ViewRules,
+    target: FrameTarget,
+    offset: number,
+    evenIfEmpty: boolean,
+  ): number {
     const { x, y, z } = this.#entities;
     const from = this.#viewpoint;
     from.x = x[body] ?? 0;
@@ -75,7 +83,7 @@ export class Views {
     from.z = z[body] ?? 0;
     from.self = body;
     this.#interest.refresh(viewer, from, rules);
-    return this.#writer.write(viewer, this.#tick, rules, target, offset);
+    return this.#writer.write(viewer, this.#tick, rules, target, offset, evenIfEmpty);
   }
 
   /** A border, for a neighbour that is told what is near it. @param origins by slot: of `entityOrigins` */

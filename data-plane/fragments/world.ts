@@ -272,12 +272,13 @@ export class World {
   /**
    * Writes the body of a player's ENTITIES frame. It counts as told: the caller must send it, in order.
    *
-   * @returns the offset behind the frame; `offset` itself when there is nothing to tell
+   * @param evenIfEmpty whether it is to be written also when there is nothing to tell
+   * @returns the offset behind the frame; `offset` itself when none was written
    */
-  writeFrame(player: number, target: FrameTarget, offset: number): number {
+  writeFrame(player: number, target: FrameTarget, offset: number, evenIfEmpty = false): number {
     const body = this.bodyOf(player);
     if (body === nobody) return offset;
-    return this.#views.write(player, body, this.#rulesFor(player), target, offset);
+    return this.#views.write(player, body, this.#rulesFor(player), target, offset, evenIfEmpty);
   }
 
   /** Slots of the entities that a player has been told of. */

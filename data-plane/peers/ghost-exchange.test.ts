@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { encodeKinds, frameHeaderBytes, KindTable, ProtocolError } from "../../protocol/index.ts";
 import { createRandom, randomBelow } from "../../protocol/testing/seeded-random.ts";
 import { assertLayout } from "../fragments/testing/random-world.ts";
+import type { Entity } from "../plugin/entities.ts";
 import { createKinds } from "../world/entity-kinds.ts";
 import { encodeGhostKinds, encodeGhostView } from "../world/ghost-frame.ts";
 import { enter, type GhostCluster, GhostNet, walk, type Watcher } from "./testing/ghost-net.ts";
@@ -28,7 +29,8 @@ const rules = {
 
 function createNet(...ids: readonly string[]): { net: GhostNet; clusters: readonly GhostCluster[] } {
   const net = new GhostNet(
-    (id) => assertLayout({ world: { ...rules, carries: [id.slice(0, 1)] }, fragment: strips }),
+    (id) =>
+      assertLayout({ world: { ...rules, carries: id === "ab" ? ["a", "b"] : [id.slice(0, 1)] }, fragment: strips }),
     tickHz,
   );
   const clusters = ids.map((id) => net.add(id));
@@ -130,6 +132,28 @@ describe("ghosts", () => {
       expect(seen).toBeGreaterThan(1_000);
     },
   );
+
+  it("[GHOST-1] are of the moment that players here are shown, whatever hooks do after it", () => {
+    const { net } = createNet();
+    const kinds = createKinds([{ tree: { height: "f32" }, rock: { size: "u8" } }]);
+    const b = net.add("b", kinds);
+    const at = { x: 48, y: 0, z: 20 };
+    const a: GhostCluster = net.add("a", kinds, {
+      enterFragment: () => {
+        tree?.despawn();
+        rock = a.world.spawn("rock", at, { size: 1 });
+      },
+    });
+    let rock: Entity | undefined;
+    const tree = a.world.spawn("tree", at, { height: 1 });
+    net.link(a, b);
+    const beside = enter(b, "beside", 1, 52, 20);
+    enter(a, "sees the tree", 2, 30, 20);
+    net.step(3);
+    rock?.set({ size: 2 });
+    net.step(3);
+    expect([b.refused, beside.all("tree").length, beside.all("rock").length]).toEqual([0, 0, 1]);
+  });
 
   it("[GHOST-1] are told of as far as players see over there, and until they are farther away by the hysteresis", () => {
     const { net, a, b } = two();
@@ -256,6 +280,35 @@ describe("ghosts", () => {
     expect(() => enter(a, "art", 1, 48, 50)).toThrow("room");
     net.step(3);
     expect(a.world.counts).toMatchObject({ entities: 2, ghosts: 1 });
+  });
+});
+
+describe("a player whose session ends when its client is told of another fragment", () => {
+  it("is told to plugins in full: of what it left, where it came, and that it is gone from there", () => {
+    const heard: string[] = [];
+    const { net } = createNet();
+    const both = net.add("ab", undefined, {
+      enterFragment: (_player, name) => void heard.push(`+${name}`),
+      leaveFragment: (_player, name) => void heard.push(`-${name}`),
+    });
+    const player = enter(both, "slow", 1, 20, 20);
+    net.step();
+    player.sendControl = () => both.world.leave(player);
+    walk(both, player, 70, 20);
+    net.step(10);
+    expect(heard).toEqual(["+a", "-a", "+b", "-b"]);
+  });
+});
+
+describe("a player whose client comes from another cluster", () => {
+  it("[ENTITIES-7] is told once that there is nothing in view", () => {
+    const { net, b } = two();
+    const alone = enter(b, "alone", 1, 75, 50);
+    net.step(2);
+    expect(alone.frames).toBe(0);
+    b.world.arrived(alone);
+    net.step(5);
+    expect([alone.frames, alone.seen]).toEqual([1, []]);
   });
 });
 

@@ -94,4 +94,31 @@ describe("MOVE", () => {
     ]);
     expect(cluster.server.metrics.pluginErrors).toEqual({ onMove: 1 });
   });
+
+  it.each([true, false])(
+    "[MOVE-3] ends where the plugin has put the player meanwhile, whatever it answers (%s)",
+    async (answer) => {
+      const players: Player[] = [];
+      const exit = { x: 50, y: 0, z: 0, heading: 9 };
+      cluster = await startTestCluster({
+        settings: { maxSpeed: 10 },
+        plugin: {
+          onJoin: (player) => void players.push(player),
+          onMove: (player, _from, to) => {
+            if (to.x !== 1) return true;
+            void player.teleport(exit);
+            return answer;
+          },
+        },
+      });
+      const client = await cluster.joined();
+      move(client, 1);
+      expect(await client.next("position")).toMatchObject(exit);
+      move(client, 51);
+      await handled(client);
+      expect(client.received).toEqual([]);
+      expect(players[0]?.position).toMatchObject({ x: 51 });
+      expect(cluster.server.metrics.movesRefused).toBe(0);
+    },
+  );
 });

@@ -18,6 +18,8 @@ export function movePlayer(context: SessionContext, player: JoinedPlayer, move: 
     player.moveBudget.draw(from, to, clock.monotonicMs()) &&
     world?.admits(player, to) !== false &&
     host.move(player, from, to);
+  // The game has put it elsewhere while it was asked: there it is, and its client has been told.
+  if (player.position !== from) return;
   if (isFine) {
     player.position = to;
     world?.moved(player, to);

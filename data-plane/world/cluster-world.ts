@@ -100,6 +100,8 @@ interface Member<P> {
   /** What holds there, as its client has last been told. */
   told: FragmentSettings | undefined;
   toldFragment: string | undefined;
+  /** Whether its client came from another cluster, and has been shown nothing here yet. */
+  isNew: boolean;
 }
 
 /** For how long what nobody tells of any more stays, in seconds. [GHOST-7] */
@@ -235,6 +237,7 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
       fragment: undefined,
       told: undefined,
       toldFragment: undefined,
+      isNew: false,
     };
     this.#members.set(player, member);
     this.#byIndex[index] = member;
@@ -267,7 +270,10 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
 
   /** A player's client has come after it from another cluster: it has been told nothing yet. */
   arrived(player: P): void {
-    if (this.#members.get(player)?.isShown === true) player.sendControl(this.#kindsFrame);
+    const member = this.#members.get(player);
+    if (member === undefined) return;
+    if (member.isShown) player.sendControl(this.#kindsFrame);
+    member.isNew = true;
     this.returned(player);
   }
 
@@ -428,14 +434,19 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
     this.#dispatch();
   }
 
-  /** Ends a tick: swaps players, shows them the world as it is now, then tells plugins what happened. */
-  tick(tick: number): void {
+  /**
+   * Ends a tick: swaps players, shows them the world as it is now, then tells plugins what happened.
+   *
+   * @param showOthers shows neighbours the same moment
+   */
+  tick(tick: number, showOthers: () => void = () => undefined): void {
     this.ghosts?.tick(tick);
     const { levels, moves } = this.#world.step(tick);
+    this.#events.push(...moves);
     // Before any hook runs: what is shown is one moment of the world, and what a hook changes belongs to the next.
     for (const member of this.#members.values()) this.#show(member, tick);
+    showOthers();
     this.#send();
-    this.#events.push(...moves);
     this.#dispatch();
     for (const { fragment, from, to } of levels) {
       const players = this.#world.playersIn(fragment).length;
@@ -470,8 +481,9 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
     const header = frameHeaderBytes + 1;
     slab.reserve(header + this.#world.frameRoom(index));
     const start = slab.offset;
-    const end = this.#world.writeFrame(index, slab.target, start + header);
+    const end = this.#world.writeFrame(index, slab.target, start + header, member.isNew);
     if (end === start + header) return;
+    member.isNew = false;
     slab.target.view.setUint16(start, end - start - frameHeaderBytes, true);
     slab.target.view.setUint8(start + frameHeaderBytes, messageTypes.entities);
     this.#outgoing.push({ player, frame: slab.take(end), isView: true });

@@ -2,7 +2,7 @@ import { decodeClusterMessage, EntityView, features, KindTable, type SeenEntity 
 import type { ClusterRef } from "../../../protocol/handover/parties.ts";
 import type { Layout } from "../../fragments/layout.ts";
 import type { Placement } from "../../plugin/player.ts";
-import { ClusterWorld, type WorldPlayer } from "../../world/cluster-world.ts";
+import { ClusterWorld, type WorldEvents, type WorldPlayer } from "../../world/cluster-world.ts";
 import { createKinds, type NamedKinds } from "../../world/entity-kinds.ts";
 import { GhostExchange } from "../ghost-exchange.ts";
 import type { PeerEvents } from "../peers.ts";
@@ -18,6 +18,8 @@ export class Watcher implements WorldPlayer {
   view: EntityView | undefined;
   /** What came into its view and went, as `+number` and `-number`. */
   readonly seen: string[] = [];
+  /** Frames that have shown it something, or that there is nothing. */
+  frames = 0;
 
   constructor(id: string, number: number, x: number, z: number) {
     this.id = id;
@@ -37,6 +39,7 @@ export class Watcher implements WorldPlayer {
   sendView(frame: Uint8Array): void {
     const message = decodeClusterMessage(frame.subarray(2));
     if (message.type !== "entities") throw new Error("no view");
+    this.frames += 1;
     this.view?.apply(message, {
       onEnter: ({ number }) => this.seen.push(`+${number}`),
       onLeave: ({ number }) => this.seen.push(`-${number}`),
@@ -79,7 +82,12 @@ export class GhostNet {
     this.#tickHz = tickHz;
   }
 
-  add(clusterId: string, kinds: NamedKinds = createKinds([{ tree: { height: "f32" } }])): GhostCluster {
+  /** @param hooks the game's */
+  add(
+    clusterId: string,
+    kinds: NamedKinds = createKinds([{ tree: { height: "f32" } }]),
+    hooks: Partial<Pick<WorldEvents<Watcher>, "enterFragment" | "leaveFragment">> = {},
+  ): GhostCluster {
     const ref = { clusterId, boot: 1 };
     const events: PeerEvents[] = [];
     const world = new ClusterWorld<Watcher>({
@@ -90,7 +98,7 @@ export class GhostNet {
       maxSpeed: 0,
       spawn: { x: 0, y: 0, z: 0 },
       isShared: true,
-      events: { enterFragment: nothing, leaveFragment: nothing, threshold: nothing, carry: nothing },
+      events: { enterFragment: nothing, leaveFragment: nothing, threshold: nothing, carry: nothing, ...hooks },
     });
     const exchange = new GhostExchange({
       world,
@@ -131,8 +139,7 @@ export class GhostNet {
       this.tick += 1;
       this.nowMs += 1_000 / this.#tickHz;
       for (const { world, exchange } of this.clusters.values()) {
-        world.tick(this.tick);
-        exchange.tick(this.tick);
+        world.tick(this.tick, () => exchange.tick(this.tick));
       }
     }
   }
