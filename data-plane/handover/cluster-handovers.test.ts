@@ -659,6 +659,8 @@ describe("players who are kept together", () => {
     const bob = await border.join(west, { sub: "bob" });
     const { players } = west.game;
     west.game.cluster?.keepTogether(players.values());
+    ann.send(message(1));
+    await ann.next("message");
     moves += 1;
     ann.send(encodeMove({ sequence: moves, x: 2, y: 0, z: 0, heading: 0 }));
     await until("her step", () => players.get("ann")?.position.x === 2);
@@ -669,6 +671,8 @@ describe("players who are kept together", () => {
     const [his, hers] = await Promise.all([walkOver(bob), ann.next("redirect")]);
     expect(his.id).toBe(hers.id);
     await until("both", () => east.game.players.size === 2);
+    // Each with what was packed for it.
+    expect(east.game.hooks.filter((hook) => hook.startsWith("in ")).toSorted()).toEqual(["in 0", "in 1"]);
     expect(west.cluster.server.metrics.handovers).toMatchObject({ begun: 1 });
     expect([...master.sessions.values()].map(({ holder }) => holder)).toEqual(["default.b", "default.b"]);
   });

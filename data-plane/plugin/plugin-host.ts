@@ -217,7 +217,7 @@ export class PluginHost {
     for (const slot of this.slots) {
       if (slot.plugin.onMigrateOut === undefined) continue;
       const part = slot.call("onMigrateOut", () => slot.plugin.onMigrateOut?.(player), { playerId: player.id });
-      if (part instanceof Uint8Array) parts.set(slot.name, part.slice());
+      if (part instanceof Uint8Array) parts.set(slot.name, Uint8Array.from(part));
       else if (part !== undefined) {
         if (part !== failed && part !== switchedOff) {
           slot.report("onMigrateOut", new TypeError("onMigrateOut must give bytes, or nothing, at once"));

@@ -24,7 +24,7 @@ export class PlayerMail {
   async tell(playerId: string, command: number, payload: Uint8Array): Promise<MailOutcome> {
     const { players, metrics, passOn } = this.#options;
     const outcome = players.byId(playerId)
-      ? this.take(playerId, 0, { from: undefined, command, payload: payload.slice() })
+      ? this.take(playerId, 0, { from: undefined, command, payload: Uint8Array.from(payload) })
       : isPlayerId(playerId)
         ? await passOn(playerId, command, payload)
         : "unknown";

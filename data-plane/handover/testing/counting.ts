@@ -10,6 +10,8 @@ export class Counting implements ServerPlugin {
   readonly entities = { crate: {} } as const;
   readonly hooks: string[] = [];
   readonly players = new Map<string, Player>();
+  /** The same for all, as games do that pack often. */
+  readonly #packed = Buffer.alloc(1);
   readonly #counts = new Map<string, number>();
   cluster: Cluster | undefined;
   refusesToPack = false;
@@ -63,7 +65,8 @@ export class Counting implements ServerPlugin {
   onMigrateOut(player: Player): Uint8Array {
     if (this.refusesToPack) throw new Error("not now");
     this.hooks.push("out");
-    return Uint8Array.of(this.#counts.get(player.id) ?? 0);
+    this.#packed.writeUInt8(this.#counts.get(player.id) ?? 0);
+    return this.#packed;
   }
 
   onMigrateIn(player: Player, bytes: Uint8Array | undefined): void {
