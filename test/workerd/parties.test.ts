@@ -298,7 +298,7 @@ describe("whoever is thrown out", () => {
       // Mocked once: this is the real one.
       return this.join(member);
     });
-    await requestJoin(player, party.view);
+    await expectProblem(await requestJoin(player, party.view), "BANNED");
     await eventually(async () => expect((await party.show()).members).toHaveLength(1));
   });
 
@@ -564,6 +564,35 @@ describe("a party that waits", () => {
     vi.setSystemTime(Date.now() + 1_500);
     expect((await ask()).status).toBe(202);
     await expectProblem(await requestAllocation(await logIn(), { clusterId: large.id }), "CLUSTER_FULL");
+  });
+
+  it("[WAIT-9] keeps its place when the cluster becomes too small at which its turn came", async () => {
+    const tags = ["party-and-a-cluster-that-shrinks"];
+    const shrinking = await startCluster({ capacity: 3, tags });
+    const { accessToken: token } = await logInOperator();
+    const guests = await fill(shrinking);
+    const party = await startParty(3);
+    const key = crypto.randomUUID();
+    const ask = async () => party.requestHold({ selector: { tags }, wait: true }, key);
+    await expectJson(await ask(), 202);
+    const holding = vi.spyOn(RegistryShard.prototype, "hold").mockImplementationOnce(async function late(
+      this: RegistryShard,
+      request,
+    ) {
+      const path = `/v1/admin/clusters/${shrinking.id}/settings`;
+      await expectJson(await call("PUT", path, { token, body: { settings: { capacity: 2 } } }), 200);
+      // Mocked once: this is the real one.
+      return this.hold(request);
+    });
+    await leave(shrinking, guests);
+    const answers = new Set<number>();
+    await eventually(async () => {
+      answers.add((await ask()).status);
+      expect(holding).toHaveBeenCalled();
+    });
+    expect([...answers]).toEqual([202]);
+    await startCluster({ capacity: 3, tags });
+    await eventuallySome(async () => (await ask()).status === 200);
   });
 
   it("[WAIT-9] that could never be on the cluster that its leader names is told so", async () => {

@@ -188,15 +188,15 @@ export class Party extends DurableObject<Env> {
     failpoint("party.visited");
     if (visit.pass === undefined) return { ok: true, waiting: visit.waiting };
     const held = await this.#hold({ ...allocation, shard: undefined }, request, attempt, visit.pass);
-    if (!held.ok && held.code === "PARTY_TOO_LARGE" && request.clusterId !== undefined) {
+    const isTooLarge = !held.ok && held.code === "PARTY_TOO_LARGE";
+    if (isTooLarge && request.clusterId !== undefined) {
       // It will never be served there: it has to ask for something else.
       await this.#send(() => this.#outbox.put(queue.name, { kind: "leave", visitor, reservationId: holdId }));
       await this.#change(holdId, attempt, { queue: undefined });
     }
     // A cluster that its leader did not name has become smaller since it was this party's turn there: others may do.
-    const mayWait =
-      !held.ok && (held.waitable === true || (held.code === "PARTY_TOO_LARGE" && request.clusterId === undefined));
-    if (!mayWait) return this.#outcome(held, holdId);
+    const waitsOn = isTooLarge ? request.clusterId === undefined : !held.ok && held.waitable === true;
+    if (!waitsOn) return this.#outcome(held, holdId);
     const again = await this.#change(holdId, attempt, { queue: queue.name, shard: undefined });
     return again ? { ok: true, waiting: visit.waiting } : takenOver();
   }

@@ -103,7 +103,8 @@ export class PlayerParty {
       this.#tables.setParty(id);
       failpoint("party.noted");
       try {
-        return await withDeadline(enter(id), objectCallTimeoutMs, "the party");
+        const answer = await withDeadline(enter(id), objectCallTimeoutMs, "the party");
+        return refusal() ?? answer;
       } finally {
         // A ban that came meanwhile has told this party, too, which may have heard it before it heard of the member.
         if (refusal() !== undefined) {
