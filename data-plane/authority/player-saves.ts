@@ -191,6 +191,11 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     return record.saved;
   }
 
+  /** Who has left with this generation, and is not saved yet. A handover that is taken back may step it. */
+  goneWith(playerId: string, generation: number): P | undefined {
+    return this.#records.get(playerId)?.find((record) => record.generation === generation)?.player;
+  }
+
   /** Generation of the ticket with which a player waits to enter here. */
   enteringOf(playerId: string): number | undefined {
     return this.#records.get(playerId)?.find(({ phase }) => phase === "entering")?.generation;

@@ -1,6 +1,7 @@
 /** Players that walk from one cluster to another: real clusters over TLS, and a master whose sessions are the production's steps. */
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { generationAfterAbort } from "../../protocol/handover/generation.ts";
 import type { CommitClaims } from "../../protocol/handover/parties.ts";
 import type { StreamPosition } from "../../protocol/handover/streams.ts";
 import {
@@ -191,6 +192,22 @@ describe("a player that walks over the border", () => {
     expect(await client.next("close")).toMatchObject({ code: closeCodes.INTERNAL.number });
     await until("its end", () => west.game.hooks.at(-1) === "leave INTERNAL");
     expect(west.game.hooks.slice(-4)).toEqual(["out", "leave east", "in 2", "leave INTERNAL"]);
+  });
+
+  it("[HAND-9] has what it left saved when it leaves before anybody knows whether it was to go on elsewhere", async () => {
+    const client = await border.join(west);
+    client.send(message(1));
+    await until("the answer", () => counts(client).length === 1);
+    master.refuseSessions = { status: 503, code: "INTERNAL" };
+    moves += 1;
+    client.send(encodeMove({ sequence: moves, x: 2, y: 0, z: 0, heading: 0 }));
+    await until("its return, in doubt", () => west.game.hooks.includes("in 1"));
+    const saved = west.game.players.get("ann")?.save(Uint8Array.of(9));
+    client.send(encodeClose("NORMAL"));
+    await until("its end", () => west.game.hooks.includes("leave NORMAL"));
+    master.refuseSessions = undefined;
+    expect(await saved).toBe("saved");
+    expect(master.sessions.get("ann")?.save?.generation).toBe(generationAfterAbort(generation));
   });
 
   it("[HAND-9] is told all that is said to it where it plays on, though its connection was lost on the way", async () => {

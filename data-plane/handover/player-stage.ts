@@ -32,6 +32,8 @@ export interface PlayerStageOptions {
   readonly saves: {
     savedOf(player: JoinedPlayer): Uint8Array | undefined;
     take(player: JoinedPlayer, saved: Uint8Array | undefined): void;
+    /** Who has left with this generation, and is not saved yet. */
+    goneWith(playerId: string, generation: number): JoinedPlayer | undefined;
   };
 }
 
@@ -120,11 +122,14 @@ export class PlayerStage implements Stage, PlayerHolder {
     this.#showOutRevoked(player);
   }
 
-  adopt(playerId: string, generation: number): void {
+  adopt(playerId: string, from: number, generation: number): void {
     const player = this.#player(playerId);
-    if (player === undefined) return;
-    player.adopt(generation);
-    this.#options.context.seats.joined(player.seat);
+    if (player?.seat.generation === from) {
+      player.adopt(generation);
+      this.#options.context.seats.joined(player.seat);
+      return;
+    }
+    this.#options.saves.goneWith(playerId, from)?.adopt(generation);
   }
 
   drop(playerId: string, generation: number, outcome: Exclude<MemberOutcome, "stayed">): void {

@@ -240,7 +240,7 @@ export class SourceHandovers {
         this.#noteStandstill(id);
         return stage.play(effect.playerId, effect.generation, effect.items);
       case "adopt":
-        return stage.adopt(effect.playerId, effect.generation);
+        return stage.adopt(effect.playerId, effect.from, effect.generation);
       case "drop":
         return stage.drop(effect.playerId, effect.generation, effect.outcome);
     }

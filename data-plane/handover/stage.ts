@@ -17,7 +17,8 @@ export interface Stage {
   depart(playerId: string): void;
   /** Goes on with a player that is frozen or has departed: these items come first. */
   play(playerId: string, generation: number, items: readonly HeldItem<Body>[]): void;
-  adopt(playerId: string, generation: number): void;
+  /** The copy of the generation `from` has another one from now on. Where it has left, so has what it left to be saved. */
+  adopt(playerId: string, from: number, generation: number): void;
   /** Forgets the copy of this generation, departed or not, and ends its client's connection. */
   drop(playerId: string, generation: number, outcome: Exclude<MemberOutcome, "stayed">): void;
   tellClient(playerId: string, message: ToClient): void;

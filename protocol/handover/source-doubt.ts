@@ -103,7 +103,10 @@ function resolve<Body>(state: SourceState<Body>, resolution: Resolution): Source
   return {
     state: isOver(after.members) ? { ...after, phase: "ended" } : after,
     effects: stays
-      ? [...playOn(state, open), { type: "adopt", playerId, generation: resolution.newGeneration }]
+      ? [
+          ...playOn(state, open),
+          { type: "adopt", playerId, from: open.generation, generation: resolution.newGeneration },
+        ]
       : [{ type: "drop", playerId, generation: open.generation, outcome: "superseded" }],
   };
 }

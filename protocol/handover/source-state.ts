@@ -104,8 +104,8 @@ export type SourceEffect<Body> =
       readonly snapshot: Snapshot<Body>;
       readonly items: readonly HeldItem<Body>[];
     }
-  /** The player's generation here is `generation` from now on; saves may go out again. */
-  | { readonly type: "adopt"; readonly playerId: string; readonly generation: number }
+  /** The copy that has the generation `from` has `generation` from now on, also when it has left by now; saves may go out again. */
+  | { readonly type: "adopt"; readonly playerId: string; readonly from: number; readonly generation: number }
   /** Forget the copy that has `generation`, if there is one; without a newer one, end the client's connection too. */
   | {
       readonly type: "drop";

@@ -96,7 +96,7 @@ describe("the source", () => {
     expect(again).toEqual({ state: doubt.state, effects: [question] });
     const answer = stepSource(again.state, aborted());
     expect(answer.state.phase).toBe("ended");
-    expect(answer.effects).toEqual([{ type: "adopt", playerId: "p", generation: generation + 2 }]);
+    expect(answer.effects).toEqual([{ type: "adopt", playerId: "p", from: generation, generation: generation + 2 }]);
   });
 
   it("[HAND-5] does not release a token that comes when it has begun to doubt", () => {
@@ -123,7 +123,7 @@ describe("the source", () => {
     expect(back.effects).toEqual([
       { type: "play", playerId: "p", generation, snapshot, items: [input(6)] },
       { type: "toClient", playerId: "p", message: { type: "stay", id: "h" } },
-      { type: "adopt", playerId: "p", generation: generation + 2 },
+      { type: "adopt", playerId: "p", from: generation, generation: generation + 2 },
     ]);
     const lost = stepSource(other.state, {
       type: "session",
@@ -211,7 +211,7 @@ describe("the source", () => {
     expect(doubt.last).toContainEqual({ type: "toSession", playerId: "p", message: { type: "abort", generation } });
     const first = stepSource(doubt.state, aborted("p"));
     expect(first.effects).toEqual([
-      { type: "adopt", playerId: "p", generation: generation + 2 },
+      { type: "adopt", playerId: "p", from: generation, generation: generation + 2 },
       { type: "toSession", playerId: "q", message: { type: "abort", generation } },
     ]);
     expect(stepSource(first.state, aborted("q")).state.phase).toBe("ended");

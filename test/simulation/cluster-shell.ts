@@ -70,7 +70,8 @@ function doSourceEffect(
     }
     case "adopt": {
       const copy = copies[effect.playerId];
-      if (copy !== undefined) put(copies, effect.playerId, { ...copy, generation: effect.generation, saves: 0 });
+      if (copy?.generation !== effect.from) return;
+      put(copies, effect.playerId, { ...copy, generation: effect.generation, saves: 0 });
       return;
     }
     case "drop":
