@@ -210,6 +210,20 @@ describe("a player that walks over the border", () => {
     expect(master.sessions.get("ann")?.save?.generation).toBe(generationAfterAbort(generation));
   });
 
+  it("[HAND-9] is told what its game says to it as it hears that it stays, and leaves if that says so", async () => {
+    master.changeCommit = (claims) => ({ ...claims, members: [{ playerId: "bob", generation }] });
+    const client = await border.join(west);
+    west.game.onIn = (player) => void player.send(9, Buffer.from("a"));
+    moves += 1;
+    client.send(encodeMove({ sequence: moves, x: 2, y: 0, z: 0, heading: 0 }));
+    await until("the word", () => counts(client).length === 1);
+    expect(counts(client)).toEqual([97]);
+    west.game.onIn = (player) => player.close();
+    expect(await client.next("close")).toMatchObject({ code: closeCodes.NORMAL.number });
+    await until("its end", () => west.game.hooks.at(-1)?.startsWith("leave ") === true);
+    expect(west.cluster.server.metrics.connections.joined).toBe(0);
+  });
+
   it("[HAND-9] is told all that is said to it where it plays on, though its connection was lost on the way", async () => {
     const client = await border.join(west);
     const { token } = await client.next("resumeToken");

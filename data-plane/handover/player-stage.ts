@@ -46,6 +46,8 @@ export class PlayerStage implements Stage, PlayerHolder {
   readonly #parts = new Map<JoinedPlayer, Parts>();
   /** Those that have gone on, by id and generation. */
   readonly #departed = new Map<string, JoinedPlayer>();
+  /** What has come for those who stand still and whom no handover has any more, until they are played here. */
+  readonly #late = new Map<JoinedPlayer, HeldItem<Body>[]>();
   /** Seats that are promised, by handover, and to whose players. */
   readonly #reserved = new Map<string, { readonly source: string; readonly seats: number }>();
 
@@ -89,6 +91,7 @@ export class PlayerStage implements Stage, PlayerHolder {
   depart(playerId: string): void {
     const player = this.#player(playerId);
     if (player === undefined) return;
+    this.#late.delete(player);
     player.depart();
     this.#departed.set(nameOf(playerId, player.seat.generation), player);
     this.#options.context.log.info(
@@ -116,7 +119,12 @@ export class PlayerStage implements Stage, PlayerHolder {
     const move = player.unfreeze();
     // Ahead of what was held: that may have it leave.
     if (move !== undefined) movePlayer(this.#options.context, player, move);
-    for (const item of items) this.#apply(player, item);
+    const late = this.#late.get(player) ?? [];
+    this.#late.delete(player);
+    // What was said to it, in the order in which it was said; then what it did, of which the game has yet to hear.
+    const all = [...items, ...late];
+    for (const item of all) if (item.kind === "output") this.#apply(player, item);
+    for (const item of all) if (item.kind !== "output") this.#apply(player, item);
     // Its place here is gone: the master has it as it was when it left, and it can come back from that.
     if (!isIn) player.close("INTERNAL");
     this.#showOutRevoked(player);
@@ -145,6 +153,7 @@ export class PlayerStage implements Stage, PlayerHolder {
     if (outcome === "superseded") this.#options.handovers().counts.overlaps += 1;
     if (!player.held) return player.close("REPLACED");
     this.#parts.delete(player);
+    this.#late.delete(player);
     player.vanish();
   }
 
@@ -293,7 +302,11 @@ export class PlayerStage implements Stage, PlayerHolder {
   }
 
   #hold(player: JoinedPlayer, item: HeldItem<Body>): void {
-    if (this.#serves(player)) this.#options.handovers().hold(player.id, item);
+    if (this.#serves(player) && this.#options.handovers().hold(player.id, item)) return;
+    if (this.#player(player.id) !== player) return;
+    // It is about to be played here: as by a hook that hears first that it stays.
+    const late = this.#late.get(player) ?? [];
+    this.#late.set(player, [...late, item]);
   }
 
   /** A connection serves the tenure for which it was opened: one of an earlier stay here is of no use any more. [HAND-7] */

@@ -10,6 +10,8 @@ export class Counting implements ServerPlugin {
   readonly entities = { crate: {} } as const;
   readonly hooks: string[] = [];
   readonly players = new Map<string, Player>();
+  /** What the game does as it takes somebody in. */
+  onIn: ((player: Player) => void) | undefined;
   /** The same for all, as games do that pack often. */
   readonly #packed = Buffer.alloc(1);
   readonly #counts = new Map<string, number>();
@@ -71,6 +73,7 @@ export class Counting implements ServerPlugin {
 
   onMigrateIn(player: Player, bytes: Uint8Array | undefined): void {
     this.hooks.push(`in ${bytes?.[0]}`);
+    this.onIn?.(player);
     this.players.set(player.id, player);
     this.#counts.set(player.id, bytes?.[0] ?? 0);
   }
