@@ -81,9 +81,9 @@ export class StageCopies implements Stage {
     for (const item of items) this.deliver(playerId, item);
   }
 
-  adopt(playerId: string, generation: number): void {
+  adopt(playerId: string, from: number, generation: number): void {
     const copy = this.copies.get(playerId);
-    if (copy !== undefined) copy.generation = generation;
+    if (copy?.generation === from) copy.generation = generation;
   }
 
   drop(playerId: string, generation: number, outcome: "moved" | "superseded"): void {
