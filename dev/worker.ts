@@ -67,7 +67,9 @@ async function tryPort(
     return { url, dispose: () => miniflare.dispose() };
   } catch (error) {
     await miniflare.dispose().catch(() => undefined);
-    if (error instanceof Error && "code" in error && error.code === "ERR_ADDRESS_IN_USE") return undefined;
+    // Not by the error's code: two that bind in the same moment both may, and the one that is refused only when it listens is
+    // told of as any other failure.
+    if (!(await isPortFree(host, port))) return undefined;
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -41,8 +41,8 @@ afterEach(async () => {
   rmSync(stateDir, { recursive: true, force: true });
 });
 
-function begin(file: string, args: readonly string[]): RunningCommand {
-  const command = startCommand(file, args, { env: { [runVariable]: run } });
+function begin(file: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): RunningCommand {
+  const command = startCommand(file, args, { env: { ...env, [runVariable]: run } });
   running.push(command);
   return command;
 }
@@ -200,6 +200,35 @@ describe("npm start", () => {
       expect(await stack.ended, stack.stderr.join("\n")).toBe(0);
       expect(JSON.parse(stack.stdout[0] ?? "")).toMatchObject({ joined: 2, lost: 0, duplicated: 0 });
     }
+  });
+
+  it("tries another port when its own is taken between two looks at it", async () => {
+    const [tried, taken] = [join(stateDir, "tried-port"), join(stateDir, "taken-port")];
+    // What the runtime says when it has bound the port beside another process, and that one listens first.
+    const refusal = 'Socket "entry": listen(): Address already in use (os error 98)';
+    const runtime = `#!/bin/sh
+      if [ ! -e ${tried} ]; then
+        for argument; do case "$argument" in --socket-addr=entry=*) echo "\${argument##*:}" > ${tried}.new ;; esac; done
+        mv ${tried}.new ${tried}
+        until [ -e ${taken} ]; do sleep 0.02; done
+        echo '${JSON.stringify({ timestamp: "0", level: "error", message: refusal })}' >&2
+        exit 1
+      fi
+      exec ${join(import.meta.dirname, "../../node_modules/.bin/workerd")} "$@"`;
+    const late = join(stateDir, "late-runtime");
+    writeFileSync(late, runtime, { mode: 0o755 });
+    const start = begin(
+      "dev/start.ts",
+      ["--players", "1", "--clusters", "1", "--seconds", "1", "--state", join(stateDir, "state")],
+      {
+        MINIFLARE_WORKERD_PATH: late,
+      },
+    );
+    const port = await eventually(async () => Number(readFileSync(tried, "utf8")));
+    await listenOn(port);
+    writeFileSync(taken, "");
+    expect(await start.ended, start.stdout.join("\n")).toBe(0);
+    expect(start.stdout.join("\n")).toMatch(new RegExp(`port ${port} is taken; trying \\d+ instead`));
   });
 
   it("says that a default port is taken, and takes another", async () => {
