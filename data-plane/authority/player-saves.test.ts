@@ -370,6 +370,23 @@ describe("[HAND-10] a player that joins again on the same cluster", () => {
     expect(told).toEqual(["1 loads undefined", "1 is closed", "2 loads on its way", "on its way saved"]);
   });
 
+  it("saves on when the answer to the older one's save comes late", async () => {
+    const { master, saves, told, join, keep } = savesWith();
+    const older = join(saves.begin(playerId, 1));
+    master.answer();
+    keep(older, "older");
+    const record = saves.begin(playerId, 2);
+    const [late] = master.waiting.splice(0, 1);
+    master.answer();
+    keep(join(record), "newer");
+    if (late !== undefined) master.say(here, late.message);
+    master.answer();
+    await vi.advanceTimersByTimeAsync(1_000);
+    master.answer();
+    await turn();
+    expect([told.at(-1), master.saved]).toEqual(["newer saved", "newer"]);
+  });
+
   it("goes on from the save when somebody else had it in between", async () => {
     const { master, saves, told, join, keep } = savesWith();
     const older = join(saves.begin(playerId, 1));

@@ -251,9 +251,7 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     for (const record of records) {
       // What an older one has left unsaved its heir goes on from.
       if (record.heir !== undefined) continue;
-      // One of the same generation says that another cluster has it.
-      const isOld = record.generation < generation || record.line.sentGeneration === generation;
-      if (isOld) this.#supersede(record);
+      if (record.generation < generation) this.#supersede(record);
       else this.#pump(record);
     }
     this.#options.fence(playerId, generation);

@@ -120,7 +120,8 @@ describe("an answer", () => {
     ["saved of a newer version", true, saves, { type: "saved", playerId, generation: 5, version: 4 }],
     ["saved of an older version", false, saves, { type: "saved", playerId, generation: 5, version: 2 }],
     ["save later", false, saves, { type: "saveLater", playerId, generation: 5 }],
-    ["a fence", true, saves, { type: "fence", playerId, generation: 5 }],
+    ["a fence", true, saves, { type: "fence", playerId, generation: 6 }],
+    ["a fence of this very generation", false, saves, { type: "fence", playerId, generation: 5 }],
     ["an older fence", false, saves, { type: "fence", playerId, generation: 4 }],
   ])("%s: %s", (_what, expected, asked, message) => {
     expect(isAnswer(asked, message)).toBe(expected);

@@ -176,11 +176,11 @@ export function isAnswer(asked: ToSession<unknown>, message: FromSession<unknown
       if (message.type === "fence") return message.generation > asked.generation;
       return (message.type === "entered" || message.type === "superseded") && message.generation === asked.generation;
     case "save":
-      // One of the same generation says that another cluster has it.
-      if (message.type === "fence") return message.generation >= asked.generation;
+      // One of the same generation answers an older session's question.
+      if (message.type === "fence") return message.generation > asked.generation;
       return message.type === "saved" && message.generation === asked.generation && message.version >= asked.version;
     case "joined":
-      if (message.type === "fence") return message.generation >= asked.generation;
+      if (message.type === "fence") return message.generation > asked.generation;
       return message.type === "settled" && message.generation === asked.generation;
     case "abort":
       return (message.type === "aborted" || message.type === "superseded") && message.generation === asked.generation;
