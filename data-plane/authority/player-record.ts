@@ -36,8 +36,8 @@ export type RecordStart<P extends KeptPlayer> =
 export class PlayerRecord<P extends KeptPlayer = KeptPlayer> {
   readonly playerId: string;
   readonly line: SaveLine;
-  /** `entered`: this session has authority, for all that is known. */
-  phase: "unasked" | "entering" | "entered" | "superseded" = "unasked";
+  /** `queued`: it will ask when an earlier ticket's entry has been answered. `entered`: this session has authority, for all that is known. */
+  phase: "unasked" | "queued" | "entering" | "entered" | "superseded" = "unasked";
   start: RecordStart<P> | undefined;
   /** The newest of what the game has saved, or was given to load. */
   saved: Uint8Array | undefined;
@@ -48,6 +48,8 @@ export class PlayerRecord<P extends KeptPlayer = KeptPlayer> {
   before: PlayerRecord<P> | undefined;
   /** A newer session here goes on from this one, and saves what is not saved yet. */
   heir: PlayerRecord<P> | undefined;
+  /** The join came to nothing: what gives the session before this one's generation, if that goes on by it. [HAND-23] */
+  goOn: ((player: P) => void) | undefined;
   /** Where the player was last, once it leaves. */
   last: WorldSnapshot | undefined;
   /** Its hooks are done. */
@@ -88,6 +90,19 @@ export class PlayerRecord<P extends KeptPlayer = KeptPlayer> {
   get values(): FieldValues | undefined {
     if (this.start?.from === "copy") return this.start.record.last?.values;
     return this.start?.from === "save" ? this.start.state.values : undefined;
+  }
+
+  /** Whether its entry has yet to be answered. */
+  get isOpen(): boolean {
+    return this.phase === "entering" || this.phase === "queued";
+  }
+
+  /** Whether anything that it has left may still come to be saved. */
+  get canYetBeSaved(): boolean {
+    // An heir takes it.
+    if (this.heir !== undefined) return !this.heir.isRead;
+    // What the one before has left can go out only by this one's authority.
+    return this.line.busy || (this.phase === "entering" && this.before?.line.busy === true);
   }
 
   noteAnswer(): void {

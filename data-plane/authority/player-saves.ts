@@ -69,9 +69,11 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
   /** A ticket is used: asks to enter with it. [HAND-3] */
   begin(playerId: string, generation: number): PlayerRecord<P> {
     const record = new PlayerRecord<P>(playerId, generation, new SaveLine(this.#options.limits.intervalMs));
-    const others = this.#records.get(playerId) ?? [];
+    const others = this.#recordsOf(playerId);
     record.before = others.findLast((one) => one.phase === "entered");
     this.#records.set(playerId, [...others, record]);
+    // The same ticket again: the answer is this one's.
+    for (const other of others) if (other.goOn !== undefined && other.generation === generation) this.#forget(other);
     if (this.#options.entersAll()) this.#ask(record);
     return record;
   }
@@ -82,21 +84,24 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
    * @param isNeeded whether somebody waits for it where no plugin loads
    */
   ready(record: PlayerRecord<P>, timeoutMs: number, isNeeded = false): Promise<void> | undefined {
-    if (!(isNeeded || this.#options.load !== undefined) || record.phase !== "entering" || timeoutMs === 0)
-      return undefined;
+    if (!(isNeeded || this.#options.load !== undefined) || !record.isOpen || timeoutMs === 0) return undefined;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, timeoutMs);
     return Promise.race([record.answered, promise]).finally(() => clearTimeout(timer));
   }
 
-  /** The join came to nothing. */
-  abandon(record: PlayerRecord<P>): void {
-    const { phase, generation, playerId } = record;
-    record.dropQuestion();
-    if (record.before?.heir === record) record.before.heir = undefined;
-    this.#forget(record);
-    // The session before, if it is here, has lost its authority to this one.
-    if (phase === "entered") this.#options.fence(playerId, generation);
+  /**
+   * The join came to nothing. If it has moved the authority, the session before goes on by that, where it is here. [HAND-23]
+   *
+   * @param goOn is to give the player of that session this one's generation
+   */
+  abandon(record: PlayerRecord<P>, goOn: (player: P) => void): void {
+    record.goOn = goOn;
+    if (record.phase === "entered") return this.#leaveToOlder(record);
+    const { before } = record;
+    const isAwaited =
+      record.phase === "entering" && before !== undefined && this.#recordsOf(record.playerId).includes(before);
+    if (!isAwaited) this.#forget(record);
   }
 
   /** The player is in the game; before any of its hooks. */
@@ -167,7 +172,7 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
   take(player: P, saved: Uint8Array | undefined): void {
     const { id, seat } = player;
     const record = new PlayerRecord<P>(id, seat.generation, new SaveLine(this.#options.limits.intervalMs));
-    const others = this.#records.get(id) ?? [];
+    const others = this.#recordsOf(id);
     this.#records.set(id, [...others, record]);
     for (const other of others) if (other.generation < seat.generation) this.#supersede(other);
     this.#byPlayer.set(player, record);
@@ -185,7 +190,6 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
   moved(player: P): Uint8Array | undefined {
     const record = this.#byPlayer.get(player);
     if (record === undefined) return undefined;
-    record.dropQuestion();
     record.line.end("saved");
     this.#forget(record);
     return record.saved;
@@ -193,12 +197,12 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
 
   /** Who has left with this generation, and is not saved yet. A handover that is taken back may step it. */
   goneWith(playerId: string, generation: number): P | undefined {
-    return this.#records.get(playerId)?.find((record) => record.generation === generation)?.player;
+    return this.#recordsOf(playerId).find((record) => record.generation === generation)?.player;
   }
 
   /** Generation of the ticket with which a player waits to enter here. */
   enteringOf(playerId: string): number | undefined {
-    return this.#records.get(playerId)?.find(({ phase }) => phase === "entering")?.generation;
+    return this.#recordsOf(playerId).find(({ phase }) => phase === "entering")?.generation;
   }
 
   /** Whether the player's session has said that this one has authority. */
@@ -208,22 +212,53 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
 
   #ask(record: PlayerRecord<P>): void {
     const { playerId, generation } = record;
+    const others = this.#recordsOf(playerId);
+    const isOld = others.some((one) => one.isOpen && one.generation > generation);
+    if (isOld) return;
     this.#options.handovers()?.cancel(playerId);
-    // One entry of a player at a time. [HAND-10]
-    for (const other of this.#records.get(playerId) ?? []) {
-      if (other.phase !== "entering") continue;
-      other.dropQuestion();
-      other.phase = "unasked";
+    // One entry of a player at a time: only who knows what became of the one before can tell from the next answer who had authority last. [HAND-10]
+    for (const other of others) if (other.phase === "queued") other.phase = "unasked";
+    if (others.some(({ phase }) => phase === "entering")) {
+      record.phase = "queued";
+      return;
     }
+    record.before = others.findLast((one) => one.phase === "entered") ?? record.before;
     record.phase = "entering";
-    const giveUp = (): void => this.#begins(record, { from: "unreadable" });
-    record.question = this.#options.desk.ask(playerId, { type: "enter", generation }, giveUp);
+    record.question = this.#options.desk.ask(playerId, { type: "enter", generation }, () => this.#unanswered(record));
     if (record.question === undefined) record.phase = "unasked";
+  }
+
+  /** An entry has been answered, or is not waited for any more: the next one may be asked. */
+  #askNext(playerId: string): void {
+    const records = this.#recordsOf(playerId);
+    if (records.some(({ phase }) => phase === "entering")) return;
+    const next = records.find(({ phase }) => phase === "queued");
+    if (next !== undefined) this.#ask(next);
+  }
+
+  /** The master does not take the question. */
+  #unanswered(record: PlayerRecord<P>): void {
+    if (record.goOn === undefined) this.#begins(record, { from: "unreadable" });
+    else this.#forget(record);
+  }
+
+  /** A session that has authority, and nobody who plays under it. [HAND-23] */
+  #leaveToOlder(record: PlayerRecord<P>): void {
+    const { start, before, goOn } = record;
+    this.#forget(record);
+    for (const other of this.#recordsOf(record.playerId)) if (other.before === record) other.before = before;
+    if (start?.from !== "copy") return;
+    const older = start.record;
+    older.heir = undefined;
+    if (older.player === undefined) return;
+    goOn?.(older.player);
+    if (older.hasLeft) this.#finish(older, older.player);
+    else this.#pump(older);
   }
 
   /** The rest of what sessions say is for handovers. */
   #hear(playerId: string, message: FromSession<Uint8Array>): void {
-    const records = this.#records.get(playerId) ?? [];
+    const records = this.#recordsOf(playerId);
     if (message.type === "fence") {
       this.#fence(records, message);
     } else if (message.type === "saved") {
@@ -287,9 +322,10 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     }
     if (start.from === "unreadable") record.line.end("unsaved");
     record.noteAnswer();
-    if (player === undefined) return;
-    if (record.hasLeft) this.#finish(record, player);
-    else this.#load(record, player);
+    if (record.goOn !== undefined) this.#leaveToOlder(record);
+    else if (player !== undefined && record.hasLeft) this.#finish(record, player);
+    else if (player !== undefined) this.#load(record, player);
+    this.#askNext(record.playerId);
   }
 
   #load(record: PlayerRecord<P>, player: P): void {
@@ -379,7 +415,7 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
   #giveUp(record: PlayerRecord<P>): void {
     record.dropQuestion();
     record.line.end("unsaved");
-    this.#settle(record);
+    if (this.#late.has(record)) this.#forget(record);
   }
 
   #supersede(record: PlayerRecord<P>): void {
@@ -390,7 +426,9 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     record.noteAnswer();
     record.before = undefined;
     if (before !== undefined && before.heir === record) this.#supersede(before);
-    this.#settle(record);
+    if (record.goOn === undefined) this.#settle(record);
+    else this.#forget(record);
+    this.#askNext(record.playerId);
   }
 
   /** The player's last hooks are done: what they left unsaved goes out, and where it stood. */
@@ -412,21 +450,23 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
   /** Lets go of a session that has left, once nothing of it waits. */
   #settle(record: PlayerRecord<P>): void {
     if (!this.#late.has(record)) return;
-    // An heir takes what it has left unsaved.
-    const waits = record.line.busy && record.heir?.isRead !== true;
-    if (waits && record.phase !== "superseded") return;
-    record.dropQuestion();
-    this.#forget(record);
+    if (record.phase === "superseded" || !record.canYetBeSaved) this.#forget(record);
   }
 
   #forget(record: PlayerRecord<P>): void {
     const { playerId, player } = record;
+    record.dropQuestion();
     clearTimeout(record.timer);
     this.#late.remove(record);
     if (player !== undefined) this.#byPlayer.delete(player);
-    const rest = (this.#records.get(playerId) ?? []).filter((one) => one !== record);
+    const rest = this.#recordsOf(playerId).filter((one) => one !== record);
     if (rest.length === 0) this.#records.delete(playerId);
     else this.#records.set(playerId, rest);
+    if (record.phase === "entering") this.#askNext(playerId);
+  }
+
+  #recordsOf(playerId: string): readonly PlayerRecord<P>[] {
+    return this.#records.get(playerId) ?? [];
   }
 
   #stateOf(record: PlayerRecord<P>, player: P): Uint8Array {

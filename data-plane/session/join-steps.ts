@@ -70,9 +70,24 @@ export async function runJoin(session: Session, { ticket, position }: Join): Pro
     try {
       await takeSteps(joining);
     } finally {
-      if (joining.record !== undefined && joining.record.player === undefined) context.saves.abandon(joining.record);
+      if (joining.record !== undefined && joining.record.player === undefined) giveUp(joining, joining.record);
     }
   }
+}
+
+/** It came to nothing. The player's session before, if it is here, may have to go on under this ticket's generation. [HAND-23] */
+function giveUp({ session, claims }: Joining, record: PlayerRecord<JoinedPlayer>): void {
+  const { saves, players } = session.context;
+  saves.abandon(record, (player) => {
+    if (player.connected) return player.change(seatOf(claims));
+    // What it has left is saved under this generation: nobody else can use it any more.
+    player.adopt(claims.gen);
+    players.fence(claims.sub, claims.gen + 1);
+  });
+}
+
+function seatOf({ rsv, sub, gen }: TicketClaims): SeatRef {
+  return { reservationId: rsv, playerId: sub, generation: gen };
 }
 
 async function takeSteps(joining: Joining): Promise<void> {
@@ -183,7 +198,7 @@ function enter(joining: Joining): JoinRefusal | undefined {
   const { players, world } = context;
   const position = place(session, claims, record);
   if (position === undefined || record === undefined) return { code: "FULL", ticketStaysGood: true };
-  const seat: SeatRef = { reservationId: claims.rsv, playerId: claims.sub, generation: claims.gen };
+  const seat = seatOf(claims);
   const inForce = inForceFor(joining);
   const back = returnOf(record.start, at, inForce);
   const player = new JoinedPlayer({
@@ -215,7 +230,7 @@ function goOn(
   const { replays, saves, log, metrics } = session.context;
   const { rsv: reservation, req: request } = claims;
   replays.consume(claims.jti, session);
-  player.change({ reservationId: reservation, playerId: claims.sub, generation: claims.gen });
+  player.change(seatOf(claims));
   saves.succeeds(record, player);
   metrics.joins += 1;
   log.info({ event: "joined", player: player.number, reservation, request }, `player ${player.number} goes on`);

@@ -5,6 +5,7 @@ import { assertLayout } from "../fragments/testing/random-world.ts";
 import type { SaveOutcome } from "../authority/save-line.ts";
 import type { Placement, Player } from "../plugin/player.ts";
 import type { ServerPlugin } from "../plugin/server-plugin.ts";
+import type { TestClient } from "../testing/test-client.ts";
 import { startTestCluster, type TestCluster, type TestClusterOptions } from "../testing/test-cluster.ts";
 import { until } from "../testing/until.ts";
 
@@ -163,6 +164,57 @@ describe("while the master is away", () => {
     expect(told).toEqual(["load undefined", "join"]);
   });
 });
+
+it.each<[string, (second: TestClient) => Promise<unknown>, (second: TestClient) => Promise<unknown>]>([
+  [
+    "its connection breaks",
+    async (second) => {
+      second.close();
+      await until("its end", () => cluster.server.metrics.connections.verifying === 0);
+    },
+    () => Promise.resolve(),
+  ],
+  [
+    "its fragment is full",
+    async () => players[1]?.teleport({ x: 20, y: 0, z: 3, heading: 0 }),
+    (second) => second.next("reject"),
+  ],
+])(
+  "[HAND-23] a second device that comes to nothing, as %s, costs the first one nothing",
+  async (_why, whileItWaits, afterwards) => {
+    const fragment = [
+      { name: "home", min: [-50, -50], max: [0, 50] },
+      { name: "away", min: [0, -50], max: [50, 50], capacity: 1 },
+    ];
+    await start({ settings: { world: assertLayout({ fragment }), spawn: { x: -5, y: 0, z: 0 } } });
+    const { master } = cluster;
+    const first = await cluster.joined({ sub: "hero", gen: 1 });
+    await cluster.joined({ sub: "other", gen: 1 });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    master.holdSessions = promise;
+    const early = save(players[0], "gold");
+    const ticket = await master.ticket({ sub: "hero", gen: 2, frag: "away" });
+    const second = await cluster.connected();
+    second.join(ticket);
+    await until("the entry", () =>
+      master.consultations.flat().some(({ message }) => message.type === "enter" && message.generation === 2),
+    );
+    await whileItWaits(second);
+    resolve();
+    await afterwards(second);
+    expect(await early).toBe("saved");
+    expect([players[0]?.connected, await save(players[0], "more"), kept()?.text]).toEqual([true, "saved", "more"]);
+    expect(master.sessions.get("hero")?.save?.generation).toBe(2);
+    const again = await cluster.connected();
+    again.join(ticket);
+    expect((await again.next("reject")).code).toBe(closeCodes.STALE_GENERATION.number);
+    const third = await cluster.connected();
+    third.join(await master.ticket({ sub: "hero", gen: 3 }));
+    await third.next("welcome");
+    expect((await first.next("close")).code).toBe(closeCodes.REPLACED.number);
+    expect(told.at(-2)).toBe("load more");
+  },
+);
 
 describe("[HAND-3] a session that a newer one has left behind", () => {
   it("saves nothing and is closed, whether the master says so or a save finds it out", async () => {
