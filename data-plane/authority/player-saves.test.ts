@@ -351,7 +351,7 @@ describe("[HAND-10] a player that joins again on the same cluster", () => {
     master.answer();
     await turn();
     expect([told.at(-1), master.saved, master.state.save?.generation]).toEqual(["last saved", "last", 2]);
-    expect(textOf(saves.savedOf(newer))).toBe("last");
+    expect(textOf(saves.pack(newer))).toBe("last");
     await saves.settled();
   });
 
@@ -570,15 +570,29 @@ describe("a handover", () => {
     const { master, saves, told, keep } = savesWith();
     const body = new Body(5);
     saves.take(body, Buffer.from("brought"));
-    expect(textOf(saves.savedOf(body))).toBe("brought");
+    expect(textOf(saves.pack(body))).toBe("brought");
     keep(body, "changed");
     keep(body, "again");
     expect(master.asked).toEqual(["save"]);
     expect([saves.isEntered(body), saves.enteringOf(playerId)]).toEqual([true, undefined]);
-    expect(textOf(saves.moved(body))).toBe("again");
+    expect(textOf(saves.pack(body))).toBe("again");
+    keep(body, "while it stands still");
+    expect(textOf(saves.moved(body))).toBe("while it stands still");
     await turn();
-    expect([told, master.asked]).toEqual([["changed saved", "again saved"], []]);
-    expect(saves.savedOf(body)).toBeUndefined();
+    expect([told, master.asked]).toEqual([["changed saved", "again saved", "while it stands still unsaved"], []]);
+    expect(saves.pack(body)).toBeUndefined();
+    await saves.settled();
+  });
+
+  it("comes to nothing where a newer session has the player: then nothing of it is saved", async () => {
+    const { master, saves, told, keep } = savesWith();
+    const body = new Body(5);
+    saves.take(body, undefined);
+    keep(body, "kept");
+    saves.pack(body);
+    saves.overtaken(body);
+    await turn();
+    expect([told, master.asked, saves.goneWith(playerId, 5)]).toEqual([["kept superseded"], [], undefined]);
     await saves.settled();
   });
 });

@@ -163,9 +163,11 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     await this.#late.settled();
   }
 
-  /** The newest of what the game has saved of it, for a handover's snapshot. */
-  savedOf(player: P): Uint8Array | undefined {
-    return this.#byPlayer.get(player)?.saved;
+  /** The newest of what the game has saved of it, for a handover's snapshot: what it saves later does not go along. */
+  pack(player: P): Uint8Array | undefined {
+    const record = this.#byPlayer.get(player);
+    record?.line.pack();
+    return record?.saved;
   }
 
   /** A handover has brought the player here, with what the game had saved of it. */
@@ -183,16 +185,24 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
   }
 
   /**
-   * A handover has taken the player elsewhere, with all that was to be saved of it: the commit has saved that.
+   * A handover has taken the player elsewhere, with what was {@link pack}ed: the commit has saved that.
    *
    * @returns what the game had saved of it, for {@link take} if it comes back
    */
   moved(player: P): Uint8Array | undefined {
     const record = this.#byPlayer.get(player);
     if (record === undefined) return undefined;
-    record.line.end("saved");
+    record.line.handOver();
     this.#forget(record);
     return record.saved;
+  }
+
+  /** A newer session has the player, of which nothing runs here: it does not leave as others do. */
+  overtaken(player: P): void {
+    const record = this.#byPlayer.get(player);
+    if (record === undefined) return;
+    this.#supersede(record);
+    this.#forget(record);
   }
 
   /** Who has left with this generation, and is not saved yet. A handover that is taken back may step it. */

@@ -1,6 +1,7 @@
 /**
  * What became of a save. `saved`: it is durable. `superseded`: a newer session has the player, so that nothing of this one is kept.
- * `unsaved`: it is not known to be kept: the master was away for too long, what there was before had not been read yet, or too much waits.
+ * `unsaved`: it is not known to be kept: the master was away for too long, what there was before had not been read yet, too much waits, or
+ * the player was on its way to another cluster already.
  */
 export type SaveOutcome = "saved" | "superseded" | "unsaved";
 
@@ -31,6 +32,8 @@ export class SaveLine {
   #generation = 0;
   #version = 0;
   #sentAtMs = Number.NEGATIVE_INFINITY;
+  /** Those whose saves a handover's snapshot has. */
+  #packed: ReadonlySet<Save["waiters"][number]> = new Set();
 
   /** @param intervalMs least time from one save to the next */
   constructor(intervalMs: number) {
@@ -108,6 +111,16 @@ export class SaveLine {
     const given = this.#next;
     this.#next = undefined;
     return given;
+  }
+
+  /** A snapshot is taken, with all that has been saved so far. */
+  pack(): void {
+    this.#packed = new Set([...(this.#sent?.waiters ?? []), ...(this.#next?.waiters ?? [])]);
+  }
+
+  /** The last snapshot is durable, and nothing but what is in it. */
+  handOver(): void {
+    for (const tell of this.give()?.waiters ?? []) tell(this.#packed.has(tell) ? "saved" : "unsaved");
   }
 
   /** Nothing more will come of what waits. */

@@ -16,8 +16,8 @@ export type Parts = ReadonlyMap<string, Uint8Array>;
 export interface PackingOptions {
   readonly host: Pick<PluginHost, "migrateOut" | "migrateIn">;
   readonly world: Pick<ClusterWorld, "snapshot" | "nameAt"> | undefined;
-  /** What the game has saved of a player. */
-  readonly savedOf: (player: JoinedPlayer) => Uint8Array | undefined;
+  /** What the game has saved of a player, to be put into its snapshot. */
+  readonly saved: (player: JoinedPlayer) => Uint8Array | undefined;
   /** Where its game teleports it; `undefined` for who walks. */
   readonly targetOf: (player: JoinedPlayer) => Placement | undefined;
   readonly log: Logger;
@@ -75,7 +75,7 @@ export class PlayerPacking {
     readonly player: JoinedPlayer;
     readonly parts: Parts;
   }): Packed<JoinedPlayer> | undefined {
-    const { world, savedOf, targetOf, log } = this.#options;
+    const { world, saved, targetOf, log } = this.#options;
     // The hooks may have said something to it, or have ended it.
     if (!player.connected || player.streams === undefined || !player.settleStreams()) return undefined;
     const stands = world?.snapshot(player) ?? { placement: player.position, fragment: player.fragment, values: {} };
@@ -89,7 +89,7 @@ export class PlayerPacking {
         placement,
         fragment,
         values,
-        saved: savedOf(player),
+        saved: saved(player),
         carried: encodeCarriedFacts({
           name: player.name,
           reservationId: player.seat.reservationId,

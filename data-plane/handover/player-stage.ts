@@ -30,7 +30,7 @@ export interface PlayerStageOptions {
   readonly targetOf: (player: JoinedPlayer) => Placement | undefined;
   /** What the game has saved of a player, and how that goes on where it comes. */
   readonly saves: {
-    savedOf(player: JoinedPlayer): Uint8Array | undefined;
+    pack(player: JoinedPlayer): Uint8Array | undefined;
     take(player: JoinedPlayer, saved: Uint8Array | undefined): void;
     /** Who has left with this generation, and is not saved yet. */
     goneWith(playerId: string, generation: number): JoinedPlayer | undefined;
@@ -55,7 +55,7 @@ export class PlayerStage implements Stage, PlayerHolder {
     const { context, saves, targetOf } = options;
     this.#options = options;
     const { host, world, log } = context;
-    const packing = new PlayerPacking({ host, world, savedOf: (player) => saves.savedOf(player), targetOf, log });
+    const packing = new PlayerPacking({ host, world, saved: (player) => saves.pack(player), targetOf, log });
     this.#freezer = new Freezer({
       playerOf: (playerId) => context.players.byId(playerId),
       pack: (players) => packing.pack(players),

@@ -106,7 +106,8 @@ export interface Player {
   /**
    * Keeps what the game wants to know of this player the next time it joins, wherever that is (`ServerPlugin.onLoad`), with where it
    * stands and the state of its entity. Resolves with `saved` once that is durable; with `superseded` when a newer session has the
-   * player: then nothing of this one counts any more; or with `unsaved` when it is not known to be kept. Never rejects.
+   * player: then nothing of this one counts any more; or with `unsaved` when it is not known to be kept, as
+   * when the player was on its way to another cluster already. Never rejects.
    *
    * One save of a player is on its way at a time, and at most one a second is sent; of those that wait only the latest is, and speaks
    * for the ones before. While the master is away they wait, also after the player has left: then for 5 minutes.

@@ -420,13 +420,18 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   /** It has gone on to another cluster. Its connection stays until its client has gone there too. */
   depart(): void {
     if (!this.connected) return;
+    const { world, saves } = this.#context;
+    this.#saved = saves.moved(this);
+    this.#values = world?.snapshot(this)?.values ?? {};
+    this.#goOut();
+  }
+
+  #goOut(): void {
     this.connected = false;
     this.#presence.stopWaiting();
     this.#requests?.end("MOVED");
     this.place.takeHeldMove();
-    const { players, seats, world, saves } = this.#context;
-    this.#saved = saves.moved(this);
-    this.#values = world?.snapshot(this)?.values ?? {};
+    const { players, seats, world } = this.#context;
     world?.depart(this);
     players.depart(this);
     seats.left(this.#seat);
@@ -455,7 +460,8 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
 
   /** A newer session has it, while it stands still: plugins have given it up already. */
   vanish(): void {
-    this.depart();
+    this.#context.saves.overtaken(this);
+    this.#goOut();
     this.#holder = undefined;
     this.#context.players.forget(this);
     this.#line.finish(encodeClose("REPLACED"));
