@@ -16,6 +16,7 @@ const kinds = [
   "kill and master",
   "restart",
   "leave",
+  "second device",
   "groups",
   "kick",
   "ban",
@@ -29,6 +30,9 @@ const longestPauseMs = 2_500;
 const longestAbsenceMs = 5_000;
 /** Longest wait for a ticket after a cluster was killed. */
 const longestTicketMs = 5_000;
+
+/** Longest time after which a player's second device is gone: it has got in by then, as a rule. */
+const longestEntryMs = 600;
 
 /** Longest ban, and longest lock. */
 const longestOrderMs = 4_000;
@@ -136,6 +140,11 @@ export class Disturbances {
       this.#begin(walker.comeBack(kind === "leave"));
       return kind;
     }
+    if (kind === "second device" && walker !== undefined && !this.#returning.has(walker)) {
+      this.#returning.add(walker);
+      this.#begin(this.#secondDevice(walker, awayMs % longestEntryMs));
+      return `second device of ${walker.playerId}`;
+    }
     if (kind === "groups") return `groups ${this.#groups.draw()}`;
     if (kind === "lock" && !this.#isLocked) {
       this.#isLocked = true;
@@ -175,6 +184,10 @@ export class Disturbances {
     }[kind];
     this.#begin(give());
     return told;
+  }
+
+  async #secondDevice(walker: Walker, afterMs: number): Promise<void> {
+    if (await walker.meetsAnother(afterMs)) this.#exposed.add(walker);
   }
 
   #kill(side: Side): void {

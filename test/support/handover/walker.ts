@@ -1,4 +1,5 @@
 import { randomInt, randomUUID } from "node:crypto";
+import { setTimeout as pass } from "node:timers/promises";
 import {
   createClient,
   type GameSession,
@@ -12,6 +13,8 @@ import { chained, commands } from "./ledger.ts";
 
 const stepMs = 50;
 const speed = 8;
+/** Within this time a cluster has let in who came, also one that did nothing for a while, or it never will. */
+const longestEntryMs = 4_000;
 /** How far from the border it turns. */
 const reach = 5;
 
@@ -80,6 +83,35 @@ export class Walker {
     this.#device.turnOff();
     this.#device = this.#newDevice();
     await this.enter();
+  }
+
+  /**
+   * Another device of the same player tries to get in, and is gone without a word after so many milliseconds. If that has ended the session
+   * here, it comes back.
+   *
+   * @returns whether it had to
+   */
+  async meetsAnother(afterMs: number): Promise<boolean> {
+    const device = this.#newDevice();
+    this.isEnding = true;
+    const joins = this.#client(device)
+      .join()
+      .then(
+        () => undefined,
+        () => undefined,
+      );
+    await pass(afterMs);
+    device.turnOff();
+    await joins;
+    const deadline = performance.now() + longestEntryMs;
+    while (!this.isOut && performance.now() < deadline) await pass(stepMs);
+    const { isOut } = this;
+    if (isOut) {
+      this.rest();
+      await this.enter();
+    }
+    this.isEnding = false;
+    return isOut;
   }
 
   /** Into the game, wherever it is sent. @throws SustenetError as the master refuses it */
@@ -157,15 +189,15 @@ export class Walker {
     return new Device(() => this.onTicket());
   }
 
-  #client() {
+  #client({ fetch, transport } = this.#device) {
     // Clusters are killed here faster than a session counts as stable again: the library's usual five tries would run out.
     return createClient({
       masterUrl: this.#masterUrl,
       rejoin: { attempts: 100 },
       tokens: this.#tokens,
       onTokens: (tokens) => (this.#tokens = tokens),
-      fetch: this.#device.fetch,
-      transport: this.#device.transport,
+      fetch,
+      transport,
     });
   }
 
