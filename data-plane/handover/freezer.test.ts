@@ -108,3 +108,24 @@ it("[HAND-6] waits for all of a group, hurries them, and lets them go on togethe
   const said = { event: "player-stays", player: ann?.number, code: "NOT_AT_REST" };
   expect(log.lines).toMatchObject([{ level: "warn", fields: said }]);
 });
+
+it("[HAND-6] lets go of who has left, and does not touch who has come in its place, nor the others of its group", () => {
+  const [ann, bob] = [players.get("ann"), players.get("bob")];
+  freeze("ann", "bob");
+  const again = new TestPlayer("ann", 7);
+  players.set("ann", again);
+  freezer.endTick();
+  expect(frozen).toEqual(["ann,bob: "]);
+  expect(again.log).toEqual([]);
+  expect(ann?.log).toEqual(["rest", "go on"]);
+  expect(bob?.log).toEqual(["rest", "go on"]);
+});
+
+it("[HAND-6] freezes none of those of whom one was not there", () => {
+  freeze("nobody", "bob");
+  players.set("nobody", new TestPlayer("nobody", 7));
+  freezer.endTick();
+  expect(frozen).toEqual(["nobody,bob: "]);
+  expect(players.get("nobody")?.log).toEqual([]);
+  expect(players.get("bob")?.log).toEqual(["rest", "go on"]);
+});

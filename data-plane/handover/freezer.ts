@@ -29,8 +29,11 @@ export interface FreezerOptions<P extends Freezable> {
   readonly onFrozen: (player: P, parts: Parts) => void;
 }
 
-interface Freeze {
-  readonly playerIds: readonly string[];
+interface Freeze<P> {
+  /** As they were when the freeze began: who comes later with the same id is another one. */
+  readonly players: readonly P[];
+  /** Whether all who were meant were there. */
+  readonly isComplete: boolean;
   readonly done: (snapshots: Snapshots) => void;
   readonly sinceMs: number;
   /** Requests of clients that took too long have been given up. */
@@ -44,15 +47,19 @@ const longestMs = 900;
 /** Brings players to rest, and takes their snapshots between two ticks: of a group all at once, or none. [HAND-6] */
 export class Freezer<P extends Freezable> {
   readonly #options: FreezerOptions<P>;
-  #waiting: Freeze[] = [];
+  #waiting: Freeze<P>[] = [];
 
   constructor(options: FreezerOptions<P>) {
     this.#options = options;
   }
 
   freeze(playerIds: readonly string[], done: (snapshots: Snapshots) => void): void {
-    for (const playerId of playerIds) this.#options.playerOf(playerId)?.rest(true);
-    this.#waiting.push({ playerIds, done, sinceMs: this.#options.nowMs(), hurried: false });
+    const players = playerIds
+      .map((playerId) => this.#options.playerOf(playerId))
+      .filter((player) => player !== undefined);
+    for (const player of players) player.rest(true);
+    const isComplete = players.length === playerIds.length;
+    this.#waiting.push({ players, isComplete, done, sinceMs: this.#options.nowMs(), hurried: false });
   }
 
   /** A tick is over. One that fails is none of the others' business: they are frozen all the same. */
@@ -70,11 +77,10 @@ export class Freezer<P extends Freezable> {
   }
 
   /** Those whom it takes along, none when they stay; `undefined` when it has to wait for another tick. */
-  #try(freeze: Freeze): readonly Packed<P>[] | undefined {
-    const { playerIds, sinceMs } = freeze;
-    const players = this.#playersOf(freeze);
+  #try(freeze: Freeze<P>): readonly Packed<P>[] | undefined {
+    const { players, isComplete, sinceMs } = freeze;
     const waitedMs = this.#options.nowMs() - sinceMs;
-    if (players.length < playerIds.length) return [];
+    if (!isComplete || !players.every((player) => this.#options.playerOf(player.id) === player)) return [];
     if (waitedMs >= longestMs) {
       this.#sayWhoIsBusy(players);
       return [];
@@ -104,9 +110,9 @@ export class Freezer<P extends Freezable> {
     }
   }
 
-  #end(freeze: Freeze, packed: readonly Packed<P>[] | undefined): void {
+  #end(freeze: Freeze<P>, packed: readonly Packed<P>[] | undefined): void {
     if (packed === undefined) return void this.#waiting.push(freeze);
-    for (const player of this.#playersOf(freeze)) player.rest(false);
+    for (const player of freeze.players) player.rest(false);
     const snapshots: Record<string, Snapshot<Body>> = {};
     for (const { player, parts, snapshot } of packed) {
       player.freeze(this.#options.holder);
@@ -114,9 +120,5 @@ export class Freezer<P extends Freezable> {
       snapshots[player.id] = snapshot;
     }
     freeze.done(snapshots);
-  }
-
-  #playersOf({ playerIds }: Freeze): readonly P[] {
-    return playerIds.map((playerId) => this.#options.playerOf(playerId)).filter((player) => player !== undefined);
   }
 }
