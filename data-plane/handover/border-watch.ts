@@ -28,7 +28,10 @@ export interface BorderWatchOptions<P extends BorderPlayer> {
   readonly nowMs: () => number;
   /** From 0 to 1. */
   readonly random: () => number;
-  /** Whether the player's session knows that it is here: before that nobody could take it over. */
+  /**
+   * Whether the player's session knows that it is here, and nothing is asked of it: before the one nobody could take the player over, and what is
+   * asked, a newer ticket's entry, is about the copy here.
+   */
   readonly isSettled: (player: P) => boolean;
   /** Who goes together with a player, itself included. */
   readonly groupOf: (player: P) => readonly P[];

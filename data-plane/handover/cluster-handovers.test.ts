@@ -527,6 +527,33 @@ describe("a player that walks over the border", () => {
     expect(master.sessions.get("ann")).toMatchObject({ generation: 2 * generation, holder: "default.b" });
   });
 
+  it("[HAND-10] [HAND-20] does not begin while its own new ticket is being entered here, and goes on by that as it is", async () => {
+    const client = await border.join(west);
+    client.send(message(1), message(1));
+    await until("the answers", () => counts(client).length === 2);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    master.holdSessions = promise;
+    const asked = master.consultations.length;
+    const again = await joinAgain(west, { tenure: generation, received: 2, acknowledged: 0 });
+    await until("the question", () => master.consultations.length > asked);
+    moves += 1;
+    client.send(encodeMove({ sequence: moves, x: 2, y: 0, z: 0, heading: 0 }));
+    await until("its step", () => west.game.players.get("ann")?.position.x === 2);
+    const { ticks } = west.cluster.server.metrics;
+    // Long enough for one that walks.
+    await until("some ticks", () => west.cluster.server.metrics.ticks > ticks + 10);
+    expect(west.cluster.server.metrics.handovers.begun).toBe(0);
+    resolve();
+    expect(await again.next("streams")).toMatchObject({ fresh: false, received: 2, tenure: generation });
+    again.send(encodeAck({ received: 2 }), message(1));
+    await until("the answer", () => counts(again).length === 1);
+    expect(counts(again)).toEqual([3]);
+    // It still stands beyond the border.
+    await again.next("redirect");
+    expect(master.sessions.get("ann")).toMatchObject({ generation: 2 * generation + 1, holder: "default.b" });
+    expect(west.game.hooks.filter((hook) => !/(enter|leave) west/.test(hook))).toEqual(["join", "out"]);
+  });
+
   it("[HAND-7] takes its goodbye along", async () => {
     const client = await border.join(west);
     await walkOver(client);
@@ -706,6 +733,35 @@ describe("players who are kept together", () => {
     expect(east.game.hooks.filter((hook) => hook.startsWith("in ")).toSorted()).toEqual(["in 0", "in 1"]);
     expect(west.cluster.server.metrics.handovers).toMatchObject({ begun: 1 });
     expect([...master.sessions.values()].map(({ holder }) => holder)).toEqual(["default.b", "default.b"]);
+  });
+
+  it("[HAND-10] wait for the one whose new ticket is being entered here, and for nobody whose join came to nothing", async () => {
+    const both = [await border.join(west), await border.join(west, { sub: "bob" })];
+    const { players } = west.game;
+    west.game.cluster?.keepTogether(players.values());
+    const holders = (): unknown[] => ["ann", "bob"].map((sub) => master.sessions.get(sub)?.holder);
+    await until("their entries", () => holders().every((holder) => holder === "default.a"));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    master.holdSessions = promise;
+    const asked = master.consultations.length;
+    const again = await west.cluster.connected();
+    const { clusterId: aud = "", boot = 0 } = west.cluster.server.peers?.self ?? {};
+    const ticket = await master.ticket({ aud, boot, gen: 2 * generation, sub: "bob" });
+    again.send(helloOf(), encodeJoin({ ticket, position: { tenure: generation, received: 0, acknowledged: 0 } }));
+    await until("the question", () => master.consultations.length > asked);
+    moves += 1;
+    for (const client of both) client.send(encodeMove({ sequence: moves, x: 2, y: 0, z: 0, heading: 0 }));
+    await until("their steps", () => [...players.values()].every(({ position }) => position.x === 2));
+    const { ticks } = west.cluster.server.metrics;
+    await until("some ticks", () => west.cluster.server.metrics.ticks > ticks + 10);
+    expect(west.cluster.server.metrics.handovers.begun).toBe(0);
+    again.close();
+    await until("the end of the join", () => west.cluster.server.metrics.connections.verifying === 0);
+    resolve();
+    // Whoever shows a ticket has taken the authority, also if nothing comes of it.
+    await until("the end of the session before", () => west.game.hooks.includes("leave REPLACED"));
+    await both[0]?.next("redirect");
+    expect(west.cluster.server.metrics.handovers.begun).toBe(1);
   });
 
   it("[HAND-21] stays where it is while more is to be moved of it than the master takes at once, and goes when it is less", async () => {

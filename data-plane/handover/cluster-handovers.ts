@@ -89,7 +89,8 @@ export class ClusterHandovers {
       dwellTicks: () => world.layout.rules.swapDwellTicks,
       nowMs: clock.monotonicMs,
       random,
-      isSettled: (player) => saves.isEntered(player),
+      // With a newer ticket of its own on the way, the answer to that goes on from the copy that plays. [HAND-10]
+      isSettled: (player) => saves.isEntered(player) && saves.enteringOf(player.id) === undefined,
       groupOf,
       begin: (group, destination) => begin(group, destination) !== undefined,
     });

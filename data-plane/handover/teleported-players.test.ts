@@ -1,6 +1,6 @@
 /** Players whom their game teleports over a border between clusters: real clusters over TLS, and a master whose sessions are the production's steps. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { allFeatures, encodeAck, encodeMove, encodeResume, features } from "../../protocol/index.ts";
+import { allFeatures, encodeAck, encodeJoin, encodeMove, encodeResume, features } from "../../protocol/index.ts";
 import type { Placement, Player, TeleportOutcome } from "../plugin/player.ts";
 import type { Cluster, ServerPlugin } from "../plugin/server-plugin.ts";
 import type { FakeMaster } from "../testing/fake-master.ts";
@@ -55,6 +55,7 @@ const options: BorderOptions<Echo> = {
     { name: "limbo", min: [60, -50], max: [70, 50] },
   ],
   carries: (instance) => (instance === "a" ? ["west"] : ["east", "hall"]),
+  settings: () => ({ loadTimeoutMs: 10_000 }),
 };
 
 let border: Border<Echo>;
@@ -198,6 +199,23 @@ describe("a player that is teleported to what another cluster carries", () => {
     await until("the answer", () => master.sessions.get("ann")?.generation === generation + 2);
     expect(master.sessions.get("ann")?.holder).toBe("default.a");
     await playsOn(client);
+  });
+
+  it("[HAND-10] [HAND-19] stays where it was while its own new ticket is being entered there", async () => {
+    const client = await join();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    master.holdSessions = promise;
+    const asked = master.consultations.length;
+    const again = await west.cluster.connected();
+    const { clusterId: aud = "", boot = 0 } = west.cluster.server.peers?.self ?? {};
+    const ticket = await master.ticket({ aud, boot, gen: 2 * generation, sub: "ann" });
+    again.send(helloOf(), encodeJoin({ ticket, position: { tenure: generation, received: 0, acknowledged: 0 } }));
+    await until("the question", () => master.consultations.length > asked);
+    expect(await teleport(far)).toBe("busy");
+    await playsOn(client);
+    resolve();
+    expect(await again.next("streams")).toMatchObject({ fresh: false, tenure: generation });
+    expect(await teleport(far)).toBe("handed-over");
   });
 
   it("[MOVE-4] stands where it was, and its client is told so again, when it is refused after the commit", async () => {

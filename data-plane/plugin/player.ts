@@ -34,7 +34,10 @@ export type TeleportOutcome =
   | "refused"
   /** No cluster carries the place, or the way there is down, or broke off, or the master is away. It may be tried again. */
   | "unreachable"
-  /** Not just now: it came a moment ago, its client is away, or a handover or a teleport of it is under way. It may be tried again. */
+  /**
+   * Not just now: it came a moment ago, its client is away or comes with a new ticket, or a handover or a teleport of it is under way. It may be
+   * tried again.
+   */
   | "busy"
   /** It is kept together with others, who do not go to the same cluster in the same tick. */
   | "apart"

@@ -88,5 +88,5 @@ export function counts(client: TestClient): number[] {
 export const countingBorder: BorderOptions<Counting> = {
   createGame: () => new Counting(),
   carries: (instance) => (instance === "a" ? ["west"] : undefined),
-  settings: (instance) => ({ drainSeconds: instance === "b" ? 0 : 20 }),
+  settings: (instance) => ({ drainSeconds: instance === "b" ? 0 : 20, loadTimeoutMs: 10_000 }),
 };
