@@ -447,6 +447,15 @@ describe("a player that walks over the border", () => {
     await until("the move", () => east.game.hooks.includes("in 2"));
   }
 
+  /** Comes with a ticket, and as a rule without a position: then nobody waits for what the master says of it. */
+  async function join(side: typeof west, gen: number, position?: StreamPosition): Promise<TestClient> {
+    const client = await side.cluster.connected();
+    const { clusterId: aud = "", boot = 0 } = side.cluster.server.peers?.self ?? {};
+    const ticket = await master.ticket({ aud, boot, gen, sub: "ann" });
+    client.send(helloOf(), encodeJoin({ ticket, ...(position === undefined ? {} : { position }) }));
+    return client;
+  }
+
   /** Comes with a new ticket. */
   async function joinAgain(
     { cluster }: typeof west,
@@ -552,6 +561,87 @@ describe("a player that walks over the border", () => {
     await again.next("redirect");
     expect(master.sessions.get("ann")).toMatchObject({ generation: 2 * generation + 1, holder: "default.b" });
     expect(west.game.hooks.filter((hook) => !/(enter|leave) west/.test(hook))).toEqual(["join", "out"]);
+  });
+
+  /** From now on the master answers nobody, until it is let. What was asked before is let through by itself. */
+  function holdMaster(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    master.holdSessions = promise;
+    return resolve;
+  }
+
+  /** The other cluster has all of the player but the commit, which the master is about to make. @returns what lets it */
+  async function standStill(client: TestClient): Promise<() => void> {
+    const commit = holdMaster();
+    const asked = master.consultations.length;
+    moves += 1;
+    client.send(encodeMove({ sequence: moves, x: 2, y: 0, z: 0, heading: 0 }));
+    await until("the commit", () =>
+      master.consultations.slice(asked).some((all) => all.some(({ message: { type } }) => type === "commit")),
+    );
+    return commit;
+  }
+
+  it("[HAND-1] does not come to where it plays by a newer ticket, of which its session has not said anything yet", async () => {
+    const client = await border.join(west);
+    client.send(message(1));
+    await until("the answer", () => counts(client).length === 1);
+    const commit = await standStill(client);
+    const enter = holdMaster();
+    const newer = await join(east, 2 * generation);
+    await newer.next("welcome");
+    commit();
+    // It plays on where it was, until its session has said to whom it belongs.
+    await until("its return", () => west.game.hooks.includes("in 1"));
+    newer.send(message(1));
+    await until("the answer", () => counts(newer).length === 1);
+    expect(counts(newer)).toEqual([1]);
+    expect(east.game.hooks.filter((hook) => !/(enter|leave) east/.test(hook))).toEqual(["join"]);
+    enter();
+    await until("the end of the one before", () => west.game.hooks.includes("leave REPLACED"));
+    expect(master.sessions.get("ann")).toMatchObject({ generation: 2 * generation, holder: "default.b" });
+    expect(east.game.hooks.filter((hook) => !/(enter|leave) east/.test(hook))).toEqual(["join"]);
+  });
+
+  it("[HAND-1] is not offered a seat where a newer ticket of its own is being entered", async () => {
+    const client = await border.join(west);
+    await until("its entry", () => master.sessions.get("ann")?.holder === "default.a");
+    const enter = holdMaster();
+    const asked = master.consultations.length;
+    const newer = await join(east, 2 * generation, { tenure: generation, received: 0, acknowledged: 0 });
+    await until("the question", () => master.consultations.length > asked);
+    master.holdSessions = undefined;
+    moves += 1;
+    client.send(encodeMove({ sequence: moves, x: 2, y: 0, z: 0, heading: 0 }));
+    await until("the refusal", () => east.cluster.server.metrics.handovers.refused > 0);
+    expect(west.game.hooks).not.toContain("out");
+    enter();
+    await newer.next("welcome");
+    await until("the end of the one before", () => west.game.hooks.includes("leave REPLACED"));
+  });
+
+  it("[HAND-1] takes the place of who has come there by an older ticket, of which its session has not said anything yet", async () => {
+    const client = await join(west, 2 * generation);
+    await client.next("welcome");
+    await until("its entry", () => master.sessions.get("ann")?.holder === "default.a");
+    const commit = await standStill(client);
+    const enter = holdMaster();
+    const older = await join(east, generation);
+    await older.next("welcome");
+    commit();
+    expect((await older.next("close")).code).toBe(closeCodes.REPLACED.number);
+    await until("the move", () => east.game.hooks.includes("in 0"));
+    enter();
+    const redirect = await client.next("redirect");
+    const arrived = await border.arrive(redirect, { tenure: 2 * generation, received: 0, acknowledged: 0 });
+    expect(await arrived.next("streams")).toMatchObject({ tenure: 2 * generation + 1, fresh: false });
+    arrived.send(encodeAck({ received: 0 }), message(1));
+    await until("the answer", () => counts(arrived).length === 1);
+    expect(east.game.hooks.filter((hook) => !/(enter|leave) east/.test(hook))).toEqual([
+      "join",
+      "leave REPLACED",
+      "in 0",
+    ]);
   });
 
   it("[HAND-7] takes its goodbye along", async () => {

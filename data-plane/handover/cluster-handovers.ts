@@ -19,8 +19,6 @@ export interface ClusterHandoversOptions {
   readonly peers: Peers;
   readonly desk: Pick<SessionDesk, "tell" | "listen">;
   readonly saves: PlayerStageOptions["saves"] & {
-    /** Generation of the ticket with which a player waits to enter here. */
-    enteringOf(playerId: string): number | undefined;
     /** Whether the player's session knows that it is here. */
     isEntered(player: JoinedPlayer): boolean;
   };

@@ -71,11 +71,16 @@ export class DestinationHandovers {
   ): void {
     const state = this.#of(from, message);
     if (state === undefined || claims === undefined) return;
+    this.#giveWay(state);
+    // There may be nobody left to come.
+    if (this.#of(from, message) === undefined) return;
     this.#step(state.id, { type: "commit", claims, from: "source" });
   }
 
   /** A commit in a client's hands. */
   bring(claims: CommitClaims): void {
+    const state = this.#states.get(claims.id);
+    if (state !== undefined) this.#giveWay(state);
     this.#step(claims.id, { type: "commit", claims, from: "client" });
   }
 
@@ -128,6 +133,15 @@ export class DestinationHandovers {
     const answer = answerUnknown(message);
     if (answer !== undefined) this.#options.sendPeer(from.clusterId, answer);
     return undefined;
+  }
+
+  /** Whoever is here by a newer ticket does not come by an older one, also while its session has not said anything to that yet. [HAND-1] */
+  #giveWay({ id, phase, members }: DestinationState<Body>): void {
+    if (phase === "active") return;
+    for (const { playerId } of members) {
+      const generation = this.#options.stage.newestOf(playerId);
+      if (generation !== undefined) this.#step(id, { type: "fence", playerId, generation });
+    }
   }
 
   #step(id: string, event: DestinationEvent<Body>): void {

@@ -412,4 +412,18 @@ describe("a group", () => {
     expect([...world.b.stage.copies.keys()]).toEqual(["p", "q"]);
     expect(world.a.stage.copies.size).toBe(0);
   });
+
+  it("[HAND-1] [HAND-11] comes without the one that has come there by a newer ticket meanwhile", async () => {
+    world.join("q");
+    expect(world.a.handovers.begin(["p", "q"], world.b.ref)).toBeTypeOf("string");
+    await world.run("committed");
+    world.b.stage.enter("q", 2 * generation);
+    await world.run();
+    expect(world.b.stage.generationOf("p")).toBe(generation + 1);
+    expect(world.b.stage.generationOf("q")).toBe(2 * generation);
+    expect(world.a.stage.dropped).toEqual([{ playerId: "q", outcome: "superseded" }]);
+    world.a.input("p", 2);
+    await world.run();
+    expect(world.b.stage.historyOf("p")).toBe("<1<2");
+  });
 });

@@ -34,6 +34,8 @@ export interface PlayerStageOptions {
     take(player: JoinedPlayer, saved: Uint8Array | undefined): void;
     /** Who has left with this generation, and is not saved yet. */
     goneWith(playerId: string, generation: number): JoinedPlayer | undefined;
+    /** Generation of the ticket with which a player waits to enter here. */
+    enteringOf(playerId: string): number | undefined;
   };
 }
 
@@ -78,6 +80,11 @@ export class PlayerStage implements Stage, PlayerHolder {
 
   generationOf(playerId: string): number | undefined {
     return this.#player(playerId)?.seat.generation;
+  }
+
+  newestOf(playerId: string): number | undefined {
+    const [copy, entering] = [this.generationOf(playerId), this.#options.saves.enteringOf(playerId)];
+    return copy === undefined || entering === undefined ? (copy ?? entering) : Math.max(copy, entering);
   }
 
   isConnected(playerId: string): boolean {
@@ -193,9 +200,12 @@ export class PlayerStage implements Stage, PlayerHolder {
   }
 
   reserve(id: string, members: readonly MemberRef[], source: string): "full" | "invalid" | undefined {
-    const { players, revocations, maxPlayers, world } = this.#options.context;
+    const { saves, context } = this.#options;
+    const { players, revocations, maxPlayers, world } = context;
     const isWelcome = ({ playerId, generation }: MemberRef): boolean =>
-      players.byId(playerId) === undefined && !revocations.covers(playerId, generationAfterCommit(generation));
+      players.byId(playerId) === undefined &&
+      (saves.enteringOf(playerId) ?? 0) <= generation &&
+      !revocations.covers(playerId, generationAfterCommit(generation));
     if (!members.every(isWelcome)) return "invalid";
     const limit = maxPlayers();
     const places = limit > 0 ? limit - players.size : Number.POSITIVE_INFINITY;
@@ -235,6 +245,7 @@ export class PlayerStage implements Stage, PlayerHolder {
     const found = readState(bytes);
     if (found === undefined) throw new Error("a state that was admitted cannot be read");
     const { state, facts } = found;
+    this.#replaceOlder(playerId, generation);
     this.#detachEarlier(playerId);
     const line = new ArrivingLine(context);
     const { tenure, past, lastInput, lastOutput, unacknowledged } = streams;
@@ -313,6 +324,15 @@ export class PlayerStage implements Stage, PlayerHolder {
   #serves(player: JoinedPlayer): boolean {
     const { members = [] } = this.#options.handovers().newest(player.id) ?? {};
     return members.some(({ playerId, generation }) => playerId === player.id && generation === player.seat.generation);
+  }
+
+  /** A copy of an earlier session that has come here since the seat was promised, and of which its own session has not been heard. */
+  #replaceOlder(playerId: string, generation: number): void {
+    const older = this.#player(playerId);
+    if (older === undefined) return;
+    // A handover away from here may have it.
+    this.#options.handovers().fence(playerId, generation);
+    older.close("REPLACED");
   }
 
   /** Connections of the player's earlier stays here belong to what is over. */

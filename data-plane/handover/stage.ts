@@ -9,6 +9,8 @@ export type Body = Uint8Array;
 export interface Stage {
   /** Generation of the copy that is in the game here, frozen or not; `undefined` where there is none. */
   generationOf(playerId: string): number | undefined;
+  /** The same, or the generation of a ticket that is being entered here, if that is newer. */
+  newestOf(playerId: string): number | undefined;
   /** Whether the player's client is connected here. */
   isConnected(playerId: string): boolean;
   /** Freezes these players at the end of a tick, and gives their snapshots; of who could not be frozen there is none. [HAND-6] */
@@ -31,7 +33,7 @@ export interface Stage {
   unreserve(id: string): void;
   /** Why these states cannot be taken over, if they cannot. Nothing runs yet. */
   admit(members: readonly MemberTransfer<Body>[]): "full" | "invalid" | undefined;
-  /** The player is in the game here from now on. */
+  /** The player is in the game here from now on, in the place of a copy of an earlier session. */
   activate(playerId: string, generation: number, key: string, snapshot: Snapshot<Body>): void;
   /** What reached the source after the freeze. */
   deliver(playerId: string, item: HeldItem<Body>): void;

@@ -45,6 +45,10 @@ export class StageCopies implements Stage {
     return this.copies.get(playerId)?.generation;
   }
 
+  newestOf(playerId: string): number | undefined {
+    return this.generationOf(playerId);
+  }
+
   isConnected(playerId: string): boolean {
     return this.copies.has(playerId);
   }
