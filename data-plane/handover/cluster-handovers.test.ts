@@ -644,6 +644,29 @@ describe("a player that walks over the border", () => {
     ]);
   });
 
+  it("[HAND-7] [HAND-20] does not play for a newer session what was held for the one before, nor its goodbye", async () => {
+    const client = await border.join(west);
+    const heard: PeerMessage[] = [];
+    const onMessage = (_from: unknown, said: PeerMessage): void => void heard.push(said);
+    west.cluster.server.peers?.listen({ onUp: () => undefined, onDown: () => undefined, onMessage });
+    await walkOver(client);
+    await until("the move", () => east.game.hooks.includes("in 0"));
+    const enter = holdMaster();
+    const newer = await join(east, 2 * generation);
+    await newer.next("welcome");
+    client.send(message(1), encodeClose("NORMAL"));
+    await until("its goodbye there", () => heard.filter(({ type }) => type === "forwarded").length === 2);
+    newer.send(message(1));
+    await until("the answer", () => counts(newer).length === 1);
+    expect(counts(newer)).toEqual([1]);
+    expect(east.game.hooks.filter((hook) => !/(enter|leave) east/.test(hook))).toEqual([
+      "in 0",
+      "leave REPLACED",
+      "join",
+    ]);
+    enter();
+  });
+
   it("[HAND-7] takes its goodbye along", async () => {
     const client = await border.join(west);
     await walkOver(client);

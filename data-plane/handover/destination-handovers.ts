@@ -7,7 +7,7 @@ import {
   type DestinationStep,
   stepDestination,
 } from "../../protocol/handover/destination.ts";
-import { generationAfterCommit } from "../../protocol/handover/generation.ts";
+import { generationAfterCommit, sessionOf } from "../../protocol/handover/generation.ts";
 import type { ToDestination, ToSession, ToSource } from "../../protocol/handover/messages.ts";
 import type { ClusterRef, CommitClaims, MemberTransfer, Snapshot } from "../../protocol/handover/parties.ts";
 import { destinationTimeout } from "../../protocol/handover/timing.ts";
@@ -144,6 +144,12 @@ export class DestinationHandovers {
     }
   }
 
+  /** Whether the copy here is of a newer session than the one that a handover has brought. */
+  #isOutlived(id: string, playerId: string): boolean {
+    const brought = this.#states.get(id)?.members.find((member) => member.playerId === playerId)?.generation ?? 0;
+    return sessionOf(this.#options.stage.generationOf(playerId) ?? 0) > sessionOf(brought);
+  }
+
   #step(id: string, event: DestinationEvent<Body>): void {
     const state = this.#states.get(id);
     if (state !== undefined) this.#run(stepDestination(state, event));
@@ -198,7 +204,8 @@ export class DestinationHandovers {
         stage.unreserve(id);
         return stage.activate(effect.playerId, effect.generation, effect.key, effect.snapshot);
       case "deliver":
-        return stage.deliver(effect.playerId, effect.item);
+        // What was held for one session is nothing to the next. [HAND-20]
+        return this.#isOutlived(id, effect.playerId) ? undefined : stage.deliver(effect.playerId, effect.item);
     }
   }
 }
