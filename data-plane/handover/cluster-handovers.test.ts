@@ -877,6 +877,34 @@ describe("players who are kept together", () => {
     expect(west.cluster.server.metrics.handovers.begun).toBe(1);
   });
 
+  it("[HAND-7] [HAND-9] take along what is said to one as the game gives up another, or sees it leave, once and in order", async () => {
+    const both = [await border.join(west), await border.join(west, { sub: "bob" })];
+    const { players } = west.game;
+    const [ann, bob] = players.values();
+    west.game.cluster?.keepTogether(players.values());
+    west.game.onOut = (player) => {
+      for (const one of [ann, bob]) one?.send(9, Buffer.from(player === ann ? "a" : "b"));
+    };
+    // She goes first: he stands still, and is about to.
+    const onLeaveFragment = (player: unknown): void => void (player === ann && bob?.send(9, Buffer.from("c")));
+    Object.assign(west.game, { onLeaveFragment });
+    moves += 1;
+    for (const client of both) client.send(encodeMove({ sequence: moves, x: 2, y: 0, z: 0, heading: 0 }));
+    for (const [client, said] of [
+      [both[0], [98]],
+      [both[1], [98, 99]],
+    ] as const) {
+      const redirect = await client?.next("redirect");
+      if (client === undefined || redirect === undefined) throw new Error("nobody was sent on");
+      expect(counts(client)).toEqual([97, 98]);
+      const arrived = await border.arrive(redirect, { tenure: generation, received: 1, acknowledged: 0 });
+      await until("what was said", () => counts(arrived).length === said.length);
+      arrived.send(encodeAck({ received: 1 + said.length }), message(1));
+      await until("the answer", () => counts(arrived).length > said.length);
+      expect(counts(arrived)).toEqual([...said, 1]);
+    }
+  });
+
   it("[HAND-21] stays where it is while more is to be moved of it than the master takes at once, and goes when it is less", async () => {
     const both = [await border.join(west), await border.join(west, { sub: "bob" })];
     const { players } = west.game;

@@ -10,6 +10,8 @@ export class Counting implements ServerPlugin {
   readonly entities = { crate: {} } as const;
   readonly hooks: string[] = [];
   readonly players = new Map<string, Player>();
+  /** What the game does as it gives somebody up. */
+  onOut: ((player: Player) => void) | undefined;
   /** What the game does as it takes somebody in. */
   onIn: ((player: Player) => void) | undefined;
   /** The same for all, as games do that pack often. */
@@ -67,6 +69,7 @@ export class Counting implements ServerPlugin {
   onMigrateOut(player: Player): Uint8Array {
     if (this.refusesToPack) throw new Error("not now");
     this.hooks.push("out");
+    this.onOut?.(player);
     this.#packed.writeUInt8(this.#counts.get(player.id) ?? 0);
     return this.#packed;
   }
