@@ -905,6 +905,29 @@ describe("players who are kept together", () => {
     }
   });
 
+  it.each(["first", "second"])(
+    "[HAND-6] are neither given up nor taken in again once they have left, as the %s was asked",
+    async (which) => {
+      const both = [await border.join(west), await border.join(west, { sub: "bob" })];
+      const { players } = west.game;
+      const [ann, bob] = players.values();
+      const [asked, leaving, leavesHere] = which === "first" ? [ann, bob, both[1]] : [bob, ann, both[0]];
+      west.game.cluster?.keepTogether(players.values());
+      const told: string[] = [];
+      west.game.onOut = (player) => {
+        told.push(`out ${player.id}`);
+        if (player === asked) leaving?.close();
+      };
+      west.game.onIn = ({ id }) => void told.push(`in ${id}`);
+      moves += 1;
+      for (const client of both) client.send(encodeMove({ sequence: moves, x: 2, y: 0, z: 0, heading: 0 }));
+      expect((await leavesHere?.next("close"))?.code).toBe(closeCodes.NORMAL.number);
+      await both.find((client) => client !== leavesHere)?.next("redirect");
+      const ofThem = which === "first" ? [] : ["out ann"];
+      expect(told).toEqual([...ofThem, `out ${asked?.id}`, `in ${asked?.id}`, `out ${asked?.id}`]);
+    },
+  );
+
   it("[HAND-21] stays where it is while more is to be moved of it than the master takes at once, and goes when it is less", async () => {
     const both = [await border.join(west), await border.join(west, { sub: "bob" })];
     const { players } = west.game;

@@ -42,7 +42,8 @@ export class PlayerPacking {
     const { host } = this.#options;
     const given: { player: JoinedPlayer; parts: Parts }[] = [];
     for (const player of players) {
-      const parts = host.migrateOut(player.lane, player);
+      // What was asked of the others may have ended it.
+      const parts = player.connected ? host.migrateOut(player.lane, player) : undefined;
       if (parts === undefined) break;
       given.push({ player, parts });
     }

@@ -238,7 +238,8 @@ export class PluginHost {
     slots: readonly PluginSlot[] = this.slots,
   ): void {
     const takers = slots.filter(({ plugin }) => plugin.onMigrateIn !== undefined);
-    if (takers.length > 0) lane.run("onMigrateIn", () => this.#takeIn(takers, player, parts));
+    // One that has left as others were asked to give it up, or itself, is out for good: they have been told.
+    if (takers.length > 0 && player.connected) lane.run("onMigrateIn", () => this.#takeIn(takers, player, parts));
   }
 
   /** One after another; a promise only where a plugin takes its time. */
