@@ -644,6 +644,36 @@ describe("a player that walks over the border", () => {
     ]);
   });
 
+  it("[HAND-13] is forgotten where it left when it is not taken elsewhere and has come back by a newer ticket meanwhile", async () => {
+    const client = await border.join(west);
+    // The token takes its time, and the destination does not take it.
+    const { peers } = west.cluster.server;
+    if (peers === undefined) throw new Error("no links");
+    const send = peers.send.bind(peers);
+    const late: Parameters<typeof send>[] = [];
+    const mock = vi
+      .spyOn(peers, "send")
+      .mockImplementation((...said) => (said[1].type === "commit" ? late.push(said) > 0 : send(...said)));
+    master.changeCommit = (claims) => ({ ...claims, members: [{ playerId: "bob", generation }] });
+    await walkOver(client);
+    const enter = holdMaster();
+    const asked = master.consultations.length;
+    const newer = await join(west, 2 * generation);
+    await newer.next("welcome");
+    await until("the question", () => master.consultations.length > asked);
+    // What is asked about the handover is answered before that.
+    master.holdSessions = undefined;
+    mock.mockRestore();
+    for (const said of late) send(...said);
+    await client.gone();
+    await until("the abort", () => master.sessions.get("ann")?.generation === generationAfterAbort(generation));
+    enter();
+    await until("its entry", () => master.sessions.get("ann")?.generation === 2 * generation);
+    newer.send(message(1));
+    await until("the answer", () => counts(newer).length === 1);
+    expect(west.game.hooks.filter((hook) => !/(enter|leave) west/.test(hook))).toEqual(["join", "out", "join"]);
+  });
+
   it("[HAND-7] [HAND-20] does not play for a newer session what was held for the one before, nor its goodbye", async () => {
     const client = await border.join(west);
     const heard: PeerMessage[] = [];

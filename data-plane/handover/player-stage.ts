@@ -110,8 +110,10 @@ export class PlayerStage implements Stage, PlayerHolder {
   play(playerId: string, generation: number, items: readonly HeldItem<Body>[]): void {
     const { host } = this.#options.context;
     const gone = this.#departed.get(nameOf(playerId, generation));
+    // It plays here by a newer ticket already.
+    if (gone !== undefined && this.#player(playerId) !== undefined) return this.#forget(gone);
     let isIn = true;
-    if (gone !== undefined && this.#player(playerId) === undefined) {
+    if (gone !== undefined) {
       this.#departed.delete(nameOf(playerId, generation));
       isIn = gone.revive();
     }
@@ -149,12 +151,7 @@ export class PlayerStage implements Stage, PlayerHolder {
 
   drop(playerId: string, generation: number, outcome: Exclude<MemberOutcome, "stayed">): void {
     const gone = this.#departed.get(nameOf(playerId, generation));
-    if (gone !== undefined) {
-      this.#departed.delete(nameOf(playerId, generation));
-      this.#parts.delete(gone);
-      gone.retire();
-      return;
-    }
+    if (gone !== undefined) return this.#forget(gone);
     const player = this.#player(playerId);
     if (player?.seat.generation !== generation) return;
     if (outcome === "superseded") this.#options.handovers().counts.overlaps += 1;
@@ -324,6 +321,13 @@ export class PlayerStage implements Stage, PlayerHolder {
   #serves(player: JoinedPlayer): boolean {
     const { members = [] } = this.#options.handovers().newest(player.id) ?? {};
     return members.some(({ playerId, generation }) => playerId === player.id && generation === player.seat.generation);
+  }
+
+  /** One that has gone on, and does not come back. */
+  #forget(gone: JoinedPlayer): void {
+    this.#departed.delete(nameOf(gone.id, gone.seat.generation));
+    this.#parts.delete(gone);
+    gone.retire();
   }
 
   /** A copy of an earlier session that has come here since the seat was promised, and of which its own session has not been heard. */
