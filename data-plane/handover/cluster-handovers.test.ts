@@ -20,6 +20,7 @@ import {
 } from "../../protocol/index.ts";
 import { decodePlayerState, encodePlayerState, type PlayerState } from "../authority/player-state.ts";
 import type { PeerMessage } from "../peers/handover-codec.ts";
+import type { Player } from "../plugin/player.ts";
 import type { FakeMaster } from "../testing/fake-master.ts";
 import type { TestClient } from "../testing/test-client.ts";
 import { until } from "../testing/until.ts";
@@ -46,6 +47,13 @@ async function walkOver(client: TestClient, x = 2): Promise<Redirect> {
   moves += 1;
   client.send(encodeMove({ sequence: moves, x, y: 0, z: 0, heading: 0 }));
   return client.next("redirect");
+}
+
+/** From now on the master answers nobody, until it is let. What was asked before is let through by itself. */
+function holdMaster(): () => void {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  master.holdSessions = promise;
+  return resolve;
 }
 
 describe("a player that walks over the border", () => {
@@ -381,6 +389,24 @@ describe("a player that walks over the border", () => {
     resolve();
   });
 
+  it("[HAND-22] is not played any more when that step has it leave", async () => {
+    Object.assign(west.game, {
+      onMove: (player: Player, _from: unknown, { x }: { x: number }) => void (x === 1 && player.close()),
+    });
+    const client = await border.join(west);
+    await until("its entry", () => master.sessions.get("ann")?.holder === "default.a");
+    const letGo = holdMaster();
+    moves += 2;
+    client.send(encodeMove({ sequence: moves - 1, x: 2, y: 0, z: 0, heading: 0 }));
+    await until("its standstill", () => west.game.hooks.includes("out"));
+    const request = encodeRequest({ id: 5, deadlineMs: 60_000, command: 1, payload: new Uint8Array(0) });
+    client.send(request, encodeMove({ sequence: moves, x: 1, y: 0, z: 0, heading: 0 }));
+    await client.next("close");
+    await until("its end", () => west.game.hooks.includes("leave NORMAL"));
+    expect(west.game.hooks.slice(-2)).toEqual(["leave west", "leave NORMAL"]);
+    letGo();
+  });
+
   it("may walk on by the overrun and no farther, and back", async () => {
     west.game.refusesToPack = true;
     const client = await border.join(west);
@@ -562,13 +588,6 @@ describe("a player that walks over the border", () => {
     expect(master.sessions.get("ann")).toMatchObject({ generation: 2 * generation + 1, holder: "default.b" });
     expect(west.game.hooks.filter((hook) => !/(enter|leave) west/.test(hook))).toEqual(["join", "out"]);
   });
-
-  /** From now on the master answers nobody, until it is let. What was asked before is let through by itself. */
-  function holdMaster(): () => void {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    master.holdSessions = promise;
-    return resolve;
-  }
 
   /** The other cluster has all of the player but the commit, which the master is about to make. @returns what lets it */
   async function standStill(client: TestClient): Promise<() => void> {

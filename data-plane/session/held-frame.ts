@@ -6,6 +6,8 @@ import type { JoinedPlayer } from "./joined-player.ts";
 
 /** Plays what was held for a player, save its goodbye. */
 export function applyItem(host: PluginHost, player: JoinedPlayer, item: HeldItem<Uint8Array>): void {
+  // What came before may have had it leave.
+  if (!player.connected) return;
   if (item.kind === "output") player.sendFrame(item.body);
   // One that its client has brought here itself meanwhile is not played again. [HAND-9]
   if (item.kind !== "input" || player.streams === undefined) return;
