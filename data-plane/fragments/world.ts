@@ -180,6 +180,12 @@ export class World {
     if (this.isGhost(slot)) this.#setOrigin(slot, entityOrigins.ghost);
   }
 
+  /** Slot of this cluster's own entity with a number; `undefined` when it is gone, or there is a ghost in its place. */
+  find(number: number): number | undefined {
+    const slot = this.entities.find(number);
+    return slot === undefined || this.isGhost(slot) ? undefined : slot;
+  }
+
   isGhost(slot: number): boolean {
     return this.#origins[slot] !== entityOrigins.own;
   }

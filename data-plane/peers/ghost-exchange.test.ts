@@ -424,6 +424,23 @@ describe("a player that is handed over", () => {
     expect(bea.seen).toHaveLength(1);
   });
 
+  it("leaves nothing behind that the game could change by a handle from before", () => {
+    const { net, a, b } = two();
+    const ann = enter(a, "ann", 1, 45, 50);
+    const player = enter(a, "pat", 2, 49, 50);
+    const handle = a.world.entityOf(player);
+    net.step(3);
+    for (const leave of [() => a.world.depart(player), () => enter(b, "pat", 9, 51, 50)]) {
+      leave();
+      net.step(3);
+      expect([numbers(ann).length, handle?.alive]).toEqual([1, false]);
+      expect(() => handle?.set({ heading: 7 })).toThrow("is gone");
+      expect(() => handle?.get("heading")).toThrow("is gone");
+      expect(() => handle?.position).toThrow("is gone");
+      expect(() => handle?.setPriority(2)).toThrow("is gone");
+    }
+  });
+
   it("[GHOST-8] is gone after a second when nobody tells of it", () => {
     const { net, a } = two();
     const ann = enter(a, "ann", 1, 45, 50);

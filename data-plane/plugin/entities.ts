@@ -32,7 +32,7 @@ export interface Entity {
   readonly number: number;
   /** Name of its kind; `player` for a player's. */
   readonly kind: string;
-  /** False once it is gone: then nothing can be done with it any more. */
+  /** False once it is gone, or its player has gone on to another cluster: then nothing can be done with it here. */
   readonly alive: boolean;
   readonly position: Point;
   /**

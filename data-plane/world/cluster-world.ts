@@ -225,7 +225,7 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
     const body = this.#world.bodyOf(index);
     entities.set(body, playerFields.number, player.number);
     entities.set(body, playerFields.heading, heading);
-    const entity = new EntityHandle(entities, body, kind);
+    const entity = new EntityHandle(this.#world, body, kind);
     entity.restore(values);
     const isShown = player.has(features.world);
     const member: Member<P> = {
@@ -406,7 +406,7 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
     assertFinite(x, y, z);
     const slot = this.#world.spawn(kind.id, x, y, z);
     if (slot === -1) return undefined;
-    const entity = new EntityHandle(this.#world.entities, slot, kind);
+    const entity = new EntityHandle(this.#world, slot, kind);
     try {
       entity.set(values);
     } catch (error) {
@@ -418,11 +418,9 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
 
   /** The entity with this number, a player's or a plugin's; none for a ghost, which only its own cluster can change. */
   entity(number: number): Entity | undefined {
-    const { entities } = this.#world;
-    const slot = entities.find(number);
-    const kind = slot === undefined ? undefined : this.#kinds.byId(entities.kindId[slot] ?? 0);
-    if (slot !== undefined && this.#world.isGhost(slot)) return undefined;
-    return slot === undefined || kind === undefined ? undefined : new EntityHandle(entities, slot, kind);
+    const slot = this.#world.find(number);
+    const kind = slot === undefined ? undefined : this.#kinds.byId(this.#world.entities.kindId[slot] ?? 0);
+    return slot === undefined || kind === undefined ? undefined : new EntityHandle(this.#world, slot, kind);
   }
 
   /** Takes over another layout while players play. */

@@ -1,17 +1,23 @@
 import type { EntityStore } from "../fragments/entity-store.ts";
+import type { World } from "../fragments/world.ts";
 import type { Entity, FieldValues, Point } from "../plugin/entities.ts";
 import { type NamedKind, playerKind } from "./entity-kinds.ts";
 
-/** An entity for a plugin's hands: finds it by its number each time, so that one that is gone cannot be taken for another. */
+/**
+ * An entity for a plugin's hands: finds it by its number each time, so that one that is gone cannot be taken for another, nor
+ * what is seen of a player that another cluster has for the player.
+ */
 export class EntityHandle implements Entity {
   readonly number: number;
   readonly #kind: NamedKind;
+  readonly #world: Pick<World, "find">;
   readonly #store: EntityStore;
 
-  constructor(store: EntityStore, slot: number, kind: NamedKind) {
-    this.#store = store;
+  constructor(world: Pick<World, "find" | "entities">, slot: number, kind: NamedKind) {
+    this.#world = world;
+    this.#store = world.entities;
     this.#kind = kind;
-    this.number = store.number[slot] ?? 0;
+    this.number = this.#store.number[slot] ?? 0;
   }
 
   get kind(): string {
@@ -19,7 +25,7 @@ export class EntityHandle implements Entity {
   }
 
   get alive(): boolean {
-    return this.#store.find(this.number) !== undefined;
+    return this.#world.find(this.number) !== undefined;
   }
 
   get position(): Point {
@@ -69,12 +75,12 @@ export class EntityHandle implements Entity {
 
   despawn(): void {
     if (this.#kind.id === playerKind) throw new RangeError("a player's entity stays for as long as its player");
-    const slot = this.#store.find(this.number);
+    const slot = this.#world.find(this.number);
     if (slot !== undefined) this.#store.remove(slot);
   }
 
   #slot(): number {
-    const slot = this.#store.find(this.number);
+    const slot = this.#world.find(this.number);
     if (slot === undefined) throw new RangeError(`entity ${this.number} is gone`);
     return slot;
   }
