@@ -3,10 +3,10 @@ import { describe, expect, it } from "vitest";
 import { encodeKinds, frameHeaderBytes, KindTable, ProtocolError } from "../../protocol/index.ts";
 import { createRandom, randomBelow } from "../../protocol/testing/seeded-random.ts";
 import { assertLayout } from "../fragments/testing/random-world.ts";
-import type { Entity } from "../plugin/entities.ts";
+import type { Entity, FieldValues } from "../plugin/entities.ts";
 import { createKinds } from "../world/entity-kinds.ts";
 import { encodeGhostKinds, encodeGhostView } from "../world/ghost-frame.ts";
-import { enter, type GhostCluster, GhostNet, walk, type Watcher } from "./testing/ghost-net.ts";
+import { enter, type GhostCluster, GhostNet, walk, Watcher } from "./testing/ghost-net.ts";
 
 const tickHz = 20;
 const viewRange = 20;
@@ -438,6 +438,30 @@ describe("a player that is handed over", () => {
       expect(() => handle?.get("heading")).toThrow("is gone");
       expect(() => handle?.position).toThrow("is gone");
       expect(() => handle?.setPriority(2)).toThrow("is gone");
+    }
+  });
+
+  it("starts with what is known of it and nothing else where it joins anew over what it left behind", () => {
+    const { net } = createNet();
+    const kinds = createKinds([{ player: { health: "u8", mana: "u8", name: { bytes: 9 } } }]);
+    const [a, b] = [net.add("a", kinds), net.add("b", kinds)];
+    net.link(a, b);
+    const ann = enter(a, "ann", 1, 45, 50);
+    let player = enter(a, "pat", 2, 49, 50);
+    const number = a.world.entityOf(player)?.number;
+    const saved: FieldValues[] = [{}, { health: 3 }, { mana: 300, name: Uint8Array.of(2) }];
+    for (const values of saved) {
+      a.world.entityOf(player)?.set({ health: 50, mana: 60, name: Uint8Array.of(1) });
+      net.step(3);
+      a.world.depart(player);
+      net.step(3);
+      player = new Watcher("pat", 5, 48, 50);
+      a.world.enter(player, values, true);
+      net.step(3);
+      expect(a.world.entityOf(player)?.number).toBe(number);
+      // What a field cannot hold is of another version of the game.
+      const { health = 0, name = new Uint8Array(0) } = values;
+      expect(ann.all("player").map((pat) => pat.values)).toEqual([[5, 0, health, 0, name]]);
     }
   });
 

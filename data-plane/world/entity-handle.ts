@@ -1,7 +1,9 @@
 import type { EntityStore } from "../fragments/entity-store.ts";
 import type { World } from "../fragments/world.ts";
 import type { Entity, FieldValues, Point } from "../plugin/entities.ts";
-import { type NamedKind, playerKind } from "./entity-kinds.ts";
+import { type NamedKind, playerFields, playerKind } from "./entity-kinds.ts";
+
+const noBytes = new Uint8Array(0);
 
 /**
  * An entity for a plugin's hands: finds it by its number each time, so that one that is gone cannot be taken for another, nor
@@ -50,15 +52,25 @@ export class EntityHandle implements Entity {
     }
   }
 
-  /** Sets what there is of these fields, and passes over the rest: they are of another version of the game. */
+  /**
+   * Gives a player's entity its state from before. What is not among it, or is of another version of the game, is 0 or empty: where
+   * it was seen before its player came, it has values already.
+   */
   restore(values: FieldValues): void {
-    for (const [name, value] of Object.entries(values)) {
+    const slot = this.#slot();
+    const { fields } = this.#store.kindOf(slot);
+    for (const [name, field] of this.#kind.fields) {
+      if (field <= playerFields.heading) continue;
+      const none = fields[field]?.type === "bytes" ? noBytes : 0;
+      const value = Object.hasOwn(values, name) ? values[name] : undefined;
       try {
-        this.set({ [name]: value });
+        this.set({ [name]: value ?? none });
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
+        this.set({ [name]: none });
       }
     }
+    this.#store.setPriority(slot, 1);
   }
 
   get(name: string): number | Uint8Array | undefined {
