@@ -18,9 +18,9 @@ export function fallBackPlayers(players: number, margin: number): number {
   return players - Math.max(1, Math.ceil(players * margin));
 }
 
-/** The settings of a level. */
+/** The settings of a level; of one that the fragment does not have, those of its highest. */
 export function settingsAt({ levels }: Fragment, level: number): FragmentSettings {
-  return (levels[level] ?? levels[0]).settings;
+  return (levels[level] ?? levels.at(-1) ?? levels[0]).settings;
 }
 
 /** A fragment's level has changed. */

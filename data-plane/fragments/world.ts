@@ -68,6 +68,7 @@ export class World {
   readonly #maxGhosts: number;
   #ghostCount = 0;
   #layout: Layout;
+  /** By fragment, as last told; another layout may have less. */
   #levels: Uint8Array;
   #tick = 0;
 
@@ -358,7 +359,7 @@ export class World {
     return this.#layout.fragments.map((fragment, index) => ({
       name: fragment.name,
       players: this.#membership.population[index] ?? 0,
-      level: this.#levels[index] ?? 0,
+      level: Math.min(this.#levels[index] ?? 0, fragment.levels.length - 1),
       settings: this.#settings(index),
     }));
   }
@@ -373,15 +374,13 @@ export class World {
    * {@link step} tells. Levels of fragments that keep their name go on from where they are.
    */
   changeLayout(layout: Layout): void {
-    const levels = new Map(this.fragments().map(({ name, level }) => [name, level]));
+    const levels = new Map(this.#layout.fragments.map(({ name }, index) => [name, this.#levels[index] ?? 0]));
     this.#membership.changeLayout(layout, (player) => {
       const body = this.bodyOf(player);
       return { x: this.entities.x[body] ?? 0, y: this.entities.y[body] ?? 0, z: this.entities.z[body] ?? 0 };
     });
     this.#layout = layout;
-    this.#levels = Uint8Array.from(layout.fragments, ({ name, levels: own }) =>
-      Math.min(levels.get(name) ?? 0, own.length - 1),
-    );
+    this.#levels = Uint8Array.from(layout.fragments, ({ name }) => levels.get(name) ?? 0);
     this.#fragmentOf.fill(nobody);
     this.#views.changeLayout(layout);
   }

@@ -210,6 +210,28 @@ describe("fragments", () => {
     await until("the client to know", () => first.fragments.at(-1)?.viewRange === 30);
   });
 
+  it("[FRAGMENT-1] tell plugins of a level that another layout does not have", async () => {
+    const crowded = {
+      ...west,
+      threshold: [
+        { players: 1, update_hz: 15 },
+        { players: 2, update_hz: 10 },
+      ],
+    };
+    await start({ settings: { world: layoutOf([crowded, east]) } });
+    for (const name of ["p1", "p2", "p3"]) await join(name);
+    await until("both thresholds", () => heard.some((what) => what.endsWith(" to 2 with 3")));
+    const before = heard.length;
+    cluster.server.changeLayout(layoutOf([{ ...west, threshold: crowded.threshold.slice(0, 1) }, east]));
+    // Plugins are told at the end of the tick; what holds, holds at once.
+    expect(world.fragments[0]).toMatchObject({ level: 1, updateHz: 15 });
+    await settled("west 2 to 1 with 3");
+    cluster.server.changeLayout(layoutOf([west, east]));
+    expect(world.fragments[0]).toMatchObject({ level: 0, updateHz: 30 });
+    await settled("west 1 to 0 with 3");
+    expect(heard.slice(before)).toEqual(["west 2 to 1 with 3", "west 1 to 0 with 3"]);
+  });
+
   it("are there for operators to look into: who is where", async () => {
     await start({ settings: { opsPort: 0 } });
     const client = await join("ann");
