@@ -95,6 +95,22 @@ describe("MOVE", () => {
     expect(cluster.server.metrics.pluginErrors).toEqual({ onMove: 1 });
   });
 
+  it("[MOVE-1] [MOVE-2] costs nothing of what the speed limit allows where it is refused", async () => {
+    cluster = await startTestCluster({
+      settings: { maxSpeed: 10 },
+      plugin: { onMove: (_player, _from, to) => to.z === 0 },
+    });
+    const client = await cluster.joined();
+    // Half a second's worth each, far sooner than that is earned again.
+    for (let count = 0; count < 20; count++) move(client, 0, 0, 5);
+    for (let count = 0; count < 20; count++) expect(await client.next("position")).toMatchObject({ x: 0, z: 0 });
+    move(client, 5);
+    await handled(client);
+    expect(client.received).toEqual([]);
+    move(client, 1_000);
+    expect(await client.next("position")).toMatchObject({ x: 5 });
+  });
+
   it.each([true, false])(
     "[MOVE-3] ends where the plugin has put the player meanwhile, whatever it answers (%s)",
     async (answer) => {

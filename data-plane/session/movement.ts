@@ -28,16 +28,22 @@ export class MoveBudget {
     this.#maxSpeed = maxSpeed;
   }
 
-  /** Whether the move is within the budget; if so it is drawn. */
-  draw(from: Placement, to: Placement, nowMs: number): boolean {
+  /** Whether the move is within the budget. */
+  allows(from: Placement, to: Placement, nowMs: number): boolean {
     if (this.#maxSpeed === 0) return true;
     const earned = (this.#maxSpeed * rateAllowance * (nowMs - this.#filledAtMs)) / 1_000;
     const full = (this.#maxSpeed * burstMs) / 1_000;
     this.#budget = Math.min(full, this.#budget + earned);
     this.#filledAtMs = nowMs;
-    const distance = Math.hypot(to.x - from.x, to.y - from.y, to.z - from.z);
-    if (distance > this.#budget) return false;
-    this.#budget -= distance;
-    return true;
+    return distanceOf(from, to) <= this.#budget;
   }
+
+  /** The move has been made. */
+  draw(from: Placement, to: Placement): void {
+    if (this.#maxSpeed !== 0) this.#budget -= distanceOf(from, to);
+  }
+}
+
+function distanceOf(from: Placement, to: Placement): number {
+  return Math.hypot(to.x - from.x, to.y - from.y, to.z - from.z);
 }

@@ -15,12 +15,13 @@ export function movePlayer(context: SessionContext, player: JoinedPlayer, move: 
   player.place.moveSequence = move.sequence;
   if (player.place.spendUntold(from, to)) return player.sendControl(player.place.positionFrame(from));
   const isFine =
-    player.moveBudget.draw(from, to, clock.monotonicMs()) &&
+    player.moveBudget.allows(from, to, clock.monotonicMs()) &&
     world?.admits(player, to) !== false &&
     host.move(player, from, to);
   // The game has put it elsewhere while it was asked: there it is, and its client has been told.
   if (player.position !== from) return;
   if (isFine) {
+    player.moveBudget.draw(from, to);
     player.position = to;
     world?.moved(player, to);
     return;
