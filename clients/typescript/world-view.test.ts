@@ -104,6 +104,35 @@ describe("a session's world", () => {
     expect(x()).toBe(17);
   });
 
+  it("never goes back, nor leaps, where frames come at another rate from now on", async () => {
+    const { clock, transport, world } = await join();
+    transport.last.send(encodeKinds({ kinds }), encodeFragment(fragment), enters);
+    // Six units of x a tick, from 5 at tick 30.
+    for (let tick = 32; tick <= 140; tick += 2) transport.last.send(walks(tick));
+    const x = (): number => world.find(300)?.shown.x ?? 0;
+    const behind = (): number => Math.round(10 * ((clock.nowMs() * 30) / 1_000 - (x() - 5) / 6)) / 10;
+    const shownFor = async (ticks: number): Promise<number[]> => {
+      const steps: number[] = [];
+      for (let tick = 0; tick < ticks; tick++) {
+        const before = x();
+        await clock.advance(1_000 / 30);
+        steps.push(Math.round(10 * (x() - before)) / 10);
+      }
+      return steps;
+    };
+    await shownFor(10);
+    expect([behind(), new Set(await shownFor(5))]).toEqual([4, new Set([6])]);
+    // Three frames a second: 20 ticks late, and not four.
+    transport.last.send(encodeFragment({ ...fragment, updateHz: 3 }));
+    expect([behind(), new Set(await shownFor(31))]).toEqual([4, new Set([3])]);
+    await shownFor(2);
+    expect([behind(), new Set(await shownFor(10))]).toEqual([20, new Set([6])]);
+    transport.last.send(encodeFragment({ ...fragment, updateHz: 30 }));
+    expect([behind(), new Set(await shownFor(35))]).toEqual([20, new Set([9])]);
+    await shownFor(2);
+    expect([behind(), new Set(await shownFor(5))]).toEqual([2, new Set([6])]);
+  });
+
   it("[ENTITIES-6] begins anew with an empty view when the session is resumed, with the kinds of before", async () => {
     const { clock, transport, session, world, told } = await join();
     transport.last.send(encodeKinds({ kinds }), enters);

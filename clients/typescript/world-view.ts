@@ -9,6 +9,7 @@ import {
   type ViewListener,
 } from "../../protocol/index.ts";
 import { Emitter } from "./emitter.ts";
+import { ShownTime, type Timeline } from "./shown-time.ts";
 import { WorldEntity } from "./world-entity.ts";
 
 /** What happens in the player's view. */
@@ -23,16 +24,7 @@ export interface WorldEvents {
   fragment: Fragment;
 }
 
-/** How the cluster's ticks lie in time. */
-export interface Timeline {
-  /** The tick of the cluster now, by its clock; between two ticks it is broken. */
-  tick(): number;
-  readonly tickHz: number;
-}
-
 const frozen: Timeline = { tick: () => 0, tickHz: 1 };
-/** How many frames late entities are shown: then the next one is there in time, unless one is lost on the way. */
-const framesBehind = 2;
 
 /** What the cluster shows the player: its surroundings, rebuilt frame by frame. Spec: docs/PROTOCOL.md, section 5.11. */
 export class WorldView {
@@ -43,7 +35,7 @@ export class WorldView {
   delayMs: number | undefined;
   readonly #emitter = new Emitter<WorldEvents>();
   readonly #entities = new Map<number, WorldEntity>();
-  #timeline = frozen;
+  #shownTime = new ShownTime(frozen);
   /** What is in view was shown by the cluster before. */
   #isOutdated = false;
   #kinds: KindTable | undefined;
@@ -91,7 +83,7 @@ export class WorldView {
   begin(timeline: Timeline, session: "new" | "resumed" | "moved"): void {
     if (session === "moved") this.#isOutdated = this.#entities.size > 0;
     else this.#clear();
-    this.#timeline = timeline;
+    this.#shownTime = new ShownTime(timeline);
     if (session !== "resumed") this.#kinds = undefined;
     if (session === "new") this.#fragment = undefined;
     this.#view = this.#kinds === undefined ? undefined : new EntityView(this.#kinds);
@@ -111,6 +103,7 @@ export class WorldView {
         return this.#view.apply(message, this.#listener);
       case "fragment":
         this.#fragment = message;
+        this.#shownTime.follow(message.updateHz);
         this.#emitter.emit("fragment", message);
     }
   }
@@ -120,18 +113,10 @@ export class WorldView {
     for (const number of Array.from(this.#entities.keys())) this.#leave(number);
   }
 
-  /** What is shown now, as a tick. */
-  #shownTick(timeline: Timeline): number {
-    const { tickHz } = timeline;
-    const updateHz = Math.min(this.#fragment?.updateHz ?? tickHz, tickHz);
-    const behind = this.delayMs === undefined ? (framesBehind * tickHz) / updateHz : (this.delayMs * tickHz) / 1_000;
-    return timeline.tick() - behind;
-  }
-
   #enter(seen: SeenEntity): void {
     // Its own: one that stays in view while the player moves on belongs to the cluster before.
-    const timeline = this.#timeline;
-    const entity = new WorldEntity(seen, () => this.#shownTick(timeline));
+    const shownTime = this.#shownTime;
+    const entity = new WorldEntity(seen, () => shownTime.tick(this.delayMs));
     this.#entities.set(seen.number, entity);
     this.#emitter.emit("enter", entity);
   }
