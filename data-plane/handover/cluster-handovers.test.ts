@@ -255,6 +255,48 @@ describe("a player that walks over the border", () => {
     expect(counts(back)).toEqual([97, 98]);
   });
 
+  it("[RESUME-3] [HAND-5] is answered as ever where its client asks to go on while nobody knows yet who plays it", async () => {
+    await border.close();
+    const settings = (instance: string) => ({ ...countingBorder.settings?.(instance), pingIntervalMs: 100 });
+    ({ border, west, east } = await Border.open({ ...countingBorder, settings }));
+    ({ master } = border);
+    const bystander = await border.join(west, { sub: "bob" });
+    const client = await border.join(west);
+    const { token } = await client.next("resumeToken");
+    client.send(message(1), message(1));
+    await until("the answers", () => counts(client).length === 2);
+    // The destination looks at the token for as long as it takes, and ends before it has; the next one there knows nothing of it.
+    const looks = Promise.withResolvers<void>();
+    master.holdKeySet = looks.promise;
+    await master.addKey("later");
+    await walkOver(client);
+    client.close();
+    const joined = (): number => west.cluster.server.metrics.connections.joined;
+    await until("its end", () => joined() === 1);
+    await east.cluster.server.stop();
+    master.holdKeySet = undefined;
+    looks.resolve();
+    const answers = Promise.withResolvers<void>();
+    master.holdSessions = answers.promise;
+    const asked = master.consultations.length;
+    await border.start("b");
+    await until("the question", () => master.consultations.length > asked);
+    const back = await west.cluster.connected();
+    back.send(helloOf(), encodeResume({ received: 1, token }));
+    await until("its return", () => joined() === 2);
+    bystander.received.length = 0;
+    for (let count = 0; count < 3; count += 1) await bystander.next("ping");
+    expect(back.received).toEqual([]);
+    master.holdSessions = undefined;
+    answers.resolve();
+    await until("what it sees", () => back.types().includes("fragment"));
+    expect(back.types().slice(0, 3)).toEqual(["resumed", "streams", "resumeToken"]);
+    back.send(encodeAck({ received: 2 }), message(1));
+    await until("the answers", () => counts(back).length === 2);
+    expect(counts(back)).toEqual([2, 3]);
+    expect(west.game.hooks.filter((hook) => hook === "join")).toHaveLength(2);
+  });
+
   it("[AHEAD-1] [AHEAD-5] is told where it may be sent before it is, if its client knows what to do with that, at each cluster anew", async () => {
     const client = await border.join(west);
     const redirect = await walkOver(client);

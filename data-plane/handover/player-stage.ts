@@ -10,6 +10,7 @@ import { ArrivingLine } from "../session/arriving-line.ts";
 import { movePlayer } from "../session/player-move.ts";
 import { JoinedPlayer } from "../session/joined-player.ts";
 import type { PlayerHolder } from "../session/player-holder.ts";
+import { answerLate } from "../session/resume-steps.ts";
 import type { SessionContext } from "../session/session-context.ts";
 import { ArrivalKeys } from "./arrival-keys.ts";
 import { type CarriedFacts, decodeCarriedFacts } from "../session/carried-facts.ts";
@@ -124,6 +125,7 @@ export class PlayerStage implements Stage, PlayerHolder {
     this.#parts.delete(player);
     // Its client may have been told already that it stands elsewhere.
     if (gone !== undefined && this.#options.targetOf(player) !== undefined) player.place.markUntold();
+    answerLate(this.#options.context, player);
     host.migrateIn(player.lane, player, parts);
     const move = player.unfreeze();
     const late = this.#late.get(player) ?? [];
@@ -181,8 +183,9 @@ export class PlayerStage implements Stage, PlayerHolder {
     if (frame === undefined) return;
     const target = message.type === "redirect" ? this.#options.targetOf(player) : undefined;
     // Behind REDIRECT it would not listen any more, and before the answer to its RESUME not yet. [MOVE-3] [REDIRECT-4]
-    if (target !== undefined && !player.awaitsWay) player.tellClient(player.place.positionFrame(target));
+    if (target !== undefined && player.awaitsFrom === undefined) player.tellClient(player.place.positionFrame(target));
     player.tellClient(frame);
+    if (message.type === "redirect") player.toldWay();
   }
 
   /** Where the client of a player that has gone on has to go; `undefined` when that is not known any more. */

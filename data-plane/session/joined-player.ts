@@ -90,8 +90,8 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   #heldByHooks = false;
   #heldByHandover = false;
   #goodbye: LeaveReason | undefined;
-  /** Its client has come back for it where it had gone on from: nothing has been answered on this connection. */
-  #awaitsWay = false;
+  /** Its client has come back for it where it had gone on from, with so many frames received: nothing has been answered on this connection. */
+  #awaitsFrom: number | undefined;
   /** What the game had saved of it, as it departed. */
   #saved: Uint8Array | undefined;
   /** State of its entity, as it departed. */
@@ -341,7 +341,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     const wasDropped = this.#presence.stopWaiting();
     this.#line = line;
     this.#outbox = line.outbox;
-    this.#awaitsWay = !this.connected;
+    if (this.connected) this.#awaitsFrom = undefined;
     line.hold(this.#isPaused);
     this.budget.returned(this.#context.clock.monotonicMs());
     const { world } = this.#context;
@@ -367,9 +367,27 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     return !this.dropped && this.#line.isOpen;
   }
 
-  /** Whether its client waits to hear where it has to go, and for nothing else: REDIRECT is the answer to its RESUME. [REDIRECT-2] */
-  get awaitsWay(): boolean {
-    return this.#awaitsWay;
+  /** Its client asks to go on, with so many frames received, and will be told where: REDIRECT is the answer to its RESUME. [REDIRECT-2] */
+  awaitWay(received: number): void {
+    this.#awaitsFrom = received;
+  }
+
+  /** How many frames its client has received that waits to hear where it has to go, and for nothing else. */
+  get awaitsFrom(): number | undefined {
+    return this.#awaitsFrom;
+  }
+
+  /** Its client has been told where to go. */
+  toldWay(): void {
+    this.#awaitsFrom = undefined;
+  }
+
+  /** Its client, which has waited to hear where to go, need not go: it is played here again. [RESUME-3] */
+  answerLate(answer: readonly Uint8Array[], again: readonly Uint8Array[]): void {
+    this.#awaitsFrom = undefined;
+    for (const frame of answer) this.#line.send("control", frame);
+    for (const frame of again) this.#line.send("again", frame);
+    if (this.place.isUntold) this.#tellPlace();
   }
 
   /** Whether it came from another cluster and its client has not come yet. */

@@ -261,6 +261,8 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
     const silentMs = now - this.#heardAtMs;
     if (this.#outbox.stalledMs > bounds.stallTimeoutMs) this.close("SLOW_CONSUMER");
     else if (silentMs > settings.idleTimeoutMs) this.#endIdle();
+    // Nothing stands before the answer to its RESUME. [RESUME-3]
+    else if (this.#player?.awaitsFrom !== undefined) return;
     else if (silentMs >= settings.pingIntervalMs && now - this.#pingedAtMs >= settings.pingIntervalMs) {
       this.#pingedAtMs = now;
       this.send("control", encodePing({ timeMs: this.context.clock.monotonicMs() }));
