@@ -30,6 +30,8 @@ export interface StartOptions {
 
 /** How often to look whether the world has been laid out anew. */
 const layoutCheckMs = 2_000;
+/** A file that is written where it stands is whole after that, unless whoever writes it takes a rest. */
+const layoutSettleMs = 250;
 
 /** After this many errors that nobody caught within a second something is badly wrong. */
 const maxUncaughtASecond = 100;
@@ -78,6 +80,7 @@ export async function start(plugin: ServerPlugin | readonly ServerPlugin[], opti
   const watch = new LayoutWatch({
     file: loaded.file,
     checkMs: layoutCheckMs,
+    settleMs: layoutSettleMs,
     log,
     onLayout: (layout) => cluster.changeLayout(layout),
   });

@@ -10,6 +10,8 @@ let folder: string;
 let watch: LayoutWatch;
 const log = new LogBook();
 let names: string[][];
+/** What happens while the file has to stay as it is. */
+let meanwhile: (ms: number) => void;
 
 const fragment = (name: string, from: number): string =>
   `[[fragment]]\nname = "${name}"\nmin = [${from}, 0]\nmax = [${from + 10}, 10]\n`;
@@ -18,13 +20,16 @@ const write = (text: string): void => writeFileSync(join(folder, "Config.toml"),
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "sustenet-"));
   names = [];
+  meanwhile = () => undefined;
   log.lines.length = 0;
   write(`[all]\nport = 1\n${fragment("a", 0)}`);
   watch = new LayoutWatch({
     file: join(folder, "Config.toml"),
     checkMs: 60_000,
+    settleMs: 250,
     log,
     onLayout: ({ fragments }) => names.push(fragments.map(({ name }) => name)),
+    wait: async (ms) => meanwhile(ms),
   });
   await watch.start();
 });
@@ -41,11 +46,30 @@ it("takes over a changed world, once", async () => {
   expect(names).toEqual([["a", "b"]]);
 });
 
+it("takes no half of a file, though that is right as well, while the rest is being written", async () => {
+  const half = `[all]\nport = 1\n${fragment("b", 0)}`;
+  const waited: number[] = [];
+  write(half);
+  meanwhile = (ms) => {
+    waited.push(ms);
+    write(`${half}${fragment("c", 10)}`);
+  };
+  await watch.check();
+  expect([names, waited]).toEqual([[], [250]]);
+  await watch.check();
+  expect(names).toEqual([["b", "c"]]);
+  meanwhile = () => rmSync(join(folder, "Config.toml"));
+  write(fragment("d", 0));
+  await watch.check();
+  expect(names).toHaveLength(1);
+});
+
 it("looks by itself, again and again", async () => {
   const seen: number[] = [];
   const own = new LayoutWatch({
     file: join(folder, "Config.toml"),
     checkMs: 5,
+    settleMs: 1,
     log,
     onLayout: ({ fragments }) => seen.push(fragments.length),
   });

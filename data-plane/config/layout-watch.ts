@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Layout } from "../fragments/layout.ts";
 import type { Logger } from "../log.ts";
 import { ConfigError } from "./config-error.ts";
@@ -9,9 +10,13 @@ export interface LayoutWatchOptions {
   readonly file: string;
   /** How often to look at the file. */
   readonly checkMs: number;
+  /** How long the file has to stay as it is before it counts: half of one may be right as well. */
+  readonly settleMs: number;
   readonly log: Logger;
   /** Told of each new layout that can be used. */
   readonly onLayout: (layout: Layout) => void;
+  /** Waits, by the clock unless given. */
+  readonly wait?: (ms: number) => Promise<unknown>;
 }
 
 /**
@@ -51,7 +56,7 @@ export class LayoutWatch {
   async #check(): Promise<void> {
     const text = await this.#read();
     // One that cannot be read is perhaps about to be written.
-    if (text === undefined || text === this.#text) return;
+    if (text === undefined || text === this.#text || !(await this.#isWhole(text))) return;
     this.#text = text;
     const { file, log, onLayout } = this.#options;
     try {
@@ -78,6 +83,13 @@ export class LayoutWatch {
       if (!(error instanceof ConfigError)) throw error;
       for (const problem of error.problems) log.error({ event: "world-refused" }, `kept the old world: ${problem}`);
     }
+  }
+
+  /** Whether nobody is writing the file now, as far as that can be told; if somebody is, it is for the next look. */
+  async #isWhole(text: string): Promise<boolean> {
+    const { settleMs, wait = sleep } = this.#options;
+    await wait(settleMs);
+    return (await this.#read()) === text;
   }
 
   async #read(): Promise<string | undefined> {
