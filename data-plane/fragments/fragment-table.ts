@@ -20,6 +20,9 @@ const ticketLifetime: NumberRange = {
   integer: true,
 };
 
+/** Clients are told limits of speed as an `f32`, in which less is nothing, and nothing is no limit. */
+const minSpeedLimit = 1e-3;
+
 /** Most fragments that a grid may have along an axis. */
 const maxGridSide = 1_024;
 
@@ -31,6 +34,7 @@ export function readFragment(reader: TableReader): ReadFragment | undefined {
   reader.end();
   if (box === undefined) return undefined;
   assertPrecision(reader, box.box, rest);
+  assertRoom(reader, "max", [box.box]);
   return { fragment: { name, box: box.box, ...rest }, path: reader.path, dimensions: box.dimensions };
 }
 
@@ -81,6 +85,11 @@ export function readGrid(reader: TableReader, most: number): ReadFragment[] {
   if (first !== undefined && last !== undefined) {
     assertPrecision(reader, { min: first.fragment.box.min, max: last.fragment.box.max }, rest);
   }
+  assertRoom(
+    reader,
+    "size",
+    cells.map(({ fragment }) => fragment.box),
+  );
   return cells;
 }
 
@@ -115,6 +124,8 @@ function createPoint(numbers: readonly number[], height: number): Point {
 function readSettings(reader: TableReader): Omit<Fragment, "name" | "box"> {
   const capacity = reader.number("capacity", { min: 0, max: 1e6, integer: true }, 0);
   const speedLimit = reader.number("speed_limit", { min: 0, max: 1e9 }, 0);
+  if (speedLimit > 0 && speedLimit < minSpeedLimit)
+    reader.complain("speed_limit", `expected 0 for none, or at least ${minSpeedLimit}`);
   const lifetime = reader.number("ticket_lifetime_seconds", ticketLifetime, undefined);
   const levels = readLevels(reader, capacity);
   return { capacity, speedLimit, ticketLifetimeSeconds: lifetime, carried: true, levels };
@@ -126,4 +137,16 @@ function assertPrecision(reader: TableReader, { min, max }: Box, { levels }: Omi
   const finest = levels[0].settings.precision;
   if (farthest / finest <= maxSteps) return;
   reader.complain("precision", `expected at least ${farthest / maxSteps} for bounds that reach ${farthest}`);
+}
+
+/** A fragment needs positions to be in: on the wire they are an `f32`, which grows coarser with the distance from 0. */
+function assertRoom(reader: TableReader, key: string, boxes: readonly Box[]): void {
+  for (const { min, max } of boxes) {
+    for (const axis of ["x", "y", "z"] as const) {
+      const step = 2 ** (Math.floor(Math.log2(Math.max(Math.abs(min[axis]), Math.abs(max[axis])))) - 23);
+      if (!Number.isFinite(step) || max[axis] - min[axis] >= step) continue;
+      reader.complain(key, `expected at least ${step} between the bounds: so far out, positions come in such steps`);
+      return;
+    }
+  }
 }

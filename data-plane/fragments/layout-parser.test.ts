@@ -89,6 +89,15 @@ describe("parseLayout", () => {
     ]);
   });
 
+  it("has a margin of 1 by default, and of half a fragment where they are smaller", () => {
+    const marginOf = (side: number): unknown => {
+      const grid = { name: "g", origin: [0, 0], size: [50, side], columns: 2, rows: 2 };
+      return parseLayout({ world: { grid } }).layout?.rules.swapMargin;
+    };
+    expect([1.5, 2, 3].map(marginOf)).toEqual([0.75, 1, 1]);
+    expect(parseLayout({}).layout?.rules.swapMargin).toBe(1);
+  });
+
   it("accepts fragments that cover the world however it is cut", () => {
     for (let seed = 0; seed < 40; seed++) {
       const dimensions = seed % 2 === 0 ? 2 : 3;
@@ -211,7 +220,32 @@ describe("parseLayout", () => {
     [
       "a range of nothing",
       { fragment: [{ ...north, view_range: 0 }] },
-      "fragment[0].view_range: expected a number above 0 and at most 1000000",
+      "fragment[0].view_range: expected a number from 0.001 to 1000000",
+    ],
+    [
+      "a range that no client can be told",
+      { fragment: [{ ...north, view_range: 1e-50 }] },
+      "fragment[0].view_range: expected a number from 0.001 to 1000000",
+    ],
+    [
+      "a limit of speed that a client would be told as none",
+      { fragment: [{ ...north, speed_limit: 1e-50 }] },
+      "fragment[0].speed_limit: expected 0 for none, or at least 0.001",
+    ],
+    [
+      "a margin in which a fragment has room",
+      { fragment: [north, { ...south, max: [100, 52] }], world: { swap_margin: 2 } },
+      'world.swap_margin: expected less than 2, the shortest side of "south" (fragment[1]), got 2: nobody who walks through would be in it',
+    ],
+    [
+      "bounds that no position lies between",
+      { fragment: [{ name: "a", min: [1e9 - 8, 0], max: [1e9, 1] }] },
+      "fragment[0].max: expected at least 64 between the bounds: so far out, positions come in such steps",
+    ],
+    [
+      "a grid that is finer than positions",
+      { world: { grid: { name: "g", origin: [1e8, 0], size: [1e-9, 1], columns: 3, rows: 1 } } },
+      "world.grid.size: expected at least 8 between the bounds: so far out, positions come in such steps",
     ],
     [
       "text for a number",

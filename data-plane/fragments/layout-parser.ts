@@ -39,6 +39,7 @@ export function parseLayout(tables: LayoutTables): ParsedLayout {
   assertCarries(parts, world.carries, problems);
   const dimensions = assertDimensions(parts, world.bounds, problems);
   if (problems.length === 0) assertBoxes(parts, world, problems);
+  const swapMargin = problems.length === 0 ? marginOf(parts, world.swapMargin, problems) : 0;
   if (problems.length > 0) return { problems };
   const fragments = parts.map(({ fragment }): Fragment => {
     const { name, box, capacity, speedLimit, ticketLifetimeSeconds, levels } = fragment;
@@ -47,7 +48,7 @@ export function parseLayout(tables: LayoutTables): ParsedLayout {
   });
   return {
     layout: createLayout(
-      { ...world.rules, dimensions },
+      { ...world.rules, swapMargin, dimensions },
       fragments.length > 0 ? fragments : [createEverywhere(problems)],
     ),
   };
@@ -61,7 +62,8 @@ export function defaultLayout(): Layout {
 }
 
 interface ReadWorld {
-  readonly rules: Omit<WorldRules, "dimensions">;
+  readonly rules: Omit<WorldRules, "dimensions" | "swapMargin">;
+  readonly swapMargin: number | undefined;
   readonly bounds: { readonly box: Box; readonly dimensions: 2 | 3 } | undefined;
   readonly requireCover: boolean;
   readonly grids: readonly TableReader[];
@@ -80,8 +82,8 @@ function readWorld(reader: TableReader): ReadWorld {
   const requireCover = reader.flag("require_cover", true);
   const grids = reader.tables("grid", maxFragments, true);
   const carries = reader.names("carries", maxFragments);
+  const swapMargin = reader.number("swap_margin", { min: 0, max: coordinate.max }, undefined);
   const rules = {
-    swapMargin: reader.number("swap_margin", { min: 0, max: coordinate.max }, 1),
     swapDwellTicks: reader.number("swap_dwell_ticks", { min: 1, max: 10_000, integer: true }, 5),
     handoverOverrun: reader.number("handover_overrun", { min: 0, max: coordinate.max }, 8),
     thresholdMargin: reader.number("threshold_margin", { min: 0, max: 0.9 }, 0.1),
@@ -93,7 +95,7 @@ function readWorld(reader: TableReader): ReadWorld {
     maxGhosts: reader.number("max_ghosts", { min: 1, max: 100_000, integer: true }, 2_000),
   };
   reader.end();
-  return { rules, bounds, requireCover, grids, carries };
+  return { rules, swapMargin, bounds, requireCover, grids, carries };
 }
 
 function readTiers(world: TableReader): readonly Tier[] {
@@ -174,6 +176,24 @@ function assertBoxes(
     const message = `no fragment covers the part ${describe(gap)}, ${between}`;
     problems.push({ path: "world.require_cover", message });
   }
+}
+
+/**
+ * The margin that holds: what is given, or else 1, where fragments are not too small for that. Whoever walks through one that is no wider than
+ * the margin is never in it, and its limits hold for nobody.
+ */
+function marginOf(parts: readonly ReadFragment[], given: number | undefined, problems: LayoutProblem[]): number {
+  const sides = parts.map(({ fragment: { box } }) =>
+    Math.min(box.max.x - box.min.x, box.max.y - box.min.y, box.max.z - box.min.z),
+  );
+  const least = Math.min(...sides);
+  const margin = given ?? Math.min(1, least / 2);
+  const narrowest = parts[sides.indexOf(least)];
+  if (parts.length < 2 || margin < least || narrowest === undefined) return margin;
+  const { fragment, path } = narrowest;
+  const message = `expected less than ${least}, the shortest side of "${fragment.name}" (${path}), got ${margin}`;
+  problems.push({ path: "world.swap_margin", message: `${message}: nobody who walks through would be in it` });
+  return margin;
 }
 
 /** The box around all. */

@@ -148,7 +148,7 @@ function wander(random: Random, dimensions: 2 | 3, faults: string[]): number {
   const createLayout = (): typeof layout => {
     const fragment = createRandomFragments(random, randomInteger(random, 1, 12), 100, dimensions);
     for (const table of fragment) table["capacity"] = random() < 0.3 ? randomInteger(random, 1, 8) : 0;
-    return assertLayout({ fragment, world });
+    return assertLayout({ fragment, world: { ...world, swap_margin: undefined } });
   };
   let current = createLayout();
   let swaps = 0;
@@ -163,7 +163,8 @@ function wander(random: Random, dimensions: 2 | 3, faults: string[]): number {
       }
       act(random, membership, player, spot);
       const fragment = membership.fragmentOf[player] ?? -1;
-      const within = fragment < 0 || current.locator.isWithin(fragment, spot.x, spot.y, spot.z, world.swap_margin);
+      const { locator, rules } = current;
+      const within = fragment < 0 || locator.isWithin(fragment, spot.x, spot.y, spot.z, rules.swapMargin);
       const target = current.locator.locate(spot.x, spot.y, spot.z);
       const { capacity = 0 } = current.fragments[target] ?? {};
       const isFull = capacity > 0 && (membership.population[target] ?? 0) >= capacity;

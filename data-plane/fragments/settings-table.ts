@@ -15,7 +15,7 @@ interface SettingRow {
 
 const rows = {
   updateHz: { key: "update_hz", range: { min: 0.1, max: 128 }, fallback: 20, course: "falls" },
-  viewRange: { key: "view_range", range: { min: 0, max: 1e6, above: true }, fallback: 100, course: "falls" },
+  viewRange: { key: "view_range", range: { min: 1e-3, max: 1e6 }, fallback: 100, course: "falls" },
   maxVisible: { key: "max_visible", range: { min: 1, max: 1_000, integer: true }, fallback: 50, course: "falls" },
   precision: { key: "precision", range: { min: 1e-6, max: 1e3 }, fallback: 0.01, course: "rises" },
   byteBudget: { key: "byte_budget", range: { min: 1_000, max: 1e8, integer: true }, fallback: 64_000, course: "falls" },
