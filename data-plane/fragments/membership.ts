@@ -27,6 +27,8 @@ export class Membership {
   readonly #outside: Uint16Array;
   /** By player: whether it was told that the fragment that it stands in is full. */
   readonly #refused: Uint8Array;
+  /** By name of a fragment: for how many players who have not come yet its places are kept. */
+  readonly #promised = new Map<string, number>();
   #events: MembershipEvent[] = [];
 
   constructor(layout: Layout, capacity: number) {
@@ -92,10 +94,18 @@ export class Membership {
     return true;
   }
 
-  /** Whether one more player may be in a fragment: it is carried here, and not full. */
-  isOpen(fragment: number): boolean {
-    const { capacity = 0, carried = false } = this.#layout.fragments[fragment] ?? {};
-    return carried && (capacity === 0 || (this.population[fragment] ?? 0) < capacity);
+  /** Whether so many more players may be in a fragment: it is carried here, and has places that are promised to nobody. */
+  isOpen(fragment: number, players = 1): boolean {
+    const { name = "", capacity = 0, carried = false } = this.#layout.fragments[fragment] ?? {};
+    const taken = (this.population[fragment] ?? 0) + (this.#promised.get(name) ?? 0);
+    return carried && (capacity === 0 || taken + players <= capacity);
+  }
+
+  /** Keeps places of a fragment for players who are about to come; a number below 0 gives them up again. */
+  promise(fragment: string, players: number): void {
+    const promised = (this.#promised.get(fragment) ?? 0) + players;
+    if (promised > 0) this.#promised.set(fragment, promised);
+    else this.#promised.delete(fragment);
   }
 
   /** Indices of the players in a fragment. */

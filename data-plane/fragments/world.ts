@@ -308,6 +308,28 @@ export class World {
     return this.#freePlayers.length > 0 && this.#hasSlot;
   }
 
+  /**
+   * Keeps places of fragments for players who are about to come, if there are so many.
+   *
+   * @param wanted how many players, by the name of the fragment
+   */
+  promise(wanted: ReadonlyMap<string, number>): boolean {
+    const { fragments } = this.#layout;
+    const hasAll = [...wanted].every(([name, players]) =>
+      this.#membership.isOpen(
+        fragments.findIndex((fragment) => fragment.name === name),
+        players,
+      ),
+    );
+    if (hasAll) for (const [name, players] of wanted) this.#membership.promise(name, players);
+    return hasAll;
+  }
+
+  /** Gives up places that were kept. */
+  unpromise(wanted: ReadonlyMap<string, number>): void {
+    for (const [name, players] of wanted) this.#membership.promise(name, -players);
+  }
+
   /** Whether one more player may be in the fragment of a position. */
   isOpen(x: number, y: number, z: number): boolean {
     return this.#membership.isOpen(this.#layout.locator.locate(x, y, z));

@@ -196,7 +196,7 @@ export class DestinationHandovers {
       case "unreserve":
         return stage.unreserve(id);
       case "admit": {
-        const reason = this.#holds(id, source, effect.members) ? stage.admit(effect.members) : "full";
+        const reason = this.#holds(id, source, effect.members) ? stage.admit(id, effect.members) : "full";
         return this.#step(id, reason === undefined ? { type: "admitted" } : { type: "notAdmitted", reason });
       }
       case "activate":

@@ -53,6 +53,8 @@ export class PlayerStage implements Stage, PlayerHolder {
   readonly #late = new Map<JoinedPlayer, HeldItem<Body>[]>();
   /** Seats that are promised, by handover, and to whose players. */
   readonly #reserved = new Map<string, { readonly source: string; readonly seats: number }>();
+  /** Places of fragments that are promised, by handover: how many, by the fragment's name. */
+  readonly #places = new Map<string, ReadonlyMap<string, number>>();
 
   constructor(options: PlayerStageOptions) {
     const { context, saves, targetOf } = options;
@@ -218,9 +220,12 @@ export class PlayerStage implements Stage, PlayerHolder {
 
   unreserve(id: string): void {
     this.#reserved.delete(id);
+    const places = this.#places.get(id);
+    this.#places.delete(id);
+    if (places !== undefined) this.#options.context.world?.unpromise(places);
   }
 
-  admit(members: readonly MemberTransfer<Body>[]): "full" | "invalid" | undefined {
+  admit(id: string, members: readonly MemberTransfer<Body>[]): "full" | "invalid" | undefined {
     const { world, host } = this.#options.context;
     const names = new Set(host.slots.map(({ name }) => name));
     const found = members.map(({ snapshot }) => readState(snapshot.state));
@@ -235,9 +240,17 @@ export class PlayerStage implements Stage, PlayerHolder {
         [...one.state.parts.keys()].every((name) => names.has(name)),
     );
     if (!isReadable) return "invalid";
-    // Who walks over a border stands in the fragment already; a teleport is let into one that has room, as it is where there is one cluster.
-    const hasRoom = found.every((one) => one?.facts.isPut !== true || world?.isOpen(one.state.placement) !== false);
-    return hasRoom ? undefined : "full";
+    if (world === undefined) return undefined;
+    const wanted = new Map<string, number>();
+    for (const one of found) {
+      const name = one === undefined ? undefined : world.fragmentAt(one.state.placement);
+      // Who was in the fragment before comes with it, as where it is carried here from now on.
+      if (name === undefined || (one?.facts.isPut === false && one.state.fragment === name)) continue;
+      wanted.set(name, (wanted.get(name) ?? 0) + 1);
+    }
+    if (!world.promise(wanted)) return "full";
+    this.#places.set(id, wanted);
+    return undefined;
   }
 
   activate(playerId: string, generation: number, key: string, { state: bytes, streams }: Snapshot<Body>): void {

@@ -30,9 +30,10 @@ export interface Stage {
   callOff(playerId: string, id: string): void;
   /** Holds seats for them, within the share of the cluster that they come from; why not, otherwise. [HAND-17] */
   reserve(id: string, members: readonly MemberRef[], source: string): "full" | "invalid" | undefined;
+  /** Gives up what is held for them, as they come or will not. */
   unreserve(id: string): void;
-  /** Why these states cannot be taken over, if they cannot. Nothing runs yet. */
-  admit(members: readonly MemberTransfer<Body>[]): "full" | "invalid" | undefined;
+  /** Why these states cannot be taken over, if they cannot; otherwise holds their places. Nothing runs yet. [HAND-24] */
+  admit(id: string, members: readonly MemberTransfer<Body>[]): "full" | "invalid" | undefined;
   /** The player is in the game here from now on, in the place of a copy of an earlier session. */
   activate(playerId: string, generation: number, key: string, snapshot: Snapshot<Body>): void;
   /** What reached the source after the freeze. */

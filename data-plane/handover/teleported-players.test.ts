@@ -53,8 +53,10 @@ const options: BorderOptions<Echo> = {
   fragments: [
     { name: "hall", min: [50, -50], max: [60, 50], capacity: 1 },
     { name: "limbo", min: [60, -50], max: [70, 50] },
+    { name: "porch", min: [-50, 50], max: [0, 60], capacity: 1 },
+    { name: "yard", min: [0, 50], max: [70, 60] },
   ],
-  carries: (instance) => (instance === "a" ? ["west"] : ["east", "hall"]),
+  carries: (instance) => (instance === "a" ? ["west"] : ["east", "hall", "porch"]),
   settings: () => ({ loadTimeoutMs: 10_000 }),
 };
 
@@ -290,6 +292,18 @@ describe("a player that is teleported to what another cluster carries", () => {
     ]);
   });
 
+  it("[HAND-11] [HAND-24] stays with those whom it is kept together with where there is not room for all of them", async () => {
+    const [ann, bob] = [await join(), await join("bob")];
+    west.game.cluster?.keepTogether(west.game.players.values());
+    const hall = { ...far, x: 55 };
+    expect(await Promise.all([teleport(hall), teleport(hall, "bob")])).toEqual(["full", "full"]);
+    await playsOn(ann);
+    await playsOn(bob, "bob");
+    expect(east.game.cluster?.playersIn("hall")).toEqual([]);
+    // Elsewhere there is.
+    expect(await Promise.all([teleport(far), teleport(hall, "bob")])).toEqual(["handed-over", "handed-over"]);
+  });
+
   it("[HAND-19] is told that its client cannot go, or is not there, and that nobody carries the place", async () => {
     const plain = await join("plain", west, allFeatures & ~features.handover);
     expect(await teleport(far, "plain")).toBe("unsupported");
@@ -323,5 +337,43 @@ describe("a player that is teleported to what another cluster carries", () => {
     await until("its way back", () => outcomes.at(-1) !== "busy");
     expect(outcomes.at(-1)).toBe("handed-over");
     expect(west.game.players.get("ann")?.position.x).toBe(-9);
+  });
+});
+
+describe("a player that walks over a border into a fragment with a limit", () => {
+  const porch = { x: -2, y: 0, z: 52, heading: 0 };
+  const stepThere = (client: TestClient): void => client.send(encodeMove({ sequence: 1, ...porch }));
+  const inPorch = (): string[] => east.game.cluster?.playersIn("porch").map(({ id }) => id) ?? [];
+  const refused = (): number => east.cluster.server.metrics.handovers.refused;
+
+  it("[HAND-24] stays where it stands while that is full, and goes when it is not any more", async () => {
+    const client = await join();
+    await join("bob", east);
+    expect(await teleport(porch, "bob", east)).toBe("moved");
+    stepThere(client);
+    await until("the refusal", () => refused() === 1);
+    expect(inPorch()).toEqual(["bob"]);
+    client.send(message(33));
+    await until("the answer", () => client.received.some((one) => one.type === "message" && one.command === 33));
+    expect(west.game.players.get("ann")).toMatchObject({ connected: true, fragment: "west", position: porch });
+    east.game.players.get("bob")?.close();
+    await client.next("redirect");
+    await until("its place", () => inPorch().join() === "ann");
+  });
+
+  it("[HAND-24] finds the last place promised to another that has not come yet", async () => {
+    const clients = [await join(), await join("bob")];
+    await join("eve", east);
+    // The destination looks at the token for as long as it takes.
+    const { promise, resolve } = Promise.withResolvers<void>();
+    master.holdKeySet = promise;
+    await master.addKey("later");
+    for (const client of clients) stepThere(client);
+    await until("the refusal", () => refused() === 1);
+    expect(await teleport(porch, "eve", east)).toBe("full");
+    resolve();
+    await until("the first", () => inPorch().length === 1);
+    await until("the second's next try", () => refused() >= 2);
+    expect(inPorch()).toHaveLength(1);
   });
 });

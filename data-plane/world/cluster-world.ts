@@ -300,9 +300,14 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
     return fragments[locator.locate(x, y, z)]?.name ?? "";
   }
 
-  /** Whether one more player may be in the fragment there: it is carried here, and not full. */
-  isOpen({ x, y, z }: Point): boolean {
-    return this.#world.isOpen(x, y, z);
+  /** Keeps places of fragments, so many by name, for players who are about to come; false, and nothing is kept, where there are not so many. */
+  promise(wanted: ReadonlyMap<string, number>): boolean {
+    return this.#world.promise(wanted);
+  }
+
+  /** Gives up places that were kept: their players have come, or will not. */
+  unpromise(wanted: ReadonlyMap<string, number>): void {
+    this.#world.unpromise(wanted);
   }
 
   /** Whether a player may step there: not into a fragment that is full, or another cluster's. */

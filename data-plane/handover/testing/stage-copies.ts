@@ -119,7 +119,7 @@ export class StageCopies implements Stage {
     this.reserved.delete(id);
   }
 
-  admit(_members: readonly MemberTransfer<Body>[]): "invalid" | undefined {
+  admit(_id: string, _members: readonly MemberTransfer<Body>[]): "invalid" | undefined {
     return this.admits ? undefined : "invalid";
   }
 
