@@ -105,15 +105,16 @@ export class BorderInterest implements Choice {
     }
   }
 
-  /** The nearest of what is known and what is new, as many as may be; what is known counts as nearer. */
+  /** Puts what is new in the order of its distance. Where there is not room for all, the nearest stay, of what is known too, which counts as nearer. */
   #choose(kept: number, nearing: number): void {
     const most = this.#sets.rowLength;
+    const isShort = kept + this.enterCount > most;
     const found = Array.from(this.enters.subarray(0, this.enterCount), (slot) => ({
       slot,
       index: -1,
       key: this.#distance2(slot),
     }));
-    if (kept + found.length > most) {
+    if (isShort) {
       for (let index = 0; index < (this.#sets.count[0] ?? 0); index++) {
         if (this.leaves[index] === 1) continue;
         found.push({ slot: -1, index, key: (this.distances[index] ?? 0) * nearing });
@@ -122,7 +123,7 @@ export class BorderInterest implements Choice {
     found.sort((a, b) => a.key - b.key);
     this.enterCount = 0;
     for (const [place, { slot, index }] of found.entries()) {
-      const isChosen = kept + found.length <= most || place < most;
+      const isChosen = !isShort || place < most;
       if (index >= 0 && !isChosen) {
         this.leaves[index] = 1;
         this.leaveCount += 1;

@@ -1,8 +1,8 @@
 import type { Layout } from "./layout.ts";
 
-/** A player entered or left a fragment, or may not enter one that is full. */
+/** A player entered or left a fragment. */
 export interface MembershipEvent {
-  readonly type: "leave" | "enter" | "full";
+  readonly type: "leave" | "enter";
   /** The player's index, as given to {@link Membership}. */
   readonly player: number;
   /** Name of the fragment. */
@@ -25,8 +25,6 @@ export class Membership {
   #layout: Layout;
   /** By player: for how many ticks it has been outside. */
   readonly #outside: Uint16Array;
-  /** By player: whether it was told that the fragment that it stands in is full. */
-  readonly #refused: Uint8Array;
   /** By name of a fragment: for how many players who have not come yet its places are kept. */
   readonly #promised = new Map<string, number>();
   #events: MembershipEvent[] = [];
@@ -36,7 +34,6 @@ export class Membership {
     this.fragmentOf = new Int32Array(capacity).fill(nowhere);
     this.population = new Int32Array(layout.fragments.length);
     this.#outside = new Uint16Array(capacity);
-    this.#refused = new Uint8Array(capacity);
   }
 
   /** The events since the last call, oldest first. */
@@ -56,14 +53,14 @@ export class Membership {
     const target = this.#layout.locator.locate(x, y, z);
     const current = this.fragmentOf[player] ?? nowhere;
     if (target !== current && !mustFit && !this.isOpen(target)) return nowhere;
-    this.#settle(player);
+    this.#outside[player] = 0;
     if (target !== current) this.#swap(player, target);
     return target;
   }
 
   /** Takes a player out of the world. */
   remove(player: number): void {
-    this.#settle(player);
+    this.#outside[player] = 0;
     this.#swap(player, nowhere);
   }
 
@@ -73,23 +70,18 @@ export class Membership {
     const current = this.fragmentOf[player] ?? nowhere;
     if (current === nowhere) return false;
     if (locator.isWithin(current, x, y, z, rules.swapMargin)) {
-      if (this.#outside[player] !== 0) this.#settle(player);
+      this.#outside[player] = 0;
       return false;
     }
     const target = locator.locate(x, y, z);
     if (target === current) {
-      this.#settle(player);
+      this.#outside[player] = 0;
       return false;
     }
     const ticks = Math.min((this.#outside[player] ?? 0) + 1, rules.swapDwellTicks);
     this.#outside[player] = ticks;
-    if (ticks < rules.swapDwellTicks) return false;
-    if (!this.isOpen(target)) {
-      if (this.#refused[player] === 0) this.#tell("full", player, target);
-      this.#refused[player] = 1;
-      return false;
-    }
-    this.#settle(player);
+    if (ticks < rules.swapDwellTicks || !this.isOpen(target)) return false;
+    this.#outside[player] = 0;
     this.#swap(player, target);
     return true;
   }
@@ -131,7 +123,7 @@ export class Membership {
     this.population = new Int32Array(layout.fragments.length);
     for (const [player, old] of this.fragmentOf.entries()) {
       if (old === nowhere) continue;
-      this.#settle(player);
+      this.#outside[player] = 0;
       const { x, y, z } = positionOf(player);
       const name = before.fragments[old]?.name ?? "";
       const same = indices.get(name);
@@ -147,11 +139,6 @@ export class Membership {
       this.#events.push({ type: "enter", player, fragment: layout.fragments[target]?.name ?? "" });
     }
     this.#layout = layout;
-  }
-
-  #settle(player: number): void {
-    this.#outside[player] = 0;
-    this.#refused[player] = 0;
   }
 
   #swap(player: number, target: number): void {

@@ -527,7 +527,7 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
     this.#events.push(...this.#world.takeMoves());
     for (let event = this.#events.shift(); event !== undefined; event = this.#events.shift()) {
       const member = this.#byIndex[event.player];
-      if (member === undefined || event.type === "full") continue;
+      if (member === undefined) continue;
       if (event.type === "leave") {
         this.#options.events.leaveFragment(member.player, event.fragment);
       } else {

@@ -223,7 +223,7 @@ export class Ghosts {
     else this.#bequeath(identity, slot);
   }
 
-  /** Gives a slot, or else one that is new, to the newest ghost of an identity; without one a body stays for a while. */
+  /** Those who see it must not see it leave and enter again as it goes from one teller to the next: whoever tells of it now takes its slot. [GHOST-8] */
   #bequeath(identity: string, slot: number): void {
     const heir = this.#byIdentity.get(identity)?.findLast(({ teller }) => teller !== undefined);
     const seen = heir?.teller?.view?.find(heir.number);
