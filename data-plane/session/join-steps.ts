@@ -212,6 +212,7 @@ function enter(joining: Joining): JoinRefusal | undefined {
     ...(back === undefined ? {} : { carried: back.carried }),
   });
   if (world?.enter(player, record.values) === false) return { code: "FULL", ticketStaysGood: true };
+  world?.tellKinds(player);
   context.replays.consume(claims.jti, session);
   players.add(player);
   context.seats.joined(seat);

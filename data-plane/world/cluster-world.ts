@@ -205,7 +205,7 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
   }
 
   /**
-   * Gives a player its body, where it stands. Its client is told the kinds; what it sees comes with the ticks.
+   * Gives a player its body, where it stands. What its client sees comes with the ticks, and for which it has to be told the kinds.
    *
    * @param values state of its entity from before, as in a {@link WorldSnapshot}
    * @param mustFit whether it comes in also where its fragment is full or another cluster's: it has been promised its place
@@ -242,8 +242,12 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
     this.#members.set(player, member);
     this.#byIndex[index] = member;
     this.#limitSpeed(member);
-    if (isShown) player.sendControl(this.#kindsFrame);
     return true;
+  }
+
+  /** Tells a player's client the kinds: once in a session, and anew at each cluster. [KINDS-2] */
+  tellKinds(player: P): void {
+    if (this.#members.get(player)?.isShown === true) player.sendControl(this.#kindsFrame);
   }
 
   /** Takes a player out; that it left its fragment has been told when this returns. */
@@ -272,7 +276,7 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
   arrived(player: P): void {
     const member = this.#members.get(player);
     if (member === undefined) return;
-    if (member.isShown) player.sendControl(this.#kindsFrame);
+    this.tellKinds(player);
     member.isNew = true;
     this.returned(player);
   }

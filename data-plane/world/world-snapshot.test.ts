@@ -77,6 +77,7 @@ it("[ENTITIES-9] is told nothing while the last frame waits, and then everything
   const world = create();
   const [viewer, other] = [new Fake(1), new Fake(2)];
   world.enter(viewer);
+  world.tellKinds(viewer);
   world.enter(other);
   world.tick(1);
   expect(viewer.view?.size).toBe(1);

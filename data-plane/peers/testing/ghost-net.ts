@@ -164,6 +164,7 @@ export class GhostNet {
 export function enter(cluster: GhostCluster, id: string, number: number, x: number, z: number): Watcher {
   const player = new Watcher(id, number, x, z);
   if (!cluster.world.enter(player, {}, true)) throw new Error("there is room");
+  cluster.world.tellKinds(player);
   return player;
 }
 
