@@ -187,9 +187,10 @@ export class Outbox implements TurnTask, StateHolder {
     return true;
   }
 
-  /** The connection is gone, and its player is not: what is sent gathers until {@link adopt}. */
+  /** The connection is gone, and its player is not: what is sent gathers until {@link adopt}, within the bounds, and what was about that connection is no part of it. */
   detach(): void {
     this.#attached = false;
+    this.#queue.forgetConnection();
   }
 
   /** Takes over what an outbox before this one has not sent; that one is done with. */

@@ -129,10 +129,16 @@ export class SendQueue extends FramePile {
     return ready ?? this.#takeMixed(maxBytes, keeper);
   }
 
-  /**
-   * Takes over what a connection that has gone left unsent. What was sent again is left to the caller, as are the words
-   * that were about the connection itself, and views: a new connection begins with an empty one.
-   */
+  /** What was about the connection itself is of no use to the next one, nor what was sent again over it, or views: that one begins with an empty one. */
+  forgetConnection(): void {
+    this.#looseFrames -= this.#control.length + (this.#again?.length ?? 0) + (this.#view === undefined ? 0 : 1);
+    this.#looseBytes = 0;
+    this.#control = [];
+    this.#again = undefined;
+    this.#view = undefined;
+  }
+
+  /** Takes over what a connection that has gone left unsent, without what {@link forgetConnection} forgets. */
   adopt(older: SendQueue): void {
     this.takeOver(older);
     if (older.#bulk !== undefined) {

@@ -230,14 +230,18 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
     this.close("PROTOCOL_ERROR");
   }
 
-  /** Ends a player's session with CLOSE. [CLOSE-1] */
+  /** Ends a player's session with CLOSE; of one that has gone on to another cluster, only this connection. [CLOSE-1] [REDIRECT-9] */
   close(code: CloseCode, retryAfterMs = 0): void {
-    if (this.#state === "joined") this.#player?.close(code, retryAfterMs);
+    if (this.#state !== "joined") return;
+    if (this.#player?.connected === true) this.#player.close(code, retryAfterMs);
+    else this.#breakOff();
   }
 
   /** The cluster stops. Whoever waits for a verdict gets REJECT with it. */
   shutDown(): void {
-    if (this.#state === "joined") this.close("SHUTTING_DOWN");
+    // Whoever has gone on has perhaps still to be sent where to.
+    if (this.#state === "joined" && this.#player?.connected === false) this.#end(undefined);
+    else if (this.#state === "joined") this.close("SHUTTING_DOWN");
     else if (this.#state !== "verifying") this.refuse("SHUTTING_DOWN");
   }
 
@@ -380,6 +384,14 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
     this.context.log.error({ event: "session-failed", err: error }, "a connection could not be handled");
     if (this.#state === "joined") this.close("INTERNAL", 1_000);
     else this.refuse("INTERNAL");
+  }
+
+  /** Ends it as if it had broken: whether the session ends is not ours to say, and should its player come back here, all that it is told is kept. */
+  #breakOff(): void {
+    this.#player?.drop();
+    this.#enter("closing");
+    this.#outbox.detach();
+    this.#socket.destroy();
   }
 
   #end(lastFrame: Uint8Array | undefined): void {

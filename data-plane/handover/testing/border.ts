@@ -10,6 +10,7 @@ import {
 } from "../../../protocol/index.ts";
 import type { ClusterSettings } from "../../config/settings.ts";
 import { assertLayout } from "../../fragments/testing/random-world.ts";
+import type { ClusterLimits } from "../../limits.ts";
 import type { ServerPlugin } from "../../plugin/server-plugin.ts";
 import { FakeMaster } from "../../testing/fake-master.ts";
 import { TestClient } from "../../testing/test-client.ts";
@@ -37,6 +38,7 @@ export interface BorderOptions<Game> {
   /** What a cluster is the carrier of; all, unless it says. */
   readonly carries: (instance: string) => readonly string[] | undefined;
   readonly settings?: (instance: string) => Partial<ClusterSettings>;
+  readonly limits?: Partial<ClusterLimits>;
 }
 
 /**
@@ -68,7 +70,7 @@ export class Border<Game extends ServerPlugin> {
   }
 
   async start(instance: string): Promise<Side<Game>> {
-    const { createGame, fragments = [], carries, settings } = this.#options;
+    const { createGame, fragments = [], carries, settings, limits = {} } = this.#options;
     const game = createGame();
     const carried = carries(instance);
     const world = assertLayout({
@@ -85,6 +87,7 @@ export class Border<Game extends ServerPlugin> {
       master: this.master,
       plugin: game,
       settings: { ...shared, ...settings?.(instance) },
+      limits,
     });
     const side = { cluster, game };
     this.#sides.push(side);
