@@ -444,6 +444,15 @@ describe("a world that is shared", () => {
     ]);
   });
 
+  it("keeps players whose connection is lost: without that nobody goes from cluster to cluster", () => {
+    const lines = (graceMs: number): string => `${master}world = "main"\nresume_grace_ms = ${graceMs}\n${meadow}`;
+    expect(problems(lines(1))).toEqual([]);
+    expect(problems(lines(0))).toEqual([
+      "Config.toml:4: [cluster] resume_grace_ms: expected at least 1 in a world that is shared, got 0: without resuming no player can go from cluster to cluster",
+    ]);
+    expect(problems(`${master}resume_grace_ms = 0\n${meadow}`)).toEqual([]);
+  });
+
   it("needs a port of its own for the peers", () => {
     expect(problems(`[all]\nport = 7000\n${master}world = "main"\npeer_port = 7000\n${meadow}`)).toEqual([
       "Config.toml:6: [cluster] peer_port: expected another port than port, got 7000",

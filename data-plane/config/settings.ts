@@ -338,10 +338,18 @@ function readPeers(
   };
 }
 
-/** A world that is shared has fragments, as many as the master takes of a cluster; and one process carries each. */
-function assertSharedWorld(reader: SettingReader, { worldName, world, instances }: ClusterSettings): void {
+/**
+ * A world that is shared has fragments, as many as the master takes of a cluster; one process carries each; and players go from one to the
+ * other, which takes the resuming of sessions. [ARRIVE-2]
+ */
+function assertSharedWorld(reader: SettingReader, settings: ClusterSettings): void {
+  const { worldName, world, instances, resumeGraceMs } = settings;
   const { worldName: row } = settingTable;
   if (worldName === undefined) return;
+  if (resumeGraceMs === 0) {
+    const reason = "without resuming no player can go from cluster to cluster";
+    reader.complain(settingTable.resumeGraceMs, `expected at least 1 in a world that is shared, got 0: ${reason}`);
+  }
   if (world === undefined) {
     reader.complain(row, "expected fragments to share: [[fragment]] or [world.grid], the same at all clusters");
     return;

@@ -789,6 +789,28 @@ describe("a player that walks over the border", () => {
   });
 });
 
+describe("a player that goes where nobody is kept whose connection is lost", () => {
+  it("[ARRIVE-9] is waited for as it comes after its player, plays, and leaves there with its connection", async () => {
+    const settings = (instance: string) => ({ resumeGraceMs: instance === "b" ? 0 : 15_000 });
+    const strict = await Border.open({ ...countingBorder, settings });
+    try {
+      const { game, cluster } = strict.east;
+      const client = await strict.border.join(strict.west);
+      const redirect = await walkOver(client);
+      await until("the move", () => game.hooks.includes("in 0"));
+      const arrived = await strict.border.arrive(redirect, { tenure: generation, received: 0, acknowledged: 0 });
+      expect(await arrived.next("resumeToken")).toMatchObject({ graceMs: 0 });
+      arrived.send(encodeAck({ received: 0 }), message(1));
+      await until("the answer", () => counts(arrived).length === 1);
+      arrived.close();
+      await until("its end", () => game.hooks.at(-1) === "leave DROPPED");
+      expect(cluster.server.metrics.drops).toBe(1);
+    } finally {
+      await strict.border.close();
+    }
+  });
+});
+
 describe("a cluster that is offered a player by a neighbour that lies", () => {
   const facts: CarriedFacts = {
     name: "Eve",

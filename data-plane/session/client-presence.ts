@@ -1,6 +1,12 @@
 import type { JoinedPlayer } from "./joined-player.ts";
 import type { SessionContext } from "./session-context.ts";
 
+/**
+ * How long a client that is to come after its player is waited for at least: whoever wants to keep nobody whose connection is lost has yet to let
+ * those in who are on their way. As long as the source goes on telling clients where to go. [ARRIVE-9]
+ */
+const leastArrivalMs = 10_000;
+
 /** Whether a player's client is here, how long it is waited for, and what plugins have still to be told of its going and coming. */
 export class ClientPresence {
   /** Set while there is no connection. */
@@ -28,14 +34,14 @@ export class ClientPresence {
   }
 
   /** How long the client has to come is counted from now on. */
-  wait(): void {
-    this.#grace = setTimeout(() => this.#player.end("DROPPED"), this.#context.settings.resumeGraceMs);
+  wait(graceMs = this.#context.settings.resumeGraceMs): void {
+    this.#grace = setTimeout(() => this.#player.end("DROPPED"), graceMs);
   }
 
   /** The player came from another cluster: its client is to come after it. */
   awaitArrival(): void {
     this.#arriving = true;
-    this.wait();
+    this.wait(Math.max(this.#context.settings.resumeGraceMs, leastArrivalMs));
   }
 
   /** The client is there, or is not needed any more. @returns whether it was waited for */
