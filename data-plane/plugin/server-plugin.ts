@@ -157,7 +157,10 @@ export interface ServerPlugin {
   onLoad?(player: Player, data: Uint8Array | undefined): Done;
   /** A player has joined. What is sent to it here arrives right after its WELCOME. */
   onJoin?(player: Player): Done;
-  /** A player's connection has gone; it may come back within `resume_grace_ms`, or else it leaves. */
+  /**
+   * A player's connection has gone; it may come back within `resume_grace_ms`, or else it leaves. This and `onResume` come by turns: what comes and goes
+   * while a player is on its way to another cluster is told when it plays on here, as far as it still matters.
+   */
   onDrop?(player: Player): Done;
   /** A dropped player has come back, also with a new ticket. What it missed has been sent to it again; its state has to be sent anew. */
   onResume?(player: Player): Done;

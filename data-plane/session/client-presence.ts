@@ -7,15 +7,21 @@ import type { SessionContext } from "./session-context.ts";
  */
 const leastArrivalMs = 10_000;
 
-/** Whether a player's client is here, how long it is waited for, and what plugins have still to be told of its going and coming. */
+/**
+ * Whether a player's client is here, how long it is waited for, and what plugins have still to be told of its going and coming: they hear of both
+ * by turns, whatever a handover makes of it in between.
+ */
 export class ClientPresence {
-  /** Set while there is no connection. */
+  /** Set while the client is waited for. */
   #grace: NodeJS.Timeout | undefined;
   /** The player came from another cluster, and its client has not come yet. */
   #arriving = false;
-  /** The connection went, or came back: plugins have not been told, as a handover has the player. */
-  #untoldDrop = false;
-  #untoldReturn = false;
+  /** The client has gone and has not come back, also where a handover has the player, and nobody waits for it here. */
+  #away = false;
+  /** What plugins were told last. */
+  #toldAway = false;
+  /** The client has been away since, and is back. */
+  #wasAway = false;
   readonly #player: JoinedPlayer;
   readonly #context: SessionContext;
 
@@ -33,62 +39,61 @@ export class ClientPresence {
     return this.#arriving;
   }
 
-  /** How long the client has to come is counted from now on. */
-  wait(graceMs = this.#context.settings.resumeGraceMs): void {
-    this.#grace = setTimeout(() => this.#player.end("DROPPED"), graceMs);
-  }
-
   /** The player came from another cluster: its client is to come after it. */
   awaitArrival(): void {
     this.#arriving = true;
-    this.wait(Math.max(this.#context.settings.resumeGraceMs, leastArrivalMs));
+    this.#wait();
   }
 
-  /** The client is there, or is not needed any more. @returns whether it was waited for */
-  stopWaiting(): boolean {
-    const { dropped } = this;
+  /** The client has gone without a word, and may come back: how long it has is counted from now on. */
+  noteDrop(): void {
+    this.#wait();
+    // One that has not come yet cannot go; and one that was away already as its player went on elsewhere has not gone again.
+    if (!this.#arriving) this.#leave();
+  }
+
+  /** The client is not needed any more, or is there. */
+  stopWaiting(): void {
     clearTimeout(this.#grace);
     this.#grace = undefined;
-    return dropped;
   }
 
-  /** The connection has gone without a word, and the client may come back. */
-  noteDrop(): void {
-    this.wait();
-    this.#context.metrics.drops += 1;
-    this.#untoldDrop = true;
-  }
-
-  /**
-   * The client has come.
-   *
-   * @param wasDropped whether it was waited for
-   * @returns whether it has come back, of which plugins have to hear; not when it has only come after its player
-   */
-  noteReturn(wasDropped: boolean): boolean {
+  /** The client has come, and is not waited for any more. @returns whether it has come back, of which plugins have to hear; not when it has only come after its player */
+  noteReturn(): boolean {
     if (this.#arriving) {
       this.#arriving = false;
       return false;
     }
-    const { metrics } = this.#context;
-    metrics.resumes += 1;
-    // The plugin hears of a drop before it hears of the return, also where the old connection had not gone yet.
-    if (!wasDropped) {
-      metrics.drops += 1;
-      this.#untoldDrop = true;
-    }
-    this.#untoldReturn = true;
+    // Plugins hear of a drop before they hear of the return, also where the old connection had not gone yet.
+    this.#leave();
+    this.#away = false;
+    this.#wasAway = true;
+    this.#context.metrics.resumes += 1;
     return true;
   }
 
-  /** Tells plugins what they have not been told. */
+  /** Tells plugins what they have not been told; as they hear it, that is how things stand. */
   tell(): void {
     const { host } = this.#context;
-    const dropped = this.#untoldDrop;
-    const resumed = this.#untoldReturn;
-    this.#untoldDrop = false;
-    this.#untoldReturn = false;
-    if (dropped) host.dropped(this.#player.lane, this.#player);
-    if (resumed) host.resumed(this.#player.lane, this.#player);
+    const { lane } = this.#player;
+    const isNews = this.#away !== this.#toldAway || (this.#wasAway && !this.#away);
+    const mustGo = isNews && !this.#toldAway;
+    const mustCome = isNews && !this.#away;
+    this.#toldAway = this.#away;
+    this.#wasAway = false;
+    if (mustGo) host.dropped(lane, this.#player);
+    if (mustCome) host.resumed(lane, this.#player);
+  }
+
+  #leave(): void {
+    if (this.#away) return;
+    this.#away = true;
+    this.#context.metrics.drops += 1;
+  }
+
+  #wait(): void {
+    const { resumeGraceMs } = this.#context.settings;
+    const graceMs = this.#arriving ? Math.max(resumeGraceMs, leastArrivalMs) : resumeGraceMs;
+    this.#grace = setTimeout(() => this.#player.end("DROPPED"), graceMs);
   }
 }

@@ -338,7 +338,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
    * before and the answer was lost
    */
   takeUp(line: PlayerLine, arrives: boolean): void {
-    const wasDropped = this.#presence.stopWaiting();
+    this.#presence.stopWaiting();
     this.#line = line;
     this.#outbox = line.outbox;
     if (this.connected) this.#awaitsFrom = undefined;
@@ -348,7 +348,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     if (arrives) world?.arrived(this);
     else world?.returned(this);
     if (this.place.isUntold) this.#tellPlace();
-    if (!this.#presence.noteReturn(wasDropped)) return;
+    if (!this.#presence.noteReturn()) return;
     if (this.#holder === undefined) this.#presence.tell();
     else this.#holder.clientBack(this);
   }
@@ -465,7 +465,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     saves.take(this, this.#saved);
     seats.joined(this.#seat);
     const isIn = world?.enter(this, this.#values, true) !== false;
-    if (!this.hasClient) this.#presence.wait();
+    if (!this.hasClient) this.#presence.noteDrop();
     return isIn;
   }
 
