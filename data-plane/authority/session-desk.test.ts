@@ -146,6 +146,60 @@ describe("what is asked", () => {
       await until("the answer", () => heard.length === 1);
     });
 
+    it("is asked beside a call that hangs once the master is there again, and what becomes of that call says nothing then", async () => {
+      const { desk: made, heard, calls, master, log, clock } = await inVain();
+      const hangs = Promise.withResolvers<never>();
+      master.answer = () => hangs.promise;
+      made.hurry();
+      await until("the call", () => calls.length === 2);
+      master.answer = answerAll;
+      made.ask("q", enter);
+      await turn();
+      expect(calls, "one call at a time").toHaveLength(2);
+      made.hurry();
+      await until("the answer", () => heard.includes("q entered"));
+      hangs.reject(new SessionCallError("too slow", "away"));
+      await turn();
+      // Not at once: it may be that very question that is the trouble.
+      expect(calls).toHaveLength(3);
+      clock.nowMs += 1_000;
+      made.ask("r", enter);
+      await until("the next answer", () => heard.includes("r entered"));
+      await until("the other answer", () => heard.includes("p entered"));
+      expect(log.lines.map(({ fields }) => fields["event"])).toEqual(["sessions-away", "sessions-back"]);
+    });
+
+    it("is asked again when its time comes after a try that failed, beside a call that hangs still", async () => {
+      const { desk: made, heard, calls, master } = deskWith({ retryMs: [5, 5] });
+      master.answer = away;
+      made.ask("p", enter);
+      await until("the first tries", () => calls.length > 1);
+      master.answer = () => new Promise(() => undefined);
+      const before = calls.length;
+      await until("one that hangs", () => calls.length > before);
+      made.ask("q", enter);
+      master.answer = away;
+      made.hurry();
+      await until("tries beside it", () => calls.length > before + 3);
+      master.answer = answerAll;
+      await until("the answer", () => heard.includes("q entered"));
+      expect(heard, "that call hangs still").toEqual(["q entered"]);
+    });
+
+    it("is asked by one more call for each sign that it is there, and by four at most, while all of them hang", async () => {
+      const { desk: made, calls, master } = await inVain();
+      master.answer = () => new Promise(() => undefined);
+      for (let at = 0; at < 1_000; at += 1) made.ask(`q${at}`, enter);
+      const open: number[] = [];
+      for (let sign = 0; sign < 6; sign += 1) {
+        made.hurry();
+        await turn();
+        await turn();
+        open.push(calls.length - 1);
+      }
+      expect(open).toEqual([1, 2, 3, 4, 4, 4]);
+    });
+
     it("is not asked sooner of a master that is there and refuses, whatever it makes", async () => {
       const { desk: made, calls } = await inVain(async () => {
         throw new SessionCallError("too many", "answered");

@@ -42,7 +42,11 @@ export class SessionDesk {
   readonly #queue: SessionQueue;
   readonly #backoff: Backoff;
   readonly #listeners: SessionListener[] = [];
-  #openCalls = 0;
+  /** Calls have numbers, in the order in which they began. */
+  readonly #openCalls = new Set<number>();
+  #lastCall = 0;
+  /** Up to this call, those that are not answered say nothing of how things are: a later one was, or there has been a sign since. */
+  #lastOutdated = 0;
   /** No call before. */
   #restUntilMs = Number.NEGATIVE_INFINITY;
   /** When the last call began that was not answered at all; `undefined` when the master has answered since, be it with a refusal. */
@@ -97,8 +101,9 @@ export class SessionDesk {
     for (const listener of this.#listeners) listener(playerId, message);
   }
 
-  /** The master is there, as far as can be told: what waits is said now. */
+  /** The master is there, as far as can be told: what waits is said now, whatever becomes of a call that hangs. */
   hurry(): void {
+    this.#lastOutdated = this.#lastCall;
     this.#restUntilMs = Number.NEGATIVE_INFINITY;
     this.#queue.hurry();
     this.#schedule();
@@ -114,7 +119,7 @@ export class SessionDesk {
   }
 
   #heedSign(): void {
-    if (this.#triedAtMs === undefined || this.#openCalls > 0) return;
+    if (this.#triedAtMs === undefined || this.#openCalls.size > 0) return;
     const isNews = this.#signAtMs + signStepMs >= this.#triedAtMs && this.#signAtMs >= this.#heededAtMs + signStepMs;
     if (!isNews) return;
     this.#heededAtMs = this.#signAtMs;
@@ -156,8 +161,7 @@ export class SessionDesk {
     clearTimeout(this.#timer);
     const restMs = this.#restUntilMs - this.#options.nowMs();
     if (restMs <= 0) {
-      // While the master is away one call finds out for all.
-      while (this.#openCalls < (this.#away ? 1 : maxOpenCalls)) {
+      while (this.#mayCall()) {
         const batch = this.#queue.take();
         if (batch.length === 0) break;
         void this.#call(batch);
@@ -166,16 +170,25 @@ export class SessionDesk {
     const waitMs = this.#queue.waitMs();
     if (this.#stopped || waitMs === undefined) return;
     // A call that ends looks anew.
-    if (this.#openCalls > 0 && waitMs === 0) return;
+    if (this.#openCalls.size > 0 && waitMs === 0 && restMs <= 0) return;
     this.#timer = setTimeout(() => this.#work(), Math.max(1, waitMs, restMs));
     this.#timer.unref();
   }
 
+  /** While the master is away one call finds out for all; one of before the last sign that it is back does not count. */
+  #mayCall(): boolean {
+    if (this.#openCalls.size >= maxOpenCalls) return false;
+    return !this.#away || [...this.#openCalls].every((call) => call <= this.#lastOutdated);
+  }
+
   async #call(batch: readonly Saying[]): Promise<void> {
-    this.#openCalls += 1;
+    this.#lastCall += 1;
+    const call = this.#lastCall;
+    this.#openCalls.add(call);
     const beganAtMs = this.#options.nowMs();
     try {
       const answers = await this.#options.call(batch.map(({ playerId, message }) => ({ playerId, message })));
+      this.#lastOutdated = Math.max(this.#lastOutdated, call);
       this.#noteAway(false);
       for (const [index, saying] of batch.entries()) {
         const answer = answers[index];
@@ -183,9 +196,9 @@ export class SessionDesk {
         else this.#answered(saying, answer);
       }
     } catch (error) {
-      this.#failed(batch, error, beganAtMs);
+      this.#failed(batch, error, call, beganAtMs);
     } finally {
-      this.#openCalls -= 1;
+      this.#openCalls.delete(call);
       this.#heedSign();
       this.#schedule();
     }
@@ -196,10 +209,14 @@ export class SessionDesk {
     this.#queue.taken(saying);
   }
 
-  #failed(batch: readonly Saying[], error: unknown, beganAtMs: number): void {
+  #failed(batch: readonly Saying[], error: unknown, call: number, beganAtMs: number): void {
     const { nowMs, log } = this.#options;
     const reason = error instanceof Error ? error.message : "it failed";
     const { fault, code } = error instanceof SessionCallError ? error : { fault: "away", code: undefined };
+    if (fault === "away" && call <= this.#lastOutdated) {
+      for (const saying of batch) this.#queue.failed(saying);
+      return;
+    }
     // One that refuses, or has too much to do, is there: to ask it at once would not help.
     this.#triedAtMs = fault === "away" ? beganAtMs : undefined;
     if (fault === "refused") {
