@@ -396,7 +396,7 @@ describe("a player that has to allocate", () => {
     tokenFrame(9),
   ];
 
-  it("[JOIN-5] [STREAMS-3] goes on with its streams where the cluster has them", async () => {
+  it("[JOIN-5] [STREAMS-3] goes on with its streams where the cluster has them, also after CLOSE", async () => {
     const { transport, session, events, home, answers } = await travelling();
     session.send(1);
     session.send(2);

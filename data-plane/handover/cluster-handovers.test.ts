@@ -758,6 +758,23 @@ describe("a player that walks over the border", () => {
       "join",
     ]);
     enter();
+
+  it("[JOIN-5] [HAND-10] goes on with a new ticket from what the commit has saved also when its new cluster has closed it, having saved nothing", async () => {
+    const client = await border.join(west);
+    client.send(message(1), message(1));
+    await until("the answers", () => counts(client).length === 2);
+    const gate = Promise.withResolvers<void>();
+    east.game.onIn = () => gate.promise;
+    const at = { tenure: generation, received: 2, acknowledged: 0 };
+    const arrived = await border.arrive(await walkOver(client), at);
+    await arrived.next("resumeToken");
+    gate.reject(new Error("it cannot read that"));
+    expect((await arrived.next("close")).code).toBe(closeCodes.INTERNAL.number);
+    const again = await joinAgain(west, at);
+    expect(await again.next("streams")).toMatchObject({ fresh: false, received: 2 });
+    again.send(encodeAck({ received: 2 }), message(1));
+    await until("the answer", () => counts(again).length === 1);
+    expect(counts(again)).toEqual([3]);
   });
 
   it("[HAND-7] takes its goodbye along", async () => {

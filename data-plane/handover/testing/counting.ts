@@ -13,7 +13,7 @@ export class Counting implements ServerPlugin {
   /** What the game does as it gives somebody up. */
   onOut: ((player: Player) => void) | undefined;
   /** What the game does as it takes somebody in. */
-  onIn: ((player: Player) => void) | undefined;
+  onIn: ((player: Player) => void | Promise<void>) | undefined;
   /** The same for all, as games do that pack often. */
   readonly #packed = Buffer.alloc(1);
   readonly #counts = new Map<string, number>();
@@ -74,11 +74,12 @@ export class Counting implements ServerPlugin {
     return this.#packed;
   }
 
-  onMigrateIn(player: Player, bytes: Uint8Array | undefined): void {
+  onMigrateIn(player: Player, bytes: Uint8Array | undefined): void | Promise<void> {
     this.hooks.push(`in ${bytes?.[0]}`);
-    this.onIn?.(player);
+    const done = this.onIn?.(player);
     this.players.set(player.id, player);
     this.#counts.set(player.id, bytes?.[0] ?? 0);
+    return done;
   }
 }
 
