@@ -569,6 +569,25 @@ describe("a neighbour that breaks the form", () => {
     expect([a.world.counts.ghosts, ann.view?.size]).toEqual([0, 0]);
   });
 
+  it("[GHOST-6] loses the link for a frame over 65,535 bytes, and not for one of just that", () => {
+    const { a, b } = two();
+    const say = (body: Uint8Array): void => a.events.forEach(({ onGhosts }) => onGhosts?.(b.ref, body));
+    say(encodeGhostKinds(kinds));
+    say(view(0, 1, ...tree(0, 5)));
+    // Updates of three bytes, and one of four where that comes out even.
+    const height = [0, 2, 2];
+    const long = (bytes: number): Uint8Array => {
+      const room = bytes - view(0, 0).length;
+      const odd = room % 3 === 0 ? [] : room % 3 === 1 ? [0, 1, 2, 2] : [0, 1, 2, 2, 0, 1, 2, 2];
+      return longView([0, 0].concat(odd, Array.from({ length: (room - odd.length) / 3 }, () => height).flat()));
+    };
+    expect([long(65_535).length, long(65_536).length]).toEqual([65_535, 65_536]);
+    say(long(65_535));
+    expect(a.refused).toBe(0);
+    expect(() => say(long(65_536))).toThrow(ProtocolError);
+    expect(a.refused).toBe(1);
+  });
+
   it("[GHOST-6] loses the link for more bytes than 2 MiB a second, in bursts of 8", () => {
     const { net, a, b } = two();
     const say = (body: Uint8Array): void => a.events.forEach(({ onGhosts }) => onGhosts?.(b.ref, body));

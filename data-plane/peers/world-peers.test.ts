@@ -2,7 +2,7 @@
 import { connect } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
 import type { ClusterRef } from "../../protocol/handover/parties.ts";
-import { closeCodes } from "../../protocol/index.ts";
+import { closeCodes, KindTable } from "../../protocol/index.ts";
 import { assertLayout } from "../fragments/testing/random-world.ts";
 import type { Layout } from "../fragments/layout.ts";
 import { FakeMaster } from "../testing/fake-master.ts";
@@ -10,7 +10,9 @@ import { startTestCluster, type TestCluster, type TestClusterOptions } from "../
 import { until } from "../testing/until.ts";
 import type { PeerMessage } from "./handover-codec.ts";
 import { maxBurstUnits, unitsOf, unitsPerSecond } from "./handover-toll.ts";
+import { encodeGhostKinds, encodeGhostView } from "../world/ghost-frame.ts";
 import { encodePeerFrameHead, peerFrameKinds } from "./peer-frame.ts";
+import { maxGhostBytesInTurn } from "./world-peers.ts";
 
 const fragment = [
   { name: "west", min: [-50, -50], max: [0, 50] },
@@ -261,6 +263,47 @@ describe("a link between clusters", () => {
     expect(taken).toBeLessThanOrEqual(most + unitsOf({ type: "commit" }, bogus.length));
     expect(east.events.filter((event) => event.startsWith("down"))).toEqual([]);
     expect(east.cluster.log.text().match(/"peer-resting"/g)).toHaveLength(1);
+  });
+
+  it("[GHOST-6] is read by the turn where it tells much of ghosts, with nothing lost", async () => {
+    await startMaster();
+    const east = await start("b", carrying("east"));
+    const { host, port, name, tls } = master.registrations.at(-1) ?? {};
+    const address = Buffer.from(JSON.stringify({ id: "default.a", host, port, name, tls }));
+    // Of entities that enter, as many as may be, and of which nothing is told.
+    const identities = Array.from({ length: 1_000 }, (_, at) => ({ number: at + 1, identity: "00000000000000aa" }));
+    const body = encodeGhostView(identities, Uint8Array.from([1, 0, 0, 0, 0, 0]));
+    const said = [encodeGhostKinds(new KindTable([])), ...Array.from({ length: 600 }, () => body)];
+    let heard = 0;
+    let inTurn = 0;
+    let most = 0;
+    east.cluster.server.peers?.listen({
+      onUp: () => undefined,
+      onDown: () => undefined,
+      onGhosts: (_from, { length }) => {
+        heard += 1;
+        if (inTurn === 0) {
+          setImmediate(() => {
+            most = Math.max(most, inTurn);
+            inTurn = 0;
+          });
+        }
+        inTurn += length;
+      },
+    });
+    void knock(
+      await master.peerTicket({ clusterId: "default.a", boot: 1 }, { clusterId: "default.b" }),
+      Buffer.concat([
+        encodePeerFrameHead(peerFrameKinds.address, address.length),
+        address,
+        ...said.flatMap((one) => [encodePeerFrameHead(peerFrameKinds.ghosts, one.length), one]),
+      ]),
+    );
+    await until("all of it", () => heard === said.length);
+    expect(most).toBeGreaterThan(0);
+    expect(most).toBeLessThan(maxGhostBytesInTurn + body.length);
+    expect(east.events.filter((event) => event.startsWith("down"))).toEqual([]);
+    expect(east.cluster.server.metrics.peerRests, "that is about handovers").toBe(0);
   });
 
   it("[PEER-8] pays on its next links what it owes, before anything is read of them", async () => {

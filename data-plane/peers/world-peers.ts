@@ -47,6 +47,8 @@ const maxAddresses = 256;
 const addressTimeoutMs = 5_000;
 /** Shorter rests than this would come after each message, and cost more than what they keep away. */
 const leastRestMs = 50;
+/** What a neighbour may tell of ghosts in a turn of the event loop, in bytes: some 3 ms of this process. The next ones bring the rest. [GHOST-6] */
+export const maxGhostBytesInTurn = 65_536;
 
 /** This cluster's part in a world that is shared: the map in force, what of it is carried here, and the links to the others. */
 export class WorldPeers implements Peers {
@@ -64,6 +66,8 @@ export class WorldPeers implements Peers {
   /** Links that stand and are not up yet. */
   readonly #greeted = new Map<string, { readonly boot: number; readonly timer: NodeJS.Timeout }>();
   readonly #toll: HandoverToll;
+  /** What has come of ghosts in this turn, by neighbour. */
+  readonly #ghostBytes = new Map<string, number>();
   readonly #links = new Map<string, ClusterRef>();
   /** Where players reach clusters, as those have said last; also of those to which there is no link now. */
   readonly #addresses = new Map<string, PeerAddress>();
@@ -252,6 +256,7 @@ export class WorldPeers implements Peers {
     if (link === undefined) throw new Error("no address before a message");
     const from = { clusterId, boot: link.boot };
     if (kind === peerFrameKinds.ghosts) {
+      this.#leaveTurns(clusterId, body.length);
       for (const { onGhosts } of this.#listeners) onGhosts?.(from, body);
     } else if (kind === peerFrameKinds.handover) {
       const message = this.#decode(clusterId, body);
@@ -268,6 +273,14 @@ export class WorldPeers implements Peers {
       this.#toll.charge(clusterId, { type: "malformed" }, body.length);
       throw error;
     }
+  }
+
+  /** Whoever tells much of ghosts leaves turns to others: what comes behind waits, if only for a moment. [GHOST-6] */
+  #leaveTurns(clusterId: string, bytes: number): void {
+    if (this.#ghostBytes.size === 0) setImmediate(() => this.#ghostBytes.clear());
+    const inTurn = (this.#ghostBytes.get(clusterId) ?? 0) + bytes;
+    this.#ghostBytes.set(clusterId, inTurn);
+    if (inTurn >= maxGhostBytesInTurn) this.#mesh.rest(clusterId, 0);
   }
 
   /** What a neighbour says about handovers costs it some of its time. [PEER-8] */

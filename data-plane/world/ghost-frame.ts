@@ -7,6 +7,11 @@ import { maxToldEntities } from "../fragments/border.ts";
 /** First bytes of ghosts frames. [GHOST-4] */
 const tags = { kinds: 0, view: 1 } as const;
 const identityBytes = 8;
+/**
+ * Longest body that is read. Three bytes can be an update, so the longest frame that a link takes would keep this process from everything else for 0.15 s
+ * and more. No border is told more of at a time, and kinds fit as they fit into KINDS. [GHOST-6]
+ */
+const maxBytes = 65_535;
 
 /** Whose entity it is that enters: the same text at all clusters for one player. */
 export interface EntityIdentity {
@@ -48,6 +53,7 @@ export function encodeGhostView(identities: readonly EntityIdentity[], view: Uin
 
 /** @throws ProtocolError */
 export function decodeGhostFrame(bytes: Uint8Array): GhostFrame {
+  if (bytes.length > maxBytes) throw new ProtocolError("BAD_VALUE", `ghosts in ${bytes.length} bytes`);
   const reader = new ByteReader(bytes);
   const tag = reader.u8();
   if (tag === tags.kinds) return { type: "kinds", kinds: new KindTable(decodeKinds(reader).kinds) };
