@@ -758,6 +758,7 @@ describe("a player that walks over the border", () => {
       "join",
     ]);
     enter();
+  });
 
   it("[JOIN-5] [HAND-10] goes on with a new ticket from what the commit has saved also when its new cluster has closed it, having saved nothing", async () => {
     const client = await border.join(west);
