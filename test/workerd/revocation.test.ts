@@ -8,7 +8,13 @@ import type { PlayerSession, RegistryShard } from "../../control-plane/worker.ts
 import { generationAfterAbort, generationAfterCommit } from "../../protocol/handover/generation.ts";
 import type { ToSession } from "../../protocol/handover/messages.ts";
 import { openStreams } from "../../protocol/handover/streams.ts";
-import { type LinkCommand, linkCloseCodes, type PlayerSessionTokens, type Problem } from "../../protocol/index.ts";
+import {
+  limits,
+  type LinkCommand,
+  linkCloseCodes,
+  type PlayerSessionTokens,
+  type Problem,
+} from "../../protocol/index.ts";
 import { seatOf, startCluster, startOn, type TestCluster } from "./support/clusters.ts";
 import { cutOff } from "./support/cut-off.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
@@ -51,6 +57,21 @@ function commitOf(playerId: string, generation: number, to: TestCluster): ToSess
   const snapshot = { state: btoa("moving"), streams: openStreams<string>(generation) };
   const destination = { clusterId: to.id, boot: to.registered.boot };
   return { type: "commit", id: "0".repeat(32), destination, members: [{ playerId, generation, snapshot }] };
+}
+
+/** Holds up what is signed with the master's key until it is let go. */
+function holdSigning() {
+  const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+  const sign = crypto.subtle.sign.bind(crypto.subtle);
+  let isAsked = false;
+  vi.spyOn(crypto.subtle, "sign").mockImplementation(async (algorithm, ...rest) => {
+    if (typeof algorithm === "object" && algorithm.name === "ECDSA") {
+      isAsked = true;
+      await held;
+    }
+    return sign(algorithm, ...rest);
+  });
+  return { begun: async () => eventually(() => expect(isAsked).toBe(true)), letGo };
 }
 
 async function listed(cluster: TestCluster): Promise<number> {
@@ -148,17 +169,12 @@ describe("[SEC-72] a ban", () => {
     const cluster = await startCluster();
     const operator = await logInOperator();
     const player = await logIn();
-    const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
     const key = crypto.randomUUID();
-    const sign = vi.spyOn(crypto.subtle, "sign").mockImplementation(async (algorithm, ...rest) => {
-      if (typeof algorithm === "object" && algorithm.name === "ECDSA") await held;
-      sign.mockRestore();
-      return crypto.subtle.sign(algorithm, ...rest);
-    });
+    const signing = holdSigning();
     const slow = requestAllocation(player, { clusterId: cluster.id }, key);
-    await eventually(() => expect(sign).toHaveBeenCalled());
+    await signing.begun();
     await requestBan(operator, player.player.id);
-    letGo();
+    signing.letGo();
     await expectProblem(await slow, "BANNED");
     await expectProblem(await requestAllocation(player, { clusterId: cluster.id }, key), "BANNED");
   });
@@ -193,6 +209,48 @@ describe("[SEC-72] a ban", () => {
     // It is where it was, to be told there that it has to go.
     expect(await askSession(a, playerId, { type: "joined", generation })).toMatchObject([{ type: "settled" }]);
     expect(await toldOf(a, playerId)).toMatchObject({ reason: "banned" });
+  });
+
+  it("[HAND-3] that comes while a handover is being signed has it refused: the token does not leave", async () => {
+    const { a, b, operator, playerId, generation } = await playingBesideAnother();
+    const signing = holdSigning();
+    const slow = askSession(a, playerId, commitOf(playerId, generation, b));
+    await signing.begun();
+    await requestBan(operator, playerId);
+    signing.letGo();
+    expect(await slow).toEqual([{ type: "commitRefused", id: "0".repeat(32) }]);
+    expect(await askSession(a, playerId, { type: "joined", generation })).toMatchObject([{ type: "settled" }]);
+  });
+
+  it("[HAND-3] lets nobody enter any more with a ticket of before", async () => {
+    const cluster = await startCluster();
+    const [operator, player] = [await logInOperator(), await logIn()];
+    const { id: playerId } = player.player;
+    const { generation } = seatOf(player.player, (await allocate(player, { clusterId: cluster.id })).ticket);
+    await requestBan(operator, playerId);
+    expect(await askSession(cluster, playerId, { type: "enter", generation })).toEqual([
+      { type: "superseded", playerId, generation },
+    ]);
+  });
+
+  it("is told where a ticket can still be shown, by the slowest of clocks, and not where none can any more", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const [operator, player] = [await logInOperator(), await logIn()];
+    const { id } = player.player;
+    const [old, late, present] = [await startCluster(), await startCluster(), await startCluster()];
+    const endOf = async (cluster: TestCluster): Promise<number> =>
+      (await allocate(player, { clusterId: cluster.id })).expiresAt * 1_000 + limits.clockSkewMs;
+    const oldEndMs = await endOf(old);
+    vi.setSystemTime(Date.now() + 1_000);
+    const lateEndMs = await endOf(late);
+    expect(lateEndMs).toBeGreaterThan(oldEndMs);
+    await endOf(present);
+    vi.setSystemTime(oldEndMs);
+    await requestBan(operator, id);
+    await toldOf(late, id);
+    await toldOf(present, id);
+    // All of them are on one shard, and the oldest is told first.
+    expect(revokedIn(await old.report(), id)).toEqual([]);
   });
 
   it("[HAND-3] is told to the cluster to which its player was handed over, however that came about", async () => {
