@@ -8,6 +8,8 @@ import {
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { watchFailpoints } from "../../control-plane/failpoint.ts";
 import { queueOf } from "../../control-plane/domain/waiting/waiting-queue.ts";
+import { registryShard } from "../../control-plane/objects/remote.ts";
+import * as worker from "../../control-plane/worker.ts";
 import type { WaitingRoom } from "../../control-plane/worker.ts";
 import type { PlayerSessionTokens, Waiting } from "../../protocol/index.ts";
 import {
@@ -28,6 +30,7 @@ import { eventually } from "../support/eventually.ts";
 
 afterEach(() => {
   watchFailpoints(undefined);
+  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 
@@ -294,6 +297,25 @@ describe("a place", () => {
     });
     await leave(cluster, guests);
     await expectProblem(await requestAllocation(await logIn(), { clusterId }), "CLUSTER_FULL");
+  });
+
+  it("[WAIT-4] that was given up keeps no seat, also when a shard hears only then that somebody had it", async () => {
+    const cluster = await startCluster({ capacity: 1 });
+    const clusterId = cluster.id;
+    const guests = await fill(cluster);
+    const attended = vi.spyOn(worker.RegistryShard.prototype, "attend");
+    const waiter = await newWaiter({ clusterId });
+    const queue = await queueOf({ clusterId });
+    const said = () => attended.mock.calls.flatMap(([gate]) => (gate.queue === queue.name ? [gate] : []));
+    const [late] = said();
+    if (late === undefined) throw new Error("the shard was told");
+    const { reservationId = "" } = waiter.waiting ?? {};
+    const { accessToken: token } = waiter.player;
+    expect((await call("DELETE", `/v1/allocate/${reservationId}`, { token })).status).toBe(204);
+    await eventually(() => expect(said().at(-1)?.firsts).toEqual([]));
+    await registryShard(env, "default.0").attend(late, false);
+    await leave(cluster, guests);
+    await allocate(await logIn(), { clusterId });
   });
 
   it("[WAIT-6] [SEC-50] serves its own player, request and key alone", async () => {

@@ -34,6 +34,9 @@ export interface QueuePass {
   readonly clusterId?: string | undefined;
 }
 
+/** For so long a shard believes that somebody waits, from when the queue said so. */
+export const gateMs = 20_000;
+
 /** Most queues that a shard keeps in mind. Stops a crowd of selectors from making every seat costly. */
 export const maxGates = 64;
 

@@ -1,5 +1,6 @@
 import { joinsAllowed } from "../../domain/allocation/join-rate.ts";
 import { freePlaces } from "../../domain/clusters/seats.ts";
+import { EmptiedQueues } from "../../domain/waiting/emptied-queues.ts";
 import type { ClusterRoom } from "../../domain/waiting/waiting-calls.ts";
 import {
   awaitedSinceMs,
@@ -26,6 +27,7 @@ const renewalMs = 10_000;
 export class RegistryQueues {
   readonly #parts: ShardParts;
   readonly #gates: Map<string, QueueGate>;
+  readonly #emptied = new EmptiedQueues();
 
   constructor(parts: ShardParts) {
     this.#parts = parts;
@@ -42,7 +44,9 @@ export class RegistryQueues {
   note(gate: QueueGate, nowMs: number): void {
     const known = this.#gates.get(gate.queue);
     if (known !== undefined && known.saidAtMs > gate.saidAtMs) return;
+    if (this.#emptied.hasSaidSo(gate.queue, gate.saidAtMs)) return;
     if (gate.untilMs <= nowMs) {
+      this.#emptied.note(gate.queue, gate.saidAtMs, nowMs);
       if (known !== undefined) this.#forget(gate.queue);
       return;
     }

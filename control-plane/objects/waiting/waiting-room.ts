@@ -8,7 +8,13 @@ import {
   roomAfter,
   sumNotes,
 } from "../../domain/waiting/waiting-calls.ts";
-import { firstInLine, type FirstInLine, type QueueGate, type QueuePass } from "../../domain/waiting/waiting-gate.ts";
+import {
+  firstInLine,
+  type FirstInLine,
+  gateMs,
+  type QueueGate,
+  type QueuePass,
+} from "../../domain/waiting/waiting-gate.ts";
 import { type Place, type Visit, WaitingLine } from "../../domain/waiting/waiting-line.ts";
 import {
   callMs,
@@ -57,8 +63,7 @@ export interface Departure extends Pick<Place, "visitor" | "reservationId"> {
 const lookMs = 1_000;
 /** A shard that does not answer in time has no room for now. */
 const lookTimeoutMs = 2_000;
-/** For so long a shard believes that somebody waits; the alarm says it again three times in that time. */
-const gateMs = 20_000;
+/** How often the alarm says again that somebody waits: three times while a shard believes it. */
 const watchMs = 6_000;
 
 /**
