@@ -5,10 +5,13 @@ import { createApp } from "../../control-plane/http/app.ts";
 import { RecordKeeper, RegistryShard } from "../../control-plane/worker.ts";
 import { type Exposition, parseExposition } from "../support/exposition.ts";
 import { seatOf, startCluster } from "./support/clusters.ts";
+import { cutOff } from "./support/cut-off.ts";
 import { call, expectProblem, masterUrl } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 import type { Provided } from "./support/provided.ts";
+import { writeRecordsNow } from "./support/records.ts";
+import { askSession } from "./support/sessions.ts";
 import { requestBan, toldOf } from "./support/revocations.ts";
 import { eventually } from "../support/eventually.ts";
 
@@ -106,6 +109,23 @@ describe("metrics", () => {
       expect(grown(before, after, "sustenet_master_revocation_seconds_count")).toBe(1);
       expect(grown(before, after, "sustenet_master_revocation_seconds_sum")).toBeGreaterThanOrEqual(2);
     });
+  });
+
+  it("say how many records of players wait for the database: of logins, and of what was saved", async () => {
+    const cluster = await startCluster();
+    const waiting = 'sustenet_master_records_waiting{of="players"}';
+    await eventually(async () => {
+      await writeRecordsNow();
+      expect((await scrape()).samples.get(waiting)).toBe(0);
+    });
+    cutOff(String(Reflect.get(env, "TURSO_DATABASE_URL")));
+    const player = await logIn();
+    await eventually(async () => expect((await scrape()).samples.get(waiting)).toBe(1));
+    const { generation } = seatOf(player.player, (await allocate(player, { clusterId: cluster.id })).ticket);
+    await askSession(cluster, player.player.id, { type: "enter", generation });
+    const save = { type: "save", generation, version: 1, state: btoa("gold") } as const;
+    expect(await askSession(cluster, player.player.id, save)).toMatchObject([{ type: "saved" }]);
+    await eventually(async () => expect((await scrape()).samples.get(waiting)).toBe(2));
   });
 
   it("never shrink, even when the memory of all objects is lost", async () => {

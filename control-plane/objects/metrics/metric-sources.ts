@@ -66,7 +66,7 @@ async function sourcesOf(env: Env, nowMs: number): Promise<readonly Source[]> {
     })),
     ...allRecordKeepers(env).map((keeper): Source => ({
       of: "record-keeper",
-      ask: async () => ({ samples: samplesOfBacklog("logins", await keeper.backlog(), nowMs) }),
+      ask: async () => ({ samples: samplesOfBacklog("players", await keeper.backlog(), nowMs) }),
     })),
     {
       of: "audit-log",

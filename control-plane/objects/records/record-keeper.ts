@@ -35,7 +35,7 @@ const pruneBatch = 1_000;
 /** Between two batches: what is too old is many days old, and others want the database too. */
 const prunePauseMs = 10_000;
 
-/** Records of what happens outside of any other object, such as logins; and the end of records that are too old. */
+/** Records of players, their logins and what is saved of them, of which no other object writes any; and the end of records that are too old. */
 export class RecordKeeper extends DurableObject<Env> {
   readonly #records: RecordOutbox;
 
