@@ -1,12 +1,13 @@
 import { env } from "cloudflare:workers";
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { createClient } from "@libsql/client/web";
-import { beforeAll, describe, expect, inject, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { AuditChainCheck, type AuditRow } from "../../control-plane/domain/operators/audit-chain.ts";
 import { recordAudit, recordAuditOutcome } from "../../control-plane/objects/operators/audit.ts";
 import type { AuditLog } from "../../control-plane/worker.ts";
 import type { PlayerSessionTokens } from "../../protocol/index.ts";
 import { forgetEarlierAudit } from "./support/audit.ts";
+import { refuseLongBodies } from "./support/cut-off.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
 import { logIn } from "./support/players.ts";
@@ -24,6 +25,10 @@ let operator: PlayerSessionTokens;
 beforeAll(async () => {
   await forgetEarlierAudit();
   operator = await logInOperator();
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
 });
 
 const log = () => env.AUDIT_LOG.getByName("log");
@@ -165,6 +170,31 @@ describe("the log", () => {
       Object.defineProperty(instance, "env", { value: env });
     });
     await delivered();
+  });
+
+  it("[REC-4] reaches a database that takes little at a time, however long its rows are, and sends it no more than a megabyte", async () => {
+    await delivered();
+    const { head } = await page("limit=1");
+    const lengths = refuseLongBodies(bindings()["TURSO_DATABASE_URL"] ?? "", 150_000);
+    // Three bytes each: as long as details may be.
+    const details = { why: "語".repeat(16_000) };
+    for (let index = 0; index < 30; index += 1) {
+      const entry = {
+        actor: "operator-y",
+        action: "test.act",
+        target: "cluster:f",
+        details,
+        requestId: `long-${index}`,
+      };
+      expect(await recordAudit(env, entry)).toMatchObject({ ok: true });
+    }
+    await delivered();
+    expect(await page("limit=1")).toMatchObject({ head: { sequence: head.sequence + 30 }, pending: 0 });
+    expect(Math.max(...lengths)).toBeLessThan(1_050_000);
+    vi.restoreAllMocks();
+    const check = new AuditChainCheck();
+    for (const row of await everyRow("asc", 100)) await check.add(row);
+    expect(check.verdict((await page("limit=1")).head)).toMatchObject({ ok: true });
   });
 
   it("reads on in the database where it has let go of old rows", async () => {

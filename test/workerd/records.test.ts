@@ -10,7 +10,7 @@ import * as worker from "../../control-plane/worker.ts";
 import type { PlayerSession, RecordKeeper, RegistryShard } from "../../control-plane/worker.ts";
 import { maxStateLength } from "../../protocol/handover/commit-length.ts";
 import { seatOf, startCluster, type TestCluster } from "./support/clusters.ts";
-import { cutOff } from "./support/cut-off.ts";
+import { cutOff, refuseLongBodies } from "./support/cut-off.ts";
 import { call, expectProblem } from "./support/master.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 import { historyOf, writeRecordsNow } from "./support/records.ts";
@@ -155,19 +155,6 @@ describe("while the database is away", () => {
 describe("long saves", () => {
   const longState = (mark: number): string => String(mark).padEnd(maxStateLength, "A");
 
-  /** From here on the database answers nothing that is longer than this. */
-  function refuseLongBodies(characters: number): void {
-    const { url } = readStoreSettings(env);
-    const real = globalThis.fetch;
-    vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
-      const request = new Request(input, init);
-      if (!request.url.startsWith(url)) return real(input, init);
-      const body = await request.clone().text();
-      if (body.length > characters) throw new TypeError("the connection was lost");
-      return real(request);
-    });
-  }
-
   async function enter(cluster: TestCluster): Promise<{ readonly playerId: string; readonly generation: number }> {
     const player = await logIn();
     const { generation } = seatOf(player.player, (await allocate(player, { clusterId: cluster.id })).ticket);
@@ -194,7 +181,7 @@ describe("long saves", () => {
     }
     for (const { playerId } of players) await eventually(async () => expect(await waitingSaves(playerId)).toBe(0));
     vi.restoreAllMocks();
-    refuseLongBodies(150_000);
+    refuseLongBodies(readStoreSettings(env).url, 150_000);
     await eventually(async () => {
       await forgetPauses();
       await writeRecordsNow();

@@ -1,4 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
+import { BatchSize } from "../../domain/batch.ts";
 import {
   type AuditDetails,
   type AuditHead,
@@ -36,6 +37,7 @@ export type AuditReceipt = { readonly ok: true; readonly sequence: number } | Re
 const maxWaiting = 256;
 /** Twice what the longest request makes of it: settings are JSON within JSON, and a quote in them is four characters then. */
 const maxDetailsChars = 16_384;
+/** Most rows of one transaction. */
 const batchRows = 100;
 /** Rows that the database has are kept here as well, so that the newest can be read while it is away. */
 const keptRows = 10_000;
@@ -52,6 +54,7 @@ export class AuditLog extends DurableObject<Env> {
   readonly #tables: AuditTables;
   #turn: Promise<unknown> = Promise.resolve();
   #waiting = 0;
+  #size: BatchSize | undefined;
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
@@ -146,19 +149,23 @@ export class AuditLog extends DurableObject<Env> {
   }
 
   async #deliver(): Promise<void> {
+    const size = (this.#size ??= new BatchSize(batchRows, this.#tables.delivered().attempts));
     for (;;) {
-      const rows = this.#tables.undelivered(batchRows);
+      const rows = this.#tables.undelivered(size.rows);
       const last = rows.at(-1);
       if (last === undefined) return;
       try {
         await insertAuditRows(readStoreSettings(this.env), rows);
       } catch (error) {
+        // Also where the database refuses a row for what it is: without it, the chain would not hold.
+        size.noteFailure(rows.length);
         this.#tables.noteFailedDelivery();
         logEvent("warn", "audit.delivery_failed", { pending: this.pending(), error });
         return;
       }
       failpoint("audit.stored");
       this.#tables.setDelivered(last.sequence);
+      size.noteSuccess();
       this.#tables.prune(keptRows);
     }
   }

@@ -1,3 +1,4 @@
+import { fittingTogether } from "../../domain/batch.ts";
 import type { AuditRow } from "../../domain/operators/audit-chain.ts";
 import { auditConditions, type AuditQuery } from "../../domain/operators/audit-query.ts";
 
@@ -83,14 +84,13 @@ export class AuditTables {
     this.#sql.exec("UPDATE delivery SET attempts = attempts + 1");
   }
 
-  /** The next rows that the database does not have yet. */
+  /** The next rows that the database does not have yet: at most so many, and what goes together. */
   undelivered(limit: number): readonly AuditRow[] {
-    return this.#sql
-      .exec<StoredRow>(
-        "SELECT * FROM rows WHERE sequence > (SELECT up_to FROM delivery) ORDER BY sequence LIMIT ?",
-        limit,
-      )
-      .toArray();
+    const next = "FROM rows WHERE sequence > (SELECT up_to FROM delivery) ORDER BY sequence LIMIT ?";
+    // All else in a row is short.
+    const lengths = this.#sql.exec<{ bytes: number }>(`SELECT octet_length(details) AS bytes ${next}`, limit).toArray();
+    const count = fittingTogether(lengths.map(({ bytes }) => bytes));
+    return this.#sql.exec<StoredRow>(`SELECT * ${next}`, count).toArray();
   }
 
   /** Removes rows that the database has, but for the newest `keep`. */

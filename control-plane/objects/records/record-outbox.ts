@@ -1,3 +1,4 @@
+import { BatchSize, fittingTogether } from "../../domain/batch.ts";
 import type { StoreRecord } from "../../domain/store-record.ts";
 import { Tally } from "../../domain/metrics/tally.ts";
 import { failpoint } from "../../failpoint.ts";
@@ -47,8 +48,6 @@ export const recordKeySchema = `
 const gatherMs = 1_000;
 /** Most records of one transaction. */
 const batchSize = 200;
-/** Most bytes of one transaction, unless it is of one record alone: the database has to have taken it within a few seconds. */
-const batchBytes = 1_000_000;
 /** Most records that wait; more than a day of ten a second. Later ones are lost, and counted. */
 export const maxWaitingRecords = 1_000_000;
 /** No record is taken, either, while its object stores more than this, of the 10 GB that it can: what was saved of a player is up to 96 KiB. */
@@ -107,8 +106,7 @@ export class RecordOutbox<R = StoreRecord> {
   readonly #lost = new Tally();
   #waiting: number | undefined;
   #writing: Promise<void> | undefined;
-  /** How many records go at once: ever fewer while the database does not take them. */
-  #size: number | undefined;
+  #size: BatchSize | undefined;
   /** What has given way to newer ones since the batch was read that is being written right now; `undefined` without one. */
   #renewed: Set<number> | undefined;
   /** Whether a timer runs. */
@@ -192,10 +190,9 @@ export class RecordOutbox<R = StoreRecord> {
   }
 
   async #writeBatches(): Promise<void> {
-    // Whoever has forgotten how many the database took still knows how often it has not.
-    this.#size ??= Math.max(1, batchSize >> Math.min(this.#state().attempts, 30));
+    const size = (this.#size ??= new BatchSize(batchSize, this.#state().attempts));
     while (this.#parts.now() >= this.#state().not_before) {
-      const rows = this.#nextBatch(this.#size);
+      const rows = this.#nextBatch(size.rows);
       const last = rows.at(-1);
       if (last === undefined) {
         // A transaction that was rolled back may have been counted.
@@ -208,7 +205,7 @@ export class RecordOutbox<R = StoreRecord> {
         await this.#parts.write(rows.map(({ record }): R => JSON.parse(record)));
       } catch (error) {
         // Whatever it was: fewer may pass. Where it is one of them, it is looked for, and only that one given up.
-        this.#size = Math.max(1, Math.floor(rows.length / 2));
+        size.noteFailure(rows.length);
         if (!refusesRows(error)) return this.#postpone(error);
         if (rows.length === 1) this.#refuse(last.id, error);
         continue;
@@ -216,24 +213,20 @@ export class RecordOutbox<R = StoreRecord> {
       failpoint("records.written");
       this.#remove(last.id);
       this.#noteAnswer();
-      this.#size = Math.min(batchSize, this.#size * 2);
+      size.noteSuccess();
     }
   }
 
   /** The oldest that go together, at least one of them. */
   #nextBatch(size: number): WaitingRow[] {
     const { sql } = this.#parts;
-    const lengths = sql.exec<{ id: number; bytes: number }>(
-      "SELECT id, octet_length(record) AS bytes FROM records ORDER BY id LIMIT ?",
-      size,
-    );
-    let lastId: number | undefined;
-    let sum = 0;
-    for (const { id, bytes } of lengths.toArray()) {
-      sum += bytes;
-      if (lastId !== undefined && sum > batchBytes) break;
-      lastId = id;
-    }
+    const lengths = sql
+      .exec<{ id: number; bytes: number }>(
+        "SELECT id, octet_length(record) AS bytes FROM records ORDER BY id LIMIT ?",
+        size,
+      )
+      .toArray();
+    const lastId = lengths[fittingTogether(lengths.map(({ bytes }) => bytes)) - 1]?.id;
     if (lastId === undefined) return [];
     return sql.exec<WaitingRow>("SELECT * FROM records WHERE id <= ? ORDER BY id", lastId).toArray();
   }
