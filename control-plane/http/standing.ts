@@ -80,8 +80,10 @@ export async function signOutEverywhere(
   await requireLiveLogin(context, { playerId, authenticatedAt });
   const session = playerSession(context.env, playerId);
   const signOutId = crypto.randomUUID();
-  const revoked = session.revoke({ playerId, action: "sign-out", signOutId });
-  await withDeadline(revoked, objectCallTimeoutMs, "the player's session");
+  const order = { playerId, action: "sign-out", signOutId, authenticatedAt } as const;
+  const revoked = await withDeadline(session.revoke(order), objectCallTimeoutMs, "the player's session");
+  // Two may have come at once: the one that was first has ended this login.
+  if (!revoked.ok) throw problemOfRefusal(revoked);
   try {
     const outcome = await askIdentity(context, (project) => createSupabaseIdentity(project).logout(token, "global"));
     // A session of the release before has no such method: it has told, or tells, the identity service too.

@@ -2,6 +2,7 @@ import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { PlayerSession } from "../../control-plane/worker.ts";
+import { goodStanding } from "../../control-plane/domain/players/standing.ts";
 import type { PlayerSessionTokens } from "../../protocol/index.ts";
 import { createKey } from "./support/clusters.ts";
 import { cutOff } from "./support/cut-off.ts";
@@ -98,6 +99,24 @@ describe("[SEC-75] a sign-out everywhere by the player", () => {
     await tellAll(id);
     await expectJson(await refresh(again), 200);
     await expectProblem(await refresh(tokens), "REFRESH_TOKEN_INVALID");
+  });
+
+  it("that comes twice at once, by one token, is one: the other is refused, and a login of after it lives on", async () => {
+    const { tokens, logInAnew, id } = await signUp();
+    // Both have found the login alive before either has ended it.
+    const looked = vi.spyOn(PlayerSession.prototype, "standing").mockReturnValue(goodStanding);
+    const asked = vi.spyOn(globalThis, "fetch");
+    const answers = await Promise.all([1, 2].map(() => call("POST", everywhere, { token: tokens.accessToken })));
+    const told = asked.mock.calls
+      .map((request) => new Request(...request).url)
+      .filter((url) => url.includes("/logout"));
+    looked.mockRestore();
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([204, 401]);
+    for (const answer of answers) if (answer.status === 401) await expectProblem(answer, "UNAUTHENTICATED");
+    expect(told).toHaveLength(1);
+    const again = await logInAnew();
+    await tellAll(id);
+    await expectJson(await refresh(again), 200);
   });
 
   it("by a login that has ended there already ends the others there all the same", async () => {

@@ -57,6 +57,11 @@ export type RevokeOrder = {
        * from here, at once.
        */
       readonly signOutId?: string;
+      /**
+       * Of the login by which a player wants it, seconds since 1970: one that has been ended ends nothing more. Absent from an operator, and from a
+       * release before this one.
+       */
+      readonly authenticatedAt?: number;
     }
 );
 
@@ -140,6 +145,8 @@ export class PlayerRevocation {
    */
   revoke(order: RevokeOrder, nowMs: number): Carried | Refusal {
     const { orderKey: key } = order;
+    const by = order.action === "sign-out" ? order.authenticatedAt : undefined;
+    if (by !== undefined && isSignedOut(this.standing(), by)) return loginEnded();
     if (key === undefined) return this.#carryOut(order, nowMs);
     const content = contentOf(order);
     const known: readonly KnownOrder<Revoked>[] = JSON.parse(this.#tables.row.values.orders);
