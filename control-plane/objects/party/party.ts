@@ -37,6 +37,7 @@ import type { HoldAnswer } from "../shard/registry-parties.ts";
 import { registryShard, waitingRoom } from "../remote.ts";
 import { migrateStorage, migrateStored } from "../schema.ts";
 import { shardsToAsk } from "../shard/shard-directory.ts";
+import { askInTurn } from "../shard/shard-round.ts";
 import { visitQueue } from "../waiting/waiting-visit.ts";
 
 /** The leader asks for seats. The route has verified the player and the shapes. */
@@ -213,29 +214,16 @@ export class Party extends DurableObject<Env> {
     // The queue has found a cluster that is large enough.
     const wish = pass?.clusterId === undefined ? request : { ...request, clusterId: pass.clusterId };
     const names = await shardsToAsk(this.env, wish);
-    let refusal: Refusal = refuse("NO_CLUSTER_AVAILABLE", "No cluster has room now. Try again shortly.", 5);
-    if (names.length === 0) {
-      refusal =
-        wish.clusterId === undefined
-          ? refuse("REGION_NOT_FOUND", "There is no such region. GET /v1/clusters shows those that there are.")
-          : refuse("CLUSTER_NOT_FOUND", "There is no such cluster. GET /v1/clusters lists those that there are.");
-    }
-    for (const shard of new Set(asked === undefined ? names : [asked, ...names])) {
+    return askInTurn(new Set(asked === undefined ? names : [asked, ...names]), wish, async (shard) => {
       if (!(await this.#change(holdId, attempt, { shard }))) return takenOver();
       failpoint("party.asking");
       const claimUntilMs = Date.now() + claimMs;
       const playerIds = this.#party?.members.map(({ playerId }) => playerId) ?? [];
       const order = { holdId, playerIds, untilMs: claimUntilMs + claimGraceMs, wish, pass };
-      const answer = await withDeadline<HoldAnswer>(
-        registryShard(this.env, shard).hold(order),
-        objectCallTimeoutMs,
-        "a registry shard",
-      );
-      if (answer.ok) return { ...answer, shard, claimUntilMs };
-      refusal = answer;
-      if (answer.code !== (wish.clusterId === undefined ? "NO_CLUSTER_AVAILABLE" : "CLUSTER_NOT_FOUND")) break;
-    }
-    return refusal;
+      const told = registryShard(this.env, shard).hold(order);
+      const answer = await withDeadline<HoldAnswer>(told, objectCallTimeoutMs, "a registry shard");
+      return answer.ok ? { ...answer, shard, claimUntilMs } : answer;
+    });
   }
 
   /** What has come of it is recorded before it is told: the hold, or that there is none. */

@@ -17,6 +17,7 @@ import { refuse, type Refusal } from "../refusal.ts";
 import { partyObject, registryShard } from "../remote.ts";
 import type { SeatAnswer, SeatRequest } from "../shard/seat-request.ts";
 import { shardsToAsk } from "../shard/shard-directory.ts";
+import { askInTurn, refusalOfNone } from "../shard/shard-round.ts";
 import { visitQueue } from "../waiting/waiting-visit.ts";
 
 /** Whether the call that looks for a seat is still the one that may go on with the operation. */
@@ -114,17 +115,8 @@ export class PlayerSeats {
     const { shards: map } = readMasterSettings(this.#env);
     const names = await shardsToAsk(this.#env, wish);
     const shards = [...new Set(operation.shard === undefined ? names : [operation.shard, ...names])];
-    if (shards.length === 0 && wish.region !== undefined && wish.clusterId === undefined) {
-      return refuse(
-        "REGION_NOT_FOUND",
-        `There is no region ${wish.region}. GET /v1/clusters shows those that there are.`,
-      );
-    }
+    if (shards.length === 0 && wish.clusterId === undefined) return refusalOfNone(wish);
     const account = new AllocationAccount(wish, shards);
-    let refusal: Refusal =
-      wish.clusterId === undefined
-        ? refuse("NO_CLUSTER_AVAILABLE", "No cluster has room now. Try again shortly.", 5)
-        : refuse("CLUSTER_NOT_FOUND", "There is no such cluster. GET /v1/clusters lists those that there are.");
     const back = clusterToReturnTo(this.#tables.authority(), wish);
     if (back !== undefined && (operation.shard ?? back.shard) === back.shard) {
       const seat = await this.#returnTo(back, operation, order, isCurrent);
@@ -134,20 +126,20 @@ export class PlayerSeats {
       }
     }
     const home = pass === undefined ? this.#homeward(shards, operation, wish) : [];
-    for (const question of [...home, ...askingOrder(shards, wish.avoid ?? [], map)]) {
+    const questions = [...home, ...askingOrder(shards, wish.avoid ?? [], map)];
+    const seat = await askInTurn(questions, wish, async (question) => {
       const { shard } = question;
       if (!isCurrent()) return takenOver();
       this.#tables.setOperationShard(operation.key, shard);
       failpoint("allocate.asking");
-      const seat = await this.#ask(operation, order, { ...question, pass });
-      account.note(shard, seat);
-      if (seat.ok) return { ...seat, explanation: account.explanation() };
-      refusal = seat;
-      // Any other answer is about the one cluster that was asked for, or about this operation: no other shard would say better.
-      if (seat.code !== (wish.clusterId === undefined ? "NO_CLUSTER_AVAILABLE" : "CLUSTER_NOT_FOUND")) break;
-    }
-    const { code, detail, retryAfterSeconds, waitable } = refusal;
-    return { ...refuse(code, detail, retryAfterSeconds), waitable, explanation: account.explanation() };
+      const answer = await this.#ask(operation, order, { ...question, pass });
+      account.note(shard, answer);
+      return answer;
+    });
+    const explanation = account.explanation();
+    if (seat.ok) return { ...seat, explanation };
+    const { code, detail, retryAfterSeconds, waitable } = seat;
+    return { ...refuse(code, detail, retryAfterSeconds), waitable, explanation };
   }
 
   /**
