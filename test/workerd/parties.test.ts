@@ -39,6 +39,15 @@ async function seatsOf(cluster: TestCluster): Promise<{ seats: number; rows: num
   });
 }
 
+/** The next seats are held, and nobody hears of it. */
+function loseAnswerToHold(): void {
+  vi.spyOn(RegistryShard.prototype, "hold").mockImplementationOnce(async function lost(this: RegistryShard, request) {
+    // Mocked once: this is the real one.
+    await this.hold(request);
+    throw new Error("stopped by the test");
+  });
+}
+
 /** Lets the time of the party's hold run out. */
 async function endHold(party: TestParty): Promise<void> {
   vi.setSystemTime(Date.now() + 76_000);
@@ -85,11 +94,7 @@ describe("a party", () => {
     const cluster = await startCluster({ capacity: 2 });
     const party = await startParty(2);
     const key = crypto.randomUUID();
-    vi.spyOn(RegistryShard.prototype, "hold").mockImplementationOnce(async function lost(this: RegistryShard, request) {
-      // Mocked once: this is the real one.
-      await this.hold(request);
-      throw new Error("stopped by the test");
-    });
+    loseAnswerToHold();
     await expectProblem(await party.requestHold({ clusterId: cluster.id }, key), "INTERNAL");
     vi.setSystemTime(Date.now() + 25_000);
     await cluster.report({ players: 0 });
@@ -99,6 +104,28 @@ describe("a party", () => {
     await cluster.report({ players: 0 });
     for (const member of party.members) expect((await party.claim(member)).cluster.id).toBe(cluster.id);
     expect(await seatsOf(cluster)).toEqual({ seats: 2, rows: 2 });
+  });
+
+  it("[PARTY-3] gets all or none when it asks again after its seats have ended, also where a member is in the game there", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const cluster = await startCluster({ capacity: 2 });
+    const party = await startParty(2);
+    const playing = seatOf(party.leader.player, (await allocate(party.leader, { clusterId: cluster.id })).ticket);
+    await cluster.report({ full: true, players: 1, joined: [playing] });
+    const key = crypto.randomUUID();
+    loseAnswerToHold();
+    await expectProblem(await party.requestHold({ clusterId: cluster.id }, key), "INTERNAL");
+    vi.setSystemTime(Date.now() + 80_000);
+    for (let count = 0; count < 2; count += 1) await cluster.report({ players: 1 });
+    expect(await seatsOf(cluster)).toEqual({ seats: 1, rows: 1 });
+    const guest = await logIn();
+    const taken = await allocate(guest, { clusterId: cluster.id });
+    await expectProblem(await party.requestHold({ clusterId: cluster.id }, key), "CLUSTER_FULL");
+    await leave(cluster, [{ player: guest, allocation: taken }]);
+    expect(new Set((await party.hold({ clusterId: cluster.id }, key)).members)).toEqual(
+      new Set(party.members.map(({ player }) => player.id)),
+    );
+    for (const member of party.members) expect((await party.claim(member)).cluster.id).toBe(cluster.id);
   });
 
   it("[PARTY-3] gets all or none, however many ask at once", async () => {

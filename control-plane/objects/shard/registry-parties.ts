@@ -42,29 +42,33 @@ export class RegistryParties {
   }
 
   hold(request: HoldRequest, nowMs: number): HoldAnswer {
-    const held = this.#holdOn(request);
+    const held = this.#holdOn(request, nowMs);
     if (held !== undefined) return held;
     const { clusterId } = request.wish;
     return clusterId === undefined ? this.#holdAnywhere(request, nowMs) : this.#holdAt(clusterId, request, nowMs);
   }
 
-  /** What is held already, for as long as this request says: who claims it is told so. Seats of a cluster that is gone are held for nobody. */
-  #holdOn({ holdId, untilMs }: HoldRequest): HoldAnswer | undefined {
+  /**
+   * What is held already, for as long as this request says: who claims it is told so. Once its time is up, it is all of it or nothing: others' seats may
+   * be gone while those of members who are in the game stay. Seats of a cluster that is gone are held for nobody.
+   */
+  #holdOn({ holdId, playerIds: wanted, untilMs }: HoldRequest, nowMs: number): HoldAnswer | undefined {
     const { storage, tables, seats } = this.#parts;
-    const places = seats.holdersOf(holdId);
-    const row = places
-      .map(({ clusterId }) => tables.cluster(clusterId))
-      .find((each) => each !== undefined && each.state !== "gone");
-    if (row === undefined) return undefined;
-    const held = places.filter(({ clusterId }) => clusterId === row.cluster_id);
-    storage.transactionSync(() => {
-      for (const { clusterId, playerId } of held) {
-        const seat = seats.at(clusterId, playerId);
-        if (seat !== undefined) seats.put(clusterId, holdForParty(seat, { holdId, playerId, untilMs }));
-      }
-    });
-    const playerIds = held.map(({ playerId }) => playerId);
-    return seatsHeld(row, playerIds);
+    for (const [clusterId, places] of Map.groupBy(seats.holdersOf(holdId), (place) => place.clusterId)) {
+      const row = tables.cluster(clusterId);
+      if (row === undefined || row.state === "gone") continue;
+      const held = places.flatMap(({ playerId }) => seats.at(clusterId, playerId) ?? []);
+      const playerIds = held.map(({ playerId }) => playerId);
+      const isInTime = held.some(({ hold }) => hold !== undefined && hold.untilMs > nowMs);
+      if (!isInTime && !wanted.every((playerId) => playerIds.includes(playerId))) continue;
+      storage.transactionSync(() => {
+        for (const seat of held) {
+          seats.put(clusterId, holdForParty(seat, { holdId, playerId: seat.playerId, untilMs }));
+        }
+      });
+      return seatsHeld(row, playerIds);
+    }
+    return undefined;
   }
 
   #holdAnywhere(request: HoldRequest, nowMs: number): HoldAnswer {
