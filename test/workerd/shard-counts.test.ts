@@ -177,6 +177,21 @@ describe("with three shards in two regions, and the number of shards changed und
     await expectProblem(await requestAllocation(await logIn(), { region: "eu" }), "NO_CLUSTER_AVAILABLE");
   });
 
+  it("[PARTY-3] what is held for a party goes with its cluster, and is claimed where that is now", async () => {
+    const cluster = await startMoving(2, true);
+    const party = await startParty(2);
+    await party.hold({ clusterId: cluster.id });
+    await setShards(after);
+    await again(cluster);
+    for (const member of party.members) {
+      const key = crypto.randomUUID();
+      const claim = await untilDone<Allocation>(() => party.requestClaim(member, key));
+      expect(claim.cluster.id).toBe(cluster.id);
+      expect(await untilDone(() => party.requestClaim(member, key))).toEqual(claim);
+    }
+    await expectProblem(await requestAllocation(await logIn(), { clusterId: cluster.id }), "CLUSTER_FULL");
+  });
+
   it("who waits keeps the place, and is served in order where the cluster is now", async () => {
     const cluster = await startMoving(2, true);
     const clusterId = cluster.id;

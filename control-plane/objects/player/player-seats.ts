@@ -2,6 +2,7 @@ import type { AllocateRequest, Waiting } from "../../../protocol/index.ts";
 import { type Operation, replacedAt } from "../../domain/allocation/operations.ts";
 import { refuseParty } from "../../domain/parties/party.ts";
 import { clusterToReturnTo } from "../../domain/clusters/seat-return.ts";
+import { shardsForCluster } from "../../domain/clusters/sharding.ts";
 import { askingOrder } from "../../domain/allocation/shard-choice.ts";
 import type { QueuePass } from "../../domain/waiting/waiting-gate.ts";
 import { queueOf } from "../../domain/waiting/waiting-queue.ts";
@@ -81,11 +82,18 @@ export class PlayerSeats {
     const told = partyObject(this.#env, partyId).claim(order.playerId, reservationId);
     const claim = await withDeadline(told, objectCallTimeoutMs, "the party");
     if (!claim.ok) return claim;
-    if (!isCurrent()) return takenOver();
-    const { shard, holdId, clusterId } = claim;
-    this.#tables.setOperationShard(key, shard);
-    failpoint("party.claiming");
-    return this.#ask(operation, order, { shard, holdId, wish: { ...order.request, clusterId } });
+    const { shard: heldAt, holdId, clusterId } = claim;
+    const wish = { ...order.request, clusterId };
+    let seat: ExplainedSeat = takenOver();
+    // The cluster may have moved to another shard since, and what was held with it.
+    for (const shard of new Set([heldAt, ...shardsForCluster(readMasterSettings(this.#env).shards, clusterId)])) {
+      if (!isCurrent()) return takenOver();
+      this.#tables.setOperationShard(key, shard);
+      failpoint("party.claiming");
+      seat = await this.#ask(operation, order, { shard, holdId, wish });
+      if (seat.ok || seat.code !== "PARTY_HOLD_ENDED") break;
+    }
+    return seat;
   }
 
   /** Asks a shard for a seat. To be noted before: from now on it may have one for this operation. */

@@ -83,6 +83,9 @@ export class RegistrySeats {
     if (row !== undefined && row.state !== "gone" && seats.at(clusterId, request.playerId) !== undefined) {
       return this.#seatAt(row, [], request, nowMs);
     }
+    if (row !== undefined && row.state !== "gone" && row.awaited !== "[]") {
+      return refuse("ALLOCATION_IN_PROGRESS", "The cluster moves to another shard right now. Repeat the request.", 1);
+    }
     return refuse("PARTY_HOLD_ENDED", "The seat is not held any more. Have the leader of the party allocate again.");
   }
 
