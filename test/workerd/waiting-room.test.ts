@@ -7,6 +7,7 @@ import {
 } from "cloudflare:test";
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { watchFailpoints } from "../../control-plane/failpoint.ts";
+import { maxGates } from "../../control-plane/domain/waiting/waiting-gate.ts";
 import { queueOf } from "../../control-plane/domain/waiting/waiting-queue.ts";
 import { registryShard } from "../../control-plane/objects/remote.ts";
 import * as worker from "../../control-plane/worker.ts";
@@ -108,6 +109,36 @@ describe("nobody overtakes", () => {
     expect((await second.served()).cluster.id).toBe(cluster.id);
     expect(await third.ask()).toBeUndefined();
   });
+
+  it("[WAIT-4] [SEC-51] nor where a crowd waits in queues of its own, one in each, so many that a shard does not keep them all in mind", async () => {
+    const [tag, shard] = ["a crowd of queues", "eu.1"] as const;
+    const [crowded, cluster] = [
+      await startOn(shard, { capacity: 1, tags: [tag], counters: { rooms: maxGates } }),
+      await startOn(shard, { capacity: 1 }),
+    ];
+    await fill(crowded);
+    const guests = await fill(cluster);
+    const newcomer = await logIn();
+    const players = await logInMany(maxGates + 2);
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const waiters = players.map((player, index) => {
+      const selector = { tags: [tag], counters: { rooms: { min: index } } };
+      return new Waiter(player, index < maxGates ? { region: "eu", selector } : { clusterId: cluster.id });
+    });
+    const [first, second] = waiters.splice(maxGates);
+    await Promise.all(waiters.map(async (waiter) => expect(await waiter.ask()).toBeUndefined()));
+    vi.setSystemTime(Date.now() + 1_001);
+    expect(await first?.ask()).toBeUndefined();
+    expect(await second?.ask()).toBeUndefined();
+    // The shards hear of the second one with the next word of the queue, a second later.
+    vi.setSystemTime(Date.now() + 1_001);
+    expect(await second?.ask()).toBeUndefined();
+    await leave(cluster, guests);
+    await evictAllDurableObjects();
+    await expectProblem(await requestAllocation(newcomer, { clusterId: cluster.id }), "CLUSTER_FULL");
+    vi.setSystemTime(Date.now() + 1_001);
+    expect((await first?.served())?.cluster.id).toBe(cluster.id);
+  }, 60_000);
 
   it("[WAIT-4] but who has a seat keeps it", async () => {
     const cluster = await startCluster({ capacity: 1 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { firstInLine, isSpokenFor, type QueueGate } from "./waiting-gate.ts";
+import { firstInLine, isSpokenFor, leastAwaited, playersWaiting, type QueueGate } from "./waiting-gate.ts";
 import { queueOf } from "./waiting-queue.ts";
 
 const nowMs = 1_000_000;
@@ -85,6 +85,48 @@ describe("who is first in line", () => {
     const inOther = (capacity: number) => isSpokenFor({ ...cluster, capacity }, both, other, nowMs);
     expect([4, 5, 0].map(inOther)).toEqual([false, true, true]);
     expect(isSpokenFor({ ...cluster, capacity: 4 }, both, undefined, nowMs)).toBe(true);
+  });
+});
+
+describe("[WAIT-4] [SEC-51] of more queues than a shard keeps in mind", () => {
+  const named = (queue: string, changes: Partial<QueueGate>) => gate({ queue, ...changes });
+  const least = (latest: QueueGate, ...gates: QueueGate[]) => leastAwaited(gates, latest).queue;
+
+  it("goes the one with the fewest players, whoever came first", () => {
+    const [alone, many] = [named("alone", { waiting: 1, sinceMs: 1 }), named("many", { waiting: 3, sinceMs: 3 })];
+    const two = named("two", { waiting: 2, sinceMs: 2 });
+    for (const gates of [
+      [alone, two, many],
+      [two, many, alone],
+      [many, alone, two],
+    ] as const) {
+      expect(least(...gates)).toBe("alone");
+    }
+    expect(least(two, many)).toBe("two");
+  });
+
+  it("goes, of those with as many, the one of who came last; who came at the same time stays", () => {
+    const [first, last] = [named("first", { waiting: 2, sinceMs: 1 }), named("last", { waiting: 2, sinceMs: 2 })];
+    expect(least(first, last)).toBe("last");
+    expect(least(last, first)).toBe("last");
+    expect(least(named("also", { waiting: 2, sinceMs: 2 }), first, last)).toBe("also");
+  });
+
+  it("one of the release before counts as one with a single player", () => {
+    const before = named("before", { sinceMs: 2 });
+    expect(least(before, named("two", { waiting: 2, sinceMs: 3 }))).toBe("before");
+    expect(least(named("later", { waiting: 1, sinceMs: 3 }), before)).toBe("later");
+  });
+
+  it("count all in a party, and nobody who does not come", () => {
+    const place = { sequence: 1, visitor: "v", reservationId: "r", joinedAtMs: 0, expiresAtMs: nowMs + 60_000 };
+    const places = [
+      { ...place, size: 1, dueAtMs: nowMs },
+      { ...place, size: 5, dueAtMs: nowMs + 1 },
+      { ...place, size: 16, dueAtMs: nowMs - 1 },
+    ];
+    expect(playersWaiting(places, nowMs)).toBe(6);
+    expect(playersWaiting([], nowMs)).toBe(0);
   });
 });
 

@@ -17,6 +17,8 @@ export interface QueueGate {
   readonly sinceMs: number;
   /** The same for each size of cluster: see {@link firstInLine}. Not in gates of a release before this one. */
   readonly firsts?: readonly FirstInLine[];
+  /** How many players wait who come when called: see {@link playersWaiting}. Not in gates of a release before this one, which count as one. */
+  readonly waiting?: number;
   /** Until when this holds unless the queue says so again. */
   readonly untilMs: number;
   /** Clusters whose seats are for parties of the queue. */
@@ -37,7 +39,7 @@ export interface QueuePass {
 /** For so long a shard believes that somebody waits, from when the queue said so. */
 export const gateMs = 20_000;
 
-/** Most queues that a shard keeps in mind. Stops a crowd of selectors from making every seat costly. */
+/** Most queues that a shard keeps in mind. Stops a crowd of selectors from making every seat costly. Which ones: see {@link leastAwaited}. */
 export const maxGates = 64;
 
 /**
@@ -55,6 +57,24 @@ export function firstInLine(places: readonly Place[], nowMs: number): readonly F
     below = size;
   }
   return firsts;
+}
+
+/** How many players wait who come when called. Each member of a party counts: it took as many accounts to make it. */
+export function playersWaiting(places: readonly Place[], nowMs: number): number {
+  return places.reduce((players, place) => players + (isAbsent(place, nowMs) ? 0 : place.size), 0);
+}
+
+/**
+ * Which gate goes where there is one too many: that of the queue in which the fewest players wait, and of several such that of who came
+ * last. So whoever would push a queue out with queues of their own needs, in each of these, as many accounts as players wait there.
+ */
+export function leastAwaited(gates: Iterable<QueueGate>, latest: QueueGate): QueueGate {
+  let least = latest;
+  for (const gate of gates) {
+    const more = (gate.waiting ?? 1) - (least.waiting ?? 1);
+    if (more < 0 || (more === 0 && gate.sinceMs > least.sinceMs)) least = gate;
+  }
+  return least;
 }
 
 /** Since when the first in line waits who could ever be on a cluster of that capacity (0: no limit); `undefined` where nobody could. */

@@ -5,6 +5,7 @@ import type { ClusterRoom } from "../../domain/waiting/waiting-calls.ts";
 import {
   awaitedSinceMs,
   isSpokenFor,
+  leastAwaited,
   maxGates,
   type QueueGate,
   type QueuePass,
@@ -17,7 +18,7 @@ import type { ShardParts } from "./shard-parts.ts";
 const maxRooms = 16;
 /** Most places of one cluster that are named: the next look comes in a second. */
 const maxRoomPlaces = 256;
-/** A gate is stored anew only when less than this is left, or when something in it has changed. */
+/** A gate is stored anew only when less than this is left, or when something in it has changed but how many wait. */
 const renewalMs = 10_000;
 
 /**
@@ -51,9 +52,15 @@ export class RegistryQueues {
       return;
     }
     for (const { queue, untilMs } of this.#gates.values()) if (untilMs <= nowMs) this.#forget(queue);
-    if (known === undefined && this.#gates.size >= maxGates) return;
+    if (known === undefined && this.#gates.size >= maxGates) {
+      const least = leastAwaited(this.#gates.values(), gate);
+      if (least === gate) return;
+      // Should it be wanted again, its queue says so within seconds.
+      this.#forget(least.queue);
+    }
     const isStored = known !== undefined && isSame(known, gate) && known.untilMs - nowMs > renewalMs;
-    this.#gates.set(gate.queue, isStored ? { ...known, saidAtMs: gate.saidAtMs } : gate);
+    const { saidAtMs, waiting } = gate;
+    this.#gates.set(gate.queue, isStored ? { ...known, saidAtMs, waiting } : gate);
     if (isStored) return;
     this.#parts.storage.sql.exec(
       "INSERT OR REPLACE INTO queue_gates (queue, gate, until_at) VALUES (?, ?, ?)",

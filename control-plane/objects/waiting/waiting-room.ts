@@ -12,6 +12,7 @@ import {
   firstInLine,
   type FirstInLine,
   gateMs,
+  playersWaiting,
   type QueueGate,
   type QueuePass,
 } from "../../domain/waiting/waiting-gate.ts";
@@ -227,6 +228,7 @@ export class WaitingRoom extends DurableObject<Env> {
       wish: queue.wish,
       sinceMs: firsts[0]?.sinceMs ?? nowMs,
       firsts,
+      waiting: playersWaiting(this.#line.places, nowMs),
       // Where nobody comes when called, nobody is waited for.
       untilMs: firsts.length === 0 ? 0 : nowMs + gateMs,
       kept: [...this.#calls.kept],
