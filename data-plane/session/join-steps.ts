@@ -50,6 +50,7 @@ export const joinSteps: readonly JoinStep[] = [
   { name: "find room", run: checkRoom }, // [TICKET-10]
   { name: "ask the game", run: askGame }, // [TICKET-11]
   { name: "ask what was saved", run: askWhatWasSaved }, // [HAND-3]
+  { name: "find a place", run: checkPlace }, // [TICKET-10]
   { name: "take the place of the older session", run: replaceOlder },
   { name: "enter the game", run: enter },
 ];
@@ -130,7 +131,8 @@ function checkGeneration({ session, claims }: Joining): JoinRefusal | undefined 
   return session.context.players.admits(claims.sub, claims.gen) ? undefined : { code: "STALE_GENERATION" };
 }
 
-function checkRoom({ session, claims, record }: Joining): JoinRefusal | undefined {
+function checkRoom(joining: Joining): JoinRefusal | undefined {
+  const { session, claims, record } = joining;
   const { players, maxPlayers, reservedSeats, stopping } = session.context;
   // First, as one that leaves may carry no place any more.
   if (stopping()) return { code: "SHUTTING_DOWN", ticketStaysGood: true };
@@ -140,6 +142,11 @@ function checkRoom({ session, claims, record }: Joining): JoinRefusal | undefine
   if (most > 0 && others >= most) {
     return { code: "FULL", ticketStaysGood: true };
   }
+  // Where who names no fragment starts is not known before that.
+  return claims.frag === "" && record === undefined ? undefined : checkPlace(joining);
+}
+
+function checkPlace({ session, claims, record }: Joining): JoinRefusal | undefined {
   return place(session, claims, record) === undefined ? { code: "FULL", ticketStaysGood: true } : undefined;
 }
 

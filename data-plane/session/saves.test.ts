@@ -216,6 +216,29 @@ it.each<[string, (second: TestClient) => Promise<unknown>, (second: TestClient) 
   },
 );
 
+it("[ALLOC-16] starts where it was saved though the fragment where all start is full, and is refused where neither has room", async () => {
+  const fragment = [
+    { name: "home", min: [-50, -50], max: [0, 50], capacity: 1 },
+    { name: "away", min: [0, -50], max: [50, 50], capacity: 1 },
+  ];
+  await start({ settings: { world: assertLayout({ fragment }), spawn: { x: -5, y: 0, z: 0 } } });
+  const first = await cluster.joined({ sub: "hero", gen: 1 });
+  await players[0]?.teleport({ x: 20, y: 0, z: 3, heading: 9 });
+  first.close();
+  await until("what it left", () => kept()?.placement.x === 20);
+  await cluster.joined({ sub: "other", gen: 1 });
+  const back = await cluster.connected();
+  back.join(await cluster.master.ticket({ sub: "hero", gen: 2 }));
+  expect(await back.next("welcome")).toMatchObject({ fragment: "away", x: 20 });
+  const third = await cluster.connected();
+  third.join(await cluster.master.ticket({ sub: "third", gen: 1 }));
+  expect((await third.next("reject")).code).toBe(closeCodes.FULL.number);
+  // One who takes the place of an older session of its own has it.
+  const again = await cluster.connected();
+  again.join(await cluster.master.ticket({ sub: "hero", gen: 3 }));
+  expect(await again.next("welcome")).toMatchObject({ fragment: "away", x: 20 });
+});
+
 describe("[HAND-3] a session that a newer one has left behind", () => {
   it("saves nothing and is closed, whether the master says so or a save finds it out", async () => {
     await start();
