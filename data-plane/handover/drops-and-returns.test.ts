@@ -1,18 +1,27 @@
 /** What plugins hear of a client that goes and comes while handovers have its player: onDrop and onResume, by turns. */
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { encodeResume } from "../../protocol/index.ts";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { encodeMove, encodePing, encodeResume } from "../../protocol/index.ts";
 import { createRandom, randomInteger } from "../../protocol/testing/seeded-random.ts";
 import type { PeerMessage } from "../peers/handover-codec.ts";
+import type { Player } from "../plugin/player.ts";
 import type { FakeMaster } from "../testing/fake-master.ts";
 import type { TestClient } from "../testing/test-client.ts";
 import { until } from "../testing/until.ts";
 import { Border, generation, helloOf, type Side } from "./testing/border.ts";
-import { Counting, countingBorder } from "./testing/counting.ts";
+import { Counting, countingBorder, counts } from "./testing/counting.ts";
 
 /** Notes also what it hears of connections. */
 class Watching extends Counting {
-  onDrop(): void {
+  /** What the game does as it hears that a client has gone. */
+  onGone: ((player: Player) => void) | undefined;
+
+  onDrop(player: Player): void {
     this.hooks.push("drop");
+    this.onGone?.(player);
+  }
+
+  onMove(): void {
+    this.hooks.push("move");
   }
 
   onResume(): void {
@@ -126,6 +135,38 @@ it("hear of both when its connection was another one in between", async () => {
   await isTakenBack();
   expect(told()).toEqual(["drop", "resume"]);
   expectTurns("taken back");
+});
+
+describe("of which they hear as its player plays on here, and have that leave", () => {
+  let answer: () => void;
+
+  beforeEach(async () => {
+    west.game.onGone = (player) => player.close();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    master.holdSessions = promise;
+    answer = () => {
+      master.holdSessions = undefined;
+      resolve();
+    };
+    await setOut();
+  });
+
+  afterEach(() => answer());
+
+  it("hear nothing more of it, as of where it wanted to go", async () => {
+    client.send(encodeMove({ sequence: 1, x: -3, y: 0, z: 0, heading: 0 }), encodePing({ timeMs: 0 }));
+    await client.next("pong");
+    await returns();
+    await until("its end", () => west.game.hooks.includes("leave NORMAL"));
+    expect(west.game.hooks.slice(-4)).toEqual(["in 0", "drop", "leave west", "leave NORMAL"]);
+  });
+
+  it("[HAND-9] leave it what was said to it before", async () => {
+    for (const text of ["a", "b"]) west.game.players.get("ann")?.send(9, Buffer.from(text));
+    await returns();
+    await client.next("close");
+    expect(counts(client)).toEqual([97, 98]);
+  });
 });
 
 it.each([1, 2, 3, 4])("hear of both by turns, whatever comes when: life %i", async (seed) => {

@@ -129,14 +129,15 @@ export class PlayerStage implements Stage, PlayerHolder {
     if (gone !== undefined && this.#options.targetOf(player) !== undefined) player.place.markUntold();
     answerLate(this.#options.context, player);
     host.migrateIn(player.lane, player, parts);
-    const move = player.unfreeze();
+    player.unfreeze();
     const late = this.#late.get(player) ?? [];
     this.#late.delete(player);
-    // What was said to it, in the order in which it was said; then what it did, of which the game has yet to hear.
+    // What was said to it, in the order in which it was said; then what it did, of which the game has yet to hear. Each hook may have it leave.
     const all = [...items, ...late];
     for (const item of all) if (item.kind === "output") this.#apply(player, item);
-    // Ahead of what else was held, which may have it leave; as this may.
-    if (move !== undefined) movePlayer(this.#options.context, player, move);
+    player.tellPresence();
+    const move = player.place.takeHeldMove();
+    if (move !== undefined && player.connected) movePlayer(this.#options.context, player, move);
     for (const item of all) if (item.kind !== "output") this.#apply(player, item);
     // Its place here is gone: the master has it as it was when it left, and it can come back from that.
     if (!isIn) player.close("INTERNAL");

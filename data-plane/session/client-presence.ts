@@ -82,7 +82,8 @@ export class ClientPresence {
     this.#toldAway = this.#away;
     this.#wasAway = false;
     if (mustGo) host.dropped(lane, this.#player);
-    if (mustCome) host.resumed(lane, this.#player);
+    // Who heard the one may have had it leave.
+    if (mustCome && this.#player.connected) host.resumed(lane, this.#player);
   }
 
   #leave(): void {

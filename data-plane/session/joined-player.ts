@@ -428,11 +428,14 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     if (this.connected) this.place.holdMove(move);
   }
 
-  /** It is played again, here. @returns what its client has asked for meanwhile */
-  unfreeze(): Move | undefined {
+  /** It is played again, here. */
+  unfreeze(): void {
     this.#holder = undefined;
+  }
+
+  /** Tells plugins what they have still to be told of its client's going and coming. */
+  tellPresence(): void {
     this.#presence.tell();
-    return this.place.takeHeldMove();
   }
 
   /** It has gone on to another cluster. Its connection stays until its client has gone there too. */
