@@ -430,13 +430,13 @@ describe("[HAND-10] a player that joins again on the same cluster", () => {
     expect([told.at(-1), master.saved]).toEqual(["last saved", "last"]);
   });
 
-  it("asks for the newest ticket of those that wait, and for none before it any more", () => {
+  it("asks for the newest ticket of those that wait, and for none before it any more: these do not get in", () => {
     const { master, saves } = savesWith();
     const records = [1, 2, 3].map((generation) => saves.begin(playerId, generation));
     master.answer();
     master.answer();
     expect([records.map(({ phase }) => phase), master.state.generation]).toEqual([
-      ["entered", "unasked", "entered"],
+      ["entered", "superseded", "entered"],
       3,
     ]);
   });
@@ -536,6 +536,23 @@ describe("[HAND-23] a join that comes to nothing", () => {
     master.answer();
     await turn();
     expect(told).toEqual(["1 loads undefined", "2 loads kept", "kept saved"]);
+  });
+
+  it("ends who has come by a ticket from before it meanwhile", async () => {
+    const { master, saves, told, join, leave } = savesWith();
+    const older = join(saves.begin(playerId, 1));
+    master.answer();
+    saves.abandon(saves.begin(playerId, 3), goOnAs(3));
+    const record = saves.begin(playerId, 2);
+    leave(older, "last");
+    join(record);
+    for (let answers = 0; answers < 3; answers += 1) {
+      master.answer();
+      await turn();
+    }
+    expect([told.at(-1), master.saved, saves.enteringOf(playerId)]).toEqual(["last saved", "last", undefined]);
+    expect(told).toContain("2 is closed");
+    expect(record.phase).toBe("superseded");
   });
 
   it("asks for nothing any more where nobody was here before", () => {

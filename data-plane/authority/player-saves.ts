@@ -335,7 +335,18 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     if (record.goOn !== undefined) this.#leaveToOlder(record);
     else if (player !== undefined && record.hasLeft) this.#finish(record, player);
     else if (player !== undefined) this.#load(record, player);
+    this.#outdate(record);
     this.#askNext(record.playerId);
+  }
+
+  /** Whoever has come, or is about to, by a ticket from before one that has been entered, and was not asked about for it, has no authority. */
+  #outdate({ playerId, generation }: PlayerRecord<P>): void {
+    for (const other of this.#recordsOf(playerId)) {
+      const isOutdated = other.generation < generation && (other.phase === "unasked" || other.phase === "queued");
+      if (!isOutdated) continue;
+      this.#supersede(other);
+      if (other.player !== undefined) this.#options.fence(playerId, generation);
+    }
   }
 
   #load(record: PlayerRecord<P>, player: P): void {
