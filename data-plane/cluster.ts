@@ -460,7 +460,7 @@ export class Server implements ClusterServer {
       host: this.#host,
       arrivals: this.#arrivals,
       teleports: () => this.#neighbourhood?.handovers.teleports,
-      reservedSeats: () => this.#neighbourhood?.handovers.reservedSeats ?? 0,
+      seatsKeptFrom: (playerId) => this.#neighbourhood?.handovers.seatsKeptFrom(playerId) ?? 0,
       clientArrived: (player) => this.#neighbourhood?.handovers.clientArrived(player),
       saves: this.#saves,
       world: this.#world,

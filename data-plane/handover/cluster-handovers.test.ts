@@ -829,6 +829,39 @@ describe("a player that goes where nobody is kept whose connection is lost", () 
   });
 });
 
+describe("a seat that is promised to a player who comes by a ticket instead", () => {
+  /** The west announces a player to the east, which has a single seat, and promises that. */
+  async function announce(playerId: string): Promise<void> {
+    await border.close();
+    const settings = () => ({ maxConnections: 1 });
+    ({ border, west, east } = await Border.open({ ...countingBorder, settings }));
+    const heard: string[] = [];
+    const { peers } = west.cluster.server;
+    if (peers === undefined) throw new Error("no links");
+    peers.listen({
+      onUp: () => undefined,
+      onDown: () => undefined,
+      onMessage: (_from, { type }) => heard.push(type),
+    });
+    const send = peers.send.bind(peers);
+    // It is to wait for what comes next.
+    vi.spyOn(peers, "send").mockImplementation((to, said) => said.type === "abort" || send(to, said));
+    const id = randomBytes(16).toString("hex");
+    peers.send("default.b", { type: "prepare", id, members: [{ playerId, generation: 1 }] });
+    expect(await until("an answer", () => heard[0])).toBe("prepared");
+  }
+
+  it("[TICKET-10] is that player's, and nobody else's", async () => {
+    await announce("ann");
+    const bob = await east.cluster.connected();
+    const { clusterId: aud = "", boot = 0 } = east.cluster.server.peers?.self ?? {};
+    bob.send(helloOf(), encodeJoin({ ticket: await border.master.ticket({ aud, boot, gen: generation, sub: "bob" }) }));
+    expect(await bob.next("reject")).toMatchObject({ code: closeCodes.FULL.number });
+    await border.join(east);
+    expect(east.game.hooks).toContain("join");
+  });
+});
+
 describe("a cluster that is offered a player by a neighbour that lies", () => {
   const facts: CarriedFacts = {
     name: "Eve",

@@ -122,6 +122,11 @@ export class ClusterHandovers {
     return this.#stage.reservedSeats;
   }
 
+  /** Those of them that are kept from a player who comes by a ticket. */
+  seatsKeptFrom(playerId: string): number {
+    return this.#stage.seatsKeptFrom(playerId);
+  }
+
   /** A player's client has been heard over the connection that it came with. [HAND-14] */
   clientArrived(player: JoinedPlayer): void {
     this.#stage.keys.spend(player);

@@ -51,8 +51,8 @@ export class PlayerStage implements Stage, PlayerHolder {
   readonly #departed = new Map<string, JoinedPlayer>();
   /** What has come for those who stand still and whom no handover has any more, until they are played here. */
   readonly #late = new Map<JoinedPlayer, HeldItem<Body>[]>();
-  /** Seats that are promised, by handover, and to whose players. */
-  readonly #reserved = new Map<string, { readonly source: string; readonly seats: number }>();
+  /** Seats that are promised, by handover: to whom, and from which cluster they come. */
+  readonly #reserved = new Map<string, { readonly source: string; readonly playerIds: readonly string[] }>();
   /** Places of fragments that are promised, by handover: how many, by the fragment's name. */
   readonly #places = new Map<string, ReadonlyMap<string, number>>();
 
@@ -73,7 +73,13 @@ export class PlayerStage implements Stage, PlayerHolder {
 
   /** Seats that are promised to players who have not come yet. */
   get reservedSeats(): number {
-    return [...this.#reserved.values()].reduce((sum, { seats }) => sum + seats, 0);
+    return [...this.#reserved.values()].reduce((sum, { playerIds }) => sum + playerIds.length, 0);
+  }
+
+  /** Those of them that are kept from a player who comes by a ticket: not its own, and not those of who is here by a ticket already. */
+  seatsKeptFrom(playerId: string): number {
+    const isKept = (other: string): boolean => other !== playerId && this.#player(other) === undefined;
+    return [...this.#reserved.values()].reduce((sum, { playerIds }) => sum + playerIds.filter(isKept).length, 0);
   }
 
   /** A tick is over: who is to be frozen is. */
@@ -213,9 +219,9 @@ export class PlayerStage implements Stage, PlayerHolder {
     const limit = maxPlayers();
     const places = limit > 0 ? limit - players.size : Number.POSITIVE_INFINITY;
     const most = Math.min(places, world?.freePlaces ?? Number.POSITIVE_INFINITY);
-    const { isFirst, ...holdings } = holdingsOf(this.#reserved.values(), source, ({ seats }) => seats);
+    const { isFirst, ...holdings } = holdingsOf(this.#reserved.values(), source, ({ playerIds }) => playerIds.length);
     if (!isWithinShare({ most, ...holdings }, members.length, isFirst)) return "full";
-    this.#reserved.set(id, { source, seats: members.length });
+    this.#reserved.set(id, { source, playerIds: members.map(({ playerId }) => playerId) });
     return undefined;
   }
 

@@ -133,11 +133,11 @@ function checkGeneration({ session, claims }: Joining): JoinRefusal | undefined 
 
 function checkRoom(joining: Joining): JoinRefusal | undefined {
   const { session, claims, record } = joining;
-  const { players, maxPlayers, reservedSeats, stopping } = session.context;
+  const { players, maxPlayers, seatsKeptFrom, stopping } = session.context;
   // First, as one that leaves may carry no place any more.
   if (stopping()) return { code: "SHUTTING_DOWN", ticketStaysGood: true };
   // Whoever replaces an older session of their own takes its place.
-  const others = players.size + reservedSeats() - (players.byId(claims.sub) === undefined ? 0 : 1);
+  const others = players.size + seatsKeptFrom(claims.sub) - (players.byId(claims.sub) === undefined ? 0 : 1);
   const most = maxPlayers();
   if (most > 0 && others >= most) {
     return { code: "FULL", ticketStaysGood: true };

@@ -49,8 +49,8 @@ export interface SessionContext {
   readonly arrivals: () => Arrivals | undefined;
   /** `undefined` where no other cluster carries anything. */
   readonly teleports: () => FarTeleports | undefined;
-  /** Seats that are promised to players of other clusters. */
-  readonly reservedSeats: () => number;
+  /** Seats that are promised to players of other clusters, and kept from this one. */
+  readonly seatsKeptFrom: (playerId: string) => number;
   /** Told of each player whose client has been heard on the connection that it came, or came back, with. */
   readonly clientArrived: (player: JoinedPlayer) => void;
   readonly saves: PlayerSaves<JoinedPlayer>;
