@@ -88,9 +88,15 @@ export class Membership {
 
   /** Whether so many more players may be in a fragment: it is carried here, and has places that are promised to nobody. */
   isOpen(fragment: number, players = 1): boolean {
-    const { name = "", capacity = 0, carried = false } = this.#layout.fragments[fragment] ?? {};
-    const taken = (this.population[fragment] ?? 0) + (this.#promised.get(name) ?? 0);
-    return carried && (capacity === 0 || taken + players <= capacity);
+    const promised = this.#promised.get(this.#layout.fragments[fragment]?.name ?? "") ?? 0;
+    return promised + players <= this.placesIn(fragment);
+  }
+
+  /** How many players more may be in a fragment, with those to whom a place is promised. */
+  placesIn(fragment: number): number {
+    const { capacity = 0, carried = false } = this.#layout.fragments[fragment] ?? {};
+    if (!carried) return 0;
+    return capacity === 0 ? Number.POSITIVE_INFINITY : Math.max(0, capacity - (this.population[fragment] ?? 0));
   }
 
   /** Keeps places of a fragment for players who are about to come; a number below 0 gives them up again. */

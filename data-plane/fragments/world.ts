@@ -308,6 +308,11 @@ export class World {
     return this.#freePlayers.length > 0 && this.#hasSlot;
   }
 
+  /** How many players more may be in a fragment, by its name, with those to whom a place is promised. */
+  placesIn(name: string): number {
+    return this.#membership.placesIn(this.#layout.fragments.findIndex((fragment) => fragment.name === name));
+  }
+
   /**
    * Keeps places of fragments for players who are about to come, if there are so many.
    *

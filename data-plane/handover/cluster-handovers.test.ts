@@ -883,7 +883,7 @@ describe("a cluster that is offered a player by a neighbour that lies", () => {
   };
 
   /** What the cluster in the east says to this state of a player. */
-  async function answerTo(offered: Uint8Array): Promise<string> {
+  async function answerTo(offered: Uint8Array, playerId = "eve"): Promise<string> {
     const heard: PeerMessage[] = [];
     const { peers } = west.cluster.server;
     peers?.listen({
@@ -892,7 +892,7 @@ describe("a cluster that is offered a player by a neighbour that lies", () => {
       onMessage: (_from, message) => heard.push(message),
     });
     const id = randomBytes(16).toString("hex");
-    const member = { playerId: "eve", generation };
+    const member = { playerId, generation };
     peers?.send("default.b", { type: "prepare", id, members: [member] });
     const streams = { tenure: generation, past: [], lastInput: 0, lastOutput: 0, unacknowledged: [] };
     const members = [{ ...member, key: id, snapshot: { state: offered, streams } }];
@@ -977,6 +977,24 @@ describe("a cluster that is offered a player by a neighbour that lies", () => {
       encodeJoin({ ticket: await master.ticket({ aud: "default.b", boot, gen: generation, sub: "bob" }) }),
     );
     await client.next("welcome");
+  });
+
+  it("[HAND-17] [HAND-24] has at most half of a fragment's places promised to it", async () => {
+    await border.close();
+    const fragments = [
+      { name: "hall", min: [50, -50], max: [60, 50], capacity: 4 },
+      { name: "yard", min: [-50, 50], max: [60, 60] },
+    ];
+    ({ border, west, east } = await Border.open({ ...countingBorder, fragments }));
+    const { peers } = west.cluster.server;
+    if (peers === undefined) throw new Error("no links");
+    const send = peers.send.bind(peers);
+    // It keeps what is promised to it.
+    vi.spyOn(peers, "send").mockImplementation((to, said) => said.type === "abort" || send(to, said));
+    const hall = encodePlayerState({ ...state, placement: { x: 55, y: 0, z: 0, heading: 0 } });
+    const answers: string[] = [];
+    for (let offer = 0; offer < 4; offer += 1) answers.push(await answerTo(hall, `eve${offer}`));
+    expect(answers).toEqual(["ready", "ready", "refused", "refused"]);
   });
 
   it("[HAND-4] puts nobody into the game on a token that is none", async () => {

@@ -53,8 +53,8 @@ export class PlayerStage implements Stage, PlayerHolder {
   readonly #late = new Map<JoinedPlayer, HeldItem<Body>[]>();
   /** Seats that are promised, by handover: to whom, and from which cluster they come. */
   readonly #reserved = new Map<string, { readonly source: string; readonly playerIds: readonly string[] }>();
-  /** Places of fragments that are promised, by handover: how many, by the fragment's name. */
-  readonly #places = new Map<string, ReadonlyMap<string, number>>();
+  /** Places of fragments that are promised, by handover: how many, by the fragment's name, and to which cluster. */
+  readonly #places = new Map<string, { readonly source: string; readonly wanted: ReadonlyMap<string, number> }>();
 
   constructor(options: PlayerStageOptions) {
     const { context, saves, targetOf } = options;
@@ -229,7 +229,7 @@ export class PlayerStage implements Stage, PlayerHolder {
     this.#reserved.delete(id);
     const places = this.#places.get(id);
     this.#places.delete(id);
-    if (places !== undefined) this.#options.context.world?.unpromise(places);
+    if (places !== undefined) this.#options.context.world?.unpromise(places.wanted);
   }
 
   admit(id: string, members: readonly MemberTransfer<Body>[]): "full" | "invalid" | undefined {
@@ -255,9 +255,20 @@ export class PlayerStage implements Stage, PlayerHolder {
       if (name === undefined || (one?.facts.isPut === false && one.state.fragment === name)) continue;
       wanted.set(name, (wanted.get(name) ?? 0) + 1);
     }
-    if (!world.promise(wanted)) return "full";
-    this.#places.set(id, wanted);
+    const source = this.#reserved.get(id)?.source ?? "";
+    if (!this.#areWithinShare(source, wanted) || !world.promise(wanted)) return "full";
+    this.#places.set(id, { source, wanted });
     return undefined;
+  }
+
+  /** Whether a neighbour may have so many places of fragments, by name, promised to it, besides those that it has. [HAND-17] */
+  #areWithinShare(source: string, wanted: ReadonlyMap<string, number>): boolean {
+    const { world } = this.#options.context;
+    return [...wanted].every(([name, players]) => {
+      const those = [...this.#places.values()].filter((one) => one.wanted.has(name));
+      const { isFirst, ...holdings } = holdingsOf(those, source, (one) => one.wanted.get(name) ?? 0);
+      return isWithinShare({ most: world?.placesIn(name) ?? 0, ...holdings }, players, isFirst);
+    });
   }
 
   activate(playerId: string, generation: number, key: string, { state: bytes, streams }: Snapshot<Body>): void {

@@ -304,6 +304,11 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
     return fragments[locator.locate(x, y, z)]?.name ?? "";
   }
 
+  /** How many players more a fragment may have, with those to whom a place there is promised. */
+  placesIn(fragment: string): number {
+    return this.#world.placesIn(fragment);
+  }
+
   /** Keeps places of fragments, so many by name, for players who are about to come; false, and nothing is kept, where there are not so many. */
   promise(wanted: ReadonlyMap<string, number>): boolean {
     return this.#world.promise(wanted);
