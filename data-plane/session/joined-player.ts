@@ -240,12 +240,14 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     if (world?.carries(to) === false) return elsewhere?.ask(this, to) ?? "unreachable";
     if (world?.teleport(this, to) === false) return "full";
     this.position = to;
-    this.#tellPlace();
+    this.tellPlace();
     return "moved";
   }
 
-  #tellPlace(): void {
-    this.sendControl(this.place.positionFrame(this.position));
+  /** Tells its client where it stands, or as it comes back: what is about a connection does not outlive that. [MOVE-3] [MOVE-4] */
+  tellPlace(): void {
+    if (this.dropped) this.place.markUntold();
+    else this.sendControl(this.place.positionFrame(this.position));
   }
 
   /** Sends a word about the connection or the world, before everything else. */
@@ -347,7 +349,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     const { world } = this.#context;
     if (arrives) world?.arrived(this);
     else world?.returned(this);
-    if (this.place.isUntold) this.#tellPlace();
+    if (this.place.isUntold) this.tellPlace();
     if (!this.#presence.noteReturn()) return;
     if (this.#holder === undefined) this.#presence.tell();
     else this.#holder.clientBack(this);
@@ -387,7 +389,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     this.#awaitsFrom = undefined;
     for (const frame of answer) this.#line.send("control", frame);
     for (const frame of again) this.#line.send("again", frame);
-    if (this.place.isUntold) this.#tellPlace();
+    if (this.place.isUntold) this.tellPlace();
   }
 
   /** Whether it came from another cluster and its client has not come yet. */

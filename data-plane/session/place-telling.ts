@@ -22,7 +22,7 @@ export class PlaceTelling {
     return this.#isUntold;
   }
 
-  /** It may not: the player was teleported here from another cluster, or to one, and that was taken back. [MOVE-4] */
+  /** It may not: the player was teleported here from another cluster, or to one and that was taken back, or was put elsewhere while its client was away. [MOVE-4] */
   markUntold(): void {
     this.#isUntold = true;
   }

@@ -13,7 +13,7 @@ export function movePlayer(context: SessionContext, player: JoinedPlayer, move: 
   const to = { x: move.x, y: move.y, z: move.z, heading: move.heading };
   const { world, host, clock } = context;
   player.place.moveSequence = move.sequence;
-  if (player.place.spendUntold(from, to)) return player.sendControl(player.place.positionFrame(from));
+  if (player.place.spendUntold(from, to)) return player.tellPlace();
   const isFine =
     player.moveBudget.allows(from, to, clock.monotonicMs()) &&
     world?.admits(player, to) !== false &&
@@ -33,5 +33,5 @@ export function movePlayer(context: SessionContext, player: JoinedPlayer, move: 
   }
   // [MOVE-2]
   context.metrics.movesRefused += 1;
-  player.sendControl(player.place.positionFrame(from));
+  player.tellPlace();
 }

@@ -130,6 +130,17 @@ describe("resuming", () => {
     expect(commands).toEqual([...Array.from({ length: 50 }, (_, index) => index), 60]);
   });
 
+  it("[MOVE-3] is told where the game has put the player meanwhile", async () => {
+    await start();
+    const { client, token } = await join();
+    client.close();
+    await until("the drop", () => hooks.includes("drop true"));
+    expect(await players[0]?.teleport({ x: 7, y: 0, z: -3, heading: 9 })).toBe("moved");
+    const back = await resume(token);
+    await back.next("resumeToken");
+    expect(await back.next("position")).toMatchObject({ x: 7, z: -3 });
+  });
+
   it("[RESUME-3] ends the older connection where that still lives, and nobody leaves", async () => {
     await start();
     const { client, token } = await join();
