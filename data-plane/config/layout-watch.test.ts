@@ -64,6 +64,13 @@ it("takes no half of a file, though that is right as well, while the rest is bei
   expect(names).toHaveLength(1);
 });
 
+it("takes over nothing any more once it is stopped, also where it is looking just then", async () => {
+  write(fragment("b", 0));
+  meanwhile = () => watch.stop();
+  await watch.check();
+  expect(names).toEqual([]);
+});
+
 it("looks by itself, again and again", async () => {
   const seen: number[] = [];
   const own = new LayoutWatch({

@@ -30,6 +30,7 @@ export class LayoutWatch {
   #tables = "";
   #timer: NodeJS.Timeout | undefined;
   #reading: Promise<void> | undefined;
+  #stopped = false;
 
   constructor(options: LayoutWatchOptions) {
     this.#options = options;
@@ -44,6 +45,7 @@ export class LayoutWatch {
   }
 
   stop(): void {
+    this.#stopped = true;
     clearInterval(this.#timer);
   }
 
@@ -56,7 +58,7 @@ export class LayoutWatch {
   async #check(): Promise<void> {
     const text = await this.#read();
     // One that cannot be read is perhaps about to be written.
-    if (text === undefined || text === this.#text || !(await this.#isWhole(text))) return;
+    if (text === undefined || text === this.#text || !(await this.#isWhole(text)) || this.#stopped) return;
     this.#text = text;
     const { file, log, onLayout } = this.#options;
     try {
