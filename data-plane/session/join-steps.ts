@@ -19,6 +19,8 @@ interface JoinRefusal {
   readonly retryAfterMs?: number;
   /** The ticket has not been used up: it may be tried again. */
   readonly ticketStaysGood?: boolean;
+  /** For the log: the fragment in which there is no room. */
+  readonly fragment?: string | undefined;
 }
 
 /** A join whose ticket holds so far. */
@@ -110,7 +112,7 @@ async function takeSteps(joining: Joining): Promise<void> {
     if (refusal === undefined) continue;
     if (refusal.ticketStaysGood === true) replays.release(claims.jti, session);
     else replays.consume(claims.jti, session);
-    session.reject(refusal.code, refusal.retryAfterMs);
+    session.reject(refusal.code, refusal.retryAfterMs, refusal.fragment);
     return;
   }
 }
@@ -140,26 +142,32 @@ function checkRoom(joining: Joining): JoinRefusal | undefined {
   const others = players.size + seatsKeptFrom(claims.sub) - (players.byId(claims.sub) === undefined ? 0 : 1);
   const most = maxPlayers();
   if (most > 0 && others >= most) {
-    return { code: "FULL", ticketStaysGood: true };
+    return full();
   }
   // Where who names no fragment starts is not known before that.
   return claims.frag === "" && record === undefined ? undefined : checkPlace(joining);
 }
 
 function checkPlace({ session, claims, record }: Joining): JoinRefusal | undefined {
-  return place(session, claims, record) === undefined ? { code: "FULL", ticketStaysGood: true } : undefined;
+  const start = place(session, claims, record);
+  return "code" in start ? start : undefined;
 }
 
-/** Where the player starts: where its ticket says, else where it was saved. `undefined` when the world has no room for it. */
+function full(fragment?: string): JoinRefusal {
+  return { code: "FULL", ticketStaysGood: true, fragment };
+}
+
+/** Where the player starts: where its ticket says, else where it was saved. A refusal when there is no room for it. */
 function place(
   { context }: Session,
   { sub, frag }: TicketClaims,
   record: PlayerRecord<JoinedPlayer> | undefined,
-): Placement | undefined {
+): Placement | JoinRefusal {
   const { settings, world, players } = context;
   const saved = frag === "" ? record?.placement : undefined;
   if (world === undefined) return saved ?? { ...settings.spawn, heading: 0 };
-  return world.findPlace(frag, players.byId(sub), saved);
+  const found = world.findPlace(frag, players.byId(sub), saved);
+  return "fullFragment" in found ? full(found.fullFragment) : found;
 }
 
 function askGame({ session, claims }: Joining): JoinRefusal | undefined | Promise<JoinRefusal | undefined> {
@@ -204,7 +212,8 @@ function enter(joining: Joining): JoinRefusal | undefined {
   if (copy !== undefined && record !== undefined) return goOn(joining, copy, record);
   const { players, world } = context;
   const position = place(session, claims, record);
-  if (position === undefined || record === undefined) return { code: "FULL", ticketStaysGood: true };
+  if ("code" in position) return position;
+  if (record === undefined) return full();
   const seat = seatOf(claims);
   const inForce = inForceFor(joining);
   const back = returnOf(record.start, at, inForce);
@@ -218,7 +227,7 @@ function enter(joining: Joining): JoinRefusal | undefined {
     line: session,
     ...(back === undefined ? {} : { carried: back.carried }),
   });
-  if (world?.enter(player, record.values) === false) return { code: "FULL", ticketStaysGood: true };
+  if (world?.enter(player, record.values) === false) return full();
   world?.tellKinds(player);
   context.replays.consume(claims.jti, session);
   players.add(player);

@@ -22,3 +22,10 @@ it("[NET-7] counts every refusal, and says each reason once a second with how ma
     ["A", 1_001],
   ]);
 });
+
+it("[NET-7] says which fragment was full, and no more often for many of them", () => {
+  const book = new LogBook();
+  const log = new RefusalLog(new Metrics(), book, () => 0);
+  for (const fragment of ["east", "west", undefined]) log.note("FULL", "192.0.2.1", fragment);
+  expect(book.lines.map(({ fields }) => fields["fragment"])).toEqual(["east"]);
+});

@@ -26,8 +26,9 @@ export class RefusalLog {
   /**
    * @param reason a code of ours; the number of different ones is small
    * @param address where the peer is
+   * @param fragment of this cluster's own world, for a refusal because of it; not a reason of its own, as there may be thousands
    */
-  note(reason: string, address: string): void {
+  note(reason: string, address: string, fragment?: string): void {
     this.#metrics.countRefusal(reason);
     const now = this.#nowMs();
     const noted = this.#noted.get(reason);
@@ -37,6 +38,7 @@ export class RefusalLog {
     }
     const count = (noted?.unsaid ?? 0) + 1;
     this.#noted.set(reason, { lineAtMs: now, unsaid: 0 });
-    this.#log.info({ event: "refused", reason, address, count }, `refused a connection: ${reason}`);
+    const where = fragment === undefined ? {} : { fragment };
+    this.#log.info({ event: "refused", reason, ...where, address, count }, `refused a connection: ${reason}`);
   }
 }

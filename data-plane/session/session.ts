@@ -213,10 +213,10 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
     this.#socket.destroy();
   }
 
-  /** Ends a connection whose ticket is genuine but does not do. [REJECT-1] */
-  reject(code: CloseCode, retryAfterMs = 0): void {
+  /** Ends a connection whose ticket is genuine but does not do. [REJECT-1] @param fragment where it is that which is full, for the log */
+  reject(code: CloseCode, retryAfterMs = 0, fragment?: string): void {
     if (this.#state !== "verifying") return;
-    this.context.refusals.note(code, this.#socket.address);
+    this.context.refusals.note(code, this.#socket.address, fragment);
     this.#end(encodeReject(code, retryAfterMs));
   }
 

@@ -57,6 +57,8 @@ async function join(sub: string, claims: object = {}): Promise<ViewClient> {
 }
 
 const playerOf = (client: ViewClient): Player | undefined => world.player(client.welcome?.playerNumber ?? 0);
+const fullFragments = (): unknown[] =>
+  cluster.log.lines.filter(({ fields }) => fields["reason"] === "FULL").map(({ fields }) => fields["fragment"]);
 const settled = (what: string): Promise<true> => until(what, () => heard.includes(what));
 
 describe("fragments", () => {
@@ -167,6 +169,7 @@ describe("fragments", () => {
     expect([ann.welcome?.fragment, ann.position.x]).toEqual(["east", 25]);
     const refused = await join("bob", { frag: "east" });
     expect(refused.closed).toBe(`reject ${closeCodes.FULL.number.toString(16)}`);
+    expect(fullFragments()).toEqual(["east"]);
     const bob = await join("bob");
     bob.move(10, 0, 0);
     await until("bob to be put back", () => bob.corrections === 1);
@@ -345,6 +348,7 @@ describe("entities", () => {
     await join("ann");
     expect(world.spawn("tree", { x: 0, y: 0, z: 0 })).toBeUndefined();
     expect((await join("bob")).closed).toBe(`reject ${closeCodes.FULL.number.toString(16)}`);
+    expect(fullFragments()).toEqual([undefined]);
   });
 
   it("[MOVE-3] follow a player whom the game puts elsewhere, and its client is told", async () => {

@@ -43,6 +43,12 @@ export interface WorldPlayer {
   sendView(frame: Uint8Array): void;
 }
 
+/** Nobody else can start now. */
+export interface NoRoom {
+  /** The fragment that takes nobody; `undefined` when it is the world. */
+  readonly fullFragment: string | undefined;
+}
+
 /** Who is told what happens between fragments; each event once, in order. */
 export interface WorldEvents<P> {
   enterFragment(player: P, fragment: string): void;
@@ -181,27 +187,38 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
   }
 
   /**
-   * Where a newcomer starts; `undefined` when there is no room.
+   * Where a newcomer starts, or the fragment in which there is no room for it; that one is `undefined` when the world has none.
    *
    * @param at where it was before: there, if this cluster carries that and there is room
    * @param older the same player's session that would make room for it
    */
-  findPlace(ticketFragment: string, older: P | undefined, at?: Placement): Placement | undefined {
+  findPlace(ticketFragment: string, older: P | undefined, at?: Placement): Placement | NoRoom {
     const { layout } = this.#world;
     const isHere = at !== undefined && layout.fragments[layout.locator.locate(at.x, at.y, at.z)]?.carried === true;
     const again = isHere && this.#isOpenTo(older, at) ? at : undefined;
     if (again !== undefined) return again;
     const place = { ...findSpawnPlace(layout, this.#options.spawn, ticketFragment), heading: 0 };
-    return this.#isOpenTo(older, place) ? place : undefined;
+    if (this.#isOpenTo(older, place)) return place;
+    return { fullFragment: this.#hasRoomFor(older) ? this.#fragmentNameAt(place) : undefined };
   }
 
   /** Whether somebody new can start there, who may be there already as `older`. */
-  #isOpenTo(older: P | undefined, { x, y, z }: Point): boolean {
+  #isOpenTo(older: P | undefined, place: Point): boolean {
+    const isBack = this.#fragmentLeftBy(older) === this.#fragmentNameAt(place);
+    return this.#hasRoomFor(older) && (isBack || this.#world.isOpen(place.x, place.y, place.z));
+  }
+
+  #hasRoomFor(older: P | undefined): boolean {
+    return this.#fragmentLeftBy(older) !== undefined || this.#world.hasRoom;
+  }
+
+  #fragmentLeftBy(older: P | undefined): string | undefined {
+    return older === undefined ? undefined : this.#world.fragmentOf(this.#members.get(older)?.index ?? -1);
+  }
+
+  #fragmentNameAt({ x, y, z }: Point): string | undefined {
     const { layout } = this.#world;
-    const name = layout.fragments[layout.locator.locate(x, y, z)]?.name;
-    const leaves = older === undefined ? undefined : this.#world.fragmentOf(this.#members.get(older)?.index ?? -1);
-    const hasRoom = leaves !== undefined || this.#world.hasRoom;
-    return hasRoom && (leaves === name || this.#world.isOpen(x, y, z));
+    return layout.fragments[layout.locator.locate(x, y, z)]?.name;
   }
 
   /**
