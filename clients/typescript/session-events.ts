@@ -42,7 +42,7 @@ export interface SessionEvents {
   /** The cluster sends the player on to another one. What is sent meanwhile waits for that. */
   moving: { readonly cluster: ClusterName };
   /**
-   * The same session goes on there: nothing was lost or doubled. `gapMs`: how long nothing of the game came. `welcome` is the new one: the player has another number, and the view is
+   * The same session goes on there: nothing was lost or doubled. `gapMs`: how long nothing of the game had come, silence from before the move included. `welcome` is the new one: the player has another number, and the view is
    * built anew.
    */
   moved: { readonly cluster: ClusterName; readonly welcome: Welcome; readonly gapMs: number };
