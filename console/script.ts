@@ -224,7 +224,8 @@ async function ask(method: string, path: string, body?: unknown): Promise<string
   }
   if (answer.ok) return text;
   const problem: { title?: string; detail?: string } = text.startsWith("{") ? JSON.parse(text) : {};
-  const words = `${problem.title ?? answer.status} ${problem.detail ?? ""}`;
+  // The detail says all that the title does.
+  const words = problem.detail ?? problem.title ?? `The master has answered with status ${answer.status}.`;
   throw new Refused(words, answer.status === 401 || answer.status === 403);
 }
 

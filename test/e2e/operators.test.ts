@@ -96,6 +96,10 @@ describe("operators", () => {
       await signIn("a.b.c");
       await expect.poll(() => text("notice")).toMatch(/token/i);
       expect(await page.evaluate('document.getElementById("overview").hidden')).toBe(true);
+      await page.evaluate(`for (const id of ["email", "password"]) document.getElementById(id).value = id + "@example.com";
+        document.getElementById("token").value = "";
+        document.querySelector("form button").click()`);
+      await expect.poll(() => text("notice")).toBe("E-mail or password is wrong.");
       const token = readFileSync(tokenFile, "utf8");
       await signIn(token);
       await expect.poll(() => text("clusters")).toContain("cluster-1");
