@@ -12,6 +12,7 @@ import { historyCommands } from "./admin/history-commands.ts";
 import { enrolKey, listKeys, revokeKey, rotateKey } from "./admin/key-commands.ts";
 import { playerCommands } from "./admin/player-commands.ts";
 import { signingKeyCommands } from "./admin/signing-key-commands.ts";
+import { formatTime } from "./admin/table.ts";
 import { worldCommands } from "./admin/world-commands.ts";
 import type { Command } from "./command.ts";
 import { parseTyped } from "./typed-options.ts";
@@ -65,7 +66,7 @@ export const commands: Readonly<Record<string, Command>> = {
       if (choosesMaster(args)) return listKeys(args);
       const values = parse(args, databaseFlags);
       for (const key of await listClusterKeys(database(values))) {
-        const state = key.revokedAtMs === undefined ? "enrolled" : `revoked ${new Date(key.revokedAtMs).toISOString()}`;
+        const state = key.revokedAtMs === undefined ? "enrolled" : `revoked ${formatTime(key.revokedAtMs)}`;
         console.log(`${key.keyId}  ${key.name}  ${state}`);
       }
     },

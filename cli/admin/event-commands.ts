@@ -66,7 +66,7 @@ export const eventCommands: Readonly<Record<string, Command>> = {
           ...(player.ban === undefined || player.ban === null
             ? []
             : [
-                `banned       ${player.ban.until === null ? "for good" : `until ${player.ban.until}`}: ${player.ban.reason}`,
+                `banned       ${player.ban.until === null ? "for good" : `until ${formatTime(player.ban.until)}`}: ${player.ban.reason}`,
               ]),
           ...player.operations.map(
             ({ reservationId, state, clusterId, recordedAtMs }) =>

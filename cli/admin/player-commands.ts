@@ -3,7 +3,7 @@ import { UsageError } from "../usage-error.ts";
 import { type AdminArguments, type Options, parseAdminArguments } from "./arguments.ts";
 import { everyPage } from "./pages.ts";
 import { isPlayerId } from "./player-id.ts";
-import { formatTable, show } from "./table.ts";
+import { formatTable, formatTime, show } from "./table.ts";
 
 interface Ban {
   readonly playerId: string;
@@ -30,7 +30,11 @@ export const playerCommands: Readonly<Record<string, Command>> = {
         readonly until: string | null;
       }
       const banned = await given.api().order<Banned>("POST", `${pathOf(given)}/ban`, body);
-      show(given.json, banned, () => `banned ${banned.until === null ? "for good" : `until ${banned.until}`}`);
+      show(
+        given.json,
+        banned,
+        () => `banned ${banned.until === null ? "for good" : `until ${formatTime(banned.until)}`}`,
+      );
     },
   },
   unban: ending("unban", "DELETE", "ban", "ends a ban before its time", "no longer banned"),
@@ -49,7 +53,13 @@ export const playerCommands: Readonly<Record<string, Command>> = {
       show(given.json, bans, () =>
         formatTable(
           headings,
-          bans.map((ban) => [ban.playerId, ban.reason, ban.bannedAt, ban.until ?? "for good", ban.liftedAt ?? "–"]),
+          bans.map((ban) => [
+            ban.playerId,
+            ban.reason,
+            formatTime(ban.bannedAt),
+            formatTime(ban.until, "for good"),
+            formatTime(ban.liftedAt),
+          ]),
         ),
       );
     },

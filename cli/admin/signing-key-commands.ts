@@ -1,6 +1,6 @@
 import type { Command } from "../command.ts";
 import { parseAdminArguments } from "./arguments.ts";
-import { formatTable, show } from "./table.ts";
+import { formatTable, formatTime, show } from "./table.ts";
 
 interface Ring {
   readonly keys: readonly {
@@ -37,9 +37,9 @@ async function list(args: readonly string[]): Promise<void> {
         ...ring.keys.map(({ kid, state, createdAt, activatedAt, retiredAt }) => [
           kid,
           state,
-          createdAt,
-          activatedAt ?? "–",
-          retiredAt ?? "–",
+          formatTime(createdAt),
+          formatTime(activatedAt),
+          formatTime(retiredAt),
         ]),
         ...ring.revoked.map((kid) => [kid, "revoked", "–", "–", "–"]),
       ],

@@ -13,9 +13,10 @@ export function formatTable(heading: readonly string[], rows: readonly (readonly
     .join("\n");
 }
 
-/** A time, or `–` for none. */
-export function formatTime(ms: number | null | undefined): string {
-  return ms === null || ms === undefined || ms === 0 ? "–" : new Date(ms).toISOString().replace("T", " ").slice(0, 19);
+/** A time in UTC to the second, or `none` where there is none. @param time milliseconds since 1970 or ISO 8601, as the master has it */
+export function formatTime(time: number | string | null | undefined, none = "–"): string {
+  if (time === null || time === undefined || time === 0) return none;
+  return new Date(time).toISOString().replace("T", " ").slice(0, 19);
 }
 
 /** Shows an answer: as JSON for programs, or as `text` makes it readable. What others have named is shown without control characters. */
