@@ -1,4 +1,5 @@
 import type { Context } from "hono";
+import type { AuditAction } from "../../domain/operators/audit-actions.ts";
 import type { AuditDetails } from "../../domain/operators/audit-chain.ts";
 import { recordAudit, recordAuditOutcome } from "../../objects/operators/audit.ts";
 import { ProblemError, problemOfRefusal } from "../problem.ts";
@@ -7,8 +8,7 @@ import type { Operator } from "./operator.ts";
 
 /** What is about to be done. `details` hold no secret. */
 export interface AuditedAction {
-  /** `noun.verb`. */
-  readonly action: string;
+  readonly action: AuditAction;
   /** As `cluster:…`, `key:…`, `player:…`. */
   readonly target: string;
   readonly details: AuditDetails;

@@ -22,7 +22,7 @@ import {
   operatorSecurity,
   problemAnswers,
 } from "../route-parts.ts";
-import { audited, auditProblems } from "./audited.ts";
+import { audited, type AuditedAction, auditProblems } from "./audited.ts";
 import { operatorProblems, requireOperator } from "./operator.ts";
 import { createCursor, nextSchema, pagingFields, readCursor } from "./paging.ts";
 
@@ -161,7 +161,7 @@ export function addKeyRoutes(app: OpenAPIHono<MasterHono>): void {
     const operator = await requireOperator(context, "sensitive");
     const { name, publicKey: key } = context.req.valid("json");
     const keyId = await clusterKeyId(key);
-    const action = { action: "key.enrol", target: `key:${keyId}`, details: { name } };
+    const action: AuditedAction = { action: "key.enrol", target: `key:${keyId}`, details: { name } };
     const entry = await audited(context, operator, action, async () => enrolKey(context.env, keyId, name, key));
     announce(context.env, waitUntil, [{ type: "key.enrolled", subject: `key:${keyId}`, data: { name } }]);
     return context.json(entryAnswer(entry), 200);
@@ -180,7 +180,7 @@ export function addKeyRoutes(app: OpenAPIHono<MasterHono>): void {
       const message = "Expected another key than the one that it takes the place of.";
       throw new ProblemError("INVALID_FIELD", message, { errors: [{ field: "publicKey", message }] });
     }
-    const action = {
+    const action: AuditedAction = {
       action: "key.rotate",
       target: `key:${keyId}`,
       details: { name: old.name, addedKeyId: addedId, overlapSeconds },
@@ -201,7 +201,7 @@ export function addKeyRoutes(app: OpenAPIHono<MasterHono>): void {
   app.openapi(revoke, async (context) => {
     const operator = await requireOperator(context, "sensitive");
     const { keyId } = context.req.valid("param");
-    const action = { action: "key.revoke", target: `key:${keyId}`, details: {} };
+    const action: AuditedAction = { action: "key.revoke", target: `key:${keyId}`, details: {} };
     const state = await audited(context, operator, action, async () => {
       // While the database is away it cannot be said whether there is such a key; a revocation too many harms nobody.
       const known = await asked(async () => clusterKeyEntry(readStoreSettings(context.env), keyId)).catch(() => keyId);

@@ -1,5 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import type { AuditAction } from "../../domain/operators/audit-actions.ts";
 import type { AuditDetails } from "../../domain/operators/audit-chain.ts";
 import type { ClusterOrders } from "../../domain/clusters/cluster-orders.ts";
 import { limits } from "../../../protocol/index.ts";
@@ -201,7 +202,7 @@ function endedDetail({ ending }: ClusterInspection): string {
 async function order(
   context: Context<MasterHono>,
   clusterId: string,
-  action: string,
+  action: AuditAction,
   details: AuditDetails,
   change: (cluster: ClusterInspection) => OrderChange,
   ifVersion?: number,

@@ -15,7 +15,7 @@ import {
   operatorSecurity,
   problemAnswers,
 } from "../route-parts.ts";
-import { audited, auditProblems } from "./audited.ts";
+import { audited, type AuditedAction, auditProblems } from "./audited.ts";
 import { type Operator, operatorProblems, requireOperator } from "./operator.ts";
 
 const tags = ["Operators"];
@@ -118,7 +118,7 @@ export function addPlayerControlRoutes(app: OpenAPIHono<MasterHono>): void {
     const orderKey = orderKeyOf(context, operator);
     const untilMs = until === undefined ? undefined : endOf(until);
     const details = { reason, until: until ?? null };
-    const action = { action: "player.ban", target: `player:${playerId}`, details };
+    const action: AuditedAction = { action: "player.ban", target: `player:${playerId}`, details };
     const answer = await audited(context, operator, action, async () => {
       return revoke(context, { playerId, orderKey, action: "ban", reason, untilMs, note, operatorId: operator.id });
     });
@@ -129,7 +129,7 @@ export function addPlayerControlRoutes(app: OpenAPIHono<MasterHono>): void {
   app.openapi(unban, async (context) => {
     const operator = await requireOperator(context, "sensitive");
     const { playerId } = context.req.valid("param");
-    const action = { action: "player.unban", target: `player:${playerId}`, details: {} };
+    const action: AuditedAction = { action: "player.unban", target: `player:${playerId}`, details: {} };
     await audited(context, operator, action, async () => {
       const by = { playerId, operatorId: operator.id };
       return withDeadline(playerSession(context.env, playerId).unban(by), objectCallTimeoutMs, "the player's session");
@@ -144,7 +144,7 @@ export function addPlayerControlRoutes(app: OpenAPIHono<MasterHono>): void {
     app.openapi(route, async (context) => {
       const operator = await requireOperator(context, "sensitive");
       const { playerId } = context.req.valid("param");
-      const entry = { action: `player.${action}`, target: `player:${playerId}`, details: {} };
+      const entry: AuditedAction = { action: `player.${action}`, target: `player:${playerId}`, details: {} };
       const orderKey = orderKeyOf(context, operator);
       await audited(context, operator, entry, async () => revoke(context, { playerId, orderKey, action }));
       return context.body(null, 204);

@@ -11,7 +11,7 @@ import {
   operatorSecurity,
   problemAnswers,
 } from "../route-parts.ts";
-import { audited, auditProblems } from "./audited.ts";
+import { audited, type AuditedAction, auditProblems } from "./audited.ts";
 import { operatorProblems, requireOperator } from "./operator.ts";
 
 const tags = ["Operators"];
@@ -108,7 +108,7 @@ export function addSigningKeyRoutes(app: OpenAPIHono<MasterHono>): void {
   app.openapi(rotate, async (context) => {
     const operator = await requireOperator(context, "sensitive");
     await keyEncryptionKey(context.env);
-    const action = { action: "signing-key.rotate", target: "key:active", details: {} };
+    const action: AuditedAction = { action: "signing-key.rotate", target: "key:active", details: {} };
     const answer = await audited(context, operator, action, async () => {
       const done = await withDeadline(keyRing(context.env).rotate(), objectCallTimeoutMs, "the key ring");
       if (!done.ok) throw problemOfRefusal(done);
@@ -121,7 +121,7 @@ export function addSigningKeyRoutes(app: OpenAPIHono<MasterHono>): void {
     const operator = await requireOperator(context, "sensitive");
     await keyEncryptionKey(context.env);
     const given = context.req.valid("json").kid;
-    const action = { action: "signing-key.revoke", target: `key:${given ?? "active"}`, details: {} };
+    const action: AuditedAction = { action: "signing-key.revoke", target: `key:${given ?? "active"}`, details: {} };
     const answer = await audited(context, operator, action, async () => {
       const done = await withDeadline(keyRing(context.env).revoke(given), objectCallTimeoutMs, "the key ring");
       if (!done.ok) throw problemOfRefusal(done);
@@ -133,7 +133,7 @@ export function addSigningKeyRoutes(app: OpenAPIHono<MasterHono>): void {
   app.openapi(restore, async (context) => {
     const operator = await requireOperator(context, "sensitive");
     await keyEncryptionKey(context.env);
-    const action = { action: "signing-key.restore", target: "key:all", details: {} };
+    const action: AuditedAction = { action: "signing-key.restore", target: "key:all", details: {} };
     const answer = await audited(context, operator, action, async () => {
       const done = await withDeadline(keyRing(context.env).restore(), objectCallTimeoutMs, "the key ring");
       if (!done.ok) throw problemOfRefusal(done);

@@ -14,7 +14,7 @@ import {
   problemAnswers,
 } from "../route-parts.ts";
 import { worldMapSchema, worldName } from "../schemas.ts";
-import { audited, auditProblems } from "./audited.ts";
+import { audited, type AuditedAction, auditProblems } from "./audited.ts";
 import { operatorProblems, requireOperator } from "./operator.ts";
 
 const tags = ["Operators"];
@@ -113,7 +113,11 @@ export function addWorldRoutes(app: OpenAPIHono<MasterHono>): void {
     const operator = await requireOperator(context, "change");
     const { world, fragment } = context.req.valid("param");
     const { clusterId } = context.req.valid("json");
-    const action = { action: "world.assign", target: `world:${world}`, details: { fragment, clusterId } };
+    const action: AuditedAction = {
+      action: "world.assign",
+      target: `world:${world}`,
+      details: { fragment, clusterId },
+    };
     const overview = await audited(context, operator, action, async () => {
       const answer = await withDeadline(
         worldMap(context.env, world).assign(world, fragment, clusterId ?? undefined),
