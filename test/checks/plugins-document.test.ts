@@ -3,11 +3,15 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { hookNames } from "../../data-plane/plugin/hook-names.ts";
 
-it("docs/PLUGINS.md has every hook of a plugin in its table, and no other", () => {
-  const document = readFileSync(join(import.meta.dirname, "../../docs/PLUGINS.md"), "utf8");
-  const rows = [...document.matchAll(/^\| (`on.*?) \|/gm)].map(([, names = ""]) => names);
-  const named = rows.flatMap((names) => [...names.matchAll(/`(\w+)`/g)].map(([, name]) => name));
-  const hooks = hookNames.filter((name) => name !== "timer");
-  expect(named).toHaveLength(hooks.length);
-  expect(new Set(named)).toEqual(new Set(hooks));
+const read = (file: string): string => readFileSync(join(import.meta.dirname, "../..", file), "utf8");
+
+it("docs/PLUGINS.md has every hook of a plugin in its table, with its arguments, and no other", () => {
+  const rows = [...read("docs/PLUGINS.md").matchAll(/^\| (`on.*?) \|/gm)].map(([, hooks = ""]) => hooks);
+  const shown = rows.flatMap((hooks) => [...hooks.matchAll(/`([^`]+)`/g)].map(([, hook = ""]) => hook));
+  const declared = [...read("data-plane/plugin/server-plugin.ts").matchAll(/^ {2}(on\w+)\?\(([^)]*)\): /gm)].map(
+    ([, name = "", parameters = ""]) =>
+      `${name}(${[...parameters.matchAll(/(\w+)\??: /g)].map(([, parameter]) => parameter).join(", ")})`,
+  );
+  expect(declared).toHaveLength(hookNames.filter((name) => name !== "timer").length);
+  expect(shown.toSorted()).toEqual(declared.toSorted());
 });
