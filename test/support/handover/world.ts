@@ -12,6 +12,7 @@ import { createLocalOperator } from "../../../dev/local-operator.ts";
 import { freePort } from "../../../dev/ports.ts";
 import { killGroup, startProcess, type StackProcess } from "../../../dev/process.ts";
 import { type MasterProcess, startMaster } from "../../../dev/stack.ts";
+import { eventually } from "../eventually.ts";
 import { startService } from "../start-service.ts";
 import { AuthorityBook } from "./authority-book.ts";
 import { DelayProxy } from "./delay-proxy.ts";
@@ -138,7 +139,8 @@ export class AuditWorld {
     if (!this.#proxies.has(side)) {
       mkdirSync(folder, { recursive: true });
       const { publicKey } = await createClusterKey(join(folder, "keys"), "cluster_key");
-      await enrolClusterKey(this.master.database, { name: side, publicKey });
+      // The database may be away just then.
+      await eventually(() => enrolClusterKey(this.master.database, { name: side, publicKey }));
       const players = await DelayProxy.open(this.#delayMs);
       const peers = await DelayProxy.open(this.#delayMs);
       this.#proxies.set(side, { players, peers });
