@@ -1,5 +1,11 @@
 import { join, relative } from "node:path";
-import { limits as protocolLimits, type LinkOrders, type RevokedPlayer } from "../protocol/index.ts";
+import { isDeepStrictEqual } from "node:util";
+import {
+  limits as protocolLimits,
+  type LinkOrders,
+  type RevokedPlayer,
+  type WorldAnnouncement,
+} from "../protocol/index.ts";
 import { PlayerSaves } from "./authority/player-saves.ts";
 import { SessionCallError } from "./authority/session-call.ts";
 import { SessionDesk } from "./authority/session-desk.ts";
@@ -245,10 +251,19 @@ export class Server implements ClusterServer {
   }
 
   changeLayout(layout: Layout): void {
+    const announced = this.#announceWorld();
     this.#layout = layout;
     if (this.#neighbourhood === undefined) this.#world?.changeLayout(layout);
     else this.#neighbourhood.changeLayout(layout);
-    this.#link?.registerAgain();
+    // Another boot makes the world's other clusters link anew: not for what the master is not told of.
+    if (!isDeepStrictEqual(this.#announceWorld(), announced)) this.#link?.registerAgain();
+  }
+
+  /** `undefined` where the master is told of no world. */
+  #announceWorld(): WorldAnnouncement | undefined {
+    return this.#layout === undefined
+      ? undefined
+      : announceWorld(this.#layout, this.#neighbourhood?.peers.announcement);
   }
 
   async #stop(): Promise<void> {
@@ -507,10 +522,7 @@ export class Server implements ClusterServer {
         describeCluster(this.#settings, address, {
           tls: certificate.announcement,
           counters: this.#gameCounters.list(),
-          world:
-            this.#layout === undefined
-              ? undefined
-              : announceWorld(this.#layout, this.#neighbourhood?.peers.announcement),
+          world: this.#announceWorld(),
         }),
       facts: () => ({ tickMs: this.#tickLoad.ms, counters: this.#gameCounters.list() }),
       desk: this.#desk,

@@ -28,6 +28,7 @@ export class Link {
   #pinger: NodeJS.Timeout | undefined;
   #awaitingPong = false;
   #closing = false;
+  #ending = false;
   #refusal: LinkEnd | undefined;
   #closeCode = 0;
 
@@ -75,12 +76,24 @@ export class Link {
     this.#socket.terminate();
   }
 
+  /** Ends it in order, so that the master does not take this process for dead; one that does not answer that in time is cut. It ends as lost. */
+  end(): void {
+    this.#ending = true;
+    // Cut now, one that is being made would have broken for a master that has taken it already.
+    if (this.#socket.readyState !== WebSocket.CONNECTING) this.#socket.close(1000);
+    setTimeout(() => this.#socket.terminate(), this.#options.connectTimeoutMs).unref();
+  }
+
   /** Gives up a link that does not answer; it ends as lost. */
   abandon(): void {
     this.#socket.terminate();
   }
 
   #open(): void {
+    if (this.#ending) {
+      this.#socket.close(1000);
+      return;
+    }
     this.#ping();
     this.#pinger = setInterval(() => this.#ping(), this.#options.pingIntervalMs);
     this.#options.onOpen(this);

@@ -1,12 +1,13 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { closeCodes, type FenceReason, linkCloseCodes } from "../../protocol/index.ts";
 import { systemClock } from "../clock.ts";
+import { assertLayout } from "../fragments/testing/random-world.ts";
 import { loadClusterKey } from "../keys/cluster-key.ts";
 import { FakeMaster } from "../testing/fake-master.ts";
 import { startTestCluster, type TestCluster } from "../testing/test-cluster.ts";
 import { until } from "../testing/until.ts";
 import { MasterClient } from "./master-client.ts";
-import { MasterLink } from "./master-link.ts";
+import { type LinkPace, MasterLink } from "./master-link.ts";
 
 let cluster: TestCluster;
 afterEach(() => cluster.stop());
@@ -252,6 +253,63 @@ describe("a session that has ended", () => {
       expect((await refused.next("reject")).code).toBe(code.number);
     }
     expect(events().filter((event) => event === "ready")).toHaveLength(1);
+  });
+});
+
+describe("another layout of the world", () => {
+  const meadow = { name: "meadow", min: [0, 0], max: [100, 100] };
+  const layoutWith = (settings: object) => assertLayout({ fragment: [{ ...meadow, ...settings }] });
+
+  async function startWithWorld(pace: Partial<LinkPace> = {}): Promise<FakeMaster> {
+    cluster = await startTestCluster({ settings: { world: layoutWith({}) }, pace });
+    return cluster.master;
+  }
+
+  it("is no other registration where the master would be told the same, and players go on coming", async () => {
+    const master = await startWithWorld();
+    const links = [...master.links];
+    cluster.server.changeLayout(layoutWith({ speed_limit: 5, capacity: 3, view_range: 20 }));
+    await cluster.joined({ rsv: "after" });
+    await until("the seat to be reported", () =>
+      master.reports.some(({ joined }) => joined.some(({ reservationId }) => reservationId === "after")),
+    );
+    expect(master.registrations).toHaveLength(1);
+    expect([...master.links]).toEqual(links);
+  });
+
+  it("is another registration where it is not the same, and its link ends in order: nobody is suspect", async () => {
+    const master = await startWithWorld();
+    const codes: number[] = [];
+    for (const link of master.links) link.on("close", (code) => codes.push(code));
+    cluster.server.changeLayout(layoutWith({ ticket_lifetime_seconds: 90 }));
+    await until("another registration", () => master.registrations.length === 2);
+    expect(master.registrations[1]?.world?.fragments).toMatchObject([{ name: "meadow", ticketLifetimeSeconds: 90 }]);
+    expect(codes).toEqual([1000]);
+    await master.linked();
+    expect(events()).not.toContain("link-lost");
+    expect(events()).not.toContain("session-ended");
+  });
+
+  it("ends in order also a link that the master has taken and the cluster is not told of yet", async () => {
+    const master = await startWithWorld();
+    const codes: number[] = [];
+    const { links } = master;
+    const add = links.add.bind(links);
+    vi.spyOn(links, "add").mockImplementationOnce((link) => {
+      link.on("close", (code) => codes.push(code));
+      cluster.server.changeLayout(layoutWith({ ticket_lifetime_seconds: 90 }));
+      return add(link);
+    });
+    master.endLinks(linkCloseCodes.REGISTER_AGAIN);
+    await until("another registration", () => master.registrations.length === 3);
+    expect(codes).toEqual([1000]);
+  });
+
+  it("is told also to a master that does not take the end of the link", async () => {
+    const master = await startWithWorld({ connectTimeoutMs: 200 });
+    for (const link of master.links) link.pause();
+    cluster.server.changeLayout(layoutWith({ ticket_lifetime_seconds: 90 }));
+    await until("another registration", () => master.registrations.length === 2);
   });
 });
 

@@ -148,7 +148,7 @@ export class MasterLink {
   /** What the cluster says of itself has changed: registers again. Players do not notice. */
   registerAgain(): void {
     this.#outdated = true;
-    this.#link?.abandon();
+    this.#link?.end();
   }
 
   /**

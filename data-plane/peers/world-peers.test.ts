@@ -101,7 +101,8 @@ describe("clusters of one world", () => {
     await until("the next link", () => linked(west)[0]?.boot === first + 1 && linked(again).length === 1);
     expect(west.events).toEqual([`up default.b ${first}`, `down default.b ${first}`, `up default.b ${first + 1}`]);
     // The cluster that dials registers again, without having died: those that it links to are told of its new boot.
-    west.cluster.server.changeLayout(carrying("west"));
+    const longer = fragment.map((one) => Object.assign({}, one, { ticket_lifetime_seconds: 90 }));
+    west.cluster.server.changeLayout(assertLayout({ world: { carries: ["west"] }, fragment: longer }));
     await until("the link of the new boot", () => linked(again)[0]?.boot === first + 2);
     await until("the same at the other side", () => linked(west).length === 1);
   });
