@@ -265,6 +265,9 @@ describe("another layout of the world", () => {
     return cluster.master;
   }
 
+  /** What the master has been told of tickets to the meadow. */
+  const lifetimeTold = () => cluster.master.registrations.at(-1)?.world?.fragments[0]?.ticketLifetimeSeconds;
+
   it("is no other registration where the master would be told the same, and players go on coming", async () => {
     const master = await startWithWorld();
     const links = [...master.links];
@@ -310,6 +313,30 @@ describe("another layout of the world", () => {
     for (const link of master.links) link.pause();
     cluster.server.changeLayout(layoutWith({ ticket_lifetime_seconds: 90 }));
     await until("another registration", () => master.registrations.length === 2);
+    expect(lifetimeTold()).toBe(90);
+  });
+
+  it("is told also where it came while the cluster was registering", async () => {
+    const master = await startWithWorld();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    master.holdRegister = promise;
+    master.endLinks(linkCloseCodes.REGISTER_AGAIN);
+    await until("a registration on its way", () => master.registrations.length === 2);
+    cluster.server.changeLayout(layoutWith({ ticket_lifetime_seconds: 90 }));
+    resolve();
+    await until("one that says so", () => master.registrations.length === 3);
+    expect(lifetimeTold()).toBe(90);
+  });
+
+  it("is told also where it came while the link was down", async () => {
+    const master = await startWithWorld();
+    master.refuseLinks = { status: 503, code: "INTERNAL" };
+    for (const link of master.links) link.terminate();
+    await until("a heartbeat in its place", () => master.heartbeats.length > 0);
+    cluster.server.changeLayout(layoutWith({ ticket_lifetime_seconds: 90 }));
+    master.refuseLinks = undefined;
+    await until("another registration", () => master.registrations.length === 2);
+    expect(lifetimeTold()).toBe(90);
   });
 });
 

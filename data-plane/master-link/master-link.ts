@@ -265,7 +265,8 @@ export class MasterLink {
     const { retryMs } = this.#options.pace;
     // Never so long that the lease runs out between two heartbeats.
     const retry = this.#createBackoff([retryMs[0], Math.min(retryMs[1], registration.leaseMs / 3)]);
-    for (;;) {
+    // What is new may have come while there was no link.
+    while (!this.#outdated) {
       let opened = false;
       const end = await this.#holdLink(
         registration,
@@ -276,7 +277,7 @@ export class MasterLink {
         },
       );
       if (end !== "lost" || this.#stopping.signal.aborted) return end;
-      if (this.#outdated) return "register-again";
+      if (this.#outdated) break;
       const delayMs = retry.next();
       if (opened) {
         this.#options.log.warn(
@@ -289,6 +290,7 @@ export class MasterLink {
       }
       await this.#sleep(delayMs);
     }
+    return "register-again";
   }
 
   async #holdLink(registration: Registration, onOpen: () => void, onHealthy: () => void): Promise<LinkEnd> {

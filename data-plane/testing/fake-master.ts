@@ -62,6 +62,8 @@ export class FakeMaster {
   refuseDrain: FakeRefusal | undefined;
   /** While it is set, such a call is answered when it resolves. */
   holdDrain: Promise<void> | undefined;
+  /** While it is set, a registration that was taken is answered when it resolves. */
+  holdRegister: Promise<void> | undefined;
   /** While it is set, a call to deregister is answered when it resolves. */
   holdDeregister: Promise<void> | undefined;
   /** While it is set, the key set is answered when it resolves. */
@@ -319,6 +321,7 @@ export class FakeMaster {
     this.#clusters.set(clusterId, { boot: this.boot, request: body });
     this.#ending.delete(clusterId);
     this.worldChanged();
+    await this.holdRegister;
     const answer: RegisterResponse = {
       clusterId,
       boot: this.boot,
