@@ -1,3 +1,4 @@
+import type { Point } from "../fragments/layout.ts";
 import type { ClusterWorld } from "../world/cluster-world.ts";
 import type { Exposition } from "./exposition.ts";
 
@@ -36,11 +37,18 @@ export function writeWorldMetrics(text: Exposition, world: ClusterWorld | undefi
   total("sustenet_view_held_total", "Frames not made because the one before had not gone out.", counts?.held);
 }
 
-/** Who is where, for operators. */
+/** Who is where and what holds there, for operators. Bounds are as `Config.toml` gives them. */
 export function describeWorld(world: ClusterWorld | undefined): object {
-  const fragments = (world?.fragments() ?? []).map((fragment) => {
-    const players = world?.playersIn(fragment.name).map(({ number, id }) => ({ number, id })) ?? [];
-    return Object.assign({}, fragment, { players });
+  if (world === undefined) return { fragments: [], entities: 0 };
+  const { rules, fragments: laidOut } = world.layout;
+  const corner = ({ x, y, z }: Point): number[] => (rules.dimensions === 2 ? [x, z] : [x, y, z]);
+  const fragments = world.fragments().map((view) => {
+    const players = world.playersIn(view.name).map(({ number, id }) => ({ number, id }));
+    const fragment = laidOut.find(({ name }) => name === view.name);
+    if (fragment === undefined) return Object.assign({}, view, { players });
+    const { capacity, box } = fragment;
+    const bounds = { min: corner(box.min), max: corner(box.max) };
+    return Object.assign({}, view, bounds, { capacity, speedLimit: world.speedLimitIn(fragment), players });
   });
-  return { fragments, entities: world?.counts.entities ?? 0 };
+  return { fragments, entities: world.counts.entities };
 }

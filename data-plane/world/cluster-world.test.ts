@@ -236,18 +236,27 @@ describe("fragments", () => {
   });
 
   it("are there for operators to look into: who is where", async () => {
-    await start({ settings: { opsPort: 0 } });
+    const layout = layoutOf([{ ...west, capacity: 40 }, east]);
+    await start({ settings: { opsPort: 0, maxSpeed: 7, world: layout } });
     const client = await join("ann");
     await settled("ann enters west");
     const base = `http://127.0.0.1:${cluster.server.opsPort}`;
     const rules = { level: 0, updateHz: 30, viewRange: 30 };
+    const inWest = { ...rules, min: [-50, -50], max: [0, 50], capacity: 40, speedLimit: 7 };
+    const inEast = { ...rules, min: [0, -50], max: [50, 50], capacity: 0, speedLimit: 5 };
     expect(await (await fetch(`${base}/world`)).json()).toEqual({
       entities: 1,
       fragments: [
-        { name: "west", ...rules, players: [{ number: client.welcome?.playerNumber, id: "ann" }] },
-        { name: "east", ...rules, players: [] },
+        { name: "west", ...inWest, players: [{ number: client.welcome?.playerNumber, id: "ann" }] },
+        { name: "east", ...inEast, players: [] },
       ],
     });
+    const mountain = { ...west, min: [-50, 0, -50], max: [0, 9, 50] };
+    cluster.server.changeLayout(layoutOf([mountain]));
+    expect(await (await fetch(`${base}/world`)).json()).toMatchObject({
+      fragments: [{ name: "west", min: [-50, 0, -50], max: [0, 9, 50], capacity: 0, speedLimit: 7 }],
+    });
+    cluster.server.changeLayout(layout);
     const metrics = await (await fetch(`${base}/metrics`)).text();
     expect(metrics).toContain('sustenet_fragment_players{fragment="west"} 1');
     expect(metrics).toContain("sustenet_entities 1");

@@ -9,7 +9,7 @@ import {
 } from "../../protocol/index.ts";
 import type { Border } from "../fragments/border.ts";
 import type { BorderSides } from "../fragments/border-sides.ts";
-import type { FragmentSettings, Layout } from "../fragments/layout.ts";
+import type { Fragment, FragmentSettings, Layout } from "../fragments/layout.ts";
 import type { MembershipEvent } from "../fragments/membership.ts";
 import { defaultLayout } from "../fragments/layout-parser.ts";
 import { World } from "../fragments/world.ts";
@@ -424,6 +424,11 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
         updateHz: settings.updateHz,
         viewRange: settings.viewRange,
       }));
+  }
+
+  /** World units a second that players of a fragment may move; 0 means unchecked. */
+  speedLimitIn({ speedLimit }: Pick<Fragment, "speedLimit">): number {
+    return speedLimit || this.#options.maxSpeed;
   }
 
   /**
