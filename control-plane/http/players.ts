@@ -10,7 +10,7 @@ import { logIn, requireMethod } from "./login-providers.ts";
 import { addOAuthRoutes } from "./oauth.ts";
 import { notePlayer } from "./player-record.ts";
 import { bodyProblems, jsonAnswer, jsonBody, type MasterHono, playerSecurity, problemAnswers } from "./route-parts.ts";
-import { admitLogin, signOutEverywhere } from "./standing.ts";
+import { admitLogin, requireLiveLogin, signOutEverywhere } from "./standing.ts";
 import { confirmationSchema, playerIdentitySchema, refreshSchema, sessionSchema, signupSchema } from "./schemas.ts";
 
 const tags = ["Players"];
@@ -94,6 +94,8 @@ const me = createRoute({
   path: "/v1/me",
   tags,
   summary: "Who the access token belongs to",
+  description:
+    "A token that verifies is refused with `UNAUTHENTICATED` once the account has been deleted, or its login ended by a sign-out everywhere; one whose session was ended by `scope=here` is not, until it expires.",
   security: playerSecurity,
   responses: {
     200: jsonAnswer("The player.", playerIdentitySchema),
@@ -139,7 +141,8 @@ export function addPlayerRoutes(app: OpenAPIHono<MasterHono>): void {
   });
 
   app.openapi(me, async (context) => {
-    const { playerId: id, email, anonymous, displayName } = await requirePlayer(context);
+    const { playerId: id, email, anonymous, displayName, authenticatedAt } = await requirePlayer(context);
+    await requireLiveLogin(context, { playerId: id, authenticatedAt });
     return context.json({ id, email, anonymous, displayName }, 200);
   });
 

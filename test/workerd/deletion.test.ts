@@ -53,6 +53,15 @@ describe("[REC-3] the account of a player in the game", () => {
     await expectProblem(await requestAllocation(player, { clusterId: cluster.id }), "UNAUTHENTICATED");
   });
 
+  it("is told to nobody any more, also not to who holds a token of before", async () => {
+    const account = { email: `${crypto.randomUUID()}@players.test`, password: "correct horse battery" };
+    const player = await expectJson<PlayerSessionTokens>(await call("POST", "/v1/signup", { body: account }), 201);
+    const me = () => call("GET", "/v1/me", { token: player.accessToken });
+    expect(await expectJson(await me(), 200)).toMatchObject({ email: account.email });
+    expect((await remove(player)).status).toBe(204);
+    await expectProblem(await me(), "UNAUTHENTICATED");
+  });
+
   it("takes its record along, also where the database was away and nobody has asked again", async () => {
     const cluster = await startCluster();
     const player = await logIn();

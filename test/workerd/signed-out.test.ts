@@ -24,11 +24,12 @@ async function signOutUnheard({ player }: PlayerSessionTokens): Promise<void> {
 }
 
 describe("[SEC-75] a login that was ended, and lives on at the identity service", () => {
-  it("exports, upgrades and deletes nothing, however long ago the account was its own", async () => {
+  it("shows, exports, upgrades and deletes nothing, however long ago the account was its own", async () => {
     const player = await logIn();
     const { accessToken: token } = player;
     await signOutUnheard(player);
     vi.restoreAllMocks();
+    await expectProblem(await call("GET", "/v1/me", { token }), "UNAUTHENTICATED");
     await expectProblem(await call("GET", "/v1/me/export", { token }), "UNAUTHENTICATED");
     const body = { email: `${crypto.randomUUID()}@players.test`, password: "correct horse battery" };
     await expectProblem(await call("POST", "/v1/me/upgrade", { token, body }), "UNAUTHENTICATED");
@@ -43,6 +44,7 @@ describe("[SEC-75] a login that was ended, and lives on at the identity service"
     const asked = vi.spyOn(PlayerSession.prototype, "standing").mockImplementation(() => {
       throw new Error("broken by the test");
     });
+    await expectProblem(await call("GET", "/v1/me", { token }), "IDENTITY_UNAVAILABLE");
     await expectProblem(await call("GET", "/v1/me/export", { token }), "IDENTITY_UNAVAILABLE");
     asked.mockRestore();
     await expectJson(await call("GET", "/v1/me/export", { token }), 200);
