@@ -96,15 +96,38 @@ it("keeps the old one when the new one has a fault, and says which and where", a
   await watch.check();
   write(`[clutser]\n${fragment("c", 0)}`);
   await watch.check();
+  write(`[cluster]\ntick_zh = 5\n${fragment("c", 0).replace("name", "nmae")}`);
+  await watch.check();
   expect(names).toEqual([]);
-  expect(log.lines.map(({ level, message }) => `${level} ${message.replaceAll(`${folder}/`, "")}`)).toEqual([
-    'error kept the old world: Config.toml:5: fragment[1]: "b" (fragment[1]) overlaps "a" (fragment[0] in line 1) from [9, 0] to [10, 10]',
-    expect.stringContaining("error kept the old world: Config.toml:1:"),
-    expect.stringContaining("error kept the old world: Config.toml:1: [clutser]: unknown section"),
+  const said = log.lines.map(({ level, fields, message }) => {
+    return `${level} ${String(fields["event"])} ${message.replaceAll(`${folder}/`, "")}`;
+  });
+  expect(said).toEqual([
+    'error world-refused kept the old world: Config.toml:5: fragment[1]: "b" (fragment[1]) overlaps "a" (fragment[0] in line 1) from [9, 0] to [10, 10]',
+    expect.stringMatching(/^error config-refused nothing of the file was taken over: Config.toml:1:\d+: not TOML: /),
+    expect.stringContaining(
+      "error config-refused nothing of the file was taken over: Config.toml:1: [clutser]: unknown section",
+    ),
+    "error config-refused nothing of the file was taken over: Config.toml:2: [cluster] tick_zh: unknown key; did you mean tick_hz?",
+    expect.stringContaining("error world-refused kept the old world: Config.toml:3: fragment[0].name: missing"),
+    expect.stringContaining("error world-refused kept the old world: Config.toml:4: fragment[0].nmae: unknown key"),
   ]);
   write(fragment("d", 0));
   await watch.check();
   expect(names).toEqual([["d"]]);
+});
+
+it("says what takes effect now and what at the next start, where both have changed", async () => {
+  const said = () => log.lines.splice(0).map(({ fields }) => fields["event"]);
+  write(`[all]\nmax_connections = 5\n${fragment("b", 0)}`);
+  await watch.check();
+  expect(said()).toEqual(["world-changed", "config-changed"]);
+  write(`[all]\nmax_connections = 5\n${fragment("c", 0)}`);
+  await watch.check();
+  expect(said()).toEqual(["world-changed"]);
+  write("[all]\nmax_connections = 6\n");
+  await watch.check();
+  expect(said()).toEqual(["world-kept", "config-changed"]);
 });
 
 it("says what does not take effect, and outlives a file that is gone", async () => {

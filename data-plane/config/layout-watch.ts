@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Layout } from "../fragments/layout.ts";
 import type { Logger } from "../log.ts";
 import { ConfigError } from "./config-error.ts";
-import { readConfigText } from "./given-values.ts";
+import { type GivenValues, readConfigText } from "./given-values.ts";
 import { readWorldSettings } from "./world-settings.ts";
 
 export interface LayoutWatchOptions {
@@ -28,6 +28,8 @@ export class LayoutWatch {
   #text: string | undefined;
   /** What is in force, as it was written. */
   #tables = "";
+  /** All else that the file said when it was last taken, as it was written. */
+  #others = "";
   #timer: NodeJS.Timeout | undefined;
   #reading: Promise<void> | undefined;
   #stopped = false;
@@ -39,7 +41,13 @@ export class LayoutWatch {
   /** Takes what the file says now for what is in force. */
   async start(): Promise<void> {
     this.#text = await this.#read();
-    this.#tables = tablesOf(this.#options.file, this.#text ?? "") ?? "";
+    try {
+      const given = readConfigText(this.#options.file, this.#text ?? "");
+      this.#tables = tablesOf(given);
+      this.#others = othersOf(given);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+    }
     this.#timer = setInterval(() => void this.check(), this.#options.checkMs);
     this.#timer.unref();
   }
@@ -60,30 +68,50 @@ export class LayoutWatch {
     // One that cannot be read is perhaps about to be written.
     if (text === undefined || text === this.#text || !(await this.#isWhole(text)) || this.#stopped) return;
     this.#text = text;
-    const { file, log, onLayout } = this.#options;
     try {
-      const { problems: others, world } = readConfigText(file, text);
-      if (world === undefined) return;
-      const { layout, problems } = readWorldSettings(world);
-      if (others.length + problems.length > 0) throw new ConfigError([...others, ...problems]);
-      const tables = JSON.stringify(world.tables);
-      if (tables === this.#tables) {
-        log.info(
-          { event: "config-changed" },
-          `${file} has changed: settings outside of the world take effect at the next start`,
-        );
-        return;
-      }
-      if (layout === undefined) {
-        log.warn({ event: "world-kept" }, `${file} has no world any more: it stays as it is until the next start`);
-        return;
-      }
-      this.#tables = tables;
-      onLayout(layout);
-      log.info({ event: "world-changed", fragments: layout.fragments.length }, `${file}: the world has a new layout`);
+      this.#take(readConfigText(this.#options.file, text));
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      for (const problem of error.problems) log.error({ event: "world-refused" }, `kept the old world: ${problem}`);
+      this.#refuse(error.problems);
+    }
+  }
+
+  #take(given: GivenValues): void {
+    if (given.world === undefined) return;
+    const { file, log } = this.#options;
+    const { layout, problems } = readWorldSettings(given.world);
+    if (given.problems.length + problems.length > 0) {
+      this.#refuse(given.problems);
+      for (const problem of problems) log.error({ event: "world-refused" }, `kept the old world: ${problem}`);
+      return;
+    }
+    const tables = tablesOf(given);
+    const others = othersOf(given);
+    const isSameWorld = tables === this.#tables;
+    const isSameElse = others === this.#others;
+    this.#others = others;
+    if (!isSameWorld) this.#changeWorld(layout, tables);
+    if (isSameWorld || !isSameElse) {
+      const text = `${file} has changed: settings outside of the world take effect at the next start`;
+      log.info({ event: "config-changed" }, text);
+    }
+  }
+
+  #changeWorld(layout: Layout | undefined, tables: string): void {
+    const { file, log, onLayout } = this.#options;
+    if (layout === undefined) {
+      log.warn({ event: "world-kept" }, `${file} has no world any more: it stays as it is until the next start`);
+      return;
+    }
+    this.#tables = tables;
+    onLayout(layout);
+    log.info({ event: "world-changed", fragments: layout.fragments.length }, `${file}: the world has a new layout`);
+  }
+
+  /** Says what is wrong with the file outside of its world. */
+  #refuse(problems: readonly string[]): void {
+    for (const problem of problems) {
+      this.#options.log.error({ event: "config-refused" }, `nothing of the file was taken over: ${problem}`);
     }
   }
 
@@ -103,10 +131,11 @@ export class LayoutWatch {
   }
 }
 
-function tablesOf(file: string, text: string): string | undefined {
-  try {
-    return JSON.stringify(readConfigText(file, text).world?.tables);
-  } catch {
-    return undefined;
-  }
+function tablesOf({ world }: GivenValues): string {
+  return JSON.stringify(world?.tables);
+}
+
+function othersOf({ values }: GivenValues): string {
+  const lines = [...values].map(([name, { value }]) => `${name} = ${JSON.stringify(value)}`);
+  return lines.toSorted().join("\n");
 }
