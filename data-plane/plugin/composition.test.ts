@@ -16,6 +16,45 @@ const say = (client: TestClient, command: number, ...payload: number[]): void =>
 
 const ignore = (): void => undefined;
 
+it("a plugin with what looks like a hook and is none is told of at the start, once", async () => {
+  class Base {
+    onMesage(): void {}
+    get onLeft(): () => void {
+      throw new Error("nobody is to look");
+    }
+  }
+  class Game extends Base {
+    readonly name = "game";
+    readonly onSale = true;
+    readonly once = ignore;
+    onJoin(): void {}
+    override onMesage(): void {}
+    onBeforeFirstRoundOfTheDay(): void {}
+  }
+  const game: ServerPlugin = new Game();
+  const misspelt: object = { onenterfragment: ignore, onEnterFragmnet: ignore, timer: ignore };
+  cluster = await startTestCluster({ plugin: [game, misspelt] });
+  const lines = cluster.log.lines.filter(({ fields }) => fields["event"] === "plugin-unknown-hook");
+  expect(lines).toEqual([
+    {
+      level: "warn",
+      fields: { event: "plugin-unknown-hook", plugin: "game", hook: "onMesage" },
+      message: "plugin game has onMesage, which is no hook: the cluster never calls it; did you mean onMessage?",
+    },
+    {
+      level: "warn",
+      fields: { event: "plugin-unknown-hook", plugin: "game", hook: "onBeforeFirstRoundOfTheDay" },
+      message: "plugin game has onBeforeFirstRoundOfTheDay, which is no hook: the cluster never calls it",
+    },
+    {
+      level: "warn",
+      fields: { event: "plugin-unknown-hook", plugin: "plugin-2", hook: "onEnterFragmnet" },
+      message:
+        "plugin plugin-2 has onEnterFragmnet, which is no hook: the cluster never calls it; did you mean onEnterFragment?",
+    },
+  ]);
+});
+
 describe("several plugins", () => {
   it("are asked in their order, each after the one before is done; onStop in the opposite order", async () => {
     const heard: string[] = [];

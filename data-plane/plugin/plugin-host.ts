@@ -85,6 +85,7 @@ export class PluginHost {
    */
   async start(createView: (log: Logger, timers: PluginTimers, plugin: string) => Cluster): Promise<void> {
     const { watch } = this.#options;
+    for (const slot of this.slots) slot.sayUnknownHooks();
     for (const [index, slot] of this.slots.entries()) {
       const view = createView(
         pluginLogger(slot.log, slot.name),

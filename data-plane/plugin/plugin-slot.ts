@@ -3,6 +3,7 @@ import type { Metrics } from "../metrics.ts";
 import { Breaker, type BreakerRules, type BreakerState } from "./breaker.ts";
 import { hookMark, hookNames, type HookName, type HookWatch } from "./hook-names.ts";
 import type { ServerPlugin } from "./server-plugin.ts";
+import { unknownHooks } from "./unknown-hooks.ts";
 
 /** What a call came to when its hook threw, rejected or did not end in time. */
 export const failed = Symbol("failed");
@@ -129,6 +130,17 @@ export class PluginSlot {
       circuit.breaker.succeeded();
     }
     return result;
+  }
+
+  /** Logs what the plugin has that looks like a hook and is none. */
+  sayUnknownHooks(): void {
+    for (const { name, meant } of unknownHooks(this.plugin)) {
+      const text = `plugin ${this.name} has ${name}, which is no hook: the cluster never calls it`;
+      this.log.warn(
+        { event: "plugin-unknown-hook", plugin: this.name, hook: name },
+        meant === undefined ? text : `${text}; did you mean ${meant}?`,
+      );
+    }
   }
 
   /** Counts a failure that shows only in what a hook returned. */
