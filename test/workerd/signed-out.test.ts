@@ -110,7 +110,7 @@ describe("[SEC-75] a sign-out everywhere by the player", () => {
     const asked = vi.spyOn(globalThis, "fetch");
     const answers = await Promise.all([1, 2].map(() => call("POST", everywhere, { token: tokens.accessToken })));
     const told = asked.mock.calls
-      .map((request) => new Request(...request).url)
+      .map(([request]) => (request instanceof Request ? request.url : String(request)))
       .filter((url) => url.includes("/logout"));
     looked.mockRestore();
     expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([204, 401]);
