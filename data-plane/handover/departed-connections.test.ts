@@ -1,14 +1,12 @@
 /** What the client of a player that has gone on to another cluster may still do over the connection that it came from. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { encodeAck, encodeMove, encodePing, encodePong, encodeResume, type Redirect } from "../../protocol/index.ts";
-import type { FakeMaster } from "../testing/fake-master.ts";
-import { rawFrame, type TestClient } from "../testing/test-client.ts";
+import { encodeAck, encodePing, encodePong, encodeResume } from "../../protocol/index.ts";
+import { rawFrame } from "../testing/test-client.ts";
 import { until } from "../testing/until.ts";
 import { Border, generation, helloOf, message, type Side } from "./testing/border.ts";
 import { countingBorder, type Counting, counts } from "./testing/counting.ts";
 
 let border: Border<Counting>;
-let master: FakeMaster;
 let west: Side<Counting>;
 let east: Side<Counting>;
 
@@ -18,16 +16,9 @@ beforeEach(async () => {
     settings: () => ({ maxMessagesPerSecond: 100 }),
     limits: { maxQueuedFrames: 100, stopTimeoutMs: 120_000 },
   }));
-  ({ master } = border);
 });
 
 afterEach(async () => border.close());
-
-/** Stands still beyond the border until it is sent on. */
-async function walkOver(client: TestClient): Promise<Redirect> {
-  client.send(encodeMove({ sequence: 1, x: 2, y: 0, z: 0, heading: 0 }));
-  return client.next("redirect");
-}
 
 function times(count: number, frame: Uint8Array): readonly Uint8Array[] {
   return Array.from({ length: count }, () => frame);
@@ -49,7 +40,7 @@ describe("the first connection of a player that was sent on", () => {
     "[REDIRECT-9] ends where its client %s, and nothing else does: what was said before goes along",
     async (_what, frames) => {
       const client = await border.join(west);
-      const redirect = await walkOver(client);
+      const redirect = await border.walkOver(client);
       client.send(message(1), ...frames, message(2));
       await client.gone();
       // It is not that its time there was over.
@@ -76,16 +67,12 @@ describe("the first connection of a player that was sent on", () => {
       const { token } = await client.next("resumeToken");
       client.send(message(1));
       await until("the answer", () => counts(client).length === 1);
-      // The destination looks at the token for as long as it takes, and then does not take it.
-      const { promise, resolve } = Promise.withResolvers<void>();
-      master.holdKeySet = promise;
-      await master.addKey("later");
-      master.changeCommit = (claims) => ({ ...claims, members: [{ playerId: "bob", generation }] });
-      await walkOver(client);
+      const refuse = await border.refuseLate();
+      await border.walkOver(client);
       client.send(message(1), ...frames);
       await client.gone();
       expect(west.cluster.server.metrics.connections.joined).toBe(0);
-      resolve();
+      refuse();
       await until("the return", () => west.game.hooks.includes("in 1"));
       west.game.players.get("ann")?.send(9, Buffer.from("a"));
       const back = await west.cluster.connected();
@@ -98,7 +85,7 @@ describe("the first connection of a player that was sent on", () => {
 
   it("[REDIRECT-9] ends in order when the cluster stops, and without a word of that: its client has been told where to go", async () => {
     const client = await border.join(west);
-    await walkOver(client);
+    await border.walkOver(client);
     await Promise.all([west.cluster.server.stop(), client.gone()]);
     expect(west.cluster.server.metrics.handovers.moved).toBe(0);
     expect(client.types()).not.toContain("close");

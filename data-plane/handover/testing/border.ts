@@ -6,6 +6,7 @@ import {
   encodeHello,
   encodeJoin,
   encodeMessage,
+  encodeMove,
   type Redirect,
 } from "../../../protocol/index.ts";
 import type { ClusterSettings } from "../../config/settings.ts";
@@ -50,6 +51,7 @@ export class Border<Game extends ServerPlugin> {
   readonly #options: BorderOptions<Game>;
   readonly #sides: Side<Game>[] = [];
   readonly #clients: TestClient[] = [];
+  #moves = 0;
 
   private constructor(master: FakeMaster, options: BorderOptions<Game>) {
     this.master = master;
@@ -99,17 +101,51 @@ export class Border<Game extends ServerPlugin> {
     for (const { cluster } of this.#sides.toReversed()) await cluster.stop();
   }
 
-  /** Joins with a ticket of the first session. */
-  async join(
+  /** Joins with a ticket of the first session, unless another is named. */
+  async join(side: Side<Game>, options: JoinOptions = {}): Promise<TestClient> {
+    const client = await this.ask(side, options);
+    await client.next("welcome");
+    return client;
+  }
+
+  /** The same, without waiting for the answer. */
+  async ask(
     { cluster }: Side<Game>,
-    { sub = "ann", offered = allFeatures, position }: JoinOptions = {},
+    { sub = "ann", gen = generation, claims = {}, offered = allFeatures, position }: JoinOptions = {},
   ): Promise<TestClient> {
     const client = await cluster.connected();
     const { clusterId: aud = "", boot = 0 } = cluster.server.peers?.self ?? {};
-    const ticket = await this.master.ticket({ aud, boot, gen: generation, sub });
+    const ticket = await this.master.ticket({ aud, boot, gen, sub, ...claims });
     client.send(helloOf(offered), encodeJoin({ ticket, ...(position === undefined ? {} : { position }) }));
-    await client.next("welcome");
     return client;
+  }
+
+  /** The next MOVE: by itself over the border. */
+  step(x = 2): Uint8Array {
+    this.#moves += 1;
+    return encodeMove({ sequence: this.#moves, x, y: 0, z: 0, heading: 0 });
+  }
+
+  /** Stands still beyond the border until it is sent on. */
+  async walkOver(client: TestClient, x = 2): Promise<Redirect> {
+    client.send(this.step(x));
+    return client.next("redirect");
+  }
+
+  /** From now on the master answers nobody, until it is let. What was asked before is let through by itself. */
+  holdMaster(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.master.holdSessions = promise;
+    return resolve;
+  }
+
+  /** A destination looks at the tokens that come now until it is let, and then does not take them. */
+  async refuseLate(): Promise<() => void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.master.holdKeySet = promise;
+    await this.master.addKey("later");
+    this.master.changeCommit = (claims) => ({ ...claims, members: [{ playerId: "bob", generation }] });
+    return resolve;
   }
 
   /** Comes to the cluster to which it was sent on. */
@@ -128,6 +164,10 @@ export class Border<Game extends ServerPlugin> {
 
 export interface JoinOptions {
   readonly sub?: string;
+  /** Generation of the ticket. */
+  readonly gen?: number;
+  /** What else the ticket says. */
+  readonly claims?: object;
   /** The features that the client says it has. */
   readonly offered?: number;
   readonly position?: StreamPosition;
