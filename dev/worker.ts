@@ -67,9 +67,9 @@ async function tryPort(
     return { url, dispose: () => miniflare.dispose() };
   } catch (error) {
     await miniflare.dispose().catch(() => undefined);
-    // Not by the error's code: two that bind in the same moment both may, and the one that is refused only when it listens is
-    // told of as any other failure.
-    if (!(await isPortFree(host, port))) return undefined;
+    const isTold = error instanceof Error && "code" in error && error.code === "ERR_ADDRESS_IN_USE";
+    // Two that bind in the same moment both may: the one that is refused only when it listens is told another error.
+    if (isTold || !(await isPortFree(host, port))) return undefined;
     throw error;
   }
 }
