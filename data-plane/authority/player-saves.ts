@@ -4,6 +4,7 @@ import type { SourceState } from "../../protocol/handover/source-state.ts";
 import type { Logger } from "../log.ts";
 import type { WorldSnapshot } from "../world/cluster-world.ts";
 import { type LateLimits, LateSaves } from "./late-saves.ts";
+import { EntryQueue } from "./entry-queue.ts";
 import { type KeptPlayer, PlayerRecord, type RecordStart } from "./player-record.ts";
 import { decodePlayerState, encodePlayerState, maxSavedBytes } from "./player-state.ts";
 import { SaveLine, type SaveOutcome } from "./save-line.ts";
@@ -58,10 +59,17 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
   readonly #options: SavesOptions<P>;
   readonly #records = new Map<string, PlayerRecord<P>[]>();
   readonly #byPlayer = new Map<P, PlayerRecord<P>>();
+  readonly #entries: EntryQueue<P>;
   readonly #late: LateSaves<PlayerRecord<P>>;
 
   constructor(options: SavesOptions<P>) {
     this.#options = options;
+    this.#entries = new EntryQueue({
+      desk: options.desk,
+      recordsOf: (playerId) => this.#recordsOf(playerId),
+      onAsk: (playerId) => options.handovers()?.cancel(playerId),
+      onGivenUp: (record) => this.#unanswered(record),
+    });
     this.#late = new LateSaves(options.limits, (record) => this.#giveUp(record));
     options.desk.listen((playerId, message) => this.#hear(playerId, message));
   }
@@ -74,7 +82,7 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     this.#records.set(playerId, [...others, record]);
     // The same ticket again: the answer is this one's.
     for (const other of others) if (other.goOn !== undefined && other.generation === generation) this.#forget(other);
-    if (this.#options.entersAll()) this.#ask(record);
+    if (this.#options.entersAll()) this.#entries.ask(record);
     return record;
   }
 
@@ -139,7 +147,7 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     else {
       record.saved = new Uint8Array(data);
       record.line.put({ state: this.#stateOf(record, player), waiters: [resolve] });
-      if (record.phase === "unasked") this.#ask(record);
+      if (record.phase === "unasked") this.#entries.ask(record);
       this.#pump(record);
     }
     void promise.then(this.#options.count);
@@ -218,32 +226,6 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
   /** Whether the player's session has said that this one has authority. */
   isEntered(player: P): boolean {
     return this.#byPlayer.get(player)?.phase === "entered";
-  }
-
-  #ask(record: PlayerRecord<P>): void {
-    const { playerId, generation } = record;
-    const others = this.#recordsOf(playerId);
-    const isOld = others.some((one) => one.isOpen && one.generation > generation);
-    if (isOld) return;
-    this.#options.handovers()?.cancel(playerId);
-    // One entry of a player at a time: only who knows what became of the one before can tell from the next answer who had authority last. [HAND-10]
-    for (const other of others) if (other.phase === "queued") other.phase = "unasked";
-    if (others.some(({ phase }) => phase === "entering")) {
-      record.phase = "queued";
-      return;
-    }
-    record.before = others.findLast((one) => one.phase === "entered") ?? record.before;
-    record.phase = "entering";
-    record.question = this.#options.desk.ask(playerId, { type: "enter", generation }, () => this.#unanswered(record));
-    if (record.question === undefined) record.phase = "unasked";
-  }
-
-  /** An entry has been answered, or is not waited for any more: the next one may be asked. */
-  #askNext(playerId: string): void {
-    const records = this.#recordsOf(playerId);
-    if (records.some(({ phase }) => phase === "entering")) return;
-    const next = records.find(({ phase }) => phase === "queued");
-    if (next !== undefined) this.#ask(next);
   }
 
   /** The master does not take the question. */
@@ -336,7 +318,7 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     else if (player !== undefined && record.hasLeft) this.#finish(record, player);
     else if (player !== undefined) this.#load(record, player);
     this.#outdate(record);
-    this.#askNext(record.playerId);
+    this.#entries.askNext(record.playerId);
   }
 
   /** Whoever has come, or is about to, by a ticket from before one that has been entered, and was not asked about for it, has no authority. */
@@ -449,7 +431,7 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     if (before !== undefined && before.heir === record) this.#supersede(before);
     if (record.goOn === undefined) this.#settle(record);
     else this.#forget(record);
-    this.#askNext(record.playerId);
+    this.#entries.askNext(record.playerId);
   }
 
   /** The player's last hooks are done: what they left unsaved goes out, and where it stood. */
@@ -483,7 +465,7 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     const rest = this.#recordsOf(playerId).filter((one) => one !== record);
     if (rest.length === 0) this.#records.delete(playerId);
     else this.#records.set(playerId, rest);
-    if (record.phase === "entering") this.#askNext(playerId);
+    if (record.phase === "entering") this.#entries.askNext(playerId);
   }
 
   #recordsOf(playerId: string): readonly PlayerRecord<P>[] {
