@@ -1,4 +1,5 @@
 import type { Layout } from "./layout.ts";
+import { PromisedPlaces } from "./promised-places.ts";
 
 /** A player entered or left a fragment. */
 export interface MembershipEvent {
@@ -25,8 +26,11 @@ export class Membership {
   #layout: Layout;
   /** By player: for how many ticks it has been outside. */
   readonly #outside: Uint16Array;
-  /** By name of a fragment: for how many players who have not come yet its places are kept. */
-  readonly #promised = new Map<string, number>();
+  /** Places that are kept for players who have not come yet. */
+  readonly #promised = new PromisedPlaces();
+  /** By player: its id, where promises know it by one; and the other way round. */
+  readonly #ids: string[];
+  readonly #byId = new Map<string, number>();
   #events: MembershipEvent[] = [];
 
   constructor(layout: Layout, capacity: number) {
@@ -34,6 +38,7 @@ export class Membership {
     this.fragmentOf = new Int32Array(capacity).fill(nowhere);
     this.population = new Int32Array(layout.fragments.length);
     this.#outside = new Uint16Array(capacity);
+    this.#ids = Array.from({ length: capacity }, () => "");
   }
 
   /** The events since the last call, oldest first. */
@@ -41,6 +46,14 @@ export class Membership {
     const events = this.#events;
     if (events.length > 0) this.#events = [];
     return events;
+  }
+
+  /** Puts a new player into the fragment of a position, as {@link place} does. @param id by which places are promised to it */
+  add(player: number, id: string, x: number, y: number, z: number, mustFit = false): number {
+    this.#ids[player] = id;
+    const fragment = this.place(player, x, y, z, mustFit);
+    if (fragment !== nowhere && id !== "") this.#byId.set(id, player);
+    return fragment;
   }
 
   /**
@@ -52,7 +65,7 @@ export class Membership {
   place(player: number, x: number, y: number, z: number, mustFit = false): number {
     const target = this.#layout.locator.locate(x, y, z);
     const current = this.fragmentOf[player] ?? nowhere;
-    if (target !== current && !mustFit && !this.isOpen(target)) return nowhere;
+    if (target !== current && !mustFit && !this.isOpenTo(player, target)) return nowhere;
     this.#outside[player] = 0;
     if (target !== current) this.#swap(player, target);
     return target;
@@ -62,6 +75,8 @@ export class Membership {
   remove(player: number): void {
     this.#outside[player] = 0;
     this.#swap(player, nowhere);
+    const id = this.#ids[player] ?? "";
+    if (this.#byId.get(id) === player) this.#byId.delete(id);
   }
 
   /** Looks where a player is now, once a tick. Returns whether it changed its fragment. */
@@ -80,16 +95,27 @@ export class Membership {
     }
     const ticks = Math.min((this.#outside[player] ?? 0) + 1, rules.swapDwellTicks);
     this.#outside[player] = ticks;
-    if (ticks < rules.swapDwellTicks || !this.isOpen(target)) return false;
+    if (ticks < rules.swapDwellTicks || !this.isOpenTo(player, target)) return false;
     this.#outside[player] = 0;
     this.#swap(player, target);
     return true;
   }
 
-  /** Whether so many more players may be in a fragment: it is carried here, and has places that are promised to nobody. */
-  isOpen(fragment: number, players = 1): boolean {
-    const promised = this.#promised.get(this.#layout.fragments[fragment]?.name ?? "") ?? 0;
-    return promised + players <= this.placesIn(fragment);
+  /** Whether a player may come into a fragment: it is carried here, and has a place that is promised to nobody else. [HAND-24] */
+  isOpenTo(player: number, fragment: number): boolean {
+    return this.hasPlacesFor([this.#ids[player] ?? ""], fragment);
+  }
+
+  /** Whether all of them may. Who is in it already, or has been promised a place of it, needs no other one. @param ids those of the players */
+  hasPlacesFor(ids: readonly string[], fragment: number): boolean {
+    const promised = this.#promised.of(this.#layout.fragments[fragment]?.name ?? "");
+    const places = this.placesIn(fragment);
+    if (promised.size + ids.length <= places) return true;
+    const isOut = (id: string): boolean => this.fragmentOf[this.#byId.get(id) ?? nowhere] !== fragment;
+    let wanted = 0;
+    for (const id of promised.keys()) if (isOut(id)) wanted++;
+    for (const id of ids) if (!promised.has(id) && isOut(id)) wanted++;
+    return wanted <= places;
   }
 
   /** How many players more may be in a fragment, with those to whom a place is promised. */
@@ -99,11 +125,14 @@ export class Membership {
     return capacity === 0 ? Number.POSITIVE_INFINITY : Math.max(0, capacity - (this.population[fragment] ?? 0));
   }
 
-  /** Keeps places of a fragment for players who are about to come; a number below 0 gives them up again. */
-  promise(fragment: string, players: number): void {
-    const promised = (this.#promised.get(fragment) ?? 0) + players;
-    if (promised > 0) this.#promised.set(fragment, promised);
-    else this.#promised.delete(fragment);
+  /** Keeps a place of a fragment for a player who is about to come. */
+  promise(id: string, fragment: string): void {
+    this.#promised.add(id, fragment);
+  }
+
+  /** Takes back a promise: its player has come, or will not. */
+  unpromise(id: string, fragment: string): void {
+    this.#promised.remove(id, fragment);
   }
 
   /** Indices of the players in a fragment. */

@@ -40,6 +40,16 @@ export interface FragmentState {
   readonly settings: FragmentSettings;
 }
 
+/** A player that is about to be in the world. */
+export interface Coming {
+  /** By which places are promised to it; none to one without. */
+  readonly id?: string;
+  /** Also where the fragment is full, or not carried. */
+  readonly mustFit?: boolean;
+  /** Slot of its ghost, if there is one: that becomes its body, and stays the entity that it is. [GHOST-8] */
+  readonly ghost?: number;
+}
+
 const nobody = -1;
 
 /**
@@ -107,13 +117,13 @@ export class World {
   /**
    * Adds a player with its body. Returns its index, or -1 when the world or the fragment there is full.
    *
-   * @param mustFit also where the fragment is full, or not carried
-   * @param ghost slot of its ghost, if there is one: that becomes its body, and stays the entity that it is [GHOST-8]
+   * @param coming who it is, and how it comes
    */
-  addPlayer(kind: number, x: number, y: number, z: number, mustFit = false, ghost = nobody): number {
+  addPlayer(kind: number, x: number, y: number, z: number, coming: Coming = {}): number {
+    const { id = "", mustFit = false, ghost = nobody } = coming;
     const player = this.#freePlayers.at(-1);
     if (player === undefined || !this.#hasSlot) return nobody;
-    const fragment = this.#membership.place(player, x, y, z, mustFit);
+    const fragment = this.#membership.add(player, id, x, y, z, mustFit);
     if (fragment === nobody) return nobody;
     this.#freePlayers.pop();
     const isKnown = ghost !== nobody && this.isGhost(ghost) && this.entities.kindId[ghost] === kind;
@@ -314,30 +324,30 @@ export class World {
   }
 
   /**
-   * Keeps places of fragments for players who are about to come, if there are so many.
+   * Keeps places of fragments for players who are about to come, if there are so many. A place that is one's already is not needed twice.
    *
-   * @param wanted how many players, by the name of the fragment
+   * @param wanted the fragment's name by the player's id
    */
-  promise(wanted: ReadonlyMap<string, number>): boolean {
+  promise(wanted: ReadonlyMap<string, string>): boolean {
     const { fragments } = this.#layout;
-    const hasAll = [...wanted].every(([name, players]) =>
-      this.#membership.isOpen(
+    const hasAll = [...Map.groupBy(wanted, ([, name]) => name)].every(([name, players]) =>
+      this.#membership.hasPlacesFor(
+        players.map(([id]) => id),
         fragments.findIndex((fragment) => fragment.name === name),
-        players,
       ),
     );
-    if (hasAll) for (const [name, players] of wanted) this.#membership.promise(name, players);
+    if (hasAll) for (const [id, name] of wanted) this.#membership.promise(id, name);
     return hasAll;
   }
 
-  /** Gives up places that were kept. */
-  unpromise(wanted: ReadonlyMap<string, number>): void {
-    for (const [name, players] of wanted) this.#membership.promise(name, -players);
+  /** Takes back promises, each as it was given. */
+  unpromise(wanted: ReadonlyMap<string, string>): void {
+    for (const [id, name] of wanted) this.#membership.unpromise(id, name);
   }
 
-  /** Whether one more player may be in the fragment of a position. */
-  isOpen(x: number, y: number, z: number): boolean {
-    return this.#membership.isOpen(this.#layout.locator.locate(x, y, z));
+  /** Whether a player who is not in the world yet may come into the fragment of a position. */
+  isOpenTo(id: string, x: number, y: number, z: number): boolean {
+    return this.#membership.hasPlacesFor([id], this.#layout.locator.locate(x, y, z));
   }
 
   /** Whether a player may stand at a position: not in a fragment that is closed to it, save for the margin. */
@@ -346,7 +356,7 @@ export class World {
     const current = this.#membership.fragmentOf[player] ?? nobody;
     if (current === nobody || locator.isWithin(current, x, y, z, rules.swapMargin)) return true;
     const target = locator.locate(x, y, z);
-    return target === current || this.#membership.isOpen(target);
+    return target === current || this.#membership.isOpenTo(player, target);
   }
 
   /**

@@ -1,14 +1,15 @@
 /** What a cluster takes of a neighbour that offers players, and how much. */
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { allFeatures, closeCodes, encodeArrive, encodeJoin } from "../../protocol/index.ts";
-import { encodePlayerState, type PlayerState } from "../authority/player-state.ts";
+import { closeCodes, encodeArrive, encodeJoin } from "../../protocol/index.ts";
+import { encodePlayerState } from "../authority/player-state.ts";
 import type { PeerMessage } from "../peers/handover-codec.ts";
 import type { FakeMaster } from "../testing/fake-master.ts";
 import { until } from "../testing/until.ts";
-import { type CarriedFacts, encodeCarriedFacts } from "../session/carried-facts.ts";
+import { encodeCarriedFacts } from "../session/carried-facts.ts";
 import { Border, generation, helloOf, type Side } from "./testing/border.ts";
 import { countingBorder, type Counting } from "./testing/counting.ts";
+import { offer, offeredFacts, offeredState } from "./testing/offered.ts";
 
 let border: Border<Counting>;
 let master: FakeMaster;
@@ -23,42 +24,8 @@ beforeEach(async () => {
 afterEach(async () => border.close());
 
 describe("a cluster that is offered a player by a neighbour that lies", () => {
-  const facts: CarriedFacts = {
-    name: "Eve",
-    reservationId: "seat",
-    ticketFragment: "",
-    version: 1,
-    features: allFeatures,
-    lastRequest: 0,
-    moveSequence: 0,
-    isPut: false,
-  };
-  const state: PlayerState = {
-    placement: { x: 5, y: 0, z: 0, heading: 0 },
-    fragment: "east",
-    values: {},
-    saved: undefined,
-    carried: encodeCarriedFacts(facts),
-    parts: new Map(),
-  };
-
-  /** What the cluster in the east says to this state of a player. */
-  async function answerTo(offered: Uint8Array, playerId = "eve"): Promise<string> {
-    const heard: PeerMessage[] = [];
-    const { peers } = west.cluster.server;
-    peers?.listen({
-      onUp: () => undefined,
-      onDown: () => undefined,
-      onMessage: (_from, message) => heard.push(message),
-    });
-    const id = randomBytes(16).toString("hex");
-    const member = { playerId, generation };
-    peers?.send("default.b", { type: "prepare", id, members: [member] });
-    const streams = { tenure: generation, past: [], lastInput: 0, lastOutput: 0, unacknowledged: [] };
-    const members = [{ ...member, key: id, snapshot: { state: offered, streams } }];
-    peers?.send("default.b", { type: "transfer", id, members });
-    return until("an answer", () => heard.map(({ type }) => type).find((type) => type !== "prepared"));
-  }
+  const [facts, state] = [offeredFacts, offeredState];
+  const answerTo = async (offered: Uint8Array, playerId = "eve"): Promise<string> => offer(west, playerId, offered);
 
   it("takes what it can play", async () => {
     expect(await answerTo(encodePlayerState(state))).toBe("ready");

@@ -16,7 +16,7 @@ export function isWithinShare({ most, own, others }: Holdings, wanted: number, i
   return isFirst || own + wanted <= Math.ceil((most - others) / 2);
 }
 
-/** What one neighbour holds, and what the others do. */
+/** What one neighbour holds, and what the others do. What comes to nothing is not held. */
 export function holdingsOf<T extends { readonly source: string }>(
   all: Iterable<T>,
   source: string,
@@ -24,10 +24,11 @@ export function holdingsOf<T extends { readonly source: string }>(
 ): Omit<Holdings, "most"> & { readonly isFirst: boolean } {
   let [own, others, isFirst] = [0, 0, true];
   for (const one of all) {
-    if (one.source !== source) others += amountOf(one);
+    const amount = amountOf(one);
+    if (one.source !== source) others += amount;
     else {
-      own += amountOf(one);
-      isFirst = false;
+      own += amount;
+      isFirst &&= amount === 0;
     }
   }
   return { own, others, isFirst };

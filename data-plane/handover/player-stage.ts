@@ -53,8 +53,8 @@ export class PlayerStage implements Stage, PlayerHolder {
   readonly #late = new Map<JoinedPlayer, HeldItem<Body>[]>();
   /** Seats that are promised, by handover: to whom, and from which cluster they come. */
   readonly #reserved = new Map<string, { readonly source: string; readonly playerIds: readonly string[] }>();
-  /** Places of fragments that are promised, by handover: how many, by the fragment's name, and to which cluster. */
-  readonly #places = new Map<string, { readonly source: string; readonly wanted: ReadonlyMap<string, number> }>();
+  /** Places of fragments that are promised, by handover: the fragment's name by the player's id, and to which cluster. */
+  readonly #places = new Map<string, { readonly source: string; readonly wanted: ReadonlyMap<string, string> }>();
 
   constructor(options: PlayerStageOptions) {
     const { context, saves, targetOf } = options;
@@ -73,13 +73,19 @@ export class PlayerStage implements Stage, PlayerHolder {
 
   /** Seats that are promised to players who have not come yet. */
   get reservedSeats(): number {
-    return [...this.#reserved.values()].reduce((sum, { playerIds }) => sum + playerIds.length, 0);
+    return this.#promisedTo.size;
   }
 
   /** Those of them that are kept from a player who comes by a ticket: not its own, and not those of who is here by a ticket already. */
   seatsKeptFrom(playerId: string): number {
-    const isKept = (other: string): boolean => other !== playerId && this.#player(other) === undefined;
-    return [...this.#reserved.values()].reduce((sum, { playerIds }) => sum + playerIds.filter(isKept).length, 0);
+    let kept = 0;
+    for (const other of this.#promisedTo) if (other !== playerId && this.#player(other) === undefined) kept += 1;
+    return kept;
+  }
+
+  /** Whoever has been promised a seat; one, however often. */
+  get #promisedTo(): ReadonlySet<string> {
+    return new Set([...this.#reserved.values()].flatMap(({ playerIds }) => playerIds));
   }
 
   /** A tick is over: who is to be frozen is. */
@@ -219,7 +225,13 @@ export class PlayerStage implements Stage, PlayerHolder {
     const limit = maxPlayers();
     const places = limit > 0 ? limit - players.size : Number.POSITIVE_INFINITY;
     const most = Math.min(places, world?.freePlaces ?? Number.POSITIVE_INFINITY);
-    const { isFirst, ...holdings } = holdingsOf(this.#reserved.values(), source, ({ playerIds }) => playerIds.length);
+    const asked = new Set(members.map(({ playerId }) => playerId));
+    const { isFirst, ...holdings } = holdingsOf(
+      this.#reserved.values(),
+      source,
+      // What another handover was promised for one of them is that one's already.
+      ({ playerIds }) => playerIds.filter((playerId) => !asked.has(playerId)).length,
+    );
     if (!isWithinShare({ most, ...holdings }, members.length, isFirst)) return "full";
     this.#reserved.set(id, { source, playerIds: members.map(({ playerId }) => playerId) });
     return undefined;
@@ -248,12 +260,13 @@ export class PlayerStage implements Stage, PlayerHolder {
     );
     if (!isReadable) return "invalid";
     if (world === undefined) return undefined;
-    const wanted = new Map<string, number>();
-    for (const one of found) {
+    const wanted = new Map<string, string>();
+    for (const [index, { playerId }] of members.entries()) {
+      const one = found[index];
       const name = one === undefined ? undefined : world.fragmentAt(one.state.placement);
       // Who was in the fragment before comes with it, as where it is carried here from now on.
       if (name === undefined || (one?.facts.isPut === false && one.state.fragment === name)) continue;
-      wanted.set(name, (wanted.get(name) ?? 0) + 1);
+      wanted.set(playerId, name);
     }
     const source = this.#reserved.get(id)?.source ?? "";
     if (!this.#areWithinShare(source, wanted) || !world.promise(wanted)) return "full";
@@ -261,13 +274,18 @@ export class PlayerStage implements Stage, PlayerHolder {
     return undefined;
   }
 
-  /** Whether a neighbour may have so many places of fragments, by name, promised to it, besides those that it has. [HAND-17] */
-  #areWithinShare(source: string, wanted: ReadonlyMap<string, number>): boolean {
+  /** Whether a neighbour may have these places of fragments, by player, promised to it, besides those of others that it has. [HAND-17] */
+  #areWithinShare(source: string, wanted: ReadonlyMap<string, string>): boolean {
     const { world } = this.#options.context;
-    return [...wanted].every(([name, players]) => {
-      const those = [...this.#places.values()].filter((one) => one.wanted.has(name));
-      const { isFirst, ...holdings } = holdingsOf(those, source, (one) => one.wanted.get(name) ?? 0);
-      return isWithinShare({ most: world?.placesIn(name) ?? 0, ...holdings }, players, isFirst);
+    return [...Map.groupBy(wanted, ([, name]) => name)].every(([name, players]) => {
+      const isOther = ([id, fragment]: readonly [string, string]): boolean =>
+        fragment === name && wanted.get(id) !== name;
+      const { isFirst, ...holdings } = holdingsOf(
+        this.#places.values(),
+        source,
+        (one) => [...one.wanted].filter(isOther).length,
+      );
+      return isWithinShare({ most: world?.placesIn(name) ?? 0, ...holdings }, players.length, isFirst);
     });
   }
 

@@ -166,7 +166,7 @@ function place(
   const { settings, world, players } = context;
   const saved = frag === "" ? record?.placement : undefined;
   if (world === undefined) return saved ?? { ...settings.spawn, heading: 0 };
-  const found = world.findPlace(frag, players.byId(sub), saved);
+  const found = world.findPlace(sub, frag, players.byId(sub), saved);
   return "fullFragment" in found ? full(found.fullFragment) : found;
 }
 

@@ -189,23 +189,24 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
   /**
    * Where a newcomer starts, or the fragment in which there is no room for it; that one is `undefined` when the world has none.
    *
-   * @param at where it was before: there, if this cluster carries that and there is room
+   * @param id of the player, to whom a place may be promised
    * @param older the same player's session that would make room for it
+   * @param at where it was before: there, if this cluster carries that and there is room
    */
-  findPlace(ticketFragment: string, older: P | undefined, at?: Placement): Placement | NoRoom {
+  findPlace(id: string, ticketFragment: string, older: P | undefined, at?: Placement): Placement | NoRoom {
     const { layout } = this.#world;
     const isHere = at !== undefined && layout.fragments[layout.locator.locate(at.x, at.y, at.z)]?.carried === true;
-    const again = isHere && this.#isOpenTo(older, at) ? at : undefined;
+    const again = isHere && this.#isOpenTo(id, older, at) ? at : undefined;
     if (again !== undefined) return again;
     const place = { ...findSpawnPlace(layout, this.#options.spawn, ticketFragment), heading: 0 };
-    if (this.#isOpenTo(older, place)) return place;
+    if (this.#isOpenTo(id, older, place)) return place;
     return { fullFragment: this.#hasRoomFor(older) ? this.#fragmentNameAt(place) : undefined };
   }
 
   /** Whether somebody new can start there, who may be there already as `older`. */
-  #isOpenTo(older: P | undefined, place: Point): boolean {
+  #isOpenTo(id: string, older: P | undefined, place: Point): boolean {
     const isBack = this.#fragmentLeftBy(older) === this.#fragmentNameAt(place);
-    return this.#hasRoomFor(older) && (isBack || this.#world.isOpen(place.x, place.y, place.z));
+    return this.#hasRoomFor(older) && (isBack || this.#world.isOpenTo(id, place.x, place.y, place.z));
   }
 
   #hasRoomFor(older: P | undefined): boolean {
@@ -233,7 +234,7 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
     const { x, y, z, heading } = player.position;
     const identity = this.ghosts === undefined ? "" : ghostIdentity(player.id);
     const ghost = this.ghosts?.claim(identity) ?? -1;
-    const index = this.#world.addPlayer(playerKind, x, y, z, mustFit, ghost);
+    const index = this.#world.addPlayer(playerKind, x, y, z, { id: player.id, mustFit, ghost });
     const kind = this.#kinds.byId(playerKind);
     if (index === -1 || kind === undefined) {
       this.ghosts?.left(identity, ghost);
@@ -326,13 +327,16 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
     return this.#world.placesIn(fragment);
   }
 
-  /** Keeps places of fragments, so many by name, for players who are about to come; false, and nothing is kept, where there are not so many. */
-  promise(wanted: ReadonlyMap<string, number>): boolean {
+  /**
+   * Keeps places for players who are about to come, in a fragment each, by name, for the player's id; false, and nothing is kept, where there are
+   * not so many. What is promised to a player never keeps that player out.
+   */
+  promise(wanted: ReadonlyMap<string, string>): boolean {
     return this.#world.promise(wanted);
   }
 
-  /** Gives up places that were kept: their players have come, or will not. */
-  unpromise(wanted: ReadonlyMap<string, number>): void {
+  /** Takes back promises, each as it was given: their players have come, or will not. */
+  unpromise(wanted: ReadonlyMap<string, string>): void {
     this.#world.unpromise(wanted);
   }
 
