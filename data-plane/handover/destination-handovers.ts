@@ -164,7 +164,12 @@ export class DestinationHandovers {
       this.#options.clock.note(state.id, state.phase, destinationTimeout(state));
     }
     if (state.phase === "ended" || state.phase === "active") this.#heldBytes.delete(state.id);
-    for (const effect of effects) this.#carryOut(state.id, state.source, effect);
+    try {
+      for (const effect of effects) this.#carryOut(state.id, state.source, effect);
+    } finally {
+      // Only now that all of a group are in: the game runs as each of them comes, and may give the places of the others away. [HAND-24]
+      if (effects.some(({ type }) => type === "activate")) this.#options.stage.unreserve(state.id);
+    }
   }
 
   #hasPlaceFor(source: string): boolean {
@@ -201,7 +206,6 @@ export class DestinationHandovers {
       }
       case "activate":
         counts.taken += 1;
-        stage.unreserve(id);
         return stage.activate(effect.playerId, effect.generation, effect.key, effect.snapshot);
       case "deliver":
         // What was held for one session is nothing to the next. [HAND-20]

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { closeCodes } from "../../protocol/index.ts";
 import { encodePlayerState } from "../authority/player-state.ts";
 import type { PeerMessage } from "../peers/handover-codec.ts";
+import type { TeleportOutcome } from "../plugin/player.ts";
 import { until } from "../testing/until.ts";
 import { Border, type BorderOptions, generation, type Side } from "./testing/border.ts";
 import { type Counting, countingBorder } from "./testing/counting.ts";
@@ -108,5 +109,29 @@ describe("a place of a fragment that is promised to a player", () => {
     expect(await offerInHall("eve")).toBe("ready");
     expect(await offerInHall("eve")).toBe("ready");
     expect(await offerInHall("bob")).toBe("refused");
+  });
+});
+
+describe("places of a fragment that are promised to a group", () => {
+  it("[HAND-11] [HAND-24] are kept for all of it while the game takes the first of them in", async () => {
+    await border.close();
+    const [room, yard] = options.fragments ?? [];
+    if (room === undefined || yard === undefined) throw new Error("no fragments");
+    await open({ fragments: [{ ...room, capacity: 2 }, yard] });
+    const at = { tenure: 1, received: 0, acknowledged: 0 };
+    for (const sub of ["ann", "eve"]) await border.join(west, { sub, position: at });
+    await border.join(east, { sub: "bob" });
+    const outcomes: Promise<TeleportOutcome | undefined>[] = [];
+    east.game.onIn = () => void outcomes.push(Promise.resolve(east.game.players.get("bob")?.teleport(hall)));
+    const { players, cluster } = west.game;
+    cluster?.keepTogether(players.values());
+    const both = await Promise.all(Array.from(players.values(), async (player) => player.teleport(hall)));
+    expect(both).toEqual(["handed-over", "handed-over"]);
+    expect(await Promise.all(outcomes)).toEqual(["full", "full"]);
+    expect(playersInHall().toSorted()).toEqual(["ann", "eve"]);
+    // And no longer than that.
+    east.game.onIn = undefined;
+    east.game.players.get("ann")?.close();
+    expect(await east.game.players.get("bob")?.teleport(hall)).toBe("moved");
   });
 });
