@@ -21,11 +21,16 @@ export interface BorderSides {
  *
  * @param layout `carried` is what this cluster carries
  * @param isTheirs whether the neighbour carries the fragment of a name
+ * @param peopled names of the fragments that players of this cluster are in: some may have been given to another one, to which they have yet to go
  */
-export function bordersOf(layout: Layout, isTheirs: (name: string) => boolean): BorderSides {
+export function bordersOf(
+  layout: Layout,
+  isTheirs: (name: string) => boolean,
+  peopled: ReadonlySet<string> = new Set(),
+): BorderSides {
   const { fragments, rules } = layout;
   const slack = (rules.swapMargin + rules.handoverOverrun) * Math.sqrt(rules.dimensions);
-  const own = fragments.filter(({ carried }) => carried);
+  const own = fragments.filter(({ name, carried }) => carried || peopled.has(name));
   const near = fragments.filter(({ name, carried, box, levels }) => {
     if (carried || !isTheirs(name)) return false;
     // Who is here may stand as far out as who is there.

@@ -198,6 +198,32 @@ describe("ghosts", () => {
     expect([b, s].map(({ world }) => world.counts.ghosts)).toEqual([0, 1]);
   });
 
+  it("[GHOST-1] are told where players stand in what another one carries from now on, until it has them", () => {
+    const carried = new Map([
+      ["a", ["a"]],
+      ["b", ["b", "c"]],
+    ]);
+    const whole = assertLayout({ world: rules, fragment: strips });
+    const layoutOf = (id: string) => ({
+      ...whole,
+      fragments: whole.fragments.map((strip) =>
+        Object.assign({}, strip, { carried: carried.get(id)?.includes(strip.name) === true }),
+      ),
+    });
+    const net = new GhostNet(layoutOf, tickHz);
+    const [a, b] = [net.add("a"), net.add("b")];
+    net.link(a, b);
+    enter(a, "ann", 1, 20, 50);
+    const bob = enter(b, "bob", 1, 75, 50);
+    net.step(3);
+    carried.set("a", []).set("b", ["a", "b", "c"]);
+    for (const [id, { world }] of [["a", a] as const, ["b", b] as const]) world.changeLayout(layoutOf(id));
+    for (const { onMap } of [a, b].flatMap(({ events }) => events)) onMap?.();
+    walk(b, bob, 30, 50);
+    net.step(3);
+    expect(numbers(bob)).toHaveLength(1);
+  });
+
   it("[GHOST-2] are told by none but their own cluster, and the nearest of too many", () => {
     const { net, clusters } = createNet("a", "b", "c");
     const [a, b, c] = clusters;

@@ -7,7 +7,10 @@ import { encodeGhostKinds, encodeGhostView } from "../world/ghost-frame.ts";
 import type { Peers } from "./peers.ts";
 
 /** What of the world the exchange needs. */
-export type GhostWorld = Pick<ClusterWorld, "layout" | "createBorder" | "identitiesOf" | "kindTable" | "ghosts">;
+export type GhostWorld = Pick<
+  ClusterWorld,
+  "layout" | "peopled" | "createBorder" | "identitiesOf" | "kindTable" | "ghosts"
+>;
 
 export interface GhostExchangeOptions {
   readonly peers: Pick<Peers, "listen" | "sendGhosts" | "queuedBytes" | "isCarriedBy">;
@@ -70,8 +73,9 @@ export class GhostExchange {
 
   /** The world is laid out anew, or others carry what of it. */
   layBorders(): void {
-    const { rules } = this.#options.world.layout;
-    for (const { peer, border } of this.#neighbours.values()) border.lay(rules, this.#sidesOf(peer.clusterId));
+    const { layout, peopled } = this.#options.world;
+    for (const { peer, border } of this.#neighbours.values())
+      border.lay(layout.rules, this.#sidesOf(peer.clusterId, peopled));
   }
 
   #meet(peer: ClusterRef): void {
@@ -79,14 +83,14 @@ export class GhostExchange {
     for (const [clusterId, paidUntilMs] of this.#paidUntilMs) {
       if (paidUntilMs <= nowMs()) this.#paidUntilMs.delete(clusterId);
     }
-    const border = world.createBorder(this.#sidesOf(peer.clusterId));
+    const border = world.createBorder(this.#sidesOf(peer.clusterId, world.peopled));
     this.#neighbours.set(peer.clusterId, { peer, border, greeted: false });
     world.ghosts?.open(peer);
   }
 
-  #sidesOf(clusterId: string): BorderSides {
+  #sidesOf(clusterId: string, peopled: ReadonlySet<string>): BorderSides {
     const { peers, world } = this.#options;
-    return bordersOf(world.layout, (name) => peers.isCarriedBy(clusterId, name));
+    return bordersOf(world.layout, (name) => peers.isCarriedBy(clusterId, name), peopled);
   }
 
   /** @throws ProtocolError, RangeError: then the link ends */

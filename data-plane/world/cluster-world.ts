@@ -412,6 +412,11 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
     return this.#members.get(player)?.entity;
   }
 
+  /** Names of the fragments that somebody is in, also where another cluster carries them by now. */
+  get peopled(): ReadonlySet<string> {
+    return new Set(this.#world.fragments().flatMap(({ name, players }) => (players > 0 ? [name] : [])));
+  }
+
   playersIn(fragment: string): P[] {
     return this.#world.playersIn(fragment).flatMap((index) => this.#byIndex[index]?.player ?? []);
   }
