@@ -368,6 +368,31 @@ describe("the ghosts of a link that breaks", () => {
     expect(ann.seen.map((what) => what[0]).join("")).toBe("+++-");
     expect(a.world.counts.ghosts).toBe(2);
   });
+
+  it("[GHOST-7] stay for that second also where the next link breaks before it has told of anything", () => {
+    const { net, a, b } = two();
+    const ann = enter(a, "ann", 1, 45, 50);
+    enter(b, "bob", 1, 55, 50);
+    b.world.spawn("tree", { x: 56, y: 0, z: 50 });
+    net.step(3);
+    const flap = (): void => {
+      net.cut(a, b);
+      net.step(2);
+      net.link(a, b);
+      net.cut(a, b);
+      net.step(2);
+    };
+    flap();
+    net.link(a, b);
+    net.step(3 * tickHz);
+    // Who sees them sees them go on.
+    expect(ann.seen.map((what) => what[0]).join("")).toBe("++");
+    flap();
+    net.step(tickHz - 5);
+    expect(ann.seen).toHaveLength(2);
+    net.step(2);
+    expect(ann.seen).toHaveLength(4);
+  });
 });
 
 describe("a player that is handed over", () => {

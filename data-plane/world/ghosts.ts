@@ -88,7 +88,11 @@ export class Ghosts {
     const teller = this.#tellers.get(clusterId);
     if (teller === undefined) return;
     const { before } = teller;
-    if (before !== undefined) this.#forget(before);
+    if (before !== undefined) {
+      // It has told nothing: what the one before has told stays for as long as it would have stayed.
+      if (teller.view === undefined) return void this.#tellers.set(clusterId, before);
+      this.#forget(before);
+    }
     teller.before = undefined;
     this.#later(() => this.#end(clusterId, teller));
   }
