@@ -31,10 +31,13 @@ export class Membership {
   /** By player: its id, where promises know it by one; and the other way round. */
   readonly #ids: string[];
   readonly #byId = new Map<string, number>();
+  readonly #isHeld: (player: number) => boolean;
   #events: MembershipEvent[] = [];
 
-  constructor(layout: Layout, capacity: number) {
+  /** @param isHeld whether a player stands still, for now: then it is not swapped */
+  constructor(layout: Layout, capacity: number, isHeld: (player: number) => boolean = () => false) {
     this.#layout = layout;
+    this.#isHeld = isHeld;
     this.fragmentOf = new Int32Array(capacity).fill(nowhere);
     this.population = new Int32Array(layout.fragments.length);
     this.#outside = new Uint16Array(capacity);
@@ -95,7 +98,7 @@ export class Membership {
     }
     const ticks = Math.min((this.#outside[player] ?? 0) + 1, rules.swapDwellTicks);
     this.#outside[player] = ticks;
-    if (ticks < rules.swapDwellTicks || !this.isOpenTo(player, target)) return false;
+    if (ticks < rules.swapDwellTicks || this.#isHeld(player) || !this.isOpenTo(player, target)) return false;
     this.#outside[player] = 0;
     this.#swap(player, target);
     return true;
@@ -149,8 +152,8 @@ export class Membership {
 
   /**
    * Takes over another layout. Who is still in a fragment of the same name (with the margin) stays there, and is told
-   * nothing, and so does who has walked on from there to what another cluster carries; everybody else is moved to the fragment of their position,
-   * whether it is full or not.
+   * nothing, and so does who has walked on from there to what another cluster carries, or stands still for now; everybody else is moved to the
+   * fragment of their position, whether it is full or not.
    */
   changeLayout(layout: Layout, positionOf: (player: number) => { x: number; y: number; z: number }): void {
     const before = this.#layout;
@@ -166,7 +169,7 @@ export class Membership {
       const located = layout.locator.locate(x, y, z);
       // Into one that another cluster carries only a handover takes a player.
       const waits = layout.fragments[located]?.carried !== true && layout.fragments[same ?? nowhere]?.carried === true;
-      const target = same !== undefined && (stays || waits) ? same : located;
+      const target = same !== undefined && (stays || waits || this.#isHeld(player)) ? same : located;
       this.fragmentOf[player] = target;
       this.population[target] = (this.population[target] ?? 0) + 1;
       if (target === same) continue;

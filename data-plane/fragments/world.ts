@@ -21,6 +21,8 @@ export interface WorldOptions {
   readonly maxEntities: number;
   /** Most ghosts beside them; none unless given. */
   readonly maxGhosts?: number;
+  /** Whether a player stands still, for now: then it stays in its fragment. Nobody does unless given. */
+  readonly isHeld?: (player: number) => boolean;
 }
 
 /** What a step changed, in the order in which it happened. */
@@ -83,11 +85,11 @@ export class World {
   #tick = 0;
 
   constructor(options: WorldOptions) {
-    const { layout, kinds, maxEntities, maxPlayers, tickHz, maxGhosts = 0 } = options;
+    const { layout, kinds, maxEntities, maxPlayers, tickHz, maxGhosts = 0, isHeld } = options;
     const capacity = maxEntities + maxGhosts;
     this.entities = new EntityStore(capacity, kinds);
     this.#tickHz = tickHz;
-    this.#membership = new Membership(layout, maxPlayers);
+    this.#membership = new Membership(layout, maxPlayers, isHeld);
     this.#views = new Views(this.entities, layout, tickHz, maxPlayers);
     this.#bodies = new Int32Array(maxPlayers).fill(nobody);
     this.#owners = new Int32Array(capacity).fill(nobody);

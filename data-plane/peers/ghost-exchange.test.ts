@@ -396,6 +396,29 @@ describe("the ghosts of a link that breaks", () => {
 });
 
 describe("a player that is handed over", () => {
+  it("[HAND-6] crosses no border between fragments while it stands still, whatever becomes of the layout, and does when it plays on", () => {
+    const told: string[] = [];
+    const { net } = createNet();
+    const { world } = net.add("ab", undefined, {
+      enterFragment: (_player, name) => void told.push(`enter ${name}`),
+      leaveFragment: (_player, name) => void told.push(`leave ${name}`),
+    });
+    const ann = new Watcher("ann", 1, 45, 50);
+    world.enter(ann);
+    net.step(3);
+    const to = { x: 55, y: 0, z: 50, heading: 0 };
+    ann.position = to;
+    world.moved(ann, to);
+    ann.held = true;
+    net.step(2 * tickHz);
+    world.changeLayout(assertLayout({ world: { ...rules, carries: ["a", "b"] }, fragment: strips }));
+    net.step();
+    expect(told).toEqual(["enter a"]);
+    ann.held = false;
+    net.step(2 * tickHz);
+    expect(told).toEqual(["enter a", "leave a", "enter b"]);
+  });
+
   it("[GHOST-8] goes on for everybody as the entity that it was, there and back", () => {
     const { net, a, b } = two();
     const [ann, bea] = [enter(a, "ann", 1, 45, 50), enter(b, "bea", 1, 55, 50)];

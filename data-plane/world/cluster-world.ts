@@ -37,6 +37,8 @@ export interface WorldPlayer {
   has(feature: number): boolean;
   /** Whether its connection is gone. */
   readonly dropped: boolean;
+  /** Whether a handover has it: nothing of it runs here, and so it crosses no border. [HAND-6] */
+  readonly held: boolean;
   /** Whether the last view has not gone out yet. */
   readonly viewWaits: boolean;
   sendControl(frame: Uint8Array): void;
@@ -165,6 +167,7 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
       maxPlayers: mostPlayers,
       maxEntities,
       maxGhosts: isShared ? maxGhosts : 0,
+      isHeld: (player) => this.#byIndex[player]?.player.held === true,
     });
     if (isShared) this.ghosts = new Ghosts(this.#world, kinds, Math.max(1, Math.round(lingerSeconds * tickHz)));
     this.#kindsFrame = encodeKinds(kinds.table);

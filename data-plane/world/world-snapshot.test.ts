@@ -21,6 +21,7 @@ class Fake implements WorldPlayer {
   readonly moveBudget = { maxSpeed: 0 };
   dropped = false;
   viewWaits = false;
+  held = false;
   view: EntityView | undefined;
   frames = 0;
 

@@ -15,6 +15,7 @@ export class Watcher implements WorldPlayer {
   readonly moveBudget = { maxSpeed: 0 };
   readonly dropped = false;
   readonly viewWaits = false;
+  held = false;
   view: EntityView | undefined;
   /** What came into its view and went, as `+number` and `-number`. */
   readonly seen: string[] = [];
