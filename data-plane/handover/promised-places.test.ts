@@ -110,6 +110,20 @@ describe("a place of a fragment that is promised to a player", () => {
     expect(await offerInHall("eve")).toBe("ready");
     expect(await offerInHall("bob")).toBe("refused");
   });
+
+  it("[HAND-17] [TICKET-10] nor is a seat anybody else's where it is the world that has no other", async () => {
+    await border.close();
+    await open({ rules: { max_entities: 2 } });
+    await border.join(east, { sub: "ada" });
+    expect(await offer(west, "eve")).toBe("ready");
+    const bob = await border.ask(east, { sub: "bob" });
+    expect(await bob.next("reject")).toMatchObject({ code: closeCodes.FULL.number });
+    border.holdMaster();
+    await border.join(east, { sub: "ada", gen: 2 * generation });
+    await border.join(east, { sub: "eve", gen: 2 * generation });
+    border.master.holdSessions = undefined;
+    expect(east.game.cluster?.playerCount).toBe(2);
+  });
 });
 
 describe("places of a fragment that are promised to a group", () => {

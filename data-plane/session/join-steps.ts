@@ -135,15 +135,15 @@ function checkGeneration({ session, claims }: Joining): JoinRefusal | undefined 
 
 function checkRoom(joining: Joining): JoinRefusal | undefined {
   const { session, claims, record } = joining;
-  const { players, maxPlayers, seatsKeptFrom, stopping } = session.context;
+  const { players, maxPlayers, seatsKeptFrom, stopping, world } = session.context;
   // First, as one that leaves may carry no place any more.
   if (stopping()) return { code: "SHUTTING_DOWN", ticketStaysGood: true };
   // Whoever replaces an older session of their own takes its place.
-  const others = players.size + seatsKeptFrom(claims.sub) - (players.byId(claims.sub) === undefined ? 0 : 1);
+  const isHere = players.byId(claims.sub) !== undefined;
+  const kept = seatsKeptFrom(claims.sub);
   const most = maxPlayers();
-  if (most > 0 && others >= most) {
-    return full();
-  }
+  const isCrowded = most > 0 && players.size + kept - (isHere ? 1 : 0) >= most;
+  if (isCrowded || (!isHere && world !== undefined && kept >= world.freePlaces)) return full();
   // Where who names no fragment starts is not known before that.
   return claims.frag === "" && record === undefined ? undefined : checkPlace(joining);
 }

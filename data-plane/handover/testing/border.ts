@@ -36,6 +36,8 @@ export interface BorderOptions<Game> {
     readonly max: number[];
     readonly capacity?: number;
   }[];
+  /** What holds in all of the world. */
+  readonly rules?: object;
   /** What a cluster is the carrier of; all, unless it says. */
   readonly carries: (instance: string) => readonly string[] | undefined;
   readonly settings?: (instance: string) => Partial<ClusterSettings>;
@@ -72,11 +74,11 @@ export class Border<Game extends ServerPlugin> {
   }
 
   async start(instance: string): Promise<Side<Game>> {
-    const { createGame, fragments = [], carries, settings, limits = {} } = this.#options;
+    const { createGame, fragments = [], rules, carries, settings, limits = {} } = this.#options;
     const game = createGame();
     const carried = carries(instance);
     const world = assertLayout({
-      world: { ...(carried === undefined ? {} : { carries: carried }), swap_dwell_ticks: 2 },
+      world: { ...(carried === undefined ? {} : { carries: carried }), swap_dwell_ticks: 2, ...rules },
       fragment: [
         { name: "west", min: [-50, -50], max: [0, 50] },
         { name: "east", min: [0, -50], max: [50, 50] },
