@@ -10,7 +10,7 @@ const generation = stepsPerSession;
 const leader = { playerId: "p", generation };
 const follower = { playerId: "q", generation };
 const snapshot = { state: "as it stood", streams: openStreams<string>(generation) };
-const commit: SessionEvent<string> = {
+const commit: Extract<SessionEvent<string>, { readonly type: "commit" }> = {
   type: "commit",
   clusterId: "A",
   token: "token",
@@ -219,6 +219,34 @@ describe("the PlayerSessions of a group", () => {
     sessions.step("q", abort);
     sessions.deliver();
     expect(sessions.lastAnswer).toMatchObject({ type: "superseded", playerId: "q" });
+    expect(sessions.of("q")).toMatchObject({ generation: generation + 1, holder: "B" });
+  });
+
+  it.each(["before", "after"])(
+    "[HAND-11] let go of a member that the commit has left out, %s the destination has acted",
+    (when) => {
+      const sessions = new Sessions();
+      const { message } = commit;
+      sessions.step("p", { ...commit, message: { ...message, members: message.members.slice(0, 1) } });
+      if (when === "after") sessions.step("p", request({ type: "joined", generation: generation + 1 }, "B"));
+      const leading = sessions.of("p");
+      sessions.step("q", request({ type: "enter", generation: 2 * generation }, "C"));
+      sessions.deliver();
+      expect(sessions.of("q")).toMatchObject({ generation: 2 * generation, holder: "C", enlistment: undefined });
+      expect(sessions.of("p")).toEqual(leading);
+    },
+  );
+
+  it("[HAND-11] let go of a member whose first one was moved by another", () => {
+    const sessions = new Sessions();
+    sessions.states.set("r", { ...openSession<string>("r"), issued: 2 * generation });
+    sessions.step("r", request({ type: "enter", generation }));
+    sessions.step("r", request({ type: "enlist", id: "i", generation, leader: follower }));
+    sessions.step("p", commit);
+    sessions.deliver();
+    sessions.step("r", request({ type: "enter", generation: 2 * generation }, "C"));
+    sessions.deliver();
+    expect(sessions.of("r")).toMatchObject({ generation: 2 * generation, holder: "C" });
     expect(sessions.of("q")).toMatchObject({ generation: generation + 1, holder: "B" });
   });
 

@@ -54,10 +54,13 @@ function decide<Body>(
   const pending = group?.members.find((one) => isSameMember(one, member));
   if (group !== undefined && pending !== undefined) return { state, effects: answer(committed(group, pending)) };
   const { last, holder } = state;
-  if (last?.from === leaderGeneration && last.outcome === "settled")
-    return { state, effects: answer({ outcome: "final" }) };
-  // The member has it; only the source can have it taken back, by asking here.
-  if (last?.from === leaderGeneration && last.outcome === "committed") return { state, effects: [] };
+  // Whom the commit has left out it will never move: a cluster that names a member to it all the same must not bind that one for good.
+  const isLeftOut = last?.followers?.some((one) => isSameMember(one, member)) === false;
+  if (last?.from === leaderGeneration && !isLeftOut) {
+    if (last.outcome === "settled") return { state, effects: answer({ outcome: "final" }) };
+    // The member has it; only the source can have it taken back, by asking here.
+    if (last.outcome === "committed") return { state, effects: [] };
+  }
   // A cluster that does not hold this player could not have it committed: what it names this player for is nothing to us.
   if (state.generation !== leaderGeneration || holder !== source) {
     return { state, effects: answer({ outcome: "aborted" }) };
@@ -85,7 +88,15 @@ function decided<Body>(
     const released: SessionState<Body> = {
       ...state,
       enlistment: undefined,
-      last: { id: enlistment.id, from: member.generation, source: holder, outcome, token: undefined, leader },
+      last: {
+        id: enlistment.id,
+        from: member.generation,
+        source: holder,
+        outcome,
+        token: undefined,
+        leader,
+        followers: [],
+      },
     };
     if (decision.outcome === "aborted") {
       return { state: { ...released, generation: generationAfterAbort(member.generation) }, effects };

@@ -36,6 +36,8 @@ export interface DecidedHandover {
   readonly token: string | undefined;
   /** Who decided, when it was another member. */
   readonly leader: MemberRef | undefined;
+  /** Whom else this session moved by its commit. `undefined`: nobody knows, as a release before this one has stored it. */
+  readonly followers?: readonly MemberRef[] | undefined;
 }
 
 export interface Enlistment {

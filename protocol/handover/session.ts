@@ -120,7 +120,15 @@ function commit<Body>(
     generation,
     holder: destination.clusterId,
     save: { generation, version: 0, ...self.snapshot },
-    last: { id, from: self.generation, source: clusterId, outcome: "committed", token, leader: undefined },
+    last: {
+      id,
+      from: self.generation,
+      source: clusterId,
+      outcome: "committed",
+      token,
+      leader: undefined,
+      followers: followers.map(({ playerId, generation: from }) => ({ playerId, generation: from })),
+    },
     groups: [...state.groups, ...decided],
   };
   // What was decided before was told then, and is again when its time is up.

@@ -413,6 +413,25 @@ describe("a handover", () => {
     },
   );
 
+  it("[HAND-11] [SEC-44] binds nobody for good: a cluster names a leader whom it has moved alone, and the player enters elsewhere", async () => {
+    const [liar, b, c] = [await startCluster(), await startCluster(), await startCluster()];
+    const [alone, bound] = [await enter(liar), await enter(liar)];
+    const leader = { playerId: alone.playerId, generation: alone.generation };
+    const enlist = { type: "enlist", id: newId(), generation: bound.generation, leader } as const;
+    expect(await askSession(liar, bound.playerId, enlist)).toMatchObject([{ type: "enlisted" }]);
+    const destination = { clusterId: b.id, boot: b.registered.boot };
+    const members = [{ ...leader, snapshot: snapshot("alone", alone.generation) }];
+    expect(await askSession(liar, alone.playerId, { type: "commit", id: newId(), destination, members })).toMatchObject(
+      [{ type: "committed" }],
+    );
+    const { playerId, generation } = await ticketFor(c, bound.tokens);
+    await eventually(async () => {
+      expect(await askSession(c, playerId, { type: "enter", generation })).toMatchObject([{ type: "entered" }]);
+    });
+    const save = { type: "save", generation, version: 1, state: state("elsewhere") } as const;
+    expect(await askSession(c, playerId, save)).toMatchObject([{ type: "saved" }]);
+  });
+
   it("[HAND-3] is nobody's but the holder's to decide", async () => {
     const [a, b] = [await startCluster(), await startCluster()];
     const { playerId, generation } = await enter(a);
