@@ -14,6 +14,7 @@ import type {
   AllocateRequest,
   FragmentArea,
   PeerTicketGrant,
+  PlayerSessionTokens,
   RegisterRequest,
   WorldMapView,
 } from "../../protocol/index.ts";
@@ -31,6 +32,7 @@ import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 import { askSession } from "./support/sessions.ts";
 import { hasTables, insertRow } from "./support/storage.ts";
+import { Waiter } from "./support/waiting.ts";
 import { eventually } from "../support/eventually.ts";
 
 const area = (name: string, x = 0): FragmentArea => ({ name, min: [x, 0, 0], max: [x + 10, 10, 10] });
@@ -57,6 +59,18 @@ const newWorld = () => `w-${crypto.randomUUID().slice(0, 18)}`;
 /** Asks until the world's word has come to the shard, which is a moment after the registration. */
 async function allocatedIn(request: AllocateRequest): Promise<string> {
   return eventually(async () => (await allocate(await logIn(), request)).cluster.id);
+}
+
+/** The player enters a cluster, which saves it as standing in that fragment. */
+async function saveIn(fragment: string, cluster: TestCluster, player: PlayerSessionTokens) {
+  const { playerId, generation } = seatOf(player.player, (await allocate(player, { clusterId: cluster.id })).ticket);
+  expect(await askSession(cluster, playerId, { type: "enter", generation })).toMatchObject([{ type: "entered" }]);
+  const placement = { x: 1, y: 0, z: 1, heading: 0 };
+  const carried = { values: {}, saved: undefined, carried: new Uint8Array(0), parts: new Map<string, Uint8Array>() };
+  const saved = encodePlayerState({ ...carried, placement, fragment });
+  const save = { type: "save", generation, version: 1, state: btoa(String.fromCharCode(...saved)) } as const;
+  expect(await askSession(cluster, playerId, save)).toMatchObject([{ type: "saved" }]);
+  return { playerId };
 }
 
 /** A cluster that carries two fragments, and another one that can carry the first of them. */
@@ -105,13 +119,7 @@ describe("a world on several clusters", () => {
     await b.report({ full: true, players: 95 });
     await allocatedIn({ fragment: south });
     const player = await logIn();
-    const { playerId, generation } = seatOf(player.player, (await allocate(player, { clusterId: a.id })).ticket);
-    expect(await askSession(a, playerId, { type: "enter", generation })).toMatchObject([{ type: "entered" }]);
-    const placement = { x: 1, y: 0, z: 1, heading: 0 };
-    const carried = { values: {}, saved: undefined, carried: new Uint8Array(0), parts: new Map<string, Uint8Array>() };
-    const saved = encodePlayerState({ ...carried, placement, fragment: south });
-    const save = { type: "save", generation, version: 1, state: btoa(String.fromCharCode(...saved)) } as const;
-    expect(await askSession(a, playerId, save)).toMatchObject([{ type: "saved" }]);
+    const { playerId } = await saveIn(south, a, player);
     await abortAllDurableObjects();
     const { cluster, ticket } = await allocate(player, {});
     expect([cluster.id, decodeJwt(ticket)["frag"]]).toEqual([b.id, ""]);
@@ -125,6 +133,27 @@ describe("a world on several clusters", () => {
     await runInDurableObject(env.PLAYER_SESSION.getByName(playerId), (_, { storage }) => {
       expect(storage.sql.exec("SELECT saved_fragment FROM session").one()).toEqual({ saved_fragment: null });
     });
+  });
+
+  it("[ALLOC-16] gives the same to who had to wait until there was room", async () => {
+    const world = newWorld();
+    const [north, south] = [`${world}-n`, `${world}-s`];
+    // On one shard, which is asked for both.
+    const [a, b] = [
+      await startIn(world, [north], { tags: [world], capacity: 10 }),
+      await startIn(world, [south], { tags: [world], capacity: 10 }),
+    ];
+    await allocatedIn({ fragment: north });
+    await allocatedIn({ fragment: south });
+    const waiter = new Waiter(await logIn(), { selector: { tags: [world] } });
+    await saveIn(south, await startCluster(), waiter.player);
+    for (const cluster of [a, b]) await cluster.report({ full: true, players: 10 });
+    expect(await waiter.ask()).toBeUndefined();
+    // Who was never saved would be given the other one.
+    await b.report({ full: true, players: 5 });
+    await a.report({ full: true, players: 1 });
+    const { cluster, ticket } = await waiter.served();
+    expect([cluster.id, decodeJwt(ticket)["frag"]]).toEqual([b.id, ""]);
   });
 
   it("[WORLD-1] [WORLD-2] lets a standby wait, and take over when the carrier goes", async () => {

@@ -133,8 +133,7 @@ export class PlayerSeats {
         return seat.ok ? { ...seat, explanation: account.explanation() } : seat;
       }
     }
-    const home = pass === undefined ? this.#homeward(shards, operation, wish) : [];
-    const questions = [...home, ...askingOrder(shards, wish.avoid ?? [], map)];
+    const questions = [...this.#homeward(shards, operation, wish), ...askingOrder(shards, wish.avoid ?? [], map)];
     const seat = await askInTurn(questions, wish, async (question) => {
       const { shard } = question;
       if (!isCurrent()) return takenOver();
