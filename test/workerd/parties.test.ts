@@ -55,6 +55,25 @@ async function endHold(party: TestParty): Promise<void> {
 }
 
 describe("a party", () => {
+  it("[PARTY-3] [ALLOC-11] [ALLOC-13] starts where its leader has asked for: each ticket names that fragment, and lasts as long as it says", async () => {
+    const fragment = `f-${crypto.randomUUID().slice(0, 18)}`;
+    const area = { name: fragment, min: [0, 0, 0], max: [10, 10, 10], ticketLifetimeSeconds: 20 } as const;
+    const elsewhere = { name: `${fragment}-else`, min: [10, 0, 0], max: [20, 10, 10] } as const;
+    const cluster = await startCluster({ world: { fragments: [elsewhere, area] } });
+    const party = await startParty(2);
+    expect((await party.hold({ fragment })).cluster.id).toBe(cluster.id);
+    await abortAllDurableObjects();
+    for (const member of party.members) {
+      const { ticket } = await party.claim(member);
+      const { frag, iat = 0, exp = 0 } = decodeJwt<{ frag: string }>(ticket);
+      expect(frag).toBe(fragment);
+      expect(exp - iat).toBeLessThanOrEqual(20);
+    }
+    const other = await startParty(1);
+    await other.hold({ clusterId: cluster.id });
+    expect(decodeJwt((await other.claim(other.leader)).ticket)["frag"]).toBe("");
+  });
+
   it("[PARTY-1] [PARTY-3] gets one seat for each member on one cluster, and each claims a ticket of their own", async () => {
     const tags = ["party-together"];
     await Promise.all(testShards.map((shard) => startOn(shard, { capacity: 2, tags })));

@@ -30,6 +30,8 @@ export interface PartyAllocation {
 export interface PartyHold {
   readonly shard: string;
   readonly clusterId: string;
+  /** Where the leader has asked to start, if anywhere: each member's ticket names it. */
+  readonly fragment?: string | undefined;
   readonly playerIds: readonly string[];
   /** Until when members may claim. */
   readonly claimUntilMs: number;
@@ -111,13 +113,10 @@ export function changeAllocation(
 
 /** What the hold gives a member who claims. */
 export type Claim =
-  | {
-      readonly ok: true;
-      readonly party: Party;
-      readonly holdId: string;
-      readonly shard: string;
-      readonly clusterId: string;
-    }
+  | ({ readonly ok: true; readonly party: Party; readonly holdId: string } & Pick<
+      PartyHold,
+      "shard" | "clusterId" | "fragment"
+    >)
   | PartyRefusal;
 
 /** A member claims the seat for an operation of their own. Repeating it changes nothing, and is good beyond the hold's end. */
@@ -136,7 +135,8 @@ export function claimSeat(party: Party, playerId: string, reservationId: string,
     );
   }
   const changed = { ...allocation, claims: { ...claims, [playerId]: reservationId } };
-  return { ok: true, party: { ...party, allocation: changed }, holdId, shard: hold.shard, clusterId: hold.clusterId };
+  const { shard, clusterId, fragment } = hold;
+  return { ok: true, party: { ...party, allocation: changed }, holdId, shard, clusterId, fragment };
 }
 
 /** The leader gives the wait or the hold up, as long as nobody has claimed a seat. */

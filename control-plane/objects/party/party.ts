@@ -21,6 +21,7 @@ import {
   holdEndsAtMs,
   nextPartyStep,
   type PartyAllocation,
+  type PartyHold,
   withoutAllocation,
 } from "../../domain/parties/party-allocation.ts";
 import { toBase64Url } from "../../domain/clusters/sharding.ts";
@@ -55,7 +56,7 @@ export type PartyAnswer =
 export type PartyViewAnswer = { readonly ok: true; readonly view: Omit<PartyView, "code"> } | Refusal;
 
 export type ClaimAnswer =
-  | { readonly ok: true; readonly holdId: string; readonly shard: string; readonly clusterId: string }
+  | ({ readonly ok: true; readonly holdId: string } & Pick<PartyHold, "shard" | "clusterId" | "fragment">)
   | Refusal;
 
 /** What a party tells other objects, and must not lose. */
@@ -173,7 +174,7 @@ export class Party extends DurableObject<Env> {
     const { holdId } = allocation;
     if (allocation.queue === undefined || allocation.shard !== undefined) {
       const held = await this.#hold(allocation, request, attempt);
-      if (held.ok || held.waitable !== true || request.wait !== true) return this.#outcome(held, holdId);
+      if (held.ok || held.waitable !== true || request.wait !== true) return this.#outcome(held, holdId, request);
     }
     const queue = await queueOf(request);
     if (!(await this.#change(holdId, attempt, { queue: queue.name, shard: undefined }))) return takenOver();
@@ -197,7 +198,7 @@ export class Party extends DurableObject<Env> {
     }
     // A cluster that its leader did not name has become smaller since it was this party's turn there: others may do.
     const waitsOn = isTooLarge ? request.clusterId === undefined : !held.ok && held.waitable === true;
-    if (!waitsOn) return this.#outcome(held, holdId);
+    if (!waitsOn) return this.#outcome(held, holdId, request);
     const again = await this.#change(holdId, attempt, { queue: queue.name, shard: undefined });
     return again ? { ok: true, waiting: visit.waiting } : takenOver();
   }
@@ -230,6 +231,7 @@ export class Party extends DurableObject<Env> {
   async #outcome(
     held: (Extract<HoldAnswer, { ok: true }> & { readonly shard: string; readonly claimUntilMs: number }) | Refusal,
     holdId: string,
+    { fragment }: AllocateRequest,
   ): Promise<PartyAnswer> {
     // A refusal ends nothing: the next try with the key goes on.
     if (!held.ok) return held;
@@ -244,7 +246,9 @@ export class Party extends DurableObject<Env> {
       members: playerIds,
     };
     const answer = JSON.stringify(told);
-    const changed = changeAllocation(party, holdId, { hold: { shard, clusterId, playerIds, claimUntilMs, answer } });
+    const changed = changeAllocation(party, holdId, {
+      hold: { shard, clusterId, fragment, playerIds, claimUntilMs, answer },
+    });
     if (party === undefined || changed === undefined) {
       // Given up while the shard was asked: what it holds goes back.
       await this.#send(() => this.#outbox.put(shard, { kind: "release", holdId }));
@@ -269,8 +273,8 @@ export class Party extends DurableObject<Env> {
     if (!claim.ok) return claim;
     await this.#store(claim.party);
     failpoint("party.claimed");
-    const { holdId, shard, clusterId } = claim;
-    return { ok: true, holdId, shard, clusterId };
+    const { holdId, shard, clusterId, fragment } = claim;
+    return { ok: true, holdId, shard, clusterId, fragment };
   }
 
   async #change(holdId: string, attempt: object, changes: Partial<Pick<PartyAllocation, "shard" | "queue">>) {

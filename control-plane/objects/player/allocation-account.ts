@@ -13,7 +13,11 @@ const maxCandidates = 200;
 
 /** What came of asking the shards, and why, as far as the request wants to know. */
 export type ExplainedSeat =
-  | (Extract<SeatAnswer, { readonly ok: true }> & { readonly explanation?: AllocationExplanation | undefined })
+  | (Extract<SeatAnswer, { readonly ok: true }> & {
+      readonly explanation?: AllocationExplanation | undefined;
+      /** Where to start, as a party's leader has asked for it; otherwise the request says. */
+      readonly fragment?: string | undefined;
+    })
   | Refusal;
 
 /** Gathers what the shards that were asked have said, for an explanation. */

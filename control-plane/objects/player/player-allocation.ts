@@ -186,7 +186,7 @@ export class PlayerAllocation {
       game: settings.gameId,
       lifetimeSeconds,
       cluster: { id: cluster.id, boot, protocol },
-      fragment: order.request.fragment ?? "",
+      fragment: seat.fragment ?? order.request.fragment ?? "",
       player: { id: order.playerId, displayName: order.displayName },
       reservation: { id: reservationId, generation, expiresAt },
       ticketId: toBase64Url(crypto.getRandomValues(new Uint8Array(16))),

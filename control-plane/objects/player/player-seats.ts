@@ -82,8 +82,8 @@ export class PlayerSeats {
     const told = partyObject(this.#env, partyId).claim(order.playerId, reservationId);
     const claim = await withDeadline(told, objectCallTimeoutMs, "the party");
     if (!claim.ok) return claim;
-    const { shard: heldAt, holdId, clusterId } = claim;
-    const wish = { ...order.request, clusterId };
+    const { shard: heldAt, holdId, clusterId, fragment } = claim;
+    const wish = { ...order.request, clusterId, fragment };
     let seat: ExplainedSeat = takenOver();
     // The cluster may have moved to another shard since, and what was held with it.
     for (const shard of new Set([heldAt, ...shardsForCluster(readMasterSettings(this.#env).shards, clusterId)])) {
@@ -93,7 +93,7 @@ export class PlayerSeats {
       seat = await this.#ask(operation, order, { shard, holdId, wish });
       if (seat.ok || seat.code !== "PARTY_HOLD_ENDED") break;
     }
-    return seat;
+    return seat.ok ? { ...seat, fragment } : seat;
   }
 
   /** Asks a shard for a seat. To be noted before: from now on it may have one for this operation. */
