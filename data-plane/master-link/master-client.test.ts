@@ -52,3 +52,23 @@ describe("a call to players' sessions", () => {
     expect(await asked()).toEqual([{ playerId: "p", messages }]);
   });
 });
+
+describe("the map of a world", () => {
+  it("[WORLD-9] is read also of the largest world that there can be", async () => {
+    const tls = { serverName: "c".repeat(253), caPem: "\v".repeat(8_192), sha256: "0".repeat(64) };
+    const peer = { host: "h".repeat(253), port: 65_535, tls };
+    const idOf = (number: number): string => `${"r".repeat(32)}.${String(number).padStart(22, "0")}`;
+    const clusters = Array.from({ length: 1_024 }, (_, index) => ({ clusterId: idOf(index), boot: 1, peer }));
+    const corner = [-Number.MAX_VALUE, -Number.MAX_VALUE, -Number.MAX_VALUE] as const;
+    const fragments = Array.from({ length: 16_384 }, (_, index) => ({
+      name: String(index).padStart(64, "f"),
+      min: corner,
+      max: corner,
+      clusterId: idOf(index % 1_024),
+    }));
+    answer = { status: 200, body: { world: "w", version: 1, fragments, clusters } };
+    const client = new MasterClient(`http://127.0.0.1:${portOf(server.address())}`);
+    const map = await client.world({ clusterId: "a", sessionToken: "t" });
+    expect([map.clusters.length, map.fragments.length]).toEqual([1_024, 16_384]);
+  });
+});

@@ -48,6 +48,13 @@ const sessionsTimeoutMs = 15_000;
 /** 32 saves, each with streams. */
 const maxSessionsBytes = 64 * 1_024 * 1_024;
 
+/**
+ * The map of a world that is full: 1,024 certificates of 8,192 characters, each of which JSON may write as six, and 16,384 fragments. One that could not be
+ * read would leave every cluster of the world with an old one. [WORLD-9]
+ */
+const maxWorldBytes = 64 * 1_024 * 1_024;
+const worldTimeoutMs = 15_000;
+
 interface CallBounds {
   readonly timeoutMs: number;
   /** Of the answer. */
@@ -101,7 +108,9 @@ export class MasterClient {
 
   /** Who carries what in the cluster's world. */
   async world(session: ClusterSession): Promise<WorldMapView> {
-    return parseWorldMap(await this.#call("GET", `${clusterPath(session)}/world`, session.sessionToken, undefined));
+    const bounds = { timeoutMs: worldTimeoutMs, maxBytes: maxWorldBytes };
+    const path = `${clusterPath(session)}/world`;
+    return parseWorldMap(await this.#call("GET", path, session.sessionToken, undefined, bounds));
   }
 
   /** A ticket with which to open a link to another cluster of the world. */
