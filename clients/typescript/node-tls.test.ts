@@ -124,6 +124,13 @@ describe("[TLS-3] the ticket is not sent", () => {
     },
   );
 
+  it("where one of the certificates to trust is nonsense, though the right one is there too", async () => {
+    const certificate = await createTestCertificate(serverName);
+    const caPem = `${certificate.certPem}\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`;
+    const cluster = await startCluster(() => undefined, { certificate, address: { caPem } });
+    expect(await refusal(cluster)).toMatchObject({ code: "CERTIFICATE_MISMATCH", advice: "stop" });
+  });
+
   it.each([
     ["TLS 1.1", { maxVersion: "TLSv1.1", minVersion: "TLSv1.1", ciphers: "DEFAULT@SECLEVEL=0" }],
     ["ChaCha20 alone", { ciphers: "TLS_CHACHA20_POLY1305_SHA256", minVersion: "TLSv1.3" }],

@@ -7,6 +7,8 @@ import type { ClusterAddress, Transport, TransportConnection, TransportHandlers 
 /** [TLS-1] */
 const ciphers = "TLS_AES_256_GCM_SHA384:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
 
+const unreadable = "The certificate to trust does not parse.";
+
 const pemBlock = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /** Verifies the certificate's chain and name, and then its fingerprint as well. [TLS-2] [TLS-3] */
@@ -20,7 +22,7 @@ export const nodeTlsTransport: Transport = {
       socket = connect(optionsFor(cluster));
     } catch (cause) {
       // Thrown by a PEM or a port that cannot be.
-      return Promise.reject(localError("CERTIFICATE_MISMATCH", "The certificate to trust does not parse.", { cause }));
+      return Promise.reject(localError("CERTIFICATE_MISMATCH", unreadable, { cause }));
     }
     const drop = (): void => void socket.destroy();
     signal.addEventListener("abort", drop, { once: true });
@@ -74,8 +76,13 @@ function certificateFault(socket: TLSSocket, cluster: ClusterAddress): SustenetE
   const certificate = socket.getPeerX509Certificate();
   if (!socket.authorized || certificate === undefined) return localError("CERTIFICATE_MISMATCH");
   const shown = fingerprint(certificate.raw);
-  const named = (cluster.tls.caPem.match(pemBlock) ?? []).map((pem) => fingerprint(new X509Certificate(pem).raw));
-  return [cluster.tls.sha256, ...named].includes(shown) ? undefined : localError("CERTIFICATE_MISMATCH");
+  try {
+    const named = (cluster.tls.caPem.match(pemBlock) ?? []).map((pem) => fingerprint(new X509Certificate(pem).raw));
+    return [cluster.tls.sha256, ...named].includes(shown) ? undefined : localError("CERTIFICATE_MISMATCH");
+  } catch (cause) {
+    // OpenSSL has passed over what does not parse. Thrown here, in an event of the socket, it would end the game's process.
+    return localError("CERTIFICATE_MISMATCH", unreadable, { cause });
+  }
 }
 
 function fingerprint(der: Uint8Array): string {
