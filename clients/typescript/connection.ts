@@ -102,6 +102,8 @@ export class ClusterConnection {
   #lastNewsMs = 0;
   #handlers: ConnectionHandlers | undefined;
   #held: Delivery[] = [];
+  /** How it ended, where that was before {@link start}. */
+  #over: CloseEvent | undefined;
 
   constructor(context: ConnectionContext) {
     this.#context = context;
@@ -175,12 +177,20 @@ export class ClusterConnection {
   /** Says where things go; what has waited goes there at once. */
   start(handlers: ConnectionHandlers): void {
     this.#handlers = handlers;
+    const over = this.#over;
     try {
-      for (const deliver of this.#held.splice(0)) deliver(handlers);
+      for (const deliver of this.#held.splice(0)) {
+        // One of them may have ended it.
+        if (over === undefined && this.#phase === "ended") return;
+        deliver(handlers);
+      }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.#malformed(error);
+      // It has ended already, and sends nothing more: but what was said before its end was malformed.
+      if (over !== undefined) return handlers.onClose(malformedEvent(error));
+      return this.#malformed(error);
     }
+    if (over !== undefined) handlers.onClose(over);
   }
 
   /** Queues a frame; false, and nothing is queued, unless joined and within the bound. */
@@ -377,11 +387,7 @@ export class ClusterConnection {
   }
 
   #malformed(cause: ProtocolError): void {
-    const event = localCloseEvent(
-      "BAD_FRAME",
-      `The cluster sent something malformed (${cause.code}): ${cause.message}.`,
-    );
-    this.#end(event, this.#phase === "joined" ? encodeClose("PROTOCOL_ERROR") : undefined);
+    this.#end(malformedEvent(cause), this.#phase === "joined" ? encodeClose("PROTOCOL_ERROR") : undefined);
   }
 
   #deliver(delivery: Delivery): void {
@@ -399,7 +405,8 @@ export class ClusterConnection {
     if (wasJoined && this.#memory !== undefined && !this.#isLeft) this.#memory.line = undefined;
     this.#wire.end(lastFrame);
     this.#endTransport();
-    if (wasJoined) this.#deliver((handlers) => handlers.onClose(event));
+    if (wasJoined && this.#handlers === undefined) this.#over = event;
+    else if (wasJoined) this.#handlers?.onClose(event);
     else this.#entered.reject(errorOfCloseEvent(event));
   }
 
@@ -412,6 +419,10 @@ export class ClusterConnection {
     });
     void this.#disconnected.promise.then(cancel);
   }
+}
+
+function malformedEvent({ code, message }: ProtocolError): CloseEvent {
+  return localCloseEvent("BAD_FRAME", `The cluster sent something malformed (${code}): ${message}.`);
 }
 
 function doNothing(): void {}

@@ -1,6 +1,7 @@
 /** The view of a session over a connection in memory and a clock that stands still. */
 import { describe, expect, it } from "vitest";
 import {
+  encodeClose,
   encodeEntities,
   encodeFragment,
   encodeKinds,
@@ -44,7 +45,8 @@ const changes = (hex: string): Uint8Array => fromHex(hex.replaceAll(" ", ""));
 const enters = encodeEntities({ tick: 30, changes: changes("00 01 05 ac02 00 0000003f 140003 09000000 0040") });
 const walks = (tick: number): Uint8Array => encodeEntities({ tick, changes: changes("00 00 05 01 3000") });
 
-async function join(force: number = inForce) {
+/** @param behind what comes in one piece with WELCOME */
+async function join(force: number = inForce, behind: readonly Uint8Array[] = []) {
   const clock = new ManualClock();
   const transport = new MemoryTransport();
   const context = contextOf(transport, clock);
@@ -52,7 +54,7 @@ async function join(force: number = inForce) {
     link.onJoin = () => {
       const token = encodeResumeToken({ graceMs: 5_000, token: Uint8Array.of(index + 1) });
       // 30 ticks a second, and the cluster's clock stands at 1,000 ms in tick 30.
-      if (index === 0) link.send(encodeWelcome({ ...sampleWelcome, features: force }));
+      if (index === 0) link.send(encodeWelcome({ ...sampleWelcome, features: force }), ...behind);
       else link.send(encodeResumed({ received: 0, timeMs: 1_000, tick: 30, tickHz: 30 }));
       if ((force & features.resume) !== 0) link.send(token);
     };
@@ -152,6 +154,15 @@ describe("a session's world", () => {
   ])("ends the connection at %s", async (_what, frames) => {
     const { transport, session } = await join();
     transport.last.send(...frames);
+    expect((await session.closed).code).toBe("BAD_FRAME");
+  });
+
+  it.each([
+    ["CLOSE", [encodeClose("SHUTTING_DOWN")]],
+    ["what else is malformed", [Uint8Array.of(0, 0)]],
+  ])("ends the session also where %s came with what is malformed, before anybody listened", async (_what, frames) => {
+    const { session } = await join(inForce, [walks(9), ...frames]);
+    expect(session.state).toBe("closed");
     expect((await session.closed).code).toBe("BAD_FRAME");
   });
 
