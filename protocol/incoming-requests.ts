@@ -14,7 +14,9 @@ export interface IncomingRequestsOptions {
   readonly after: After;
   /** `undefined` while nobody handles requests. */
   readonly handler: () => RequestHandler | undefined;
-  /** A handler threw, rejected, or answered more than a frame carries. */
+  /** Throws for an answer that the other side would not take. */
+  readonly check?: (payload: Uint8Array) => void;
+  /** A handler threw, rejected, or answered more than a frame carries, or the other side takes. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -96,6 +98,7 @@ export class IncomingRequests {
     try {
       const answer = handle();
       const payload = answer instanceof Promise ? await answer : answer;
+      if (payload !== undefined) this.#options.check?.(payload);
       const status = payload === undefined ? responseStatuses.UNHANDLED : responseStatuses.OK;
       frame = encodeResponse({ id, status, payload: payload ?? noPayload });
     } catch (error) {

@@ -147,7 +147,8 @@ export class GameSession {
 
   /**
    * Says who answers the cluster's requests: with the payload of the answer, or `undefined` for a request that is none of its. A
-   * later handler takes the place of an earlier; the returned function takes it away.
+   * later handler takes the place of an earlier; the returned function takes it away. To the cluster a request fails whose handler throws, or
+   * answers more than it takes (`maxFrameBytes` of {@link welcome}, less 6); the error surfaces as an uncaught one.
    */
   onRequest(handler: RequestHandler): () => void {
     this.#handler = handler;

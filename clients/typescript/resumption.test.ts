@@ -21,6 +21,7 @@ import { contextOf } from "./testing/connection-context.ts";
 import { ManualClock, settle } from "./testing/manual-clock.ts";
 import { MemoryTransport } from "./testing/memory-transport.ts";
 import { sampleWelcome } from "./testing/scripted-cluster.ts";
+import { nextUncaughtError } from "./testing/uncaught-error.ts";
 
 const cluster = {
   id: "c",
@@ -329,6 +330,25 @@ describe("requests", () => {
     transport.last.send(encodeCancel({ id: 1 }));
     await settle();
     expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+  });
+
+  it("[FRAME-3] of the cluster fail, each by itself, where the game's answer is longer than the cluster takes", async () => {
+    const { transport, session } = await setUp();
+    expect(session.welcome.maxFrameBytes).toBe(1_024);
+    session.onRequest((command) => new Uint8Array(command === 1 ? 1_018 : 1_019));
+    const uncaught = nextUncaughtError();
+    for (const id of [1, 2]) {
+      transport.last.send(encodeRequest({ id, deadlineMs: 1_000, command: id, payload: empty }));
+    }
+    await settle();
+    const answers = transport.last.messages.flatMap((one) =>
+      one.type === "response" ? [[one.id, one.status, one.payload.length]] : [],
+    );
+    expect(answers).toEqual([
+      [1, responseStatuses.OK, 1_018],
+      [2, responseStatuses.FAILED, 0],
+    ]);
+    await expect(uncaught).resolves.toMatchObject({ code: "MESSAGE_TOO_LARGE" });
   });
 
   it("[REQUEST-4] of the cluster are answered by the game", async () => {

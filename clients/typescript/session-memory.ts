@@ -21,6 +21,9 @@ import type { ClusterAddress } from "./transport.ts";
 /** Frames that may wait for their acknowledgement: each costs more memory than its bytes. */
 const maxUnacknowledgedFrames = 16_384;
 
+/** What RESPONSE has before its payload: type, id and status. */
+const responseBytes = 6;
+
 /** A cluster, and what it said when it let this player in. */
 export interface PlaceOfSession {
   readonly cluster: ClusterAddress;
@@ -64,6 +67,14 @@ export class SessionMemory {
     this.handling = new IncomingRequests({
       ...wiring,
       handler: () => this.handler,
+      check: ({ length }) => {
+        const { maxFrameBytes } = this.welcome;
+        if (length + responseBytes <= maxFrameBytes) return;
+        throw localError(
+          "MESSAGE_TOO_LARGE",
+          `An answer may have ${Math.max(0, maxFrameBytes - responseBytes)} bytes here.`,
+        );
+      },
       // As with any handler of the game's: nobody else's business, and not to be swallowed.
       onError: (error) =>
         queueMicrotask(() => {
