@@ -97,7 +97,10 @@ export class GameSession {
     return this.#closed.promise;
   }
 
-  /** The cluster's clock now, in milliseconds: monotonic on one cluster, with an origin of its own. */
+  /**
+   * The cluster's clock now, in milliseconds, with an origin of its own, as far as is known here. Over one connection it never goes back: where a
+   * round trip shows that it is wrong, it runs slower or faster for a while.
+   */
   serverTimeMs(): number {
     return this.#journey.connection.serverTimeMs();
   }

@@ -32,7 +32,7 @@ export class Heartbeat {
 
   /** The cluster's clock now. */
   serverTimeMs(): number {
-    return this.#options.clock.nowMs() + this.#clockSync.offsetMs;
+    return this.#clockSync.timeMs(this.#options.clock.nowMs());
   }
 
   /** When something last came. */

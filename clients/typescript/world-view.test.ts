@@ -5,6 +5,7 @@ import {
   encodeEntities,
   encodeFragment,
   encodeKinds,
+  encodePong,
   encodeResumed,
   encodeResumeToken,
   encodeWelcome,
@@ -133,6 +134,43 @@ describe("a session's world", () => {
     expect([behind(), new Set(await shownFor(35))]).toEqual([20, new Set([9])]);
     await shownFor(2);
     expect([behind(), new Set(await shownFor(5))]).toEqual([2, new Set([6])]);
+  });
+
+  it("never goes back, nor leaps, when the cluster's clock turns out to be another than was thought", async () => {
+    const { clock, transport, session, world } = await join();
+    transport.last.send(encodeKinds({ kinds }), encodeFragment(fragment), enters);
+    const walk = (from: number, to: number): void => {
+      for (let tick = from; tick <= to; tick += 2) transport.last.send(walks(tick));
+    };
+    walk(32, 100);
+    const seen = () => ({ timeMs: session.serverTimeMs(), x: world.find(300)?.shown.x ?? 0 });
+    const pass = async (ms: number): Promise<void> => {
+      for (let left = ms; left > 0; left -= 10) {
+        const before = seen();
+        await clock.advance(10);
+        const { timeMs, x } = seen();
+        expect(timeMs - before.timeMs).toBeGreaterThanOrEqual(4.99);
+        expect(timeMs - before.timeMs).toBeLessThanOrEqual(15.01);
+        // 1.8 units in 10 ms.
+        expect(x - before.x).toBeGreaterThanOrEqual(0.89);
+        expect(x - before.x).toBeLessThanOrEqual(2.71);
+      }
+    };
+    await clock.advance(400);
+    const late = seen();
+    // 400 ms, all of them on the way back: half of that is too little.
+    transport.last.send(encodePong({ echoMs: 0, timeMs: 1_000 }));
+    expect(seen()).toEqual(late);
+    await pass(1_000);
+    expect(session.serverTimeMs()).toBe(clock.nowMs() + 800);
+    await clock.advance(4_000 - clock.nowMs());
+    walk(102, 220);
+    await clock.advance(5_010 - clock.nowMs());
+    const early = seen();
+    transport.last.send(encodePong({ echoMs: 5_000, timeMs: 6_005 }));
+    expect(seen()).toEqual(early);
+    await pass(1_000);
+    expect(session.serverTimeMs()).toBe(clock.nowMs() + 1_000);
   });
 
   it("[ENTITIES-6] begins anew with an empty view when the session is resumed, with the kinds of before", async () => {
