@@ -84,7 +84,7 @@ export class GameSession {
 
   /** The last round trip measured, in milliseconds; undefined before the first. */
   get rttMs(): number | undefined {
-    return this.#journey.connection.rttMs;
+    return this.#journey.played.rttMs;
   }
 
   /** Bytes that wait to be sent. */
@@ -102,7 +102,7 @@ export class GameSession {
    * round trip shows that it is wrong, it runs slower or faster for a while.
    */
   serverTimeMs(): number {
-    return this.#journey.connection.serverTimeMs();
+    return this.#journey.played.serverTimeMs();
   }
 
   /**

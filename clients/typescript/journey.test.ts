@@ -250,6 +250,17 @@ describe("a redirect", () => {
     expect(events).toEqual(["resuming 1", "moving b", "moved b"]);
   });
 
+  it("[REDIRECT-2] answers RESUME, and the cluster's clock goes on meanwhile", async () => {
+    const { clock, session, home, answers } = await travelling([[encodeRedirect(redirectTo("b"))]]);
+    await clock.advance(40);
+    home.send(encodePong({ echoMs: 0, timeMs: sampleWelcome.timeMs + 20 }));
+    home.end();
+    answers.push("silence");
+    await clock.advance(200);
+    expect(session.state).toBe("moving");
+    expect([session.serverTimeMs(), session.rttMs]).toEqual([sampleWelcome.timeMs + 240, 40]);
+  });
+
   it("[REDIRECT-2] answers RESUME, and STAY over that connection takes it back", async () => {
     const { clock, transport, session, home, answers } = await travelling([[encodeRedirect(redirectTo("b"))]]);
     home.end();

@@ -40,6 +40,7 @@ export class Journey {
   readonly #redirectRate = new Rate(redirects.perSecond, redirects.burst);
   #route: ClientRoute;
   #connection: ClusterConnection;
+  #played: ClusterConnection;
   #memory: SessionMemory;
   /** The connection is the one to `#route.at`; otherwise what it says counts no more. */
   #isListening = true;
@@ -65,6 +66,7 @@ export class Journey {
     this.#context = context;
     this.#traveller = traveller;
     this.#connection = joined.connection;
+    this.#played = joined.connection;
     this.#memory = joined.memory;
     this.#joinedAtMs = context.clock.nowMs();
     const cluster = joinedRef(joined);
@@ -74,6 +76,11 @@ export class Journey {
 
   get connection(): ClusterConnection {
     return this.#connection;
+  }
+
+  /** The one over which the game came last, also when it is lost: by its clock the cluster's is known. */
+  get played(): ClusterConnection {
+    return this.#played;
   }
 
   get memory(): SessionMemory {
@@ -363,6 +370,7 @@ export class Journey {
     const earlier = this.#memory;
     const { clock } = this.#context;
     this.#connection = joined.connection;
+    this.#played = joined.connection;
     this.#memory = joined.memory;
     this.#isListening = true;
     let step: JourneyStep = { type: "resumed" };
