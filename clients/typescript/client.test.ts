@@ -590,6 +590,33 @@ describe("the game", () => {
     expect(first.faults).toEqual([]);
   });
 
+  it("[PARTY-3] comes back by itself after it came with its party: the seats of that are no longer held", async () => {
+    const cluster = await startCluster(async (peer, index) => {
+      await peer.welcome();
+      if (index > 0) return;
+      await peer.next("message");
+      peer.socket.end(encodeClose("SHUTTING_DOWN"));
+    });
+    const { client, master } = await setUp(
+      ({ body }, index) => {
+        const isClaim = JSON.stringify(body).includes("party");
+        return isClaim && index > 0
+          ? problem("PARTY_HOLD_ENDED")
+          : { status: 200, body: sampleAllocation(cluster.address, `ticket-${index}`) };
+      },
+      { rejoin: { maxDelayMs: 10 } },
+    );
+    const session = await client.join(await client.allocate({ party: "p1" }));
+    const over = nextEvent<unknown>((handler) => {
+      const offs = [session.on("rejoined", () => handler("rejoined")), session.on("close", handler)];
+      return () => offs.forEach((off) => off());
+    });
+    session.send(1);
+    expect(await over).toBe("rejoined");
+    expect(master.of("POST /v1/allocate").map(({ body }) => body)).toEqual([{ party: "p1" }, {}]);
+    await session.leave();
+  });
+
   it("measures the round trip", async () => {
     const { client } = await setUpGame(async (peer) => {
       await peer.welcome();

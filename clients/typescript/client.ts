@@ -13,7 +13,7 @@ import type { WaitOptions } from "./asking.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { ConnectionContext } from "./connection.ts";
 import { ConnectionAhead } from "./connection-ahead.ts";
-import { enter, enterAgain, type Entrance, type RejoinPolicy } from "./entrance.ts";
+import { enter, enterAgain, type Entrance, type RejoinPolicy, requestToReturn } from "./entrance.ts";
 import { localError, SustenetError } from "./error.ts";
 import { GameSession } from "./game-session.ts";
 import type { Arrive, SessionContext } from "./session-context.ts";
@@ -282,7 +282,8 @@ export class SustenetClient {
       rejoin:
         entrance.policy &&
         (async (failure, attempt, signal, onAttempt, earlier) => {
-          const again = await enterAgain(entrance, { request, failure, attempt, earlier }, signal, onAttempt);
+          const start = { request: requestToReturn(request), failure, attempt, earlier };
+          const again = await enterAgain(entrance, start, signal, onAttempt);
           ({ request } = again);
           return again;
         }),

@@ -117,6 +117,11 @@ export async function enterAgain(
   }
 }
 
+/** What to ask for by who has been in the game. The seats of a party are for its members to come with, a minute long: nothing gives them again. */
+export function requestToReturn({ party: _claimed, ...request }: AllocateRequest): AllocateRequest {
+  return request;
+}
+
 function mayPass(error: SustenetError): boolean {
   return error.advice === "allocate" || error.advice === "retry";
 }
