@@ -7,6 +7,7 @@ import { localError, SustenetError } from "./error.ts";
 import type { MasterRequest } from "./master-http.ts";
 import { ManualClock } from "./testing/manual-clock.ts";
 import { sampleAllocation } from "./testing/scripted-master.ts";
+import { nextUncaughtError } from "./testing/uncaught-error.ts";
 
 const cluster = {
   id: "c",
@@ -30,7 +31,11 @@ function placed(position: number, more: object = {}): object {
 }
 
 /** Asks a master that answers so, one entry a call; the last one repeats. */
-function start(script: readonly (object | SustenetError)[], request: AllocateRequest = { wait: true }) {
+function start(
+  script: readonly (object | SustenetError)[],
+  request: AllocateRequest = { wait: true },
+  hear: () => void = () => undefined,
+) {
   const clock = new ManualClock();
   const requests: MasterRequest[] = [];
   const progress: WaitingProgress[] = [];
@@ -45,7 +50,10 @@ function start(script: readonly (object | SustenetError)[], request: AllocateReq
     return step;
   };
   const context = { call, clock, random: () => 0, timeoutMs: 10_000, waitTimeoutMs: 60_000 };
-  const onWaiting = (each: WaitingProgress) => progress.push(each);
+  const onWaiting = (each: WaitingProgress): void => {
+    progress.push(each);
+    hear();
+  };
   allocateTicket(request, context, { signal: abort.signal, onWaiting }).then(
     (value) => (outcome.value = value),
     (error: SustenetError) => (outcome.error = error),
@@ -78,6 +86,16 @@ describe("waiting for a seat", () => {
     expect(new Set(run.asked().map(({ idempotencyKey }) => idempotencyKey)).size).toBe(1);
     expect(run.requests).toHaveLength(3);
     expect(run.clock.pending).toBe(0);
+  });
+
+  it("[WAIT-2] keeps its place though the game fails at what it is told: the error surfaces", async () => {
+    const uncaught = nextUncaughtError();
+    const run = start([placed(3), sampleAllocation(cluster)], { wait: true }, () => {
+      throw new RangeError("a bug of the game");
+    });
+    await run.clock.advance(2_000);
+    expect(run.outcome.value?.ticket).toBe("ticket-1");
+    await expect(uncaught).resolves.toBeInstanceOf(RangeError);
   });
 
   it("[WAIT-2] keeps its place when an answer is lost or the master is busy", async () => {

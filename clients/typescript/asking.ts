@@ -1,6 +1,7 @@
 import type { AllocateRequest, Waiting } from "../../protocol/index.ts";
 import { parseWaiting } from "./answers.ts";
 import { backoffMs, type Clock, wait, withDeadline } from "./clock.ts";
+import { callSafely } from "./emitter.ts";
 import { localError, SustenetError } from "./error.ts";
 import type { MasterRequest } from "./master-http.ts";
 
@@ -84,7 +85,8 @@ export async function keepAsking<T>(
         return question.parse(reply.answer);
       }
       [waiting, attempt] = [told, 0];
-      options.onWaiting?.({ position: told.position, estimateSeconds: told.estimateSeconds ?? undefined });
+      const progress = { position: told.position, estimateSeconds: told.estimateSeconds ?? undefined };
+      callSafely(() => options.onWaiting?.(progress));
       const delayMs = told.retryAfterSeconds * 1_000;
       if (clock.nowMs() + delayMs >= endMs) throw localError("TIMEOUT", "There was no seat in time.");
       await wait(clock, delayMs, signal);
