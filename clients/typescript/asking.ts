@@ -1,6 +1,6 @@
 import type { AllocateRequest, Waiting } from "../../protocol/index.ts";
 import { parseWaiting } from "./answers.ts";
-import { backoffMs, type Clock, wait, withDeadline } from "./clock.ts";
+import { backoffMs, type Clock, notBeforeMs, wait, withDeadline } from "./clock.ts";
 import { callSafely } from "./emitter.ts";
 import { localError, SustenetError } from "./error.ts";
 import type { MasterRequest } from "./master-http.ts";
@@ -71,7 +71,8 @@ export async function keepAsking<T>(
       const body = waiting === undefined ? request : { ...request, ...question.placeOf(waiting) };
       const reply = await replyTo(context.call({ method: "POST", path, body, idempotencyKey }, signal));
       if (reply instanceof SustenetError) {
-        const delayMs = Math.max(reply.retryAfterMs, backoffMs(attempt, backoff, context.random));
+        const growing = backoffMs(attempt, backoff, context.random);
+        const delayMs = Math.max(notBeforeMs(reply.retryAfterMs, context.random), growing);
         // Rather the master's own reason now than a bare TIMEOUT later.
         if (!isPassing(reply) || clock.nowMs() + delayMs >= endMs) throw reply;
         // So long ago that the ticket has expired unused: only a new key gets a new one.

@@ -79,3 +79,8 @@ export function backoffMs(
   const fullMs = Math.min(limits.maxMs, limits.baseMs * 2 ** (attempt - 1));
   return (fullMs / 2) * (1 + random());
 }
+
+/** How long to wait where the other side has said not to come sooner: up to half as long again, so that all who were told the same do not come at once. */
+export function notBeforeMs(retryAfterMs: number, random: () => number): number {
+  return retryAfterMs * (1 + random() / 2);
+}

@@ -1,7 +1,7 @@
 import type { AllocateRequest, Allocation } from "../../protocol/index.ts";
 import type { ClientAllocation } from "./allocation.ts";
 import type { WaitOptions } from "./asking.ts";
-import { backoffMs, type Clock, wait } from "./clock.ts";
+import { backoffMs, type Clock, notBeforeMs, wait } from "./clock.ts";
 import { type CloseEvent, closeEventOfError } from "./close-event.ts";
 import type { Joined } from "./opening.ts";
 import type { SessionMemory } from "./session-memory.ts";
@@ -96,7 +96,7 @@ export async function enterAgain(
   for (let attempt = start.attempt; ; attempt++) {
     if (policy === undefined || attempt > policy.attempts || failure.retryAfterMs > policy.maxDelayMs) throw failure;
     const growing = backoffMs(attempt, { baseMs: baseDelayMs, maxMs: policy.maxDelayMs }, random);
-    const delayMs = Math.max(failure.retryAfterMs, growing);
+    const delayMs = Math.min(policy.maxDelayMs, Math.max(notBeforeMs(failure.retryAfterMs, random), growing));
     onAttempt?.({ attempt, delayMs, reason: closeEventOfError(failure) });
     if (isImpostor(failure) && failedAt !== undefined) impostors.add(failedAt);
     failedAt = undefined;

@@ -43,7 +43,7 @@ interface World {
   readonly join: (request?: AllocateRequest, withTicket?: boolean) => Promise<GameSession>;
 }
 
-function createWorld(coming: "back" | "off" = "back"): World {
+function createWorld(coming: "back" | "off" = "back", random: () => number = () => 0): World {
   const policy: RejoinPolicy | undefined = coming === "off" ? undefined : { attempts: 3, maxDelayMs: 4_000 };
   const clock = new ManualClock();
   const transport = new MemoryTransport();
@@ -66,7 +66,7 @@ function createWorld(coming: "back" | "off" = "back"): World {
     open: (allocation, signal) => openConnection(allocation, context, signal),
     policy,
     clock,
-    random: () => 0,
+    random,
   };
   const join = async (request: AllocateRequest = {}, withTicket = false): Promise<GameSession> => {
     const allocation = withTicket ? sampleAllocation(cluster, "given") : undefined;
@@ -228,6 +228,22 @@ describe("coming back", () => {
     expect(world.asked).toHaveLength(1);
     await world.clock.advance(1);
     expect(session.state).toBe("joined");
+  });
+
+  it("does not come back just then either, as all who were told the same would, nor later than it may", async () => {
+    const delays: number[] = [];
+    for (const [retryAfterMs, random] of [
+      [1_000, 0.5],
+      [3_000, 0.9],
+    ] as const) {
+      const world = createWorld("back", () => random);
+      const session = await joined(world);
+      session.on("rejoining", ({ delayMs }) => delays.push(delayMs));
+      world.transport.last.send(encodeClose("RATE_LIMITED", retryAfterMs));
+      await world.clock.advance(4_000);
+      expect(session.state).toBe("joined");
+    }
+    expect(delays).toEqual([1_250, 4_000]);
   });
 
   it("gives up where it is asked to stay away longer than it may wait", async () => {
