@@ -282,7 +282,7 @@ export class SustenetClient {
       rejoin:
         entrance.policy &&
         (async (failure, attempt, signal, onAttempt, earlier) => {
-          const start = { request: requestToReturn(request), failure, attempt, earlier };
+          const start = { request: requestToReturn(request, earlier), failure, attempt, earlier };
           const again = await enterAgain(entrance, start, signal, onAttempt);
           ({ request } = again);
           return again;

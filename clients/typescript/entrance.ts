@@ -117,9 +117,17 @@ export async function enterAgain(
   }
 }
 
-/** What to ask for by who has been in the game. The seats of a party are for its members to come with, a minute long: nothing gives them again. */
-export function requestToReturn({ party: _claimed, ...request }: AllocateRequest): AllocateRequest {
-  return request;
+/**
+ * What to ask for by who has been in the game. The seats of a party are for its members to come with, a minute long: nothing gives them again.
+ * And in a world of several clusters the player may be elsewhere by now than where it chose to begin: who names no cluster comes back to
+ * the one that has the session, or the place. [ALLOC-14] [ALLOC-16]
+ */
+export function requestToReturn(
+  { party: _claimed, ...request }: AllocateRequest,
+  { canMove }: SessionMemory,
+): AllocateRequest {
+  const { clusterId: _chosen, ...anywhere } = request;
+  return canMove ? anywhere : request;
 }
 
 function mayPass(error: SustenetError): boolean {
