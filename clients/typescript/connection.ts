@@ -364,7 +364,8 @@ export class ClusterConnection {
   #count(memory: SessionMemory, byteLength: number): void {
     if (memory.streams === undefined) return;
     if (memory.count(byteLength)) return this.#acknowledge(memory);
-    if (this.#cancelAck !== undefined) return;
+    // The game may have left in what it was told.
+    if (this.#cancelAck !== undefined || this.#phase === "ended") return;
     const { clock } = this.#context;
     this.#ackAlongFromMs = clock.nowMs() + limits.ackAlongMs;
     this.#cancelAck = clock.after(limits.ackDelayMs, () => this.#acknowledge(memory));

@@ -266,6 +266,39 @@ describe("a lost connection", () => {
   });
 });
 
+describe("a session that is left in what it is told", () => {
+  it("leaves no timer behind", async () => {
+    const { clock, transport, session } = await setUp();
+    session.on("message", () => void session.leave());
+    await settle();
+    transport.last.send(message(1));
+    transport.last.end();
+    await settle();
+    expect([session.state, clock.pending]).toEqual(["closed", 0]);
+  });
+
+  it("asks its game nothing more, whatever came with the answer to RESUME", async () => {
+    const { clock, transport, session } = await setUp();
+    const asked: number[] = [];
+    session.onRequest((command) => {
+      asked.push(command);
+      return new Promise(() => undefined);
+    });
+    session.on("resumed", () => void session.leave());
+    transport.onConnect = (link) => {
+      link.onJoin = () => {
+        const resumed = encodeResumed({ received: 0, timeMs: 5_000, tick: 1, tickHz: 30 });
+        link.send(resumed, token(1), encodeRequest({ id: 1, deadlineMs: 1_000, command: 7, payload: empty }));
+      };
+    };
+    transport.last.end();
+    await clock.advance(100);
+    transport.last.end();
+    await settle();
+    expect([session.state, asked, clock.pending]).toEqual(["closed", [], 0]);
+  });
+});
+
 describe("requests", () => {
   const answer = (id: number, status: number, payload: Uint8Array = empty): Uint8Array =>
     encodeResponse({ id, status, payload });

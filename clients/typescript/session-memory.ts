@@ -66,7 +66,7 @@ export class SessionMemory {
     this.requests = new OutgoingRequests(wiring);
     this.handling = new IncomingRequests({
       ...wiring,
-      handler: () => this.handler,
+      handler: () => (this.#ended ? undefined : this.handler),
       check: ({ length }) => {
         const { maxFrameBytes } = this.welcome;
         if (length + responseBytes <= maxFrameBytes) return;
