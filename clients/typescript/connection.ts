@@ -375,16 +375,22 @@ export class ClusterConnection {
     this.#cancelAck?.();
     this.#cancelAck = undefined;
     this.#ackAlongFromMs = Number.POSITIVE_INFINITY;
-    if (streams !== undefined) this.#wire.sendAgain([encodeAck({ received: streams.report() })]);
+    if (streams === undefined) return;
+    // More than the bound may wait, as it counts what the game sends: but not for a cluster that makes us answer without end.
+    if (this.#wire.queuedBytes > 2 * this.#context.maxQueuedBytes) return this.#stuck();
+    this.#wire.sendAgain([encodeAck({ received: streams.report() })]);
   }
 
   /** [PING-1] */
   #answer(echoMs: number): void {
     const pong = encodePong({ echoMs, timeMs: this.#context.clock.nowMs() });
-    if (!this.#wire.send(pong)) {
-      this.#end(localCloseEvent("QUEUE_FULL"));
-      this.#wire.abort();
-    }
+    if (!this.#wire.send(pong)) this.#stuck();
+  }
+
+  /** Not even an answer finds room. */
+  #stuck(): void {
+    this.#end(localCloseEvent("QUEUE_FULL"));
+    this.#wire.abort();
   }
 
   #malformed(cause: ProtocolError): void {

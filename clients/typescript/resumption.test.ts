@@ -299,6 +299,17 @@ describe("a session that is left in what it is told", () => {
   });
 });
 
+it("[RESUME-4] a cluster that sends token after token, and reads nothing, is left", async () => {
+  const { transport, session, events } = await setUp();
+  transport.last.queuedBytes = 65_536;
+  transport.last.send(...Array.from({ length: 5_000 }, () => token(1)));
+  await settle();
+  expect([session.state, events]).toEqual(["joined", []]);
+  transport.last.send(...Array.from({ length: 10_000 }, () => token(1)));
+  await settle();
+  expect([session.state, events]).toEqual(["closed", ["close QUEUE_FULL"]]);
+});
+
 describe("requests", () => {
   const answer = (id: number, status: number, payload: Uint8Array = empty): Uint8Array =>
     encodeResponse({ id, status, payload });
