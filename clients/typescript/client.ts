@@ -275,7 +275,7 @@ export class SustenetClient {
     let { request } = entered;
     return new GameSession(entered, {
       clock: entrance.clock,
-      stableMs: entrance.policy?.maxDelayMs ?? 0,
+      stableMs: (entrance.policy ?? defaultRejoin).maxDelayMs,
       resumption: this.#resumption,
       arrive: this.#arrive,
       openAhead: this.#openAhead,

@@ -60,6 +60,9 @@ export class Journey {
   #reason: CloseEvent = localCloseEvent("CONNECTION_LOST");
   #joinedAtMs: number;
   #rejoins = 0;
+  /** When the session was last taken up, and how often in a row that did not hold. */
+  #resumedAtMs = Number.NEGATIVE_INFINITY;
+  #resumes = 0;
   #ended = false;
 
   constructor(joined: Joined, context: SessionContext, traveller: Traveller) {
@@ -296,16 +299,18 @@ export class Journey {
   }
 
   async #resume(soon: boolean): Promise<void> {
-    const { resumption } = this.#context;
+    const { resumption, clock, stableMs } = this.#context;
     const { signal } = this.#abort;
     const from = this.#route.at?.cluster;
     if (resumption === undefined || from === undefined) return;
     if (soon) this.#hangUp();
+    // One that is lost again and again must not be taken up without a pause.
+    if (clock.nowMs() - this.#resumedAtMs >= stableMs) this.#resumes = 0;
     let opened: Joined | SentOn | undefined;
     try {
       const onAttempt = (attempt: RejoinAttempt): void => this.#traveller.onResuming(attempt);
       const failure = errorOfCloseEvent(this.#reason);
-      opened = await resumeSession(resumption, this.#memory, failure, signal, onAttempt, soon);
+      opened = await resumeSession(resumption, this.#memory, failure, signal, onAttempt, soon, this.#resumes);
     } catch (error) {
       if (this.#ended) return;
       if (error instanceof SustenetError) return this.#finish(closeEventOfError(error));
@@ -313,8 +318,10 @@ export class Journey {
     }
     if (this.#ended) return void opened?.connection.leave();
     if (opened === undefined) return this.#dispatch({ type: "refused", from });
+    if (!soon) this.#resumes += 1;
+    this.#resumedAtMs = clock.nowMs();
     if ("redirect" in opened) {
-      if (!this.#redirectRate.take(this.#context.clock.nowMs())) {
+      if (!this.#redirectRate.take(clock.nowMs())) {
         opened.connection.abort();
         return this.#leaveBehind(from);
       }

@@ -41,6 +41,7 @@ type Answer = number | CloseCode | "no network" | "refused" | "cut";
 async function setUp(
   answers: Answer[] = [],
   features = 7,
+  stableMs = 0,
 ): Promise<{
   clock: ManualClock;
   transport: MemoryTransport;
@@ -68,7 +69,7 @@ async function setUp(
   await settle();
   const session = new GameSession(await opening, {
     clock,
-    stableMs: 0,
+    stableMs,
     rejoin: async (failure, attempt) => {
       rejoins.push(attempt);
       throw failure;
@@ -198,6 +199,28 @@ describe("a lost connection", () => {
     transport.last.send(encodeAck({ received: 1 }));
     expect(session.send(1, payload)).toBe(true);
     expect(session.send(1, payload)).toBe(false);
+  });
+
+  it("[RESUME-8] that is lost again as soon as it is back is taken up ever later, as long as the cluster keeps the player", async () => {
+    const { clock, transport, session, events } = await setUp(
+      Array.from({ length: 12 }, () => 0),
+      7,
+      15_000,
+    );
+    const waits = async (): Promise<number> => {
+      const sinceMs = clock.nowMs();
+      transport.last.end();
+      while (session.state === "resuming") await clock.advance(50);
+      return clock.nowMs() - sinceMs;
+    };
+    const rows: number[] = [];
+    for (let count = 0; count < 8; count++) rows.push(await waits());
+    expect(rows).toEqual([100, 200, 400, 800, 1_250, 1_250, 1_250, 1_250]);
+    expect(events.filter((event) => event === "resumed")).toHaveLength(8);
+    await clock.advance(10_000);
+    transport.last.send(message(1));
+    await clock.advance(5_000);
+    expect(await waits()).toBe(100);
   });
 
   it("[ACK-2] what came is acknowledged, at once when it is much, and soon in any case", async () => {

@@ -25,6 +25,7 @@ const maxRefusals = 3;
  * Takes a session up again after `failure`, within the time that the cluster keeps its player. Waits grow and are jittered.
  *
  * @param soon whether the first try is made at once: nothing is wrong with the network
+ * @param lately how often it was lost lately, soon after it had been taken up: waits begin as if so many tries had failed
  * @returns undefined when there is nothing to resume any more: then the way is to allocate and join
  * @throws SustenetError `CLOSED` when the signal aborts
  */
@@ -35,14 +36,17 @@ export async function resumeSession(
   signal: AbortSignal,
   onAttempt: (attempt: RejoinAttempt) => void,
   soon = false,
+  lately = 0,
 ): Promise<Joined | SentOn | undefined> {
   const { token } = memory;
   if (token === undefined) return undefined;
   const endMs = clock.nowMs() + token.graceMs;
+  // It may not wait so long that nothing is left to be taken up.
+  const maxMs = lately === 0 ? backoff.maxMs : Math.max(backoff.baseMs, Math.min(backoff.maxMs, token.graceMs / 4));
   let reason = failure;
   let refusals = 0;
   for (let attempt = 1; attempt <= maxAttempts; attempt++) {
-    const delayMs = soon && attempt === 1 ? 0 : backoffMs(attempt, backoff, random);
+    const delayMs = soon && attempt === 1 ? 0 : backoffMs(attempt + lately, { ...backoff, maxMs }, random);
     if (clock.nowMs() + delayMs >= endMs) return undefined;
     onAttempt({ attempt, delayMs, reason: closeEventOfError(reason) });
     await wait(clock, delayMs, signal);

@@ -21,7 +21,7 @@ export interface SessionContext {
   readonly arrive?: Arrive | undefined;
   /** Connects to where the player may be sent; undefined where that waits until it is. */
   readonly openAhead?: ((cluster: ClusterAddress) => ConnectionAhead) | undefined;
-  /** A connection that held this long was a good one: tries are counted anew after it. */
+  /** A connection that held this long was a good one: tries, to join and to take up, are counted anew after it. */
   readonly stableMs: number;
 }
 
