@@ -85,6 +85,8 @@ function nextEvent<T>(subscribe: (handler: (event: T) => void) => () => void): P
   });
 }
 
+const emptied: object = { attempts: undefined };
+
 describe("options", () => {
   it.each([
     "https://master.example.com",
@@ -509,6 +511,19 @@ describe("the game", () => {
     );
     await expect(client.join()).rejects.toMatchObject({ code: "CONNECTION_LOST", advice: "allocate" });
     expect(cluster.peers).toHaveLength(3);
+  });
+
+  it("takes an option that is undefined for one that is not there", async () => {
+    // As a game without exactOptionalPropertyTypes may write it.
+    const unset: object = { httpMs: undefined, allocateMs: undefined, connectMs: undefined, joinMs: undefined };
+    const { client } = await setUpGame(
+      async (peer) => {
+        await peer.next("join");
+        peer.socket.destroy();
+      },
+      { deadlines: unset, rejoin: { ...emptied, maxDelayMs: 10 } },
+    );
+    await expect(client.join()).rejects.toMatchObject({ code: "CONNECTION_LOST" });
   });
 
   it("ends with TIMEOUT where the cluster never answers JOIN", async () => {

@@ -115,8 +115,8 @@ export class SustenetClient {
     if (!(maxQueuedBytes >= minQueuedBytes)) {
       throw localError("INVALID_ARGUMENT", `maxQueuedBytes must be at least ${minQueuedBytes}.`);
     }
-    const deadlines = { ...defaultDeadlines, ...options.deadlines };
-    const policy = options.rejoin === false ? undefined : { ...defaultRejoin, ...options.rejoin };
+    const deadlines = withDefaults(options.deadlines, defaultDeadlines);
+    const policy = options.rejoin === false ? undefined : withDefaults(options.rejoin, defaultRejoin);
     const resumes = options.resume !== false;
     const connectionContext: ConnectionContext = {
       transport,
@@ -306,6 +306,12 @@ export class SustenetClient {
       return this.#http.call({ ...request, accessToken: replacement }, signal);
     }
   }
+}
+
+/** One that is given as `undefined` has its default too: a bound that is not there would never be reached. */
+function withDefaults<T extends object>(given: Partial<T> | undefined, defaults: T): T {
+  const set = Object.entries(given ?? {}).filter(([, value]) => value !== undefined);
+  return { ...defaults, ...Object.fromEntries(set) };
 }
 
 /** An allocation may come from a file or another process. */
