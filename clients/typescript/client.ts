@@ -53,7 +53,7 @@ export interface ClientOptions {
   readonly onTokens?: ((tokens: PlayerSessionTokens | undefined) => void) | undefined;
   /** Default: 5 tries, at most 15,000 ms apart. `false` switches it off. */
   readonly rejoin?: Partial<RejoinPolicy> | false | undefined;
-  /** Whether a session is taken up again after its connection was lost, before it is rejoined. Default true. */
+  /** Whether a session is taken up again after its connection was lost, before it is rejoined; without that it is not handed over to other clusters either. Default true. */
   readonly resume?: boolean | undefined;
   readonly deadlines?: Partial<Deadlines> | undefined;
   /** Bytes that may wait to be sent to the cluster; default 1 MiB, at least 64 KiB. */

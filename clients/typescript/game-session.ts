@@ -185,8 +185,8 @@ export class GameSession {
   }
 
   /**
-   * Adds a handler; the returned function takes it away. Messages that came before the first `message` handler wait for it.
-   * Other events do not wait; that the session has ended, {@link closed} tells at any time.
+   * Adds a handler; the returned function takes it away. Messages that came before the first `message` handler wait for it, and so does state for
+   * its own: where there are more than 1,024, or 1 MiB, nobody listens, and all are dropped until somebody does. Other events do not wait; that the session has ended, {@link closed} tells at any time.
    */
   on<Name extends keyof SessionEvents>(name: Name, handler: (event: SessionEvents[Name]) => void): () => void {
     const off = this.#emitter.on(name, handler);
