@@ -256,25 +256,27 @@ export class GameSession {
   #goOn({ connection, memory, welcome }: Joined, step: JourneyStep): void {
     this.#cancelRestating();
     memory.handler = this.#handler;
+    if (step.type === "rejoined") {
+      this.#placement = placementOf(welcome);
+      this.#asked = undefined;
+    }
+    this.#beginWorld(viewAfter(step, welcome));
+    // The game may have left as its view began anew.
+    if (this.state === "closed") return;
     switch (step.type) {
       case "resumed":
-        this.#beginWorld("resumed");
         this.#stand();
         this.#emitter.emit("resumed", { welcome });
         break;
       case "moved": {
         const { gapMs, redirect } = step;
         const { id, name } = redirect.cluster;
-        this.#beginWorld((welcome.features & features.world) === 0 ? "new" : "moved");
         this.#stand();
         this.#emitter.emit("moved", { cluster: { id, name }, welcome, gapMs });
         break;
       }
       case "rejoined": {
         const { fresh, earlier } = step;
-        this.#placement = placementOf(welcome);
-        this.#asked = undefined;
-        this.#beginWorld("new");
         this.#emitter.emit("rejoined", { welcome, fresh, lost: fresh ? earlier.unacknowledged : [] });
         break;
       }
@@ -289,9 +291,15 @@ export class GameSession {
 
   #finish(event: CloseEvent): void {
     this.#cancelRestating();
+    this.#world.end();
     this.#emitter.emit("close", event);
     this.#closed.resolve(event);
   }
+}
+
+function viewAfter({ type }: JourneyStep, welcome: Welcome): "new" | "resumed" | "moved" {
+  if (type === "resumed") return "resumed";
+  return type === "moved" && (welcome.features & features.world) !== 0 ? "moved" : "new";
 }
 
 function isSame(one: Placement, other: Placement): boolean {

@@ -185,6 +185,26 @@ describe("a session's world", () => {
     expect(told).toEqual(["enter 300", "leave 300", "enter 300"]);
   });
 
+  it("tells nothing more once the session was left in what it told", async () => {
+    const { transport, session, world, told } = await join();
+    session.on("close", () => told.push("close"));
+    world.on("enter", () => void session.leave());
+    const two = changes("00 02 05 ac02 00 0000003f 140003 09000000 0040 06 ad02 00 0000003f 140003 0a000000 0040");
+    transport.last.send(encodeKinds({ kinds }), encodeEntities({ tick: 30, changes: two }));
+    expect(told).toEqual(["enter 300", "close"]);
+  });
+
+  it("and nor does the session, where that was as its view began anew", async () => {
+    const { clock, transport, session, world, told } = await join();
+    transport.last.send(encodeKinds({ kinds }), enters);
+    session.on("close", () => told.push("close"));
+    session.on("resumed", () => told.push("resumed"));
+    world.on("leave", () => void session.leave());
+    transport.last.end();
+    await clock.advance(200);
+    expect([session.state, told]).toEqual(["closed", ["enter 300", "leave 300", "close"]]);
+  });
+
   it.each([
     ["ENTITIES before KINDS", [enters]],
     ["[KINDS-2] KINDS twice", [encodeKinds({ kinds }), encodeKinds({ kinds })]],

@@ -41,6 +41,7 @@ export class WorldView {
   #kinds: KindTable | undefined;
   #view: EntityView | undefined;
   #fragment: Fragment | undefined;
+  #ended = false;
   readonly #listener: ViewListener = {
     onEnter: (seen) => this.#enter(seen),
     onUpdate: (seen) => this.#update(seen),
@@ -89,6 +90,11 @@ export class WorldView {
     this.#view = this.#kinds === undefined ? undefined : new EntityView(this.#kinds);
   }
 
+  /** The session is over: nothing is told any more. What was in view last can still be read. */
+  end(): void {
+    this.#ended = true;
+  }
+
   /** @throws ProtocolError for what is malformed */
   receive(message: Kinds | Entities | Fragment): void {
     switch (message.type) {
@@ -114,6 +120,7 @@ export class WorldView {
   }
 
   #enter(seen: SeenEntity): void {
+    if (this.#ended) return;
     // Its own: one that stays in view while the player moves on belongs to the cluster before.
     const shownTime = this.#shownTime;
     const entity = new WorldEntity(seen, () => shownTime.tick(this.delayMs));
@@ -123,14 +130,14 @@ export class WorldView {
 
   #update(seen: SeenEntity): void {
     const entity = this.#entities.get(seen.number);
-    if (entity === undefined) return;
+    if (entity === undefined || this.#ended) return;
     entity.advance();
     this.#emitter.emit("update", entity);
   }
 
   #leave(number: number): void {
     const entity = this.#entities.get(number);
-    if (entity === undefined) return;
+    if (entity === undefined || this.#ended) return;
     this.#entities.delete(number);
     this.#emitter.emit("leave", entity);
   }
