@@ -376,7 +376,7 @@ export class ClusterConnection {
     this.#cancelAck = undefined;
     this.#ackAlongFromMs = Number.POSITIVE_INFINITY;
     if (streams === undefined) return;
-    // More than the bound may wait, as it counts what the game sends: but not for a cluster that makes us answer without end.
+    // The bound is for what the game sends, and ACK may go beyond it: but not without an end, for a cluster that reads nothing.
     if (this.#wire.queuedBytes > 2 * this.#context.maxQueuedBytes) return this.#stuck();
     this.#wire.sendAgain([encodeAck({ received: streams.report() })]);
   }
