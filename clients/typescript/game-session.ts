@@ -87,9 +87,10 @@ export class GameSession {
     return this.#journey.played.rttMs;
   }
 
-  /** Bytes that wait to be sent. */
+  /** Bytes that wait to be sent; without a connection to play over, those that wait for the next one, with what may have to be sent again. */
   get queuedBytes(): number {
-    return this.#journey.connection.queuedBytes;
+    const { connection, memory } = this.#journey;
+    return memory.line === undefined ? memory.waitingBytes : connection.queuedBytes;
   }
 
   /** Resolves when the session is over, however it ends. */

@@ -223,6 +223,21 @@ describe("a lost connection", () => {
     expect(await waits()).toBe(100);
   });
 
+  it("counts what waits for the next one among what is queued", async () => {
+    const { clock, transport, session } = await setUp([0]);
+    transport.last.queuedBytes = 500;
+    expect(session.queuedBytes).toBe(500);
+    transport.last.end();
+    expect(session.queuedBytes).toBe(0);
+    session.send(1, new Uint8Array(96));
+    expect(session.queuedBytes).toBe(100);
+    await clock.advance(100);
+    expect([session.state, session.queuedBytes]).toEqual(["joined", 0]);
+    session.send(1, new Uint8Array(96));
+    void session.leave();
+    expect(session.queuedBytes).toBe(0);
+  });
+
   it("[ACK-2] what came is acknowledged, at once when it is much, and soon in any case", async () => {
     const { clock, transport } = await setUp();
     const acks = (): number[] => transport.last.messages.flatMap((one) => (one.type === "ack" ? [one.received] : []));

@@ -152,6 +152,11 @@ export class SessionMemory {
     });
   }
 
+  /** Bytes that wait for a connection. */
+  get waitingBytes(): number {
+    return this.#ended ? 0 : (this.streams?.keptBytes ?? 0);
+  }
+
   /** Sends a numbered frame now, or when the session is resumed; false, and it is not sent, when too much waits. */
   send(frame: Uint8Array): boolean {
     const { streams, line } = this;
