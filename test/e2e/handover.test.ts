@@ -186,6 +186,7 @@ describe(`with ${delayMs} ms each way between all parties`, () => {
         if (disturbedSeconds > 20) console.log(when);
         await world.concludeEndings(when);
         await recovered(world, walkers, when);
+        world.replacements.conclude();
         for (const walker of walkers) walker.rest();
         await world.until(`the same view on both sides in ${when}`, () => walkers.every(seesAll), 40_000);
         await audit();

@@ -187,7 +187,10 @@ export class Disturbances {
   }
 
   async #secondDevice(walker: Walker, afterMs: number): Promise<void> {
-    if (await walker.meetsAnother(afterMs)) this.#exposed.add(walker);
+    const cameBack = this.#world.replacements.begin(walker.playerId);
+    if (!(await walker.meetsAnother(afterMs))) return;
+    cameBack();
+    this.#exposed.add(walker);
   }
 
   #kill(side: Side): void {

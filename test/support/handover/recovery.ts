@@ -17,5 +17,11 @@ export async function recovered(world: AuditWorld, walkers: readonly Walker[], w
 /** What was lost or doubled, and who was in two places. [HAND-1] [HAND-9] */
 export function faultsOf(world: AuditWorld, walkers: readonly Walker[]): readonly string[] {
   const ofWalkers = walkers.flatMap(({ faults }) => faults);
-  return [...ofWalkers, ...world.faults, ...world.authority.overlaps(), ...world.endings.faults];
+  return [
+    ...ofWalkers,
+    ...world.faults,
+    ...world.authority.overlaps(),
+    ...world.endings.faults,
+    ...world.replacements.faults,
+  ];
 }

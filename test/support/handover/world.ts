@@ -20,6 +20,7 @@ import { Endings } from "./endings.ts";
 import { ErasedAccounts } from "./erased-accounts.ts";
 import type { LedgerReport } from "./ledger.ts";
 import { Operator } from "./operator.ts";
+import { Replacements } from "./replacements.ts";
 
 type Report =
   | LedgerReport
@@ -69,6 +70,7 @@ max = [50, 50]
 export class AuditWorld {
   readonly authority = new AuthorityBook();
   readonly endings = new Endings(this.authority);
+  readonly replacements = new Replacements(this.authority);
   readonly erased = new ErasedAccounts();
   readonly operator = new Operator(
     () => this.master.url,
