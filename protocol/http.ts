@@ -67,6 +67,8 @@ export interface AllocateRequest {
   readonly selector?: AllocationSelector | undefined;
   /** Clusters, by id, that could not be reached a moment ago: they are given only where no other can be. */
   readonly avoid?: readonly string[] | undefined;
+  /** The generation of the session that comes back by itself, as a newer one of the player must not be ended for it. Spec: [ALLOC-21]. */
+  readonly after?: number | undefined;
   /** For operators: say why each candidate won or lost. */
   readonly explain?: boolean | undefined;
   /** Take a place in the waiting room where there is no seat now. Spec: docs/PROTOCOL.md, section 10. */
@@ -159,6 +161,8 @@ export interface Allocation {
   /** The join ticket, opaque to the client. */
   readonly ticket: string;
   readonly reservationId: string;
+  /** Orders the player's sessions: what to name with `after`. A master of an earlier version says none. */
+  readonly generation?: number | undefined;
   /** When the ticket expires, in seconds since 1970. */
   readonly expiresAt: number;
   readonly cluster: {

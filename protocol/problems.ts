@@ -60,6 +60,8 @@ export const problems = {
   },
   KEY_TOO_NEW: { status: 409, advice: "retry", title: "The next signing key is not known everywhere yet." },
   BANNED: { status: 403, advice: "stop", title: "This account is banned." },
+  REPLACED: { status: 403, advice: "stop", title: "The player has joined from elsewhere since." },
+  KICKED: { status: 403, advice: "stop", title: "An operator has ended the session that wants to come back." },
   NO_CLUSTER_AVAILABLE: { status: 503, advice: "retry", title: "No cluster has room." },
   PLAYER_NOT_FOUND: { status: 404, advice: "fix", title: "There is no such player." },
   CLUSTER_NOT_FOUND: { status: 404, advice: "fix", title: "There is no such cluster." },

@@ -75,6 +75,7 @@ export function parseAllocation(value: unknown): Allocation {
   return {
     ticket,
     reservationId: answer.text("reservationId"),
+    ...(answer.has("generation") ? { generation: answer.number("generation") } : {}),
     expiresAt: answer.number("expiresAt"),
     cluster: {
       id: cluster.text("id"),

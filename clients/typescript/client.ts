@@ -272,7 +272,7 @@ export class SustenetClient {
     };
     const ticket = allocation === undefined ? undefined : checkAllocation(allocation);
     const entered = await enter(entrance, ticket, allocation?.request ?? {}, signal);
-    let { request } = entered;
+    let { request, generation } = entered;
     return new GameSession(entered, {
       clock: entrance.clock,
       stableMs: (entrance.policy ?? defaultRejoin).maxDelayMs,
@@ -281,10 +281,11 @@ export class SustenetClient {
       openAhead: this.#openAhead,
       rejoin:
         entrance.policy &&
-        (async (failure, attempt, signal, onAttempt, earlier) => {
-          const start = { request: requestToReturn(request, earlier), failure, attempt, earlier };
+        (async (failure, attempt, signal, onAttempt, memory) => {
+          const earlier = { memory, generation };
+          const start = { request: requestToReturn(request, memory), failure, attempt, earlier };
           const again = await enterAgain(entrance, start, signal, onAttempt);
-          ({ request } = again);
+          ({ request, generation } = again);
           return again;
         }),
     });

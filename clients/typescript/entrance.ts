@@ -40,6 +40,15 @@ export interface Entrance {
 /** In the game, and what was asked for to get there. */
 export interface Entered extends Joined {
   readonly request: AllocateRequest;
+  /** Of the ticket; `undefined` where the master says none. */
+  readonly generation: number | undefined;
+}
+
+/** A session that comes back by itself. */
+export interface Return {
+  readonly memory: SessionMemory;
+  /** Of the ticket by which it came, where that is known. */
+  readonly generation: number | undefined;
 }
 
 const baseDelayMs = 500;
@@ -61,7 +70,7 @@ export async function enter(
 ): Promise<Entered> {
   const first = allocation ?? (await entrance.allocate(request, { signal }));
   try {
-    return { ...(await entrance.open(first, signal)), request };
+    return { ...(await entrance.open(first, signal)), request, generation: first.generation };
   } catch (error) {
     if (!(error instanceof SustenetError)) throw error;
     if (!isImpostor(error) && !mayPass(error)) throw error;
@@ -72,7 +81,7 @@ export async function enter(
 /**
  * Allocates and joins again after `failure`. Waits grow and are jittered. A cluster that was chosen is asked for first; when it
  * cannot be had, or not be reached, any other. Where another answers at a cluster's address, that cluster is tried no more: unless
- * the master has others, that is the end.
+ * the master has others, that is the end. A session that comes back by itself does not end a newer one of its player. [ALLOC-21]
  *
  * @throws SustenetError the last failure.
  */
@@ -84,14 +93,16 @@ export async function enterAgain(
     /** The cluster that it failed at, where that is known. */
     readonly failedAt?: string | undefined;
     readonly attempt: number;
-    readonly earlier?: SessionMemory | undefined;
+    readonly earlier?: Return | undefined;
   },
   signal?: AbortSignal,
   onAttempt?: (attempt: RejoinAttempt) => void,
 ): Promise<Entered> {
   const { policy, clock, random } = entrance;
+  const { earlier } = start;
   const { clusterId, ...anywhere } = start.request;
   let { request, failure, failedAt } = start;
+  let after = earlier === undefined ? undefined : sessionBefore(earlier);
   const impostors = new Set<string>();
   for (let attempt = start.attempt; ; attempt++) {
     if (policy === undefined || attempt > policy.attempts || failure.retryAfterMs > policy.maxDelayMs) throw failure;
@@ -102,9 +113,12 @@ export async function enterAgain(
     failedAt = undefined;
     await wait(clock, delayMs, signal);
     try {
-      const allocation = await entrance.allocate(request, { signal });
+      const allocation = await entrance.allocate(after === undefined ? request : { ...request, after }, { signal });
+      const { generation } = allocation;
       failedAt = allocation.cluster.id;
-      return { ...(await entrance.open(allocation, signal, start.earlier)), request };
+      // It may have joined by this one, and not have heard of it.
+      if (after !== undefined) after = Math.max(after, generation ?? 0);
+      return { ...(await entrance.open(allocation, signal, earlier?.memory)), request, generation };
     } catch (error) {
       if (!(error instanceof SustenetError)) throw error;
       const isChosen = clusterId !== undefined && request === start.request;
@@ -128,6 +142,11 @@ export function requestToReturn(
 ): AllocateRequest {
   const { clusterId: _chosen, ...anywhere } = request;
   return canMove ? anywhere : request;
+}
+
+/** The newest session that is known to be this one: handovers count on from its ticket. */
+function sessionBefore({ memory, generation }: Return): number | undefined {
+  return generation === undefined ? undefined : Math.max(generation, memory.tenure);
 }
 
 function mayPass(error: SustenetError): boolean {

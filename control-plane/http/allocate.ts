@@ -66,6 +66,8 @@ const allocate = createRoute({
       "RESERVATION_CANCELLED",
       "TICKET_REVOKED",
       "BANNED",
+      "REPLACED",
+      "KICKED",
       "NO_CLUSTER_AVAILABLE",
       "CLUSTER_NOT_FOUND",
       "REGION_NOT_FOUND",

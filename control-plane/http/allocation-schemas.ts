@@ -92,6 +92,11 @@ const allocateFields = {
       description: `Clusters that could not be reached a moment ago, by id; at most ${maxAvoidedClusters}. They are given only where no other can be. Without effect where clusterId is given.`,
       example: ["default.Zm9vYmFyYmF6cXV4MTIzNA"],
     }),
+  after: z.int().min(0).optional().openapi({
+    description:
+      "The `generation` of the session that comes back by itself. Where the player has a newer one in the game, the answer is REPLACED; where an operator has ended it, KICKED.",
+    example: 3_145_728,
+  }),
   explain: z.boolean().optional().openapi({ description: "For operators: say why each candidate won or lost." }),
   wait: z.boolean().optional().openapi({ description: "Take a place in the waiting room where there is no seat now." }),
   place: z
@@ -120,7 +125,7 @@ export const allocateSchema = z
   })
   .openapi("AllocateRequest") satisfies z.ZodType<AllocateRequest>;
 
-const { explain: _, place: __, party: ___, ...partyFields } = allocateFields;
+const { explain: _, place: __, party: ___, after: ____, ...partyFields } = allocateFields;
 
 /** What the leader of a party may ask for. */
 export const allocatePartySchema = z

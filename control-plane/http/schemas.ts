@@ -115,6 +115,10 @@ export const allocationSchema = z
   .object({
     ticket: z.string().openapi({ description: "The join ticket, opaque to the client." }),
     reservationId: z.string().openapi({ example: "fJ3r0n8zT1q2a5b6c7d8eQ" }),
+    generation: z
+      .number()
+      .optional()
+      .openapi({ description: "Orders the player's sessions: what to name with `after`.", example: 3_145_728 }),
     expiresAt: z.number().openapi({ description: "Seconds since 1970.", example: 1_795_359_600 }),
     cluster: z.object({
       id: clusterId,

@@ -24,6 +24,7 @@ type RemoteShard = Remote<
   | "useAssertion"
   | "displace"
   | "reserve"
+  | "holds"
   | "attend"
   | "hold"
   | "release"

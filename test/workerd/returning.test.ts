@@ -31,6 +31,14 @@ async function join(cluster: TestCluster, player: PlayerSessionTokens, players =
   return seat;
 }
 
+async function stateOf({ id }: TestCluster): Promise<string> {
+  return runInDurableObject(
+    env.REGISTRY_SHARD.getByName("default.0"),
+    (_: RegistryShard, { storage }) =>
+      storage.sql.exec<{ state: string }>("SELECT state FROM clusters WHERE cluster_id = ?", id).one().state,
+  );
+}
+
 describe("[ALLOC-14] a player who lost connection and token, and asks for no cluster", () => {
   it("comes back to the cluster that keeps the session, though it is full and others are empty", async () => {
     const home = await startCluster({ capacity: 1, region: "eu" });
@@ -105,6 +113,60 @@ describe("[ALLOC-14] a player who lost connection and token, and asks for no clu
     const back = await allocate(player, {}, key);
     await home.report({ players: 0, left: [seat] });
     expect(await allocate(player, {}, key)).toEqual(back);
+  });
+});
+
+describe("[ALLOC-21] a session that comes back by itself", () => {
+  it("ends no newer one of its player, who has gone on elsewhere, until that is over", async () => {
+    const [home, other] = [await startCluster(), await startCluster({ region: "eu" })];
+    const player = await logIn();
+    const first = await join(home, player);
+    const second = await join(other, player);
+    await evictAllDurableObjects();
+    for (const wish of [{}, { clusterId: home.id }, { clusterId: other.id }]) {
+      const answer = await requestAllocation(player, { ...wish, after: first.generation });
+      expect(await expectProblem(answer, "REPLACED")).toMatchObject({ status: 403 });
+    }
+    // The newer one itself, and who asks to join, are not kept out.
+    await allocate(player, { after: second.generation });
+    await allocate(player, {});
+    await other.report({ players: 0, left: [second] });
+    const back = await allocate(player, { after: first.generation });
+    expect(back.generation).toBeGreaterThan(second.generation);
+  });
+
+  it("is let in where the link of the newer one's cluster has broken: that one may be gone", async () => {
+    const [home, other] = [await startCluster(), await startCluster()];
+    const player = await logIn();
+    const first = await join(home, player);
+    await join(other, player);
+    const wish = { clusterId: home.id, after: first.generation };
+    const link = await other.openLink();
+    link.send(other.nextReport({ players: 1 }));
+    await link.nextCommand();
+    await expectProblem(await requestAllocation(player, wish), "REPLACED");
+    link.break();
+    await eventually(async () => expect(await stateOf(other)).toBe("suspect"));
+    await allocate(player, wish);
+  });
+
+  it("is not let in where an operator has ended it, and whoever asks to join is", async () => {
+    const home = await startCluster();
+    const player = await logIn();
+    const first = await join(home, player);
+    await call("POST", `/v1/admin/players/${player.player.id}/kick`, {
+      token: (await logInOperator()).accessToken,
+    });
+    await expectProblem(await requestAllocation(player, { after: first.generation }), "KICKED");
+    await allocate(player, {});
+  });
+
+  it("is told by its ticket's answer what to name, and cannot name a party's", async () => {
+    const home = await startCluster();
+    const player = await logIn();
+    const { ticket, generation } = await allocate(player, { clusterId: home.id });
+    expect(generation).toBe(seatOf(player.player, ticket).generation);
+    await expectProblem(await requestAllocation(player, { after: -1 }), "INVALID_FIELD");
   });
 });
 

@@ -89,6 +89,9 @@ export class PlayerAllocation {
       return refuse("TICKET_REVOKED", "The key of this ticket was revoked. Allocate with a new key.");
     }
     if (step.kind === "refuse") return refuse(step.code, step.detail, step.retryAfterSeconds);
+    if (request.after !== undefined && revocation.covers(request.after)) {
+      return refuse("KICKED", "An operator has ended this session. Join again only if the player asks to.");
+    }
     const cost = costs.weigh(allocationCosts[step.kind], readLimits(env), nowMs);
     if (!cost.allowed) {
       return refuse("RATE_LIMITED", "Too many allocations. Wait before the next one.", cost.retryAfterSeconds);
@@ -195,7 +198,7 @@ export class PlayerAllocation {
     const ticket = await signTicket(claims, signingKey);
     failpoint("allocate.signed");
     const explained = explanation === undefined ? {} : { explanation };
-    const allocation: Allocation = { ticket, reservationId, expiresAt, cluster, ...explained };
+    const allocation: Allocation = { ticket, reservationId, generation, expiresAt, cluster, ...explained };
     return this.#commit(operation, order, attempt, allocation, seat.gaveBack ?? []);
   }
 

@@ -1,3 +1,4 @@
+import { sessionOf } from "../../../protocol/handover/generation.ts";
 import type { AllocateRequest, Waiting } from "../../../protocol/index.ts";
 import { type Operation, replacedAt } from "../../domain/allocation/operations.ts";
 import { refuseParty } from "../../domain/parties/party.ts";
@@ -42,6 +43,9 @@ export class PlayerSeats {
     order: AllocationOrder,
     isCurrent: IsCurrent,
   ): Promise<ExplainedSeat | { readonly ok: true; readonly waiting: Waiting }> {
+    if (await this.#isReplaced(order.request.after, order.playerId)) {
+      return refuse("REPLACED", "The player is in the game elsewhere. Join again only if the player asks to.");
+    }
     if (order.request.party !== undefined) return this.#claimSeat(operation, order, order.request.party, isCurrent);
     // Who waits asks the queue, not the shards, unless one of them may have a seat for this operation already.
     if (operation.queue === undefined || operation.shard !== undefined) {
@@ -68,6 +72,19 @@ export class PlayerSeats {
     if (seat.ok || seat.waitable !== true) return seat;
     // Somebody from another queue was quicker: the place is still the same.
     return this.#queueUp(operation, isCurrent, queue.name) ? { ok: true, waiting: visit.waiting } : takenOver();
+  }
+
+  /** Whether the player has a session in the game that is newer than the one that wants to come back. [ALLOC-21] */
+  async #isReplaced(after: number | undefined, playerId: string): Promise<boolean> {
+    const authority = this.#tables.authority();
+    if (after === undefined || authority === undefined) return false;
+    const { clusterId, shard, generation } = authority;
+    if (sessionOf(generation) <= sessionOf(after)) return false;
+    return withDeadline(
+      registryShard(this.#env, shard).holds(clusterId, playerId),
+      objectCallTimeoutMs,
+      "a registry shard",
+    );
   }
 
   /** The seat that is held for the player's party: the party says which, and the shard hands it over. */

@@ -130,6 +130,13 @@ export class RegistrySeats {
     });
   }
 
+  /** Whether the player is in the game there, or kept for a return. Of a cluster that is silent nobody knows: it may have ended. [ALLOC-21] */
+  holds(clusterId: string, playerId: string, nowMs: number): boolean {
+    const row = this.#parts.tables.cluster(clusterId);
+    if (row === undefined || this.#parts.seats.at(clusterId, playerId)?.joined === undefined) return false;
+    return (row.state === "ready" || row.state === "starting") && this.#leases.isLive(row, nowMs);
+  }
+
   #reserveAnywhere(request: SeatRequest, nowMs: number): SeatAnswer {
     const { row, drawn } = this.#candidates.pick(request.wish, request, nowMs);
     if (row !== undefined) return this.#seatAt(row, drawn, request, nowMs);

@@ -152,6 +152,11 @@ export class RegistryShard extends DurableObject<Env> {
     return answer.ok && revokedKeys.length > 0 ? { ...answer, revokedKeys } : answer;
   }
 
+  /** Whether the player is in the game at the cluster, or is kept for a return, as far as its link tells. [ALLOC-21] */
+  holds(clusterId: string, playerId: string): boolean {
+    return this.#desks.seats.holds(clusterId, playerId, Date.now());
+  }
+
   /** A queue of the waiting room says that it waits for seats of this shard; where there are some now. */
   attend(gate: QueueGate, withLargest: boolean): CapacityNote {
     return this.#desks.seats.attend(gate, withLargest, Date.now());

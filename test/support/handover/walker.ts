@@ -15,6 +15,8 @@ const stepMs = 50;
 const speed = 8;
 /** Within this time a cluster has let in who came, also one that did nothing for a while, or it never will. */
 const longestEntryMs = 4_000;
+/** Within this time a session that was lost is back, or is known not to come. */
+const longestReturnMs = 30_000;
 /** How far from the border it turns. */
 const reach = 5;
 
@@ -89,10 +91,11 @@ export class Walker {
    * Another device of the same player tries to get in, and is gone without a word after so many milliseconds. If that has ended the session
    * here, it comes back.
    *
-   * @returns whether it had to
+   * @returns whether the session here was ended: it may have come back by itself, where the other one's was over by then
    */
   async meetsAnother(afterMs: number): Promise<boolean> {
     const device = this.#newDevice();
+    const { fallbacks } = this;
     this.isEnding = true;
     const gone = new AbortController();
     const joins = this.#client(device)
@@ -106,15 +109,21 @@ export class Walker {
     // With a ticket, but not in, it would try a hundred times more.
     gone.abort();
     await joins;
-    const deadline = performance.now() + longestEntryMs;
-    while (!this.isOut && performance.now() < deadline) await pass(stepMs);
+    const startMs = performance.now();
+    const isSettled = (): boolean => {
+      const waitedMs = performance.now() - startMs;
+      return (
+        this.isOut || waitedMs > longestReturnMs || (waitedMs > longestEntryMs && this.session?.state === "joined")
+      );
+    };
+    while (!isSettled()) await pass(stepMs);
     const { isOut } = this;
     if (isOut) {
       this.rest();
       await this.enter();
     }
     this.isEnding = false;
-    return isOut;
+    return isOut || this.fallbacks !== fallbacks;
   }
 
   /** Into the game, wherever it is sent. @throws SustenetError as the master refuses it */
