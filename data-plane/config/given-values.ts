@@ -1,6 +1,6 @@
 import { parse, TomlError } from "smol-toml";
 import { ConfigError } from "./config-error.ts";
-import { keyPath, locateKeys } from "./key-lines.ts";
+import { findRepeated, keyPath, locateKeys } from "./key-lines.ts";
 import { nearest } from "./nearest.ts";
 import type { WorldTables } from "./world-settings.ts";
 import { type Section, settingRows, type SettingRow } from "./setting-table.ts";
@@ -101,9 +101,14 @@ function parseToml(name: string, toml: string): Record<string, unknown> {
     return parse(toml);
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
+    const place = `${name}:${error.line}:${error.column}`;
+    const repeated = error.message.includes("redefine") ? findRepeated(toml, error.line) : undefined;
+    if (repeated !== undefined) {
+      throw new ConfigError([`${place}: ${repeated.name} is there already, in line ${repeated.line}`]);
+    }
     // The rest of the message quotes the file.
     const [reason = ""] = error.message.replace("Invalid TOML document: ", "").split("\n", 1);
-    throw new ConfigError([`${name}:${error.line}:${error.column}: not TOML: ${reason}`]);
+    throw new ConfigError([`${place}: not TOML: ${reason}`]);
   }
 }
 

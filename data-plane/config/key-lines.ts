@@ -13,6 +13,21 @@ export function locateKeys(toml: string): ReadonlyMap<string, number> {
   return scanner.lines;
 }
 
+/** A table header or key that a document has once more. */
+export interface Repeated {
+  /** As `cluster.port` or `fragment[1].name`. */
+  readonly name: string;
+  /** Line (from 1) of the first mention. */
+  readonly line: number;
+}
+
+/** What stands in a line of a document and stood there before; `undefined` where that cannot be said. */
+export function findRepeated(toml: string, line: number): Repeated | undefined {
+  const scanner = new KeyScanner(toml, line);
+  scanner.document();
+  return scanner.repeated;
+}
+
 /** A path as it is written, and with the indices of the items that it goes through. */
 interface Place {
   readonly path: readonly string[];
@@ -21,14 +36,18 @@ interface Place {
 
 class KeyScanner {
   readonly lines = new Map<string, number>();
+  /** What the suspected line has once more. */
+  repeated: Repeated | undefined;
   readonly #text: string;
+  readonly #suspected: number | undefined;
   /** How many tables each array of tables has so far, by its path with indices. */
   readonly #counts = new Map<string, number>();
   #offset = 0;
   #line = 1;
 
-  constructor(text: string) {
+  constructor(text: string, suspected?: number) {
     this.#text = text;
+    this.#suspected = suspected;
   }
 
   document(): void {
@@ -73,12 +92,21 @@ class KeyScanner {
 
   /** Every prefix too: `a.b = 1` also says where `a` is. */
   #record({ path, indexed }: Place, line: number): void {
+    if (line === this.#suspected) this.repeated ??= this.#findEarlier(indexed, path);
     for (const parts of [path, indexed]) {
       for (let length = 1; length <= parts.length; length += 1) {
         const name = keyPath(...parts.slice(0, length));
         if (!this.lines.has(name)) this.lines.set(name, line);
       }
     }
+  }
+
+  #findEarlier(...names: readonly (readonly string[])[]): Repeated | undefined {
+    for (const parts of names) {
+      const line = this.lines.get(keyPath(...parts));
+      if (line !== undefined) return { name: displayName(parts), line };
+    }
+    return undefined;
   }
 
   #dottedKey(end: string): string[] {
@@ -175,6 +203,11 @@ class KeyScanner {
       this.#offset += 1;
     }
   }
+}
+
+/** Indices in brackets, as in other problems. */
+function displayName(parts: readonly string[]): string {
+  return parts.map((part, index) => (/^\d+$/.test(part) ? `[${part}]` : index === 0 ? part : `.${part}`)).join("");
 }
 
 function unquote(quoted: string): string {

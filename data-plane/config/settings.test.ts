@@ -211,6 +211,31 @@ x = 1
     expect(others).toEqual([]);
   });
 
+  it.each([
+    ["a key", `${master}tick_hz = 30\ntick_hz = 60`, "4:1", "cluster.tick_hz is there already, in line 3"],
+    ["a table", `[world]\n${master}[world]`, "4:2", "world is there already, in line 1"],
+    [
+      "a fragment that is not one of several",
+      `${master}[[fragment]]\nname = "a"\n[fragment]`,
+      "5:2",
+      "fragment[0] is there already, in line 3",
+    ],
+    [
+      "a key of the second fragment",
+      `${master}[[fragment]]\nname = "a"\n[[fragment]]\nname = "b"\nname = "c"`,
+      "7:1",
+      "fragment[1].name is there already, in line 6",
+    ],
+    [
+      "a table of what is a value",
+      `${master}world = "main"\n[cluster.world]`,
+      "4:2",
+      "cluster.world is there already, in line 3",
+    ],
+  ])("says where %s is that is there twice", (_, toml, place, what) => {
+    expect(problems(toml)).toEqual([`Config.toml:${place}: ${what}`]);
+  });
+
   it("knows keys outside of their section", () => {
     expect(problems(`port = 1\nall = 5\n${master}`)).toEqual([
       "Config.toml:1: port: expected under [all]",
