@@ -23,7 +23,7 @@ function problems(toml: string, environment: Record<string, string> = {}): reado
   try {
     load(toml, environment);
   } catch (error) {
-    if (error instanceof ConfigError) return error.problems.map((line) => line.replace(`${folder}/`, ""));
+    if (error instanceof ConfigError) return error.problems.map((line) => line.replaceAll(`${folder}/`, ""));
     throw error;
   }
   return [];
@@ -279,7 +279,7 @@ x = 1
 
   it("wants tls_cert and tls_key together, and takes them from where the file is", () => {
     expect(problems(`${master}tls_cert = "c.pem"`)).toEqual([
-      "Config.toml:1: [cluster] tls_key: missing, expected the key that belongs to tls_cert",
+      "Config.toml:1: [cluster] tls_key: missing, expected the key that belongs to tls_cert (Config.toml:3)",
     ]);
     expect(problems(`${master}tls_key = "k.pem"`)).toHaveLength(1);
     expect(load(`${master}tls_cert = "c.pem"\ntls_key = "k.pem"`)).toMatchObject({
@@ -290,7 +290,10 @@ x = 1
 
   it("wants idle_timeout_ms above ping_interval_ms", () => {
     expect(problems(`${master}ping_interval_ms = 2000\nidle_timeout_ms = 2000`)).toEqual([
-      "Config.toml:4: [cluster] idle_timeout_ms: expected more than ping_interval_ms (2000), got 2000",
+      "Config.toml:4: [cluster] idle_timeout_ms: expected more than 2000 of ping_interval_ms (Config.toml:3), got 2000",
+    ]);
+    expect(problems(`${master}idle_timeout_ms = 5000`)).toEqual([
+      "Config.toml:3: [cluster] idle_timeout_ms: expected more than 5000 of ping_interval_ms (the default), got 5000",
     ]);
   });
 
@@ -355,7 +358,7 @@ describe("the master's address", () => {
       "Config.toml:3: [cluster] master_url: missing, expected the master's address, as https://master.example.com",
     ]);
     expect(problems(`${master}master_ip = "127.0.0.1"`)).toEqual([
-      "Config.toml:3: [cluster] master_ip: expected only one of master_url and master_ip",
+      "Config.toml:3: [cluster] master_ip: expected only one of master_ip and master_url (Config.toml:2)",
     ]);
   });
 
@@ -465,7 +468,7 @@ describe("a world that is shared", () => {
     const lines = (instances: number): string => `${master}world = "main"\ninstances = ${instances}\n${meadow}`;
     expect(problems(lines(1))).toEqual([]);
     expect(problems(lines(2))).toEqual([
-      "Config.toml:4: [cluster] instances: expected at most 1 in a world that is shared, got 2: they would share this file, and with it what they carry",
+      "Config.toml:4: [cluster] instances: expected at most 1 with world (Config.toml:3), got 2: they would share this file, and with it what they carry",
     ]);
   });
 
@@ -473,14 +476,18 @@ describe("a world that is shared", () => {
     const lines = (graceMs: number): string => `${master}world = "main"\nresume_grace_ms = ${graceMs}\n${meadow}`;
     expect(problems(lines(1))).toEqual([]);
     expect(problems(lines(0))).toEqual([
-      "Config.toml:4: [cluster] resume_grace_ms: expected at least 1 in a world that is shared, got 0: without resuming no player can go from cluster to cluster",
+      "Config.toml:4: [cluster] resume_grace_ms: expected at least 1 with world (Config.toml:3), got 0: without resuming no player can go from cluster to cluster",
     ]);
     expect(problems(`${master}resume_grace_ms = 0\n${meadow}`)).toEqual([]);
   });
 
   it("needs a port of its own for the peers", () => {
     expect(problems(`[all]\nport = 7000\n${master}world = "main"\npeer_port = 7000\n${meadow}`)).toEqual([
-      "Config.toml:6: [cluster] peer_port: expected another port than port, got 7000",
+      "Config.toml:6: [cluster] peer_port: expected another port than port (Config.toml:2), got 7000",
+    ]);
+    const environment = { SUSTENET_ALL_PORT: "7000" };
+    expect(problems(`${master}world = "main"\npeer_port = 7000\n${meadow}`, environment)).toEqual([
+      "Config.toml:4: [cluster] peer_port: expected another port than port (SUSTENET_ALL_PORT), got 7000",
     ]);
   });
 
@@ -505,14 +512,16 @@ describe("instances", () => {
     ]);
     expect(lines(7_000, 7_004)).toEqual([]);
     expect(lines(7_000, 7_003)).toEqual([
-      "Config.toml:6: [cluster] ops_port: expected another port than those of the 4 instances from port (7000) on, got 7003",
+      "Config.toml:6: [cluster] ops_port: expected another port than those of the 4 instances (Config.toml:5) from 7000 of port (Config.toml:2) on, got 7003",
     ]);
   });
 
   it("cannot share one ws_url", () => {
     const lines = (instances: number): string => `${master}instances = ${instances}\nws_url = "wss://play.example.com"`;
     expect(problems(lines(1))).toEqual([]);
-    expect(problems(lines(2))).toEqual([expect.stringContaining("ws_url: expected none with 2 instances")]);
+    expect(problems(lines(2))).toEqual([
+      expect.stringContaining("ws_url: expected none with 2 instances (Config.toml:3)"),
+    ]);
   });
 
   it("need room for their number behind the name", () => {

@@ -215,6 +215,15 @@ class SettingReader {
     return this.#given.values.get(`${row.section}.${row.key}`);
   }
 
+  /** A key that a problem of another one speaks of, and where it was given. */
+  mention(row: SettingRow<unknown>): string {
+    return `${row.key} (${this.placeOf(row)})`;
+  }
+
+  placeOf(row: SettingRow<unknown>): string {
+    return this.find(row)?.place ?? "the default";
+  }
+
   complain(row: SettingRow<unknown>, what: string): void {
     const place = this.find(row)?.place ?? this.#given.sectionPlaces.get(row.section) ?? this.#file;
     const problem = `${place}: [${row.section}] ${row.key}: ${what}`;
@@ -231,7 +240,7 @@ function readSettings(reader: SettingReader, folder: string): Omit<ClusterSettin
   if (idleTimeoutMs <= pingIntervalMs) {
     reader.complain(
       settingTable.idleTimeoutMs,
-      `expected more than ping_interval_ms (${pingIntervalMs}), got ${idleTimeoutMs}`,
+      `expected more than ${pingIntervalMs} of ${reader.mention(settingTable.pingIntervalMs)}, got ${idleTimeoutMs}`,
     );
   }
   const wsPort = reader.read(settingTable.wsPort);
@@ -304,9 +313,11 @@ function readInstances(
     if (first + count - 1 > 65_535) {
       reader.complain(portRow, `expected room for ${count} instances below 65536, got ${first}`);
     }
-    for (const [other, { key }] of rows.slice(0, index)) {
+    for (const [other, otherRow] of rows.slice(0, index)) {
       if (typeof other !== "number" || Math.abs(first - other) >= count) continue;
-      const others = count === 1 ? key : `those of the ${count} instances from ${key} (${other}) on`;
+      const ofOther = reader.mention(otherRow);
+      const all = `those of the ${count} instances (${reader.placeOf(row)}) from ${other} of ${ofOther} on`;
+      const others = count === 1 ? ofOther : all;
       reader.complain(portRow, `expected another port than ${others}, got ${first}`);
     }
   }
@@ -316,7 +327,10 @@ function readInstances(
     reader.complain(nameRow, `expected at most ${longest} characters, as each of the instances gets a number`);
   }
   if (instances > 1 && reader.find(settingTable.wsUrl) !== undefined) {
-    reader.complain(settingTable.wsUrl, `expected none with ${instances} instances: each has an address of its own`);
+    reader.complain(
+      settingTable.wsUrl,
+      `expected none with ${instances} instances (${reader.placeOf(row)}): each has an address of its own`,
+    );
   }
   return { instances, instance, opsPort: opsPort === "free" ? 0 : opsPort };
 }
@@ -348,7 +362,7 @@ function assertSharedWorld(reader: SettingReader, settings: ClusterSettings): vo
   if (worldName === undefined) return;
   if (resumeGraceMs === 0) {
     const reason = "without resuming no player can go from cluster to cluster";
-    reader.complain(settingTable.resumeGraceMs, `expected at least 1 in a world that is shared, got 0: ${reason}`);
+    reader.complain(settingTable.resumeGraceMs, `expected at least 1 with ${reader.mention(row)}, got 0: ${reason}`);
   }
   if (world === undefined) {
     reader.complain(row, "expected fragments to share: [[fragment]] or [world.grid], the same at all clusters");
@@ -366,7 +380,7 @@ function assertSharedWorld(reader: SettingReader, settings: ClusterSettings): vo
     const advice = "they would share this file, and with it what they carry";
     reader.complain(
       settingTable.instances,
-      `expected at most 1 in a world that is shared, got ${instances}: ${advice}`,
+      `expected at most 1 with ${reader.mention(row)}, got ${instances}: ${advice}`,
     );
   }
 }
@@ -382,10 +396,16 @@ function readTlsFiles(reader: SettingReader, folder: string): Pick<ClusterSettin
   const tlsCert = readPath(reader, settingTable.tlsCert, folder);
   const tlsKey = readPath(reader, settingTable.tlsKey, folder);
   if (tlsCert !== undefined && tlsKey === undefined) {
-    reader.complain(settingTable.tlsKey, "missing, expected the key that belongs to tls_cert");
+    reader.complain(
+      settingTable.tlsKey,
+      `missing, expected the key that belongs to ${reader.mention(settingTable.tlsCert)}`,
+    );
   }
   if (tlsKey !== undefined && tlsCert === undefined) {
-    reader.complain(settingTable.tlsCert, "missing, expected the certificate that belongs to tls_key");
+    reader.complain(
+      settingTable.tlsCert,
+      `missing, expected the certificate that belongs to ${reader.mention(settingTable.tlsKey)}`,
+    );
   }
   return { tlsCert, tlsKey };
 }
@@ -396,7 +416,7 @@ function readMaster(reader: SettingReader): string {
   const ip = reader.read(ipRow);
   const port = reader.read(portRow);
   if (reader.find(urlRow) !== undefined && reader.find(ipRow) !== undefined) {
-    reader.complain(ipRow, "expected only one of master_url and master_ip");
+    reader.complain(ipRow, `expected only one of master_ip and ${reader.mention(urlRow)}`);
   }
   if (url !== undefined) {
     const parsed = parseMasterUrl(url);
