@@ -57,6 +57,7 @@ export interface FragmentView {
   readonly players: number;
   /** 0, or how many of its thresholds apply. */
   readonly level: number;
+  /** Frames a second, at most the cluster's ticks. */
   readonly updateHz: number;
   readonly viewRange: number;
 }

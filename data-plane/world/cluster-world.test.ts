@@ -235,6 +235,14 @@ describe("fragments", () => {
     expect(heard.slice(before)).toEqual(["west 2 to 1 with 3", "west 1 to 0 with 3"]);
   });
 
+  it("[FRAGMENT-1] come no more often than the cluster ticks, whatever is asked for", async () => {
+    await start({ settings: { tickHz: 10, world: layoutOf([{ ...west, update_hz: 60 }, east]) } });
+    const client = await join("ann");
+    await settled("ann enters west");
+    await until("the client to know", () => client.fragments.at(-1)?.updateHz === 10);
+    expect(world.fragments[0]).toMatchObject({ name: "west", updateHz: 10 });
+  });
+
   it("are there for operators to look into: who is where", async () => {
     const layout = layoutOf([{ ...west, capacity: 40 }, east]);
     await start({ settings: { opsPort: 0, maxSpeed: 7, world: layout } });

@@ -433,7 +433,7 @@ export class ClusterWorld<P extends WorldPlayer = JoinedPlayer> {
         name,
         players,
         level,
-        updateHz: settings.updateHz,
+        updateHz: Math.min(settings.updateHz, this.#options.tickHz),
         viewRange: settings.viewRange,
       }));
   }
