@@ -234,6 +234,10 @@ describe("what is written about the metrics", () => {
     );
     expect(asked.length).toBeGreaterThan(15);
     expect(asked.filter((name) => !names.has(name))).toEqual([]);
+    // What a world is watched by.
+    const ofTheWorld =
+      /^sustenet_(?:fragment|handovers|handover_standstill_seconds_bucket|peer|entities|ghosts|saves|resumes)/;
+    expect([...names].filter((name) => ofTheWorld.test(name) && !asked.includes(name))).toEqual([]);
   });
 
   it("docs/OPERATIONS.md lists every one, and beside the master's no other", async () => {
