@@ -11,7 +11,7 @@ import { exitCodes } from "../exit-codes.ts";
 import { UsageError } from "../usage-error.ts";
 import { AdminError } from "./admin-api.ts";
 import { namesMaster, parseAdminArguments } from "./arguments.ts";
-import { everyPage } from "./pages.ts";
+import { everyPage, newest } from "./pages.ts";
 import { auditTarget } from "./player-id.ts";
 import { formatTable, formatTime, show } from "./table.ts";
 
@@ -34,7 +34,7 @@ export function createAuditCommand(database: (environmentFile: string) => Databa
   return {
     usage:
       "audit [verify [--database FILE]] [--actor ID] [--action A] [--target T] [--limit N] --master URL --token-file FILE [--json]",
-    does: "shows who did what; T is player:ID (or the id alone), cluster:ID, key:ID or world:NAME; verify checks the chain, in the database, at the master, or both",
+    does: "shows who did what, the newest 50 rows unless --limit says otherwise; T is player:ID (or the id alone), cluster:ID, key:ID or world:NAME; verify checks the chain, in the database, at the master, or both",
     run: async (args) => {
       const [first, ...rest] = args;
       if (first === "verify") await verify(rest, database);
@@ -46,19 +46,18 @@ export function createAuditCommand(database: (environmentFile: string) => Databa
 async function list(args: readonly string[]): Promise<void> {
   const given = parseAdminArguments(args, filterOptions, 0);
   const target = given.text("target");
-  const query = Object.entries({
+  const query = {
     actor: given.text("actor"),
     action: given.text("action"),
     target: target === undefined ? undefined : auditTarget(target),
-    limit: String(given.count("limit") ?? 50),
-  }).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as [string, string]]));
-  const page = await given.api().call<Page>("GET", `/audit?${new URLSearchParams(query).toString()}`);
-  show(given.json, page.rows, () =>
-    page.rows.length === 0
+  };
+  const rows = await newest<AuditRow>(given, "/audit", "rows", query);
+  show(given.json, rows, () =>
+    rows.length === 0
       ? "nothing is on record"
       : formatTable(
           ["ROW", "TIME", "ACTOR", "ACTION", "TARGET", "OUTCOME", "DETAILS"],
-          page.rows.map((row) => [
+          rows.map((row) => [
             String(row.sequence),
             formatTime(row.atMs),
             row.actor,

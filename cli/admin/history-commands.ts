@@ -1,7 +1,7 @@
 import type { Command } from "../command.ts";
 import { UsageError } from "../usage-error.ts";
-import { type AdminArguments, parseAdminArguments } from "./arguments.ts";
-import { everyPage } from "./pages.ts";
+import { parseAdminArguments } from "./arguments.ts";
+import { newest } from "./pages.ts";
 import { formatTable, formatTime, show } from "./table.ts";
 
 interface Recorded {
@@ -25,13 +25,12 @@ interface ClusterEvent {
 
 const where = "--master URL --token-file FILE [--json]";
 const options = { player: { type: "string" }, cluster: { type: "string" }, limit: { type: "string" } } as const;
-const pageSize = 500;
 
 /** Commands about what is on record. */
 export const historyCommands: Readonly<Record<string, Command>> = {
   history: {
     usage: `history --player PLAYER | --cluster CLUSTER [--limit N] ${where}`,
-    does: "shows who was given a seat where, and what came of it, the newest first",
+    does: "shows who was given a seat where, and what came of it, the newest first; 50 unless --limit says otherwise",
     run: async (args) => {
       const given = parseAdminArguments(args, options, 0);
       const [player, cluster] = [given.text("player"), given.text("cluster")];
@@ -61,7 +60,7 @@ export const historyCommands: Readonly<Record<string, Command>> = {
   },
   "cluster-events": {
     usage: `cluster-events [--cluster CLUSTER] [--limit N] ${where}`,
-    does: "shows what became of clusters, the newest first",
+    does: "shows what became of clusters, the newest first; 50 unless --limit says otherwise",
     run: async (args) => {
       const { player: _, ...own } = options;
       const given = parseAdminArguments(args, own, 0);
@@ -83,22 +82,3 @@ export const historyCommands: Readonly<Record<string, Command>> = {
     },
   },
 };
-
-/** The newest of a list, 50 unless `--limit` says how many, from as many pages as it takes. */
-async function newest<T>(
-  given: AdminArguments,
-  path: string,
-  name: string,
-  query: Readonly<Record<string, string | undefined>>,
-): Promise<readonly T[]> {
-  const wanted = Math.max(1, given.count("limit") ?? 50);
-  const items: T[] = [];
-  type Page = { readonly next: string | null } & Readonly<Record<string, readonly T[] | string | null>>;
-  const pages = everyPage<Page>(given.api(), path, { ...query, limit: String(Math.min(wanted, pageSize)) });
-  for await (const page of pages) {
-    const part = page[name];
-    if (Array.isArray(part)) items.push(...part);
-    if (items.length >= wanted) break;
-  }
-  return items.slice(0, wanted);
-}
