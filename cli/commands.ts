@@ -73,7 +73,7 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   rotate: {
     usage: "rotate --key-id OLD --public-key FILE [--overlap SECONDS] --master URL --token-file FILE",
-    does: "puts another key in the place of one, which ends after an overlap",
+    does: "puts another key in the place of one, which ends after an overlap, of 86400 s unless --overlap says otherwise",
     run: async (args) => rotateKey(args, readPublicKeyOf("rotate")),
   },
   ...clusterCommands,

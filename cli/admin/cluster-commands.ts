@@ -89,7 +89,7 @@ export const clusterCommands: Readonly<Record<string, Command>> = {
   unlock: ordering("unlock CLUSTER", "offers it again", { method: "DELETE", path: "lock" }),
   drain: {
     usage: `drain CLUSTER [--deadline SECONDS] [--move] [--reason TEXT] ${where}`,
-    does: "empties a cluster and ends its process; --move sends its players to others",
+    does: "empties a cluster and ends its process, within 600 s unless --deadline says otherwise; --move sends its players to others",
     run: async (args) => {
       const options = { deadline: { type: "string" }, move: { type: "boolean" }, reason: { type: "string" } } as const;
       const given = parseAdminArguments(args, options, 1);
