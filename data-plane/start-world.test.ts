@@ -48,8 +48,16 @@ it("takes over a changed file on SIGHUP while players play, and keeps the old wo
   await writeFile(file, `${runner.config()}${fragment("west", -50, 1)}${fragment("east", 0, 50)}`);
   made.child.kill("SIGHUP");
   await until("the refusal", () => made.out.includes("kept the old world"));
+  const halves = `${fragment("west", -50, 0)}${fragment("east", 0, 50, "view_range = 7")}`;
+  // With this no cluster would start: it must not run with the half of it until then.
+  await writeFile(file, `${runner.config()}tick_hz = 500\n${halves}`);
+  made.child.kill("SIGHUP");
+  await until("the word about the file", () => /config-refused|config-changed/.test(made.out));
+  expect(made.out).toContain(
+    "nothing of the file was taken over: Config.toml:6: [cluster] tick_hz: expected a whole number",
+  );
   expect(client.fragments.map(({ name }) => name)).toEqual(["land"]);
-  await writeFile(file, `${runner.config()}${fragment("west", -50, 0)}${fragment("east", 0, 50, "view_range = 7")}`);
+  await writeFile(file, `${runner.config()}${halves}`);
   made.child.kill("SIGHUP");
   await until("the new fragment", () => client?.fragments.at(-1)?.name === "east");
   expect(client.fragments.at(-1)?.viewRange).toBe(7);

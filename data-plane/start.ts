@@ -79,6 +79,7 @@ export async function start(plugin: ServerPlugin | readonly ServerPlugin[], opti
   const { world } = settings;
   const watch = new LayoutWatch({
     file: loaded.file,
+    load: loaded.reread,
     checkMs: layoutCheckMs,
     settleMs: layoutSettleMs,
     log,
@@ -140,7 +141,8 @@ function readSettings(options: StartOptions): LoadedSettings | undefined {
     const loaded = loadSettings({
       file: named ?? "Config.toml",
       fileMustExist: named !== undefined,
-      environment: process.env,
+      // As it is now: plugins may change it, and the file is read again.
+      environment: { ...process.env },
       flags: args.flags,
     });
     if (!args.printConfig) return loaded;

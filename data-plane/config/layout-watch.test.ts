@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { LogBook } from "../testing/test-cluster.ts";
 import { until } from "../testing/until.ts";
 import { LayoutWatch } from "./layout-watch.ts";
+import { loadSettings } from "./settings.ts";
 
 let folder: string;
 let watch: LayoutWatch;
@@ -15,6 +16,15 @@ let meanwhile: (ms: number) => void;
 
 const fragment = (name: string, from: number): string =>
   `[[fragment]]\nname = "${name}"\nmin = [${from}, 0]\nmax = [${from + 10}, 10]\n`;
+const load = (text: string) =>
+  loadSettings(
+    {
+      file: join(folder, "Config.toml"),
+      fileMustExist: true,
+      environment: { SUSTENET_CLUSTER_MASTER_URL: "http://127.0.0.1:6256" },
+    },
+    text,
+  );
 const write = (text: string): void => writeFileSync(join(folder, "Config.toml"), text);
 
 beforeEach(async () => {
@@ -25,6 +35,7 @@ beforeEach(async () => {
   write(`[all]\nport = 1\n${fragment("a", 0)}`);
   watch = new LayoutWatch({
     file: join(folder, "Config.toml"),
+    load,
     checkMs: 60_000,
     settleMs: 250,
     log,
@@ -75,6 +86,7 @@ it("looks by itself, again and again", async () => {
   const seen: number[] = [];
   const own = new LayoutWatch({
     file: join(folder, "Config.toml"),
+    load,
     checkMs: 5,
     settleMs: 1,
     log,
@@ -115,6 +127,23 @@ it("keeps the old one when the new one has a fault, and says which and where", a
   write(fragment("d", 0));
   await watch.check();
   expect(names).toEqual([["d"]]);
+});
+
+it("takes over nothing of a file with which no cluster would start", async () => {
+  const refusals = (): readonly string[] =>
+    log.lines.splice(0).map(({ fields, message }) => {
+      return `${String(fields["event"])} ${message.replaceAll(`${folder}/`, "")}`;
+    });
+  write(`[all]\nport = 99999\n${fragment("b", 0)}`);
+  await watch.check();
+  expect(refusals()).toEqual([
+    expect.stringContaining("config-refused nothing of the file was taken over: Config.toml:2: [all] port: expected"),
+  ]);
+  const grid = '[world.grid]\nname = "g"\norigin = [0, 0]\nsize = [10, 10]\ncolumns = 257\nrows = 1\n';
+  write(`[cluster]\nworld = "main"\n${grid}`);
+  await watch.check();
+  expect(refusals()).toEqual([expect.stringContaining("expected at most 256 fragments on one cluster, got 257")]);
+  expect(names).toEqual([]);
 });
 
 it("says what takes effect now and what at the next start, where both have changed", async () => {

@@ -3,11 +3,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Layout } from "../fragments/layout.ts";
 import type { Logger } from "../log.ts";
 import { ConfigError } from "./config-error.ts";
-import { type GivenValues, readConfigText } from "./given-values.ts";
-import { readWorldSettings } from "./world-settings.ts";
+import type { LoadedSettings } from "./settings.ts";
 
 export interface LayoutWatchOptions {
   readonly file: string;
+  /** What all settings come to with this text in the file. Throws ConfigError where no cluster could start with it. */
+  readonly load: (text: string) => LoadedSettings;
   /** How often to look at the file. */
   readonly checkMs: number;
   /** How long the file has to stay as it is before it counts: half of one may be right as well. */
@@ -42,9 +43,9 @@ export class LayoutWatch {
   async start(): Promise<void> {
     this.#text = await this.#read();
     try {
-      const given = readConfigText(this.#options.file, this.#text ?? "");
-      this.#tables = tablesOf(given);
-      this.#others = othersOf(given);
+      const loaded = this.#options.load(this.#text ?? "");
+      this.#tables = tablesOf(loaded);
+      this.#others = othersOf(loaded);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
     }
@@ -69,28 +70,21 @@ export class LayoutWatch {
     if (text === undefined || text === this.#text || !(await this.#isWhole(text)) || this.#stopped) return;
     this.#text = text;
     try {
-      this.#take(readConfigText(this.#options.file, text));
+      this.#take(this.#options.load(text));
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      this.#refuse(error.problems);
+      this.#refuse(error);
     }
   }
 
-  #take(given: GivenValues): void {
-    if (given.world === undefined) return;
+  #take(loaded: LoadedSettings): void {
     const { file, log } = this.#options;
-    const { layout, problems } = readWorldSettings(given.world);
-    if (given.problems.length + problems.length > 0) {
-      this.#refuse(given.problems);
-      for (const problem of problems) log.error({ event: "world-refused" }, `kept the old world: ${problem}`);
-      return;
-    }
-    const tables = tablesOf(given);
-    const others = othersOf(given);
+    const tables = tablesOf(loaded);
+    const others = othersOf(loaded);
     const isSameWorld = tables === this.#tables;
     const isSameElse = others === this.#others;
     this.#others = others;
-    if (!isSameWorld) this.#changeWorld(layout, tables);
+    if (!isSameWorld) this.#changeWorld(loaded.settings.world, tables);
     if (isSameWorld || !isSameElse) {
       const text = `${file} has changed: settings outside of the world take effect at the next start`;
       log.info({ event: "config-changed" }, text);
@@ -108,10 +102,11 @@ export class LayoutWatch {
     log.info({ event: "world-changed", fragments: layout.fragments.length }, `${file}: the world has a new layout`);
   }
 
-  /** Says what is wrong with the file outside of its world. */
-  #refuse(problems: readonly string[]): void {
+  #refuse({ problems, ofWorld }: ConfigError): void {
+    const { log } = this.#options;
     for (const problem of problems) {
-      this.#options.log.error({ event: "config-refused" }, `nothing of the file was taken over: ${problem}`);
+      if (ofWorld.includes(problem)) log.error({ event: "world-refused" }, `kept the old world: ${problem}`);
+      else log.error({ event: "config-refused" }, `nothing of the file was taken over: ${problem}`);
     }
   }
 
@@ -131,11 +126,11 @@ export class LayoutWatch {
   }
 }
 
-function tablesOf({ world }: GivenValues): string {
+function tablesOf({ world }: LoadedSettings): string {
   return JSON.stringify(world?.tables);
 }
 
-function othersOf({ values }: GivenValues): string {
-  const lines = [...values].map(([name, { value }]) => `${name} = ${JSON.stringify(value)}`);
+function othersOf({ given }: LoadedSettings): string {
+  const lines = [...given].map(([name, { value }]) => `${name} = ${JSON.stringify(value)}`);
   return lines.toSorted().join("\n");
 }

@@ -123,6 +123,8 @@ export interface LoadedSettings {
   readonly given: ReadonlyMap<string, GivenValue>;
   /** What the file says of the world. */
   readonly world?: WorldTables;
+  /** The same with this text in the file. @throws ConfigError */
+  readonly reread: (text: string) => LoadedSettings;
 }
 
 /** Where settings come from. */
@@ -138,11 +140,11 @@ export interface SettingSources {
 /**
  * Reads Config.toml, lets `SUSTENET_*` variables override it and flags override both, and checks everything.
  *
+ * @param text what the file says, by default what is in it now; `undefined` where there is none
  * @throws ConfigError with every problem found
  */
-export function loadSettings(sources: SettingSources): LoadedSettings {
+export function loadSettings(sources: SettingSources, text = readText(sources)): LoadedSettings {
   const { file, environment, flags } = sources;
-  const text = readText(sources);
   const read = readConfigText(file, text ?? "");
   // What is not there has no lines.
   const fromFile = text === undefined ? { ...read, sectionPlaces: new Map<string, string>() } : read;
@@ -153,7 +155,7 @@ export function loadSettings(sources: SettingSources): LoadedSettings {
   const settings = { ...readSettings(reader, dirname(resolve(file))), world: world.layout };
   if (world.problems.length === 0) assertSharedWorld(reader, settings);
   reader.problems.push(...world.problems);
-  if (reader.problems.length > 0) throw new ConfigError(reader.problems.toSorted(byPlace.compare));
+  if (reader.problems.length > 0) throw new ConfigError(reader.problems.toSorted(byPlace.compare), world.problems);
   const remarks = [...strangeVariables(environment)];
   if (reader.read(settingTable.domainPubKey) !== undefined) {
     remarks.push("[cluster] domain_pub_key is not used: the master publishes keys and pins certificates by itself");
@@ -163,7 +165,9 @@ export function loadSettings(sources: SettingSources): LoadedSettings {
     if (settings.worldName !== undefined || reader.find(row)?.fromFile !== true) continue;
     remarks.push(`[cluster] ${row.key} is not used: without [cluster] ${worldName.key} this cluster has no peers`);
   }
-  return { settings, remarks, file, given: given.values, ...(given.world === undefined ? {} : { world: given.world }) };
+  const tables = given.world === undefined ? {} : { world: given.world };
+  const reread = (changed: string): LoadedSettings => loadSettings(sources, changed);
+  return { settings, remarks, file, given: given.values, ...tables, reread };
 }
 
 function readText({ file, fileMustExist }: SettingSources): string | undefined {
