@@ -1,4 +1,5 @@
 import { Log, LogLevel, Miniflare } from "miniflare";
+import { guardChildren } from "./child-guard.ts";
 import { freePort, isPortFree } from "./ports.ts";
 import { workerOptions } from "./worker-bundle.ts";
 
@@ -63,7 +64,8 @@ async function tryPort(
     handleStructuredLogs: ({ message }) => log(message),
   });
   try {
-    await miniflare.ready;
+    // It starts workerd in a later turn.
+    await guardChildren(() => miniflare.ready.then(() => undefined));
     return { url, dispose: () => miniflare.dispose() };
   } catch (error) {
     await miniflare.dispose().catch(() => undefined);

@@ -180,6 +180,21 @@ describe("npm start", () => {
     expect(await third.ended, third.stdout.join("\n")).toBe(0);
   });
 
+  it("leaves no workerd behind where the master alone is killed", async () => {
+    const master = begin("dev/master.ts", ["--state", stateDir, "--port", "0"]);
+    const [, url = ""] = await master.line(/ready at (\S+)/);
+    const answers = async () =>
+      fetch(`${url}/health`).then(
+        () => true,
+        () => false,
+      );
+    expect(await answers()).toBe(true);
+    master.child.kill("SIGKILL");
+    await master.ended;
+    await expect.poll(leftovers).toEqual([]);
+    expect(await answers()).toBe(false);
+  });
+
   it("plays on its own clusters, whatever else is registered at its master", async () => {
     const say = (): void => undefined;
     const master = await startMaster({ stateDir, port: 0, say });
