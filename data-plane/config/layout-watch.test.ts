@@ -159,6 +159,21 @@ it("says what takes effect now and what at the next start, where both have chang
   expect(said()).toEqual(["world-kept", "config-changed"]);
 });
 
+it("says that nothing changes where a fault is taken back, or a comment comes", async () => {
+  const good = `[all]\nport = 1\n${fragment("a", 0)}`;
+  const said = () => log.lines.splice(0).map(({ fields }) => fields["event"]);
+  write(`${good}${fragment("b", 9)}`);
+  await watch.check();
+  expect(said()).toEqual(["world-refused"]);
+  write(good);
+  await watch.check();
+  expect(said()).toEqual(["config-unchanged"]);
+  write(`# a comment\n${good}`);
+  await watch.check();
+  expect(said()).toEqual(["config-unchanged"]);
+  expect(names).toEqual([]);
+});
+
 it("says what does not take effect, and outlives a file that is gone", async () => {
   write(`[all]\nport = 2\n${fragment("a", 0)}`);
   await watch.check();

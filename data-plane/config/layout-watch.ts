@@ -85,9 +85,11 @@ export class LayoutWatch {
     const isSameElse = others === this.#others;
     this.#others = others;
     if (!isSameWorld) this.#changeWorld(loaded.settings.world, tables);
-    if (isSameWorld || !isSameElse) {
+    if (!isSameElse) {
       const text = `${file} has changed: settings outside of the world take effect at the next start`;
       log.info({ event: "config-changed" }, text);
+    } else if (isSameWorld) {
+      log.info({ event: "config-unchanged" }, `${file} says nothing new`);
     }
   }
 
