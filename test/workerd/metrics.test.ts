@@ -3,10 +3,11 @@ import { createExecutionContext, evictAllDurableObjects } from "cloudflare:test"
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { createApp } from "../../control-plane/http/app.ts";
 import { RecordKeeper, RegistryShard } from "../../control-plane/worker.ts";
+import type { RegisterRequest } from "../../protocol/index.ts";
 import { type Exposition, parseExposition } from "../support/exposition.ts";
 import { seatOf, startCluster } from "./support/clusters.ts";
 import { cutOff } from "./support/cut-off.ts";
-import { call, expectProblem, masterUrl } from "./support/master.ts";
+import { call, expectJson, expectProblem, masterUrl } from "./support/master.ts";
 import { logInOperator } from "./support/operators.ts";
 import { allocate, logIn, requestAllocation } from "./support/players.ts";
 import type { Provided } from "./support/provided.ts";
@@ -89,6 +90,34 @@ describe("metrics", () => {
       expect(growth('capacity{region="default"}')).toBe(1);
       expect(after.samples.get("sustenet_master_scrape_complete")).toBe(1);
       expect(after.samples.get('sustenet_master_scrape_sources{of="shard",answered="true"}')).toBe(3);
+    });
+  });
+
+  it("count the places of clusters that are offered, and not of those that are locked or stand by", async () => {
+    const operator = await logInOperator();
+    const admin = async (method: string, path: string, body?: unknown) =>
+      expectJson<{ readonly total?: { readonly capacity: number } }>(
+        await call(method, `/v1/admin${path}`, {
+          token: operator.accessToken,
+          ...(body === undefined ? {} : { body }),
+        }),
+        200,
+      );
+    const told = async () => (await admin("GET", "/capacity")).total?.capacity ?? 0;
+    const [before, toldBefore] = [await scrape(), await told()];
+    const locked = await startCluster({ capacity: 40, instance: "locked" });
+    await admin("PUT", `/clusters/${locked.id}/lock`, {});
+    const world = {
+      name: `w-${crypto.randomUUID()}`,
+      fragments: [{ name: "north", min: [0, 0, 0], max: [9, 9, 9] }],
+      peer: { host: "127.0.0.1", port: 6300 },
+    } satisfies RegisterRequest["world"];
+    await startCluster({ capacity: 3, instance: "carrier", world });
+    await eventually(async () => expect((await told()) - toldBefore).toBe(3));
+    await startCluster({ capacity: 500, instance: "standby", world });
+    await eventually(async () => {
+      expect((await told()) - toldBefore).toBe(3);
+      expect(grown(before, await scrape(), 'sustenet_master_capacity{region="default"}')).toBe(3);
     });
   });
 

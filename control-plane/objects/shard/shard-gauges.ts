@@ -10,7 +10,7 @@ export interface ShardGauges {
     readonly seats: number;
     readonly joined: number;
     readonly players: number;
-    /** Of those with a limit. */
+    /** Of those with a limit that are neither locked nor standing by. */
     readonly capacity: number;
   }[];
   readonly outbox: { readonly waiting: number; readonly oldestAtMs: number | undefined };
@@ -32,7 +32,7 @@ export function readShardGauges(sql: SqlStorage, records: RecordBacklog): ShardG
     }>(
       `SELECT CASE WHEN state = 'ready' AND draining = 1 THEN 'draining' ELSE state END AS state, count(*) AS clusters,
          sum(locked) AS locked, sum(linked) AS linked, sum(seats) AS seats, sum(joined) AS joined, sum(players) AS players,
-         sum(capacity) AS capacity
+         coalesce(sum(capacity) FILTER (WHERE locked = 0 AND standby = 0), 0) AS capacity
        FROM clusters GROUP BY 1 ORDER BY 1`,
     )
     .toArray();

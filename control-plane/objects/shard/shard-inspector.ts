@@ -84,7 +84,7 @@ export class ShardInspector {
            count(*) FILTER (WHERE state = 'suspect') AS suspect,
            count(*) FILTER (WHERE locked = 1) AS locked,
            count(*) FILTER (WHERE draining = 1) AS draining,
-           coalesce(sum(capacity) FILTER (WHERE state = 'ready' AND draining = 0 AND locked = 0), 0) AS capacity,
+           coalesce(sum(capacity) FILTER (WHERE state = 'ready' AND draining = 0 AND locked = 0 AND standby = 0), 0) AS capacity,
            count(*) FILTER (WHERE capacity = 0) AS unlimited,
            coalesce(sum(seats), 0) AS seats, coalesce(sum(joined), 0) AS joined, coalesce(sum(players), 0) AS players
          FROM clusters WHERE state <> 'gone'`,
