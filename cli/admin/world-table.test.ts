@@ -14,6 +14,7 @@ it("shows who carries what and why, who could, and what is wrong", () => {
     ],
     provisional: ["west"],
     overlaps: [["north", "south"]],
+    disagreements: [{ fragment: "south", clusterIds: ["default.b", "default.c"] }],
     assigned: [
       { fragment: "north", clusterId: "default.a" },
       { fragment: "east", clusterId: "default.gone" },
@@ -37,6 +38,8 @@ it("shows who carries what and why, who could, and what is wrong", () => {
     "default.a  yes                      north south",
     "default.b  no: suspect, full        south west east",
     "default.c  what no other can: full  south",
+    "",
+    "default.b and default.c have south with different bounds: give both the same file",
     "",
     "north and south have a place in common, and different clusters carry them: mend their layouts",
   ]);

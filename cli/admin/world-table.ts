@@ -10,6 +10,8 @@ export interface World {
   readonly overlaps: readonly (readonly [string, string])[];
   /** There may be other such pairs. A master of an earlier version shows all of them. */
   readonly moreOverlaps?: boolean;
+  /** Fragments about whose bounds clusters disagree. A master of an earlier version looks for none. */
+  readonly disagreements?: readonly { readonly fragment: string; readonly clusterIds: readonly [string, string] }[];
   readonly assigned: readonly { readonly fragment: string; readonly clusterId: string }[];
   readonly announced: readonly {
     readonly clusterId: string;
@@ -22,7 +24,9 @@ export interface World {
 /** Who carries what and why, who could, and what is wrong with it. */
 export function describeWorld(world: World): string {
   const more = world.moreOverlaps === true ? "there may be more that have a place in common" : "";
-  const parts = [fragmentTable(world), clusterTable(world), ...world.overlaps.map(describeOverlap), more];
+  const disagreements = (world.disagreements ?? []).map(describeDisagreement);
+  const overlaps = world.overlaps.map(describeOverlap);
+  const parts = [fragmentTable(world), clusterTable(world), ...disagreements, ...overlaps, more];
   return parts.filter((part) => part !== "").join("\n\n");
 }
 
@@ -60,4 +64,11 @@ function takesOver(reasons: readonly string[]): string {
 
 function describeOverlap([one, other]: readonly [string, string]): string {
   return `${one} and ${other} have a place in common, and different clusters carry them: mend their layouts`;
+}
+
+function describeDisagreement({
+  fragment,
+  clusterIds: [one, other],
+}: NonNullable<World["disagreements"]>[number]): string {
+  return `${one} and ${other} have ${fragment} with different bounds: give both the same file`;
 }

@@ -487,6 +487,24 @@ describe("an operator", () => {
     await expectProblem(await call("PUT", path, { token: accessToken, body: { clusterId: null } }), "FORBIDDEN");
   });
 
+  it("is told of a fragment that two clusters announce with different bounds, until they agree", async () => {
+    const world = newWorld();
+    const announced = (right: number) => ({
+      world: { name: world, fragments: [{ name: "n", min: [0, 0, 0], max: [right, 10, 10] } as const] },
+    });
+    const key = await enrolledKey();
+    const [first, second] = [await startCluster(announced(10)), await startCluster(announced(11), key)];
+    const { accessToken: token } = await logInOperator();
+    const isTold = (disagreements: readonly object[]) =>
+      eventually(async () => {
+        const shown = await expectJson<WorldOverview>(await call("GET", `/v1/admin/worlds/${world}`, { token }), 200);
+        expect([shown.announced.length, shown.disagreements]).toEqual([2, disagreements]);
+      });
+    await isTold([{ fragment: "n", clusterIds: [first.id, second.id] }]);
+    await startCluster(announced(10), key);
+    await isTold([]);
+  });
+
   it("is told of some overlaps, and that there are more, where there are very many", async () => {
     const world = newWorld();
     const everywhere = (prefix: string) =>

@@ -1,5 +1,6 @@
 import type { WorldMapView } from "../../../protocol/index.ts";
 import { isLeaving } from "./world-carriers.ts";
+import { type Disagreement, disagreementsOf } from "./world-disagreements.ts";
 import { viewOf, type WorldState } from "./world-map.ts";
 import { overlapsOf } from "./world-overlaps.ts";
 import { goodStanding } from "./world-standing.ts";
@@ -14,6 +15,8 @@ export interface WorldOverview extends WorldMapView {
   readonly overlaps: readonly (readonly [string, string])[];
   /** There may be other such pairs. */
   readonly moreOverlaps: boolean;
+  /** Fragments about whose bounds clusters disagree, as far as they are shown: see `disagreementsOf`. */
+  readonly disagreements: readonly Disagreement[];
   /** Fragments whose cluster only stands in: nobody could take them over. [WORLD-7] */
   readonly provisional: readonly string[];
   /** What operators have assigned, also where it is not in force now. */
@@ -33,6 +36,7 @@ export function overviewOf(state: WorldState): WorldOverview {
     ...view,
     overlaps: pairs,
     moreOverlaps: mayBeMore,
+    disagreements: disagreementsOf(state),
     provisional: [...state.provisional].toSorted(),
     assigned: Array.from(state.assignments, ([fragment, clusterId]) => ({ fragment, clusterId })),
     announced: state.announcements.map((announcement) => {

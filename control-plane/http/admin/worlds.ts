@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { maxDisagreements } from "../../domain/worlds/world-disagreements.ts";
 import { maxOverlaps } from "../../domain/worlds/world-overlaps.ts";
 import { worldReasons } from "../../domain/worlds/world-overview.ts";
 import { objectCallTimeoutMs, withDeadline } from "../../objects/deadline.ts";
@@ -32,6 +33,12 @@ const answerSchema = worldMapSchema
     moreOverlaps: z.boolean().openapi({
       description: "There may be more such pairs than those. Mend their layouts, and look again.",
     }),
+    disagreements: z
+      .array(z.object({ fragment: z.string(), clusterIds: z.tuple([z.string(), z.string()]).readonly() }))
+      .readonly()
+      .openapi({
+        description: `Fragments that clusters announce with different bounds: the one that carries it, and one that says something else. ${maxDisagreements} at most.`,
+      }),
     provisional: z.array(z.string()).readonly().openapi({
       description:
         "Fragments whose cluster only stands in, since nobody could take them over. Whoever can has them at once.",

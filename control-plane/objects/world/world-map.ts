@@ -19,6 +19,7 @@ import {
   type WorldState,
 } from "../../domain/worlds/world-map.ts";
 import { newlyStoodIn } from "../../domain/worlds/world-carriers.ts";
+import { disagreementsOf } from "../../domain/worlds/world-disagreements.ts";
 import { overlapsOf } from "../../domain/worlds/world-overlaps.ts";
 import { overviewOf, type WorldOverview } from "../../domain/worlds/world-overview.ts";
 import { failpoint } from "../../failpoint.ts";
@@ -177,6 +178,10 @@ export class WorldMap extends DurableObject<Env> {
       logEvent("info", "world.changed", { world, version: after.version, carriers: after.carriers.size });
       const { pairs } = overlapsOf(viewOf(after));
       if (pairs.length > 0) logEvent("warn", "world.overlaps", { world, overlaps: pairs.slice(0, 8) });
+    }
+    const disagreements = after.announcements === before.announcements ? [] : disagreementsOf(after);
+    if (disagreements.length > 0 && JSON.stringify(disagreements) !== JSON.stringify(disagreementsOf(before))) {
+      logEvent("warn", "world.disagreements", { world, disagreements: disagreements.slice(0, 8) });
     }
     this.ctx.storage.transactionSync(() => {
       if (after !== before) this.#tables.write(before, after);
