@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import {
-  allFeatures,
   encodeAhead,
   encodeClose,
   encodeMessage,
@@ -20,6 +19,7 @@ import {
   type Travelling,
   travelling,
   welcomeFrames,
+  worldless,
 } from "./testing/travelling-session.ts";
 import type { ClusterAddress } from "./transport.ts";
 
@@ -236,7 +236,7 @@ describe("a cluster that announces without end", () => {
 
 describe("where AHEAD is not in force", () => {
   it("[HELLO-6] it is malformed", async () => {
-    const journey = await travelling([], allFeatures & ~features.ahead);
+    const journey = await travelling([], worldless & ~features.ahead);
     await announce(journey);
     expect([(await journey.session.closed).code, journey.transport.links.length]).toEqual(["BAD_FRAME", 1]);
   });
@@ -251,7 +251,7 @@ describe("where AHEAD is not in force", () => {
   });
 
   it("nothing is opened by a client that waits until it is sent on", async () => {
-    const journey = await travelling([welcomeFrames(0)], allFeatures, true, { openAhead: undefined });
+    const journey = await travelling([welcomeFrames(0)], worldless, true, { openAhead: undefined });
     await announce(journey);
     expect(states(journey)).toEqual(["a open"]);
     await sendOn(journey.home, redirectTo("b"));

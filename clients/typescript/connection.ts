@@ -264,6 +264,8 @@ export class ClusterConnection {
       case "position":
         return this.#deliver((handlers) => handlers.onPosition(message));
       case "kinds":
+        memory.heardKinds();
+        return this.#deliver((handlers) => handlers.onWorld(message));
       case "entities":
       case "fragment":
         return this.#deliver((handlers) => handlers.onWorld(message));
@@ -356,7 +358,7 @@ export class ClusterConnection {
 
   /** Answered with ACK, which shows the cluster that it has come. [RESUME-4] */
   #takeToken(memory: SessionMemory, { token, graceMs }: ResumeToken): void {
-    memory.token = { bytes: new Uint8Array(token), graceMs };
+    memory.takeToken(new Uint8Array(token), graceMs);
     this.#acknowledge(memory);
   }
 

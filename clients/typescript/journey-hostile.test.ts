@@ -1,7 +1,6 @@
 /** Clusters that do not keep to the protocol, or mean harm: a journey ends in play or in a clear error, and leaves nothing behind. */
 import { describe, expect, it } from "vitest";
 import {
-  allFeatures,
   encodeAck,
   encodeClose,
   encodeMessage,
@@ -25,6 +24,7 @@ import {
   type Travelling,
   travelling,
   welcomeFrames,
+  worldless,
 } from "./testing/travelling-session.ts";
 
 const empty = new Uint8Array(0);
@@ -79,7 +79,7 @@ describe("a redirect that answers RESUME", () => {
   });
 
   it("[REDIRECT-8] and is taken back, again and again, leads to 31 strangers at most", async () => {
-    const journey = await travelling([], allFeatures, false);
+    const journey = await travelling([], worldless, false);
     let strangers = 0;
     journey.transport.onConnect = (link, index) => {
       if (index > 500) return Promise.reject(new Error("no end"));
@@ -142,7 +142,7 @@ describe("a cluster that sends the player around", () => {
   });
 
   it("[REDIRECT-5] and takes it back 40 times has it follow 30 at most", async () => {
-    const journey = await travelling([], allFeatures, false);
+    const journey = await travelling([], worldless, false);
     journey.transport.onConnect = (link) => {
       if (link.cluster.id === "a") link.onJoin = () => link.send(...resumedFrames(0));
     };
@@ -276,7 +276,7 @@ describe("a destination", () => {
 it("a fault of a transport's own surfaces, and leaves no connection behind", async () => {
   const fault = new TypeError("a transport with a fault");
   const surfaced = nextUnhandledRejection();
-  const journey = await travelling([], allFeatures, true, { arrive: () => Promise.reject(fault) });
+  const journey = await travelling([], worldless, true, { arrive: () => Promise.reject(fault) });
   await sendOn(journey.home, redirectTo("b"));
   expect(await surfaced).toBe(fault);
   expect([journey.events.at(-1), open(journey)]).toEqual(["close NETWORK", []]);

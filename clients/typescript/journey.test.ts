@@ -166,7 +166,8 @@ describe("a player that is sent on", () => {
         tick: 31,
         changes: Uint8Array.of(0, 1, 1, entity, 0, 0, 0, 0x80, 0x3f, 0, 0, 0, 1, 0, 0, 0, 0, 0),
       });
-    const { transport, session, home } = await travelling([welcomeFrames(0)]);
+    const arrival = welcomeFrames(0, undefined, undefined, allFeatures);
+    const { transport, session, home } = await travelling([arrival], allFeatures);
     home.send(kinds, enters(5));
     const told: string[] = [];
     session.world.on("enter", ({ number }) => told.push(`enter ${number}`));

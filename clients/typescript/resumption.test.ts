@@ -4,6 +4,7 @@ import {
   encodeAck,
   encodeCancel,
   encodeClose,
+  encodeKinds,
   encodeMessage,
   encodeReject,
   encodeRequest,
@@ -12,6 +13,7 @@ import {
   encodeResumeToken,
   encodeState,
   encodeWelcome,
+  features,
   responseStatuses,
 } from "../../protocol/index.ts";
 import { openConnection, resumeConnection } from "./opening.ts";
@@ -172,6 +174,21 @@ describe("a lost connection", () => {
     await clock.advance(4_000);
     expect(events.filter((event) => event.startsWith("resuming"))).toHaveLength(5);
     expect(rejoins).toEqual([1]);
+  });
+
+  it("[KINDS-4] is rejoined where the kinds of what there is to see have not come: nothing would tell them again", async () => {
+    const fields = [
+      { name: "number", type: "u32" },
+      { name: "heading", type: "angle" },
+    ] as const;
+    const kinds = encodeKinds({ kinds: [{ id: 0, name: "player", fields }] });
+    for (const isTold of [true, false]) {
+      const { transport, events, rejoins } = await setUp([0], 7 | features.world);
+      if (isTold) transport.last.send(kinds);
+      transport.last.end();
+      await settle();
+      expect([rejoins, events]).toEqual(isTold ? [[], ["resuming 1 in 100"]] : [[1], ["close CONNECTION_LOST"]]);
+    }
   });
 
   it("[RESUME-7] after CLOSE there is nothing to take up", async () => {

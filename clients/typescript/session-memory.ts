@@ -36,8 +36,9 @@ export class SessionMemory {
   readonly streams: NumberedStreams | undefined;
   readonly requests: OutgoingRequests;
   readonly handling: IncomingRequests;
-  /** What to come back with. Secret. */
-  token: { readonly bytes: Uint8Array; readonly graceMs: number } | undefined;
+  #token: { readonly bytes: Uint8Array; readonly graceMs: number } | undefined;
+  /** The kinds of entities of the cluster's world have been told. */
+  #knowsKinds = false;
   /** Answers the cluster's requests. */
   handler: RequestHandler | undefined;
   /** Where numbered frames go at once; `undefined` while there is no connection: then they wait to be sent again. */
@@ -93,6 +94,20 @@ export class SessionMemory {
     return this.#welcome;
   }
 
+  /** What to come back with; nothing leads back where the kinds of what there is to see have not come: they are told once. Secret. [KINDS-4] */
+  get token(): { readonly bytes: Uint8Array; readonly graceMs: number } | undefined {
+    const awaitsKinds = (this.#welcome.features & features.world) !== 0 && !this.#knowsKinds;
+    return awaitsKinds ? undefined : this.#token;
+  }
+
+  takeToken(bytes: Uint8Array, graceMs: number): void {
+    this.#token = { bytes, graceMs };
+  }
+
+  heardKinds(): void {
+    this.#knowsKinds = true;
+  }
+
   get tenure(): number {
     return this.#tenure;
   }
@@ -139,7 +154,8 @@ export class SessionMemory {
     if (at !== undefined) {
       this.#cluster = at.cluster;
       this.#welcome = at.welcome;
-      this.token = undefined;
+      this.#token = undefined;
+      this.#knowsKinds = false;
     }
     return again;
   }

@@ -1,5 +1,4 @@
 import {
-  allFeatures,
   type Arrive,
   type ClientMessage,
   encodeAck,
@@ -20,7 +19,7 @@ import {
 } from "../../../protocol/index.ts";
 import { type MemoryLink, MemoryTransport } from "./memory-transport.ts";
 import { sampleWelcome } from "./scripted-cluster.ts";
-import { clusterNamed } from "./travelling-session.ts";
+import { clusterNamed, worldless } from "./travelling-session.ts";
 
 const sessionStep = 2 ** 20;
 const bounds = { maxFrames: 4_096, maxBytes: 2 ** 20 };
@@ -313,7 +312,7 @@ export class FaithfulClusters {
   }
 
   #welcome(line: Line): Uint8Array {
-    const changes = { features: allFeatures, playerNumber: this.lives.length, cluster: line.cluster };
+    const changes = { features: worldless, playerNumber: this.lives.length, cluster: line.cluster };
     return encodeWelcome({ ...sampleWelcome, ...changes });
   }
 

@@ -35,10 +35,18 @@ export function redirectTo(cluster: string, id = "01".repeat(16), boot = 1): Omi
 export const tokenFrame = (value: number): Uint8Array =>
   encodeResumeToken({ graceMs: 10_000, token: Uint8Array.of(value) });
 
+/** All that there is, at a cluster that has no world to show. */
+export const worldless = allFeatures & ~featureBits.world;
+
 /** What a cluster says to who arrives, whose inputs it has taken up to `received`. */
-export function welcomeFrames(received: number, tenure = firstTenure + 1, cluster = "there"): Uint8Array[] {
+export function welcomeFrames(
+  received: number,
+  tenure = firstTenure + 1,
+  cluster = "there",
+  features = worldless,
+): Uint8Array[] {
   return [
-    encodeWelcome({ ...sampleWelcome, features: allFeatures, playerNumber: 9, cluster }),
+    encodeWelcome({ ...sampleWelcome, features, playerNumber: 9, cluster }),
     encodeStreams({ tenure, received, fresh: false }),
     tokenFrame(7),
   ];
@@ -66,10 +74,10 @@ export interface Travelling {
   readonly answers: Answer[];
 }
 
-/** A session on cluster `a`, with all features in force. What it is told is noted as `events`. */
+/** A session on cluster `a`, with all features in force but that of a world. What it is told is noted as `events`. */
 export async function travelling(
   answers: Answer[] = [],
-  features: number = allFeatures,
+  features: number = worldless,
   rejoins = true,
   changes: Partial<SessionContext> = {},
 ): Promise<Travelling> {
