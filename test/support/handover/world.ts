@@ -154,7 +154,8 @@ export class AuditWorld {
     const { promise, resolve } = Promise.withResolvers<Extract<Report, { event: "ready" }>>();
     const cluster: WorldCluster = {
       side,
-      clusterId: "",
+      // Made of its key: the one that it had is the one that it gets, and may be asked for before it is there again.
+      clusterId: this.clusters.get(side)?.clusterId ?? "",
       links: 0,
       hearsMaster: false,
       counts: undefined,
