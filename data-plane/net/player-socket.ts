@@ -1,3 +1,6 @@
+/** Frames of one player that are handled before the others have their turn. Stops many tiny frames from holding up everybody. [BUDGET-3] */
+export const maxFramesPerTurn = 256;
+
 /**
  * A player's connection, whichever binding it came over (docs/PROTOCOL.md, section 2): frames in, frames out, and the
  * means to hold it back or end it. A session knows nothing else of sockets.

@@ -1,9 +1,6 @@
 import type { TLSSocket } from "node:tls";
 import { FrameParser, limits } from "../../protocol/index.ts";
-import type { PlayerSocket, SocketListener } from "./player-socket.ts";
-
-/** Frames of one player that are handled before the others have their turn. Stops many tiny frames from holding up everybody. */
-const maxFramesPerTurn = 256;
+import { maxFramesPerTurn, type PlayerSocket, type SocketListener } from "./player-socket.ts";
 
 const noBytes = new Uint8Array(0);
 

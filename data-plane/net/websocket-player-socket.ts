@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
 import { ProtocolError } from "../../protocol/index.ts";
-import type { PlayerSocket, SocketListener } from "./player-socket.ts";
+import { maxFramesPerTurn, type PlayerSocket, type SocketListener } from "./player-socket.ts";
 
 /** Pings and pongs of WebSocket that may come between two frames. Stops a flood that carries nothing. [WS-6] */
 const maxControlFrames = 16;
@@ -16,14 +16,17 @@ export class WebSocketPlayerSocket implements PlayerSocket {
   readonly #receiver: object;
   #maxFrameBytes = 0;
   #controlFrames = 0;
+  /** Messages and control frames since ws last let the others have their turn. */
+  #inTurn = 0;
   #ponging = false;
 
   constructor(webSocket: WebSocket, stream: Duplex, address: string) {
     this.#webSocket = webSocket;
     this.#stream = stream;
     this.address = address;
-    // ws takes the greatest message once, for a connection's whole life; here it follows the state, so that the length is
-    // checked before anything is held for it. There is no public way: a test holds this to the pinned version of ws.
+    // ws takes the greatest message, and whether it hands on all that a piece holds in one go, once, for a connection's whole life. Here
+    // the one follows the state, so that the length is checked before anything is held for it, and the other how much has come. There is
+    // no public way: tests hold this to the pinned version of ws.
     const receiver: unknown = Reflect.get(webSocket, "_receiver");
     if (typeof receiver !== "object" || receiver === null) throw new Error("this version of ws has no _receiver");
     this.#receiver = receiver;
@@ -81,6 +84,7 @@ export class WebSocketPlayerSocket implements PlayerSocket {
 
   listen(listener: SocketListener): void {
     this.#webSocket.on("message", (data, isBinary) => {
+      this.#countInTurn();
       if (!Buffer.isBuffer(data) || !listener.onBytes(data.length)) return;
       this.#controlFrames = 0;
       try {
@@ -110,10 +114,18 @@ export class WebSocketPlayerSocket implements PlayerSocket {
 
   /** Whether the control frame is one that may be. */
   #control(listener: SocketListener, bytes: number): boolean {
+    this.#countInTurn();
     if (!listener.onBytes(bytes)) return false;
     this.#controlFrames += 1;
     if (this.#controlFrames <= maxControlFrames) return true;
     listener.onFault(new ProtocolError("UNEXPECTED_TYPE", "too many control frames"));
     return false;
+  }
+
+  /** Has ws keep what comes after so many for the next turn; meanwhile it takes nothing more from the socket. [BUDGET-3] */
+  #countInTurn(): void {
+    this.#inTurn = (this.#inTurn + 1) % maxFramesPerTurn;
+    // The one after the last is the first of a later turn. Without a crowd it is one in 256 that waits for that.
+    if (this.#inTurn <= 1) Reflect.set(this.#receiver, "_allowSynchronousEvents", this.#inTurn === 1);
   }
 }
