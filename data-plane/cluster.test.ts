@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { closeCodes } from "../protocol/index.ts";
 import { startTestCluster, type TestCluster } from "./testing/test-cluster.ts";
@@ -44,6 +45,21 @@ describe("stopping", () => {
     await cluster.server.stop();
     expect(performance.now() - startedAt).toBeLessThan(10_000);
     await until("no connection", () => Object.values(cluster.server.metrics.connections).every((count) => count === 0));
+  });
+
+  it("has plugins end their work where the hook of somebody who has left never ends, nor that of another plugin", async () => {
+    const heard: string[] = [];
+    cluster = await startTestCluster({
+      limits: { stopTimeoutMs: 1_000, hookTimeoutMs: 1_000 },
+      plugin: [
+        { onStop: async () => void (await nextTurn(), heard.push("the first")) },
+        { onLeave: () => new Promise(() => undefined), onStop: () => new Promise(() => undefined) },
+        { onStop: async () => void (await nextTurn(), heard.push("the last")) },
+      ],
+    });
+    await cluster.joined();
+    await cluster.server.stop();
+    expect(heard).toEqual(["the last", "the first"]);
   });
 });
 

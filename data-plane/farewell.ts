@@ -45,7 +45,8 @@ export class Farewell {
   /** Resolves when nobody is here any more, or the time for it is over. */
   async say(): Promise<void> {
     await this.#drain();
-    await within(this.#options.stopTimeoutMs, this.#leave());
+    const { stopTimeoutMs, nowMs } = this.#options;
+    await within(stopTimeoutMs, this.#leave(nowMs() + stopTimeoutMs));
   }
 
   /** To be called regularly. */
@@ -86,15 +87,15 @@ export class Farewell {
   }
 
   /** Tells everybody who is left to go, and waits until they have. */
-  async #leave(): Promise<void> {
-    const { host, players, sessions, handovers, closeListeners, settled } = this.#options;
+  async #leave(endsAtMs: number): Promise<void> {
+    const { host, players, sessions, handovers, closeListeners, settled, nowMs } = this.#options;
     handovers?.handovers.cancelAll();
     for (const session of sessions) session.shutDown();
     // Those that are away, too: there is nothing to come back to.
     for (const player of players) player.close("SHUTTING_DOWN");
     closeListeners();
     await Promise.all(Array.from(sessions, (session) => session.ended));
-    await host.stop();
+    await host.stop(Math.max(0, endsAtMs - nowMs()));
     await settled();
   }
 }

@@ -9,6 +9,7 @@ import {
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { JoinedPlayer } from "../session/joined-player.ts";
+import { within } from "../within.ts";
 import type { ThresholdChange } from "./entities.ts";
 import { HookLane, type LaneOwner, type LaneRules } from "./hook-lane.ts";
 import { hookMark, type HookWatch } from "./hook-names.ts";
@@ -114,13 +115,25 @@ export class PluginHost {
     );
   }
 
-  /** Waits for the hooks of those who left, then tells the plugins that it is over, the last one first. */
-  async stop(): Promise<void> {
-    await Promise.all([...this.#leaving.values()].map((lane) => lane.idle()));
-    for (const slot of this.slots.toReversed()) {
-      if (slot.plugin.onStop !== undefined) await slot.call("onStop", () => slot.plugin.onStop?.());
+  /**
+   * Waits for the hooks of those who left, then tells the plugins that it is over, the last one first. Those hooks get half of the time at
+   * most, and each plugin its share of what is left: one that never ends takes nobody else's.
+   */
+  async stop(timeoutMs: number): Promise<void> {
+    const { nowMs, limits } = this.#options;
+    const endsAtMs = nowMs() + timeoutMs;
+    await within(timeoutMs / 2, this.#left());
+    const stopping = this.slots.filter(({ plugin }) => plugin.onStop !== undefined).toReversed();
+    for (const [index, slot] of stopping.entries()) {
+      const share = Math.max(0, Math.floor((endsAtMs - nowMs()) / (stopping.length - index)));
+      await slot.call("onStop", () => slot.plugin.onStop?.(), { timeoutMs: Math.min(limits.timeoutMs, share) });
     }
     this.end();
+  }
+
+  /** Resolves when the hooks of those who left are done. */
+  async #left(): Promise<void> {
+    await Promise.all([...this.#leaving.values()].map((lane) => lane.idle()));
   }
 
   /** No timer calls back any more. */

@@ -240,7 +240,10 @@ export interface ServerPlugin {
    * promise is done, or after `deadlineMs`.
    */
   onDrain?(deadlineMs: number): Done;
-  /** All players have left, and the process is about to end. */
+  /**
+   * All players have left, and the process is about to end: in 10 s, of which an `onLeave` that is not done takes half at most, and each
+   * plugin has its share of what is left.
+   */
   onStop?(): Done;
   /** Takes every line of the cluster's log at the level that is set. Lines that it causes do not come back to it. */
   onLog?(entry: LogEntry): Done;
