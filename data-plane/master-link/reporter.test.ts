@@ -165,6 +165,27 @@ describe("Reporter", () => {
     expect(stuck).toBe(1);
   });
 
+  it("lists everyone again where the master has put off the report that did: those whom it knew before, too", () => {
+    join("a");
+    journal.acknowledge(journal.report(false).sequence);
+    reporter.start();
+    reporter.putOff({ type: "later", sequence: 2, retryAfterMs: 1_000 });
+    vi.advanceTimersByTime(1_000);
+    reporter.putOff({ type: "later", sequence: 3, retryAfterMs: 1_000 });
+    vi.advanceTimersByTime(1_000);
+    acknowledge();
+    vi.advanceTimersByTime(1_000);
+    reporter.putOff({ type: "later", sequence: 5, retryAfterMs: 1_000 });
+    vi.advanceTimersByTime(1_000);
+    expect(sent.map(({ full, joined }) => [full, names(joined)])).toEqual([
+      [true, ["a"]],
+      [true, ["a"]],
+      [true, ["a"]],
+      [false, []],
+      [false, []],
+    ]);
+  });
+
   it("lists more than a report holds in parts, one right after the other", () => {
     for (let index = 0; index < 2_500; index += 1) journal.joined(seat(`s${index}`));
     for (let index = 0; index < 3; index += 1) journal.acknowledge(journal.report(false).sequence);

@@ -35,6 +35,8 @@ export class Reporter {
   #quiet = false;
   #timer: NodeJS.Timeout | undefined;
   #awaited: number | undefined;
+  /** What is awaited is a report that lists everyone, or should. */
+  #awaitsList = false;
   #dueSoon = false;
   /** There was news while an acknowledgement was awaited. */
   #missed = false;
@@ -79,10 +81,10 @@ export class Reporter {
     if (isNews) this.news();
   }
 
-  /** The master will take it later. */
+  /** The master will take it later: all of it, though a list in parts goes on where it was. */
   putOff({ sequence, retryAfterMs }: LinkLater): void {
     if (sequence !== this.#awaited) return;
-    this.#arm(retryAfterMs, () => this.#report(false));
+    this.#arm(retryAfterMs, () => this.#report(this.#awaitsList && !this.#options.journal.isListing));
   }
 
   /** Until the next report is due that nothing calls for. */
@@ -100,6 +102,7 @@ export class Reporter {
     this.#told = facts();
     const report = { ...journal.report(complete, takesParts), ...this.#told };
     this.#awaited = report.sequence;
+    this.#awaitsList = complete;
     this.#arm(this.#options.ackTimeoutMs, this.#options.onStuck);
     this.#options.send(report);
   }
