@@ -530,7 +530,10 @@ export class Server implements ClusterServer {
       random: Math.random,
       log: this.#log,
       pace: this.#pace,
-      onRegistered: (registration) => this.#onRegistered(registration),
+      onRegistered: (registration, { tls }) => {
+        this.#certificate?.announced(tls);
+        this.#onRegistered(registration);
+      },
       onFence: (playerId, generation) => this.#sessionDesk.hear(playerId, { type: "fence", playerId, generation }),
       onOrders: (orders) => this.#take(orders),
       onRevoke: (players) => this.#revoke(players),
@@ -545,7 +548,6 @@ export class Server implements ClusterServer {
   }
 
   #onRegistered(registration: Registration): void {
-    this.#certificate?.announced();
     this.#registration = registration;
     this.#sessionDesk.hurry();
     const first = !this.#everRegistered;

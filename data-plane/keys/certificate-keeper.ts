@@ -59,9 +59,9 @@ export class CertificateKeeper {
     clearInterval(this.#timer);
   }
 
-  /** The master has taken the announcement. */
-  announced(): void {
-    this.#rotation.announced();
+  /** The master has taken this announcement. */
+  announced(told: ClusterTls): void {
+    this.#rotation.announced(told);
   }
 
   /** Looks at once. What cannot be used is logged, and changes nothing. */

@@ -54,10 +54,10 @@ describe("CertificateRotation", () => {
     now = 10_000;
     rotation.check();
     expect(shown).toEqual([]);
-    rotation.announced();
+    rotation.announced(rotation.announcement);
     now += overlapMs - 1;
     // Another registration meanwhile does not put it off.
-    rotation.announced();
+    rotation.announced(rotation.announcement);
     rotation.check();
     expect(shown).toEqual([]);
     now += 1;
@@ -65,6 +65,20 @@ describe("CertificateRotation", () => {
     expect(shown).toEqual(["b"]);
     expect(announced).toBe(2);
     expect(rotation.announcement).toMatchObject({ caPem: `${block("b")}\n`, sha256: "b" });
+  });
+
+  it("[TLS-6] does not take for announced what a registration did not name that was under way as it came", () => {
+    const before = rotation.announcement;
+    rotation.offer(certificate("b"));
+    rotation.announced(before);
+    now = overlapMs / 2;
+    rotation.announced(rotation.announcement);
+    now += overlapMs - 1;
+    rotation.check();
+    expect(shown).toEqual([]);
+    now += 1;
+    rotation.check();
+    expect(shown).toEqual(["b"]);
   });
 
   it("does nothing about one that it knows", () => {
@@ -76,12 +90,12 @@ describe("CertificateRotation", () => {
 
   it("begins anew with a third one, and forgets the next one when the first comes back", () => {
     rotation.offer(certificate("b"));
-    rotation.announced();
+    rotation.announced(rotation.announcement);
     now = overlapMs / 2;
     rotation.offer(certificate("c"));
     now = overlapMs;
     rotation.check();
-    rotation.announced();
+    rotation.announced(rotation.announcement);
     now = overlapMs * 2 - 1;
     rotation.check();
     expect(shown).toEqual([]);

@@ -70,9 +70,10 @@ export class CertificateRotation {
     return "new";
   }
 
-  /** The master holds what {@link announcement} says. */
-  announced(): void {
-    if (this.#next !== undefined) this.#showAtMs ??= this.#options.monotonicMs() + this.#options.overlapMs;
+  /** The master holds this, which is what {@link announcement} said when it was told: another certificate may have come since. */
+  announced({ caPem }: ClusterTls): void {
+    if (this.#next === undefined || caPem !== this.announcement.caPem) return;
+    this.#showAtMs ??= this.#options.monotonicMs() + this.#options.overlapMs;
   }
 
   /** Called now and then: shows the next one when its time has come, or when the one before has expired anyway. */

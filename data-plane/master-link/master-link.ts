@@ -48,8 +48,8 @@ export interface MasterLinkOptions {
   readonly random: () => number;
   readonly log: Logger;
   readonly pace: LinkPace;
-  /** Registered, for the first time or again. */
-  readonly onRegistered: (registration: Registration) => void;
+  /** Registered, for the first time or again, with this request. */
+  readonly onRegistered: (registration: Registration, request: RegisterRequest) => void;
   /** A newer session of this player has authority. */
   readonly onFence: (playerId: string, generation: number) => void;
   /** What operators have ordered; older orders may follow newer ones. */
@@ -242,7 +242,7 @@ export class MasterLink {
         this.#journal.tellAll();
         this.#held.reset();
         this.#mailTaken = registration.takesMail === true;
-        this.#options.onRegistered(registration);
+        this.#options.onRegistered(registration, request);
         if (this.#endsAtMs !== undefined) await this.#tellEnd(registration, this.#endsAtMs, tellEndTimeoutMs);
         return registration;
       } catch (error) {
