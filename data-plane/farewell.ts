@@ -9,7 +9,7 @@ import { within } from "./within.ts";
 export interface FarewellOptions {
   /** How long the game may take to come to its end. */
   readonly drainMs: number;
-  /** How long saying goodbye may take, and how long the master may. */
+  /** How long saying goodbye may take. */
   readonly stopTimeoutMs: number;
   /** How long others have to take over what this cluster carries. */
   readonly takeOverMs: number;
@@ -27,7 +27,7 @@ export interface FarewellOptions {
 
 /** How long the master has to acknowledge that this process is about to end. */
 const departTimeoutMs = 2_500;
-/** Of the time for stopping, what deregistering may take. */
+/** What deregistering may take, and with it the end of the link. */
 const deregisterTimeoutMs = 2_500;
 
 /**
@@ -55,11 +55,12 @@ export class Farewell {
   }
 
   async #drain(): Promise<void> {
-    const { drainMs, stopTimeoutMs, nowMs, host, link } = this.#options;
+    const { drainMs, nowMs, host, link } = this.#options;
     const endsAtMs = nowMs() + drainMs;
     const pluginsReady = within(drainMs, host.drain(drainMs));
     if (await this.#departs()) await Promise.all([pluginsReady, this.#depart(endsAtMs - nowMs())]);
-    await Promise.all([pluginsReady, within(stopTimeoutMs, link?.stop(deregisterTimeoutMs))]);
+    // What it has under way besides, as another registration, comes to its end by itself.
+    await Promise.all([pluginsReady, within(deregisterTimeoutMs, link?.stop(deregisterTimeoutMs))]);
   }
 
   /** Whether others may take over what is carried here, and the master knows that they have to. [WORLD-8] */
