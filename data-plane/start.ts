@@ -76,6 +76,15 @@ export async function start(plugin: ServerPlugin | readonly ServerPlugin[], opti
   };
   process.on("SIGTERM", onSignal);
   process.on("SIGINT", onSignal);
+  if (index !== undefined) {
+    const onGone = (): void => {
+      log.error({ event: "supervisor-gone" }, "the supervisor is gone: stopping");
+      end(exitCodes.STOPPED);
+    };
+    // Also while it starts, or before: nobody would stop it later.
+    process.on("disconnect", onGone);
+    if (process.send !== undefined && !process.connected) onGone();
+  }
   const { world } = settings;
   const watch = new LayoutWatch({
     file: loaded.file,
@@ -110,13 +119,7 @@ export async function start(plugin: ServerPlugin | readonly ServerPlugin[], opti
     const plugins = "length" in plugin ? plugin : [plugin];
     watchdog.start(settings.watchdogSeconds * 1_000, plugins.map(pluginName));
   }
-  if (index !== undefined) {
-    process.send?.(readyMessage);
-    process.on("disconnect", () => {
-      log.error({ event: "supervisor-gone" }, "the supervisor is gone: stopping");
-      end(exitCodes.STOPPED);
-    });
-  }
+  if (index !== undefined && process.connected) process.send?.(readyMessage);
 }
 
 /** A plugin whose kinds of entity the wire cannot carry ends the process: there is no game to run. */

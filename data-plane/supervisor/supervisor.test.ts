@@ -95,6 +95,19 @@ describe("a supervisor of two instances", () => {
     expect(runner.master.deregistered).toBe(2);
   });
 
+  it("leaves none where it is killed before they have started", async () => {
+    await runner.enrol();
+    const program = await runner.write(
+      '{ onStart: () => new Promise((done) => { console.log("begun"); setTimeout(done, 1_000); }) }',
+    );
+    const run = await runner.run(runner.config("instances = 1", "drain_seconds = 0"), { program });
+    await until("the start", () => run.out.includes("begun"));
+    const [pid = 0] = await childrenOf(run.child.pid);
+    expect(lives(pid)).toBe(true);
+    run.child.kill("SIGKILL");
+    await until(`the end of ${pid}`, () => !lives(pid));
+  });
+
   it("ends with 2, and both instances with it, when the port of one is taken", async () => {
     await runner.enrol();
     const holder = createServer();
