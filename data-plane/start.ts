@@ -19,7 +19,7 @@ import type { ServerPlugin } from "./plugin/server-plugin.ts";
 import { Watchdog } from "./plugin/watchdog.ts";
 import { instanceIndex, instanceVariable, settingsOfInstance } from "./supervisor/instance.ts";
 import { defaultRestartRules } from "./supervisor/restart-policy.ts";
-import { readyMessage, Supervisor } from "./supervisor/supervisor.ts";
+import { endMessage, readyMessage, Supervisor } from "./supervisor/supervisor.ts";
 
 export interface StartOptions {
   /** By default what `--config` says, then the variable `SUSTENET_CONFIG`, then `Config.toml` in the current folder. */
@@ -70,13 +70,16 @@ export async function start(plugin: ServerPlugin | readonly ServerPlugin[], opti
     void cluster.stop().finally(() => exit(log, exitCode));
   };
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (ending) exit(log, exitCodes.FAILED);
-    log.info({ event: "stopping", signal }, `${signal}: stopping; once more to end at once`);
+    if (ending && index === undefined) exit(log, exitCodes.FAILED);
+    if (!ending) log.info({ event: "stopping", signal }, `${signal}: stopping; once more to end at once`);
     end(exitCodes.STOPPED);
   };
   process.on("SIGTERM", onSignal);
   process.on("SIGINT", onSignal);
   if (index !== undefined) {
+    process.on("message", (message) => {
+      if (message === endMessage) exit(log, exitCodes.FAILED);
+    });
     const onGone = (): void => {
       log.error({ event: "supervisor-gone" }, "the supervisor is gone: stopping");
       end(exitCodes.STOPPED);

@@ -108,6 +108,32 @@ describe("a supervisor of two instances", () => {
     await until(`the end of ${pid}`, () => !lives(pid));
   });
 
+  it("says goodbye also where what stops it signals every process, as systemd does", async () => {
+    await runner.enrol();
+    const program = await runner.write("{ onDrain: () => new Promise(() => undefined) }");
+    const run = await runner.run(runner.config("instances = 1", "drain_seconds = 1"), { program });
+    await runner.event(run, "ready");
+    const client = await enter("main-1");
+    const [pid = 0] = await childrenOf(run.child.pid);
+    process.kill(pid, "SIGTERM");
+    await runner.event(run, "stopping");
+    run.child.kill("SIGTERM");
+    expect((await client.next("close")).code).toBe(closeCodes.SHUTTING_DOWN.number);
+    expect(await runner.ended(run)).toBe(0);
+    expect(runner.master.deregistered).toBe(1);
+  });
+
+  it("ends at once with a second signal, and its instance with it", async () => {
+    await runner.enrol();
+    const program = await runner.write("{ onDrain: () => new Promise(() => undefined) }");
+    const run = await runner.run(runner.config("instances = 1", "drain_seconds = 600"), { program });
+    await runner.event(run, "ready");
+    run.child.kill("SIGTERM");
+    await runner.event(run, "stopping");
+    run.child.kill("SIGTERM");
+    expect(await runner.ended(run)).toBe(1);
+  });
+
   it("ends with 2, and both instances with it, when the port of one is taken", async () => {
     await runner.enrol();
     const holder = createServer();

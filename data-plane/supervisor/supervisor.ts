@@ -25,11 +25,18 @@ export interface SupervisorOptions {
 /** What an instance tells its supervisor when players can connect. */
 export const readyMessage = "sustenet-ready";
 
+/**
+ * What an instance is told to end at once. Not by another signal: systemd signals every process of a service, so an instance may get one
+ * that is meant for all beside the one that its supervisor passes on.
+ */
+export const endMessage = "sustenet-end";
+
 /** Keeps the instances of a cluster running, each in a process of its own. */
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #children = new Map<number, ChildProcess>();
   readonly #stopping = new AbortController();
+  #signalled = false;
   #exitCode: number = exitCodes.STOPPED;
   #killTimer: NodeJS.Timeout | undefined;
 
@@ -46,10 +53,12 @@ export class Supervisor {
     return this.#exitCode;
   }
 
-  /** Passes a signal to stop on; from the first one on nothing is started again. */
+  /** Passes a signal to stop on; from the first one on nothing is started again, and with the second all end at once. */
   stop(signal: NodeJS.Signals): void {
     this.#stop();
-    this.pass(signal);
+    if (this.#signalled) this.#end();
+    else this.pass(signal);
+    this.#signalled = true;
   }
 
   /** Passes a signal on. */
@@ -73,10 +82,18 @@ export class Supervisor {
     }, stopTimeoutMs);
   }
 
+  #end(): void {
+    for (const child of this.#children.values()) {
+      // Whoever has hung up is about to end.
+      if (child.connected) child.send(endMessage, () => undefined);
+    }
+  }
+
   /** Stops the others, as the supervisor cannot do its work. */
   #giveUp(exitCode: number): void {
     this.#exitCode = exitCode;
-    this.stop("SIGTERM");
+    this.#stop();
+    this.pass("SIGTERM");
   }
 
   async #keep(index: number): Promise<void> {
