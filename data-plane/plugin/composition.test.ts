@@ -168,6 +168,18 @@ describe("onAuth", () => {
     expect(cluster.server.metrics.refusals).toEqual({ JOIN_TIMEOUT: 1 });
   });
 
+  it("[NET-4] that takes too long is not charged to the address of those who wait", async () => {
+    cluster = await startTestCluster({
+      limits: { joinTimeoutMs: 300 },
+      settings: { maxUnauthenticatedPerIp: 3 },
+      plugin: { onAuth: () => new Promise(ignore) },
+    });
+    const waiting = await Promise.all([attempt({ sub: "a" }), attempt({ sub: "b" }), attempt({ sub: "c" })]);
+    for (const client of waiting) await client.gone();
+    await Promise.all([cluster.connected(), cluster.connected(), cluster.connected()]);
+    expect(cluster.server.metrics.refusals).toEqual({ JOIN_TIMEOUT: 3 });
+  });
+
   it("[TICKET-11] [PLUGIN-3] refuses when it fails, whichever way", async () => {
     let way: "throw" | "reject" = "throw";
     cluster = await startTestCluster({

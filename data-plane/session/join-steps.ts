@@ -64,7 +64,7 @@ export async function runJoin(session: Session, { ticket, position }: Join): Pro
   const verdict = await context.verifyTicket(ticket, hello);
   if (session.state !== "verifying") return;
   if (verdict === undefined) {
-    session.refuse("NOT_REGISTERED");
+    session.refuse("NOT_REGISTERED", false);
   } else if (!verdict.ok) {
     if (verdict.silent) session.refuse(`TICKET_${verdict.fault}`);
     else session.reject(verdict.fault);

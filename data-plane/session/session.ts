@@ -70,7 +70,10 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
     context.metrics.moveConnection(undefined, "hello");
     this.#outbox = new Outbox(socket, this, context);
     // Absolute: nothing that arrives puts it off. [JOIN-2]
-    this.#deadline = setTimeout(() => this.refuse("JOIN_TIMEOUT"), context.limits.joinTimeoutMs);
+    this.#deadline = setTimeout(() => {
+      // Once JOIN has come, it is the game or the master that takes so long.
+      this.refuse("JOIN_TIMEOUT", this.#state !== "verifying");
+    }, context.limits.joinTimeoutMs);
     socket.listen(this);
   }
 
@@ -204,11 +207,15 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
     return this.#outbox;
   }
 
-  /** Ends a connection that has not joined, without a word to the peer. [JOIN-4] */
-  refuse(reason: string): void {
+  /**
+   * Ends a connection that has not joined, without a word to the peer. [JOIN-4]
+   *
+   * @param isPeersFault whether its address is charged for it [NET-4]
+   */
+  refuse(reason: string, isPeersFault = true): void {
     if (this.#state === undefined || this.#state === "closing" || this.#state === "joined") return;
     this.context.refusals.note(reason, this.#socket.address);
-    this.#pass?.release(true);
+    this.#pass?.release(isPeersFault);
     this.#enter("closing");
     this.#socket.destroy();
   }
@@ -242,7 +249,7 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
     // Whoever has gone on has perhaps still to be sent where to.
     if (this.#state === "joined" && this.#player?.connected === false) this.#end(undefined);
     else if (this.#state === "joined") this.close("SHUTTING_DOWN");
-    else if (this.#state !== "verifying") this.refuse("SHUTTING_DOWN");
+    else if (this.#state !== "verifying") this.refuse("SHUTTING_DOWN", false);
   }
 
   /** The player leaves without a word from us. */
@@ -383,7 +390,7 @@ export class Session implements SocketListener, PlayerLine, OutboxOwner {
   #fail(error: unknown): void {
     this.context.log.error({ event: "session-failed", err: error }, "a connection could not be handled");
     if (this.#state === "joined") this.close("INTERNAL", 1_000);
-    else this.refuse("INTERNAL");
+    else this.refuse("INTERNAL", false);
   }
 
   /** Ends it as if it had broken: whether the session ends is not ours to say, and should its player come back here, all that it is told is kept. */

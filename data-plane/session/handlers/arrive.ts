@@ -7,6 +7,6 @@ export function handleArrive(session: Session, arrive: Arrive): void {
   session.beginVerifying();
   runArrive(session, arrive).catch((error: unknown) => {
     session.context.log.error({ event: "arrival-failed", err: error }, "an arrival could not be handled");
-    session.refuse("INTERNAL");
+    session.refuse("INTERNAL", false);
   });
 }

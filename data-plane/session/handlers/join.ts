@@ -7,6 +7,6 @@ export function handleJoin(session: Session, join: Join): void {
   session.beginVerifying();
   runJoin(session, join).catch((error: unknown) => {
     session.context.log.error({ event: "join-failed", err: error }, "a join could not be handled");
-    session.refuse("INTERNAL");
+    session.refuse("INTERNAL", false);
   });
 }
