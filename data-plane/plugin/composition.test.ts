@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { ByteReader, closeCodes, encodeMessage, encodeMove } from "../../protocol/index.ts";
+import { ByteReader, type CloseCode, closeCodes, encodeMessage, encodeMove } from "../../protocol/index.ts";
 import type { TestClient } from "../testing/test-client.ts";
 import { startTestCluster, type TestCluster } from "../testing/test-cluster.ts";
 import { until } from "../testing/until.ts";
@@ -166,6 +166,20 @@ describe("onAuth", () => {
     const client = await attempt();
     await client.gone();
     expect(cluster.server.metrics.refusals).toEqual({ JOIN_TIMEOUT: 1 });
+  });
+
+  it("may answer by any thenable, as some databases do", async () => {
+    const query = (code: CloseCode | undefined): Promise<CloseCode | undefined> => {
+      const answer = Promise.resolve(code);
+      // oxlint-disable-next-line unicorn/no-thenable -- it is what this is about
+      return Object.assign(Object.create(null), { then: answer.then.bind(answer) });
+    };
+    cluster = await startTestCluster({
+      plugin: { onAuth: ({ id }) => query(id === "villain" ? "NOT_ALLOWED" : undefined) },
+    });
+    await (await attempt({ sub: "hero" })).next("welcome");
+    const refused = await attempt({ sub: "villain" });
+    expect((await refused.next("reject")).code).toBe(closeCodes.NOT_ALLOWED.number);
   });
 
   it("[NET-4] that takes too long is not charged to the address of those who wait", async () => {

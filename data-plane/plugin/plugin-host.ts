@@ -153,7 +153,7 @@ export class PluginHost {
       let verdict: CloseCode | undefined;
       const ask = (): unknown => {
         const answer = slot.plugin.onAuth?.(newcomer);
-        if (answer instanceof Promise) return answer.then((code) => void (verdict = code ?? undefined));
+        if (isPromiseLike(answer)) return answer.then((code) => void (verdict = code ?? undefined));
         verdict = answer ?? undefined;
         return undefined;
       };
