@@ -37,8 +37,8 @@ afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
 });
 
-async function startMaster(answer: (request: SeenRequest, index: number) => Answer): Promise<ScriptedMaster> {
-  const master = await startScriptedMaster(answer);
+async function startMaster(...args: Parameters<typeof startScriptedMaster>): Promise<ScriptedMaster> {
+  const master = await startScriptedMaster(...args);
   closers.push(() => master.close());
   return master;
 }
@@ -184,6 +184,43 @@ describe("accounts", () => {
     const client = createClient({ masterUrl: master.url });
     await client.login({ anonymous: true });
     await expect(client.logout()).rejects.toMatchObject({ code: "NETWORK" });
+    expect(client.tokens).toBeUndefined();
+  });
+
+  it("leave who logs in while the one before is still logged out logged in", async () => {
+    const refreshed = Promise.withResolvers<Answer>();
+    const expired: PlayerSessionTokens = sampleTokens("old", { expiresAt: Math.floor(Date.now() / 1_000) - 10 });
+    const master = await startMaster(({ route }) => {
+      if (route === "POST /v1/refresh") return refreshed.promise;
+      return route === "POST /v1/logout" ? { status: 204 } : { status: 200, body: sampleTokens("next") };
+    });
+    const told: (string | undefined)[] = [];
+    const onTokens = (tokens?: PlayerSessionTokens): void => void told.push(tokens?.accessToken);
+    const client = createClient({ masterUrl: master.url, tokens: expired, onTokens });
+    const loggedOut = client.logout();
+    expect(client.tokens).toBeUndefined();
+    await client.login({ anonymous: true });
+    refreshed.resolve({ status: 200, body: sampleTokens("new") });
+    await loggedOut;
+    expect(client.tokens?.accessToken).toBe("access-next");
+    expect(told).toEqual([undefined, "access-next"]);
+    expect(master.of("POST /v1/logout").map(({ headers }) => headers["authorization"])).toEqual(["Bearer access-new"]);
+  });
+
+  it("end the session also where the master refuses the token, as one that our clock takes for good", async () => {
+    const master = await startMaster(({ route }, index) => {
+      if (route === "POST /v1/logout") return index === 0 ? problem("UNAUTHENTICATED") : { status: 204 };
+      return { status: 200, body: sampleTokens(route.split("/").at(-1) ?? "") };
+    });
+    const client = createClient({ masterUrl: master.url });
+    await client.login({ anonymous: true });
+    await client.logout();
+    expect(master.seen.map(({ route, headers: { authorization } }) => [route, authorization])).toEqual([
+      ["POST /v1/login", undefined],
+      ["POST /v1/logout", "Bearer access-login"],
+      ["POST /v1/refresh", undefined],
+      ["POST /v1/logout", "Bearer access-refresh"],
+    ]);
     expect(client.tokens).toBeUndefined();
   });
 });

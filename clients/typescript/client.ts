@@ -102,7 +102,9 @@ export class SustenetClient {
   /** Players who want to be on one cluster together. */
   readonly parties: Parties;
   readonly #http: MasterHttp;
-  readonly #tokens: PlayerTokens;
+  readonly #createTokens: () => PlayerTokens;
+  /** Of who is logged in. Who is being logged out has others: neither gets in the other's way. */
+  #tokens: PlayerTokens;
   readonly #entrance: Entrance;
   readonly #resumption: Resumption | undefined;
   readonly #arrive: Arrive | undefined;
@@ -143,12 +145,18 @@ export class SustenetClient {
       clock,
       timeoutMs: deadlines.httpMs,
     });
-    this.#tokens = new PlayerTokens({
-      clock,
-      refresh: async (refreshToken) =>
-        parseTokens(await this.#http.call({ method: "POST", path: "/v1/refresh", body: { refreshToken } })),
-      onChange: (tokens) => options.onTokens?.(tokens),
-    });
+    this.#createTokens = () => {
+      const own = new PlayerTokens({
+        clock,
+        refresh: async (refreshToken) =>
+          parseTokens(await this.#http.call({ method: "POST", path: "/v1/refresh", body: { refreshToken } })),
+        onChange: (tokens) => {
+          if (this.#tokens === own) options.onTokens?.(tokens);
+        },
+      });
+      return own;
+    };
+    this.#tokens = this.#createTokens();
     if (options.tokens !== undefined) this.#tokens.restore(options.tokens);
     this.parties = new Parties(allocationContext);
     const unreachable = new UnreachableClusters(clock);
@@ -222,16 +230,13 @@ export class SustenetClient {
     return (await this.#tokens.refresh()).player;
   }
 
-  /** Forgets the tokens, whatever happens, and has the master end the session. */
+  /** Forgets the tokens at once, whatever happens, and has the master end the session. */
   async logout(): Promise<void> {
-    if (this.#tokens.current === undefined) return;
-    let accessToken: string;
-    try {
-      accessToken = await this.#tokens.accessToken();
-    } finally {
-      this.#tokens.set(undefined);
-    }
-    await this.#http.call({ method: "POST", path: "/v1/logout", accessToken });
+    const leaving = this.#tokens;
+    if (leaving.current === undefined) return;
+    this.#tokens = this.#createTokens();
+    this.#tokens.set(undefined);
+    await this.#callAsPlayer({ method: "POST", path: "/v1/logout" }, undefined, leaving);
   }
 
   /** The clusters to choose from, of one region or of all. Needs no login. */
@@ -297,13 +302,13 @@ export class SustenetClient {
   }
 
   /** A token that the master refuses, as after it was revoked, is replaced once. */
-  async #callAsPlayer(request: MasterRequest, signal?: AbortSignal): Promise<unknown> {
-    const accessToken = await this.#tokens.accessToken();
+  async #callAsPlayer(request: MasterRequest, signal?: AbortSignal, tokens = this.#tokens): Promise<unknown> {
+    const accessToken = await tokens.accessToken();
     try {
       return await this.#http.call({ ...request, accessToken }, signal);
     } catch (error) {
       if (!(error instanceof SustenetError) || error.code !== "UNAUTHENTICATED") throw error;
-      const replacement = await this.#tokens.replaceAccessToken(accessToken);
+      const replacement = await tokens.replaceAccessToken(accessToken);
       return this.#http.call({ ...request, accessToken: replacement }, signal);
     }
   }
