@@ -240,7 +240,9 @@ export class SustenetClient {
   }
 
   /** The clusters to choose from, of one region or of all. Needs no login. */
-  async clusters({ region, signal }: CallOptions & { readonly region?: string } = {}): Promise<ClusterListing[]> {
+  async clusters({ region, signal }: CallOptions & { readonly region?: string | undefined } = {}): Promise<
+    ClusterListing[]
+  > {
     const query = region === undefined ? "" : `?region=${encodeURIComponent(region)}`;
     return parseClusters(await this.#http.call({ method: "GET", path: `/v1/clusters${query}` }, signal));
   }

@@ -24,9 +24,11 @@ it("depends on nothing but the protocol", () => {
   }
 });
 
-it("compiles against the browser's types, without Node's", () => {
+it("compiles against the browser's types, without Node's, for users who tell undefined from absent too", () => {
   const portable = sources.filter((file) => file !== "node-tls.ts" && file !== "index.ts");
-  const flags = "--noEmit --ignoreConfig --strict --skipLibCheck --allowImportingTsExtensions --erasableSyntaxOnly";
+  portable.push("testing/strict-user.ts");
+  const flags =
+    "--noEmit --ignoreConfig --strict --skipLibCheck --allowImportingTsExtensions --erasableSyntaxOnly --exactOptionalPropertyTypes";
   const target = "--target es2024 --lib es2024,dom,dom.iterable --module nodenext --types";
   const { status, stdout } = spawnSync(
     join(folder, "../../node_modules/.bin/tsc"),
