@@ -7,6 +7,8 @@ export interface Timeline {
 
 /** How many frames late entities are shown: then the next one is there in time, unless one is lost on the way. */
 const framesBehind = 2;
+/** Entities on the way are told every so many frames, or more often: as a cluster does by default even with those far off, and some to spare. */
+const mostFrames = 6;
 /** Where frames come at another rate, what is shown runs so much slower or faster until it is as late as that wants: it never goes back, nor leaps. */
 const slewShare = 0.5;
 
@@ -38,6 +40,11 @@ export class ShownTime {
   tick(delayMs: number | undefined): number {
     const now = this.#timeline.tick();
     return now - (delayMs === undefined ? this.#behindAt(now) : (delayMs * this.#timeline.tickHz) / 1_000);
+  }
+
+  /** Ticks within which what is on the way is told again. */
+  get mostTicks(): number {
+    return (this.#to * mostFrames) / framesBehind;
   }
 
   #behindAt(tick: number): number {

@@ -7,6 +7,7 @@ export interface Pose {
 }
 
 interface Sample {
+  /** When it is shown: the tick of which it is the state, or later. */
   readonly tick: number;
   readonly pose: Pose;
 }
@@ -14,30 +15,46 @@ interface Sample {
 /** Samples that are kept: bounds what a cluster that runs ahead of its clock makes us remember. */
 const maxSamples = 64;
 const fullTurn = 65_536;
+/** What is shown later than it has to be makes up for that by so much of the way. */
+const haste = 1 / 3;
 
 /**
  * The way of one entity, as it was told, to be shown a little later: between two samples it is in between, the short way
  * round for its heading; after the last it stands. Ticks that are asked for should not fall.
+ *
+ * One that is told more rarely than what is shown is late would stand and dash by turns: it is shown as much later as it takes to go on evenly.
  */
 export class Track {
   #samples: Sample[];
+  #toldTick: number;
 
   constructor(tick: number, pose: Pose) {
     this.#samples = [{ tick, pose }];
+    this.#toldTick = tick;
   }
 
   /**
    * Takes the next sample.
    *
    * @param shownTick what is shown now. An entity that stands there already sets off from there, not from when it was last
-   *   told: so one that is told rarely, or had not moved, does not leap
+   *   told: so one that had not moved does not leap
+   * @param mostTicks between two samples of one that has been on the way all the time; after more it has stood
    */
-  push(tick: number, pose: Pose, shownTick: number): void {
+  push(tick: number, pose: Pose, shownTick: number, mostTicks = 0): void {
+    const ticks = tick - this.#toldTick;
+    this.#toldTick = tick;
     const samples = this.#samples.filter((_, index) => (this.#samples[index + 1]?.tick ?? Infinity) > shownTick);
     const last = samples.at(-1);
-    if (last !== undefined && last.tick < shownTick && shownTick < tick)
-      samples.push({ tick: shownTick, pose: last.pose });
-    samples.push({ tick, pose });
+    if (last === undefined || tick <= shownTick) {
+      this.#samples = [{ tick, pose }];
+      return;
+    }
+    if (last.tick < shownTick) samples.push({ tick: shownTick, pose: last.pose });
+    // Half a gap is kept to spare, for one that comes late.
+    const spare = Math.max(0, last.tick - shownTick - ticks / 2);
+    const evenly = Math.max(last.tick, shownTick) + ticks - Math.min(spare, ticks * haste);
+    const hasStood = ticks > mostTicks && last.tick < tick;
+    samples.push({ tick: hasStood ? tick : Math.max(tick, evenly), pose });
     this.#samples = samples.slice(-maxSamples);
   }
 

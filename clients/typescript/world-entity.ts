@@ -11,13 +11,16 @@ export class WorldEntity {
   readonly #track: Track;
   readonly #heading: number;
   readonly #shownTick: () => number;
+  readonly #mostTicks: () => number;
 
-  constructor(seen: SeenEntity, shownTick: () => number) {
+  /** @param mostTicks within which it is told again while it is on the way */
+  constructor(seen: SeenEntity, shownTick: () => number, mostTicks: () => number) {
     this.number = seen.number;
     this.kind = seen.kind.name;
     this.#seen = seen;
     this.#heading = headingOf(seen.kind);
     this.#shownTick = shownTick;
+    this.#mostTicks = mostTicks;
     this.#track = new Track(seen.tick, this.told);
   }
 
@@ -33,7 +36,7 @@ export class WorldEntity {
     return { x, y, z, heading: typeof heading === "number" ? heading : 0 };
   }
 
-  /** Where to draw it now: a little behind, and smooth. */
+  /** Where to draw it now: a little behind, and smooth; farther behind for one that is told more rarely, as those far off. */
   get shown(): Pose {
     return this.#track.at(this.#shownTick());
   }
@@ -51,7 +54,7 @@ export class WorldEntity {
 
   /** Its state has changed: goes there from where it is shown now. */
   advance(): void {
-    this.#track.push(this.#seen.tick, this.told, this.#shownTick());
+    this.#track.push(this.#seen.tick, this.told, this.#shownTick(), this.#mostTicks());
   }
 }
 

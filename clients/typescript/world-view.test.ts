@@ -136,6 +136,20 @@ describe("a session's world", () => {
     expect([behind(), new Set(await shownFor(5))]).toEqual([2, new Set([6])]);
   });
 
+  it("goes on evenly also where it is told every fourth frame, as what is far off", async () => {
+    const { clock, transport, world } = await join();
+    transport.last.send(encodeKinds({ kinds }), encodeFragment(fragment), enters);
+    const shown: number[] = [];
+    for (let tick = 31; tick <= 190; tick++) {
+      await clock.advance(1_000 / 30);
+      // 24 units of x in eight ticks.
+      if (tick % 8 === 0) transport.last.send(walks(tick));
+      shown.push(world.find(300)?.shown.x ?? 0);
+    }
+    const steps = shown.map((x, index) => Math.round(100 * (x - (shown[index - 1] ?? 0))) / 100);
+    expect(new Set(steps.slice(40))).toEqual(new Set([1.5]));
+  });
+
   it("never goes back, nor leaps, when the cluster's clock turns out to be another than was thought", async () => {
     const { clock, transport, session, world } = await join();
     transport.last.send(encodeKinds({ kinds }), encodeFragment(fragment), enters);

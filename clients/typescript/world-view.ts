@@ -29,7 +29,7 @@ const frozen: Timeline = { tick: () => 0, tickHz: 1 };
 /** What the cluster shows the player: its surroundings, rebuilt frame by frame. Spec: docs/PROTOCOL.md, section 5.11. */
 export class WorldView {
   /**
-   * How far {@link WorldEntity.shown} is behind the cluster, in milliseconds. `undefined` for two frames of the fragment's
+   * How far {@link WorldEntity.shown} is behind the cluster at least, in milliseconds. `undefined` for two frames of the fragment's
    * rate; more hides more of a bad line.
    */
   delayMs: number | undefined;
@@ -123,7 +123,11 @@ export class WorldView {
     if (this.#ended) return;
     // Its own: one that stays in view while the player moves on belongs to the cluster before.
     const shownTime = this.#shownTime;
-    const entity = new WorldEntity(seen, () => shownTime.tick(this.delayMs));
+    const entity = new WorldEntity(
+      seen,
+      () => shownTime.tick(this.delayMs),
+      () => shownTime.mostTicks,
+    );
     this.#entities.set(seen.number, entity);
     this.#emitter.emit("enter", entity);
   }
