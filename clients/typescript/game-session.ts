@@ -11,7 +11,7 @@ import type { Clock } from "./clock.ts";
 import { type CloseEvent, leftEvent } from "./close-event.ts";
 import type { ClusterConnection } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
-import { localError } from "./error.ts";
+import { localError, SustenetError } from "./error.ts";
 import { HeldMessages } from "./held-messages.ts";
 import { Journey } from "./journey.ts";
 import type { Joined } from "./opening.ts";
@@ -128,7 +128,7 @@ export class GameSession {
    *
    * @param options `timeoutMs`: 1 to 60,000, by default 10,000. `signal`: calls it off, then it rejects with `CLOSED`.
    * @throws SustenetError `TIMEOUT`, `REQUEST_FAILED`, `REQUEST_UNHANDLED`, `REQUEST_BUSY`, `TOO_MANY_REQUESTS`,
-   *   `UNSUPPORTED`, `CONNECTION_LOST`, `QUEUE_FULL`, `INVALID_ARGUMENT`, `MESSAGE_TOO_LARGE`
+   *   `UNSUPPORTED`, `CONNECTION_LOST`, `QUEUE_FULL`, `INVALID_ARGUMENT`, `MESSAGE_TOO_LARGE`; its advice is to allocate only where the session is over
    */
   async request(
     command: number,
@@ -140,10 +140,11 @@ export class GameSession {
       throw localError("MESSAGE_TOO_LARGE", `A payload may have ${Math.max(0, maxFrameBytes - 10)} bytes here.`);
     }
     const { timeoutMs = defaultRequestTimeoutMs, signal } = options;
-    if (this.state === "rejoining") throw localError("CONNECTION_LOST");
     try {
+      if (this.state === "rejoining") throw localError("CONNECTION_LOST");
       return await this.#journey.memory.request(command, payload, timeoutMs, signal);
     } catch (cause) {
+      if (cause instanceof SustenetError) throw this.state === "closed" ? cause : askAgain(cause);
       if (!(cause instanceof ProtocolError || cause instanceof RangeError)) throw cause;
       throw localError("INVALID_ARGUMENT", cause.message, { cause });
     }
@@ -309,6 +310,12 @@ function isSame(one: Placement, other: Placement): boolean {
 
 function placementOf({ x, y, z, heading }: Placement): Placement {
   return { x, y, z, heading };
+}
+
+/** The library gets the session back by itself: a game that allocated, as such an error says elsewhere, would end it by a second one. */
+function askAgain(error: SustenetError): SustenetError {
+  const { code, advice, origin, detail, cause } = error;
+  return advice === "allocate" ? new SustenetError(code, { advice: "retry", origin, detail, cause }) : error;
 }
 
 /** What the wire cannot carry is the caller's mistake. */

@@ -427,6 +427,23 @@ describe("a player that has to allocate", () => {
     expect(await answer).toEqual(Uint8Array.of(6));
   });
 
+  it("advises to ask again what was not answered while it goes on, and to allocate only where it is over", async () => {
+    const inForce = allFeatures & ~(features.handover | features.ahead);
+    const { session, home } = await travelling(["silence"], inForce);
+    const open = session.request(5);
+    while (session.send(1, new Uint8Array(1_000)));
+    await expect(session.request(5, new Uint8Array(1_000))).rejects.toMatchObject({
+      code: "QUEUE_FULL",
+      advice: "retry",
+    });
+    home.send(encodeClose("SHUTTING_DOWN"));
+    expect(session.state).toBe("rejoining");
+    await expect(open).rejects.toMatchObject({ code: "CONNECTION_LOST", advice: "retry" });
+    await expect(session.request(5)).rejects.toMatchObject({ code: "CONNECTION_LOST", advice: "retry" });
+    void session.leave();
+    await expect(session.request(5)).rejects.toMatchObject({ code: "CONNECTION_LOST", advice: "allocate" });
+  });
+
   it("[STREAMS-3] is told what was lost where they begin anew", async () => {
     const { transport, session, events, home, answers } = await travelling();
     session.send(1);
