@@ -41,7 +41,7 @@ export class WorldEntity {
     return this.#track.at(this.#shownTick());
   }
 
-  /** The player's number, if it is the entity of one. */
+  /** The player's number, if it is the entity of one; 0 for a player who is seen over a border, in the game at another cluster. [KINDS-3] */
   get player(): number | undefined {
     const number = this.kind === "player" ? this.get("number") : undefined;
     return typeof number === "number" ? number : undefined;
