@@ -171,6 +171,12 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
     await this.#late.settled();
   }
 
+  /** The game has not taken in what was handed to it: nothing that it saves of the player from now on counts. [HAND-16] */
+  lock(player: P): void {
+    const record = this.#byPlayer.get(player);
+    if (record !== undefined) record.start = { from: "unreadable" };
+  }
+
   /** The newest of what the game has saved of it, for a handover's snapshot: what it saves later does not go along. */
   pack(player: P): Uint8Array | undefined {
     const record = this.#byPlayer.get(player);

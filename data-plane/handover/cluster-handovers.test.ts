@@ -166,6 +166,22 @@ describe("a player that walks over the border", () => {
     expect(east.game.hooks).toEqual([]);
   });
 
+  it("[HAND-16] keeps what was saved of it where its new cluster's game fails to take it in, and saves as it leaves", async () => {
+    const client = await border.join(west);
+    expect(await west.game.players.get("ann")?.save(Uint8Array.of(7))).toBe("saved");
+    const outcomes: Promise<string>[] = [];
+    east.game.onIn = () => {
+      throw new Error("it cannot read that");
+    };
+    east.game.onLeave = (player) => void outcomes.push(player.save(Uint8Array.of(0)));
+    await border.walkOver(client);
+    await until("its end", () => outcomes.length === 1);
+    expect(east.cluster.server.metrics.departures).toEqual({ INTERNAL: 1 });
+    expect(await outcomes[0]).toBe("unsaved");
+    const { state = "" } = master.sessions.get("ann")?.save ?? {};
+    expect(decodePlayerState(Buffer.from(state, "base64")).saved).toEqual(Uint8Array.of(7));
+  });
+
   it("[HAND-5] plays on where it was when it is refused after the commit, and is closed where there is no place for it any more", async () => {
     // A commit of others: the destination does not take it.
     master.changeCommit = (claims) => ({ ...claims, members: [{ playerId: "bob", generation }] });

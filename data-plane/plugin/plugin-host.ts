@@ -225,7 +225,7 @@ export class PluginHost {
    * What the plugins give along with a player that is about to move; `undefined` when one of them fails: then it stays, and those that
    * had given it up have been told.
    */
-  migrateOut(lane: HookLane, player: Player): ReadonlyMap<string, Uint8Array> | undefined {
+  migrateOut(lane: HookLane, player: JoinedPlayer): ReadonlyMap<string, Uint8Array> | undefined {
     const parts = new Map<string, Uint8Array>();
     const asked: PluginSlot[] = [];
     for (const slot of this.slots) {
@@ -247,7 +247,7 @@ export class PluginHost {
   /** The player goes on here, with what its plugins gave along. */
   migrateIn(
     lane: HookLane,
-    player: Player,
+    player: JoinedPlayer,
     parts: ReadonlyMap<string, Uint8Array>,
     slots: readonly PluginSlot[] = this.slots,
   ): void {
@@ -257,17 +257,20 @@ export class PluginHost {
   }
 
   /** One after another; a promise only where a plugin takes its time. */
-  #takeIn(takers: readonly PluginSlot[], player: Player, parts: ReadonlyMap<string, Uint8Array>): void | Promise<void> {
+  #takeIn(
+    takers: readonly PluginSlot[],
+    player: JoinedPlayer,
+    parts: ReadonlyMap<string, Uint8Array>,
+  ): void | Promise<void> {
     for (const [index, slot] of takers.entries()) {
       const take = (): unknown => slot.plugin.onMigrateIn?.(player, parts.get(slot.name));
       const result = slot.call("onMigrateIn", take, { playerId: player.id });
       const goOn = (end: unknown): void | Promise<void> => {
-        // It must not be saved without what it had.
-        if (end === failed || end === switchedOff) return player.close("INTERNAL");
+        if (end === failed || end === switchedOff) return player.endUnread();
         return this.#takeIn(takers.slice(index + 1), player, parts);
       };
       if (isPromiseLike(result)) return Promise.resolve(result).then(goOn);
-      if (result === failed || result === switchedOff) return player.close("INTERNAL");
+      if (result === failed || result === switchedOff) return player.endUnread();
     }
     return undefined;
   }

@@ -273,6 +273,12 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
     if (this.connected) this.end(code, encodeClose(code, retryAfterMs));
   }
 
+  /** The game has failed to take it in: it leaves, and nothing of it as it is here is saved over what it was. [HAND-16] */
+  endUnread(): void {
+    this.#context.saves.lock(this);
+    this.close("INTERNAL");
+  }
+
   /** It leaves for good, with a last frame to its client or without. */
   end(reason: LeaveReason, lastFrame?: Uint8Array): void {
     if (this.#holder !== undefined) {
