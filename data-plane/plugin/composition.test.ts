@@ -210,6 +210,14 @@ describe("onAuth", () => {
   });
 });
 
+it("plugins of one name are refused: what is kept, and goes along to another cluster, goes by it", async () => {
+  const game = { name: "game" };
+  cluster = await startTestCluster({ plugin: [game, { name: "other" }, {}] });
+  await expect(startTestCluster({ plugin: [game, { name: "other" }, { name: "game" }] })).rejects.toThrow(
+    'two plugins are called "game": give each a name of its own',
+  );
+});
+
 describe("a hook that keeps failing", () => {
   it("is switched off, tried again after a while, and the other hooks and plugins go on", async () => {
     let broken = true;

@@ -57,6 +57,7 @@ export class PluginHost {
   constructor(options: PluginHostOptions) {
     this.#options = options;
     this.slots = options.plugins.map((plugin, index) => new PluginSlot({ ...options, plugin, index }));
+    assertNames(this.slots);
     this.#timers = this.slots.map((slot) => new PluginTimers((callback) => slot.call("timer", callback)));
     const { limits, metrics, log } = options;
     this.#laneRules = {
@@ -420,5 +421,14 @@ export class PluginHost {
       if (result === true && hook === "onMessage") return undefined;
     }
     return undefined;
+  }
+}
+
+/** @throws RangeError where two have one name: what is kept of them, and what goes along with players, goes by it */
+function assertNames(slots: readonly PluginSlot[]): void {
+  const names = new Set<string>();
+  for (const { name } of slots) {
+    if (names.has(name)) throw new RangeError(`two plugins are called "${name}": give each a name of its own`);
+    names.add(name);
   }
 }

@@ -132,7 +132,10 @@ type Done = void | Promise<void>;
  * from that player. `onMove` and `onTick` do not stand in that line.
  */
 export interface ServerPlugin {
-  /** For the log. */
+  /**
+   * For the log, and what goes by it: what `cluster.storage` keeps, and what goes along to the same plugin of another cluster. No two plugins of
+   * a cluster may have the same one, and one that has none is called by its place in the list.
+   */
   readonly name?: string;
   /**
    * The kinds of entity that the plugin puts into the world, and the fields of their state, by name. `player` adds fields to
