@@ -1,5 +1,5 @@
 import { type MailOutcome, maxMailBytes } from "../../protocol/index.ts";
-import { assertCommand } from "./command.ts";
+import { assertBytes, assertCommand } from "./command.ts";
 
 /** A message of the game that a plugin has sent to a player, here or on another cluster. */
 export interface Mail {
@@ -17,9 +17,10 @@ export function isPlayerId(text: string): boolean {
   return text.length > 0 && text.length <= 64;
 }
 
-/** @throws RangeError for a command that is not a byte, or a payload over 4,096 bytes */
+/** @throws RangeError for a command that is not a byte, or a payload that is no bytes or over 4,096 of them */
 export function assertMail(command: number, payload: Uint8Array): void {
   assertCommand(command);
+  assertBytes(payload);
   if (payload.length > maxMailBytes) {
     throw new RangeError(
       `a payload that may go to another cluster has at most ${maxMailBytes} bytes, not ${payload.length}`,

@@ -96,6 +96,26 @@ describe("a plugin", () => {
     expect((await client.next("message")).payload.length).toBe(65_533);
   });
 
+  it("in JavaScript is told what is no payload, before anything of it is sent", async () => {
+    let here: Cluster | undefined;
+    cluster = await startTestCluster({ plugin: { onStart: (started) => void (here = started) } });
+    const client = await cluster.joined();
+    const player = here?.player(1);
+    for (const wrong of ["text", [1, 2], new ArrayBuffer(3), new Float32Array(2)]) {
+      // What no compiler has looked at.
+      const payload: Uint8Array = JSON.parse("null") ?? wrong;
+      expect(() => player?.send(1, payload)).toThrow(RangeError);
+      expect(() => player?.sendBulk(1, payload)).toThrow(RangeError);
+      expect(() => player?.sendState("key", 1, payload)).toThrow(RangeError);
+      expect(() => here?.broadcast(1, payload)).toThrow(RangeError);
+      expect(() => here?.broadcastState("key", 1, payload)).toThrow(RangeError);
+      expect(() => here?.tell("ann", 1, payload)).toThrow(RangeError);
+      await expect(player?.request(1, payload)).rejects.toThrow(RangeError);
+    }
+    player?.send(2, Buffer.from("fine"));
+    expect(await client.next("message")).toMatchObject({ command: 2, payload: new Uint8Array(Buffer.from("fine")) });
+  });
+
   it("ticks at the rate that is set", async () => {
     const ticks: [number, number][] = [];
     cluster = await startTestCluster({

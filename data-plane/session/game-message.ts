@@ -1,5 +1,5 @@
 import { encodeMessage, encodeState } from "../../protocol/index.ts";
-import { assertCommand } from "../plugin/command.ts";
+import { assertBytes, assertCommand } from "../plugin/command.ts";
 
 /** What fits into a MESSAGE frame beside type and command. */
 export const maxPayloadBytes = 65_533;
@@ -7,7 +7,7 @@ export const maxPayloadBytes = 65_533;
 /**
  * A MESSAGE frame.
  *
- * @throws RangeError for a command that is not a byte, or a payload over 65,533 bytes
+ * @throws RangeError for a command that is not a byte, or a payload that is no bytes or over 65,533 of them
  */
 export function encodeGameMessage(command: number, payload: Uint8Array): Uint8Array {
   assertGameMessage(command, payload);
@@ -41,10 +41,11 @@ export class StateFrames {
 
 /**
  * @param maxBytes of the payload
- * @throws RangeError for a command that is not a byte, or a payload that is longer
+ * @throws RangeError for a command that is not a byte, or a payload that is no bytes or longer
  */
 export function assertGameMessage(command: number, payload: Uint8Array, maxBytes = maxPayloadBytes): void {
   assertCommand(command);
+  assertBytes(payload);
   if (payload.length > maxBytes) {
     throw new RangeError(`a payload has at most ${maxBytes} bytes, not ${payload.length}`);
   }
