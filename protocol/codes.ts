@@ -52,6 +52,7 @@ export function closeCodeAdvice(number: number): CodeAdvice {
   return number >> 8 === 0x01 ? "allocate" : "stop";
 }
 
-function isCloseCode(name: string): name is CloseCode {
-  return Object.hasOwn(closeCodes, name);
+/** Whether this is the name of a code. */
+export function isCloseCode(name: unknown): name is CloseCode {
+  return typeof name === "string" && Object.hasOwn(closeCodes, name);
 }

@@ -1,6 +1,6 @@
 /** The game protocol: frames, messages, limits and codes. Imports nothing, runs anywhere. */
 export { ByteReader, ByteWriter, decodeUtf8, encodeUtf8 } from "./bytes.ts";
-export { type CloseCode, closeCodeAdvice, closeCodeName, closeCodes, type CodeAdvice } from "./codes.ts";
+export { type CloseCode, closeCodeAdvice, closeCodeName, closeCodes, type CodeAdvice, isCloseCode } from "./codes.ts";
 export { type ClientMessage, type ClusterMessage, decodeClientMessage, decodeClusterMessage } from "./decode.ts";
 export { KindTable } from "./entities/kind-table.ts";
 export { EntityView, type SeenEntity, type ViewListener } from "./entities/view.ts";

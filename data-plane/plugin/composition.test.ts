@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import { afterEach, describe, expect, it } from "vitest";
 import { ByteReader, type CloseCode, closeCodes, encodeMessage, encodeMove } from "../../protocol/index.ts";
 import type { TestClient } from "../testing/test-client.ts";
@@ -216,6 +217,29 @@ it("plugins of one name are refused: what is kept, and goes along to another clu
   await expect(startTestCluster({ plugin: [game, { name: "other" }, { name: "game" }] })).rejects.toThrow(
     'two plugins are called "game": give each a name of its own',
   );
+});
+
+it("[PLUGIN-3] an onAuth that answers with what is no code, as JavaScript may, has failed, and the log says so", async () => {
+  const answers: unknown[] = [true, false, "NOPE", Promise.resolve("NOPE"), "constructor"];
+  const attempt = async (): Promise<number> => {
+    const client = await cluster.connected();
+    client.join(await cluster.master.ticket());
+    return (await client.next("reject")).code;
+  };
+  const game: ServerPlugin = { name: "gate" };
+  // What no compiler has looked at.
+  Object.assign(game, { onAuth: () => answers.shift() });
+  cluster = await startTestCluster({ plugin: game });
+  while (answers.length > 0) expect(await attempt()).toBe(closeCodes.INTERNAL.number);
+  const line = cluster.log.lines.find(({ fields }) => fields["event"] === "plugin-error");
+  expect(line?.fields).toMatchObject({ plugin: "gate", hook: "onAuth" });
+  expect(String(line?.fields["err"])).toBe(
+    'TypeError: onAuth must return a code, as "NOT_ALLOWED", or nothing, not true',
+  );
+  expect(cluster.server.metrics.pluginErrors).toEqual({ onAuth: 5 });
+  // A promise, and no instance of this realm's `Promise`.
+  answers.push(runInNewContext('Promise.resolve("NOT_ALLOWED")'));
+  expect(await attempt()).toBe(closeCodes.NOT_ALLOWED.number);
 });
 
 describe("a hook that keeps failing", () => {

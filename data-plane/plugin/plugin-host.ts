@@ -2,6 +2,7 @@ import type { CarryChange } from "../fragments/carry-change.ts";
 import {
   ByteReader,
   type CloseCode,
+  isCloseCode,
   limits as protocolLimits,
   ProtocolError,
   type RequestHandler,
@@ -152,11 +153,12 @@ export class PluginHost {
       const slot = this.slots[index];
       if (slot?.plugin.onAuth === undefined) continue;
       let verdict: CloseCode | undefined;
+      const take = (answer: unknown): void => {
+        verdict = assertVerdict(answer);
+      };
       const ask = (): unknown => {
         const answer = slot.plugin.onAuth?.(newcomer);
-        if (isPromiseLike(answer)) return answer.then((code) => void (verdict = code ?? undefined));
-        verdict = answer ?? undefined;
-        return undefined;
+        return isPromiseLike(answer) ? answer.then(take) : take(answer);
       };
       const result = slot.call("onAuth", ask, { playerId: newcomer.id });
       if (isPromiseLike(result)) {
@@ -422,6 +424,13 @@ export class PluginHost {
     }
     return undefined;
   }
+}
+
+/** What an `onAuth` has answered. Only the compiler keeps other answers out, and a game in JavaScript has none. @throws TypeError */
+function assertVerdict(answer: unknown): CloseCode | undefined {
+  if (answer === undefined || answer === null) return undefined;
+  if (isCloseCode(answer)) return answer;
+  throw new TypeError(`onAuth must return a code, as "NOT_ALLOWED", or nothing, not ${JSON.stringify(answer)}`);
 }
 
 /** @throws RangeError where two have one name: what is kept of them, and what goes along with players, goes by it */
