@@ -242,6 +242,33 @@ it("[PLUGIN-3] an onAuth that answers with what is no code, as JavaScript may, h
   expect(await attempt()).toBe(closeCodes.NOT_ALLOWED.number);
 });
 
+it("a message's handler may return anything, as JavaScript may: it has dealt with the message", async () => {
+  const hello = defineMessage(1, {});
+  const messages = new MessageTable();
+  const loose: { on(message: object, handle: (player: Player) => unknown): void } = messages;
+  loose.on(hello, (player) => player.send(2));
+  const heard: number[] = [];
+  cluster = await startTestCluster({
+    plugin: [
+      { onMessage: (player, command, reader) => messages.handle(player, command, reader) },
+      { onMessage: (_player, command) => void heard.push(command) },
+    ],
+  });
+  const client = await cluster.joined();
+  say(client, 1);
+  say(client, 3);
+  await until("the other message", () => heard.includes(3));
+  expect(heard).toEqual([3]);
+  expect((await client.next("message")).command).toBe(2);
+  expect(cluster.server.metrics.pluginErrors).toEqual({});
+});
+
+it("a message of fields that there are not is refused where it is defined", () => {
+  const fields = { amount: "u8" } as const;
+  Object.assign(fields, { gold: "u64" });
+  expect(() => defineMessage(1, fields)).toThrow("gold: there is no kind of field u64");
+});
+
 describe("a hook that keeps failing", () => {
   it("is switched off, tried again after a while, and the other hooks and plugins go on", async () => {
     let broken = true;

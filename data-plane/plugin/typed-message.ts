@@ -1,6 +1,7 @@
 import { type ByteReader, ByteWriter, ProtocolError } from "../../protocol/index.ts";
 import { assertCommand } from "./command.ts";
 import type { Player } from "./player.ts";
+import { isPromiseLike } from "./plugin-slot.ts";
 import type { Cluster } from "./server-plugin.ts";
 
 /** Kinds of fields and what they hold. `str8`: at most 255 bytes of UTF-8; `bytes`: at most 65,535 bytes. */
@@ -20,6 +21,7 @@ export type MessageFields = Readonly<Record<string, FieldKind>>;
 export type MessageValues<F extends MessageFields> = { readonly [Name in keyof F]: FieldTypes[F[Name]] };
 
 const maxPayloadBytes = 65_533;
+const fieldKinds: ReadonlySet<string> = new Set<FieldKind>(["u8", "u16", "u32", "f32", "f64", "bool", "str8", "bytes"]);
 
 /** A message of the game whose fields have names and types. */
 export interface TypedMessage<F extends MessageFields> {
@@ -45,10 +47,14 @@ export interface TypedMessage<F extends MessageFields> {
  * Defines a message: `defineMessage(7, { x: "f32", name: "str8" })`.
  *
  * @param command 0 to 255
+ * @throws RangeError for another command, or a kind of field that there is not
  */
 export function defineMessage<const F extends MessageFields>(command: number, fields: F): TypedMessage<F> {
   assertCommand(command);
   const kinds = Object.entries(fields);
+  for (const [name, kind] of kinds) {
+    if (!fieldKinds.has(kind)) throw new RangeError(`${name}: there is no kind of field ${kind}`);
+  }
   const encode = (values: MessageValues<F>): Uint8Array => {
     const given = new Map<string, unknown>(Object.entries(values));
     const parts = kinds.map(([name, kind]) => encodeField(name, kind, given.get(name)));
@@ -87,8 +93,8 @@ export class MessageTable {
   ): this {
     if (this.#handlers.has(message.command)) throw new RangeError(`command ${message.command} has a handler already`);
     this.#handlers.set(message.command, (player, reader) => {
-      const done = handle(player, message.decode(reader));
-      return done === undefined ? true : done.then(() => true);
+      const done: unknown = handle(player, message.decode(reader));
+      return isPromiseLike(done) ? Promise.resolve(done).then(() => true) : true;
     });
     return this;
   }
