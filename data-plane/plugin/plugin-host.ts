@@ -102,7 +102,21 @@ export class PluginHost {
       } finally {
         watch.leave(before);
       }
+      await this.#patient(slot, started);
+    }
+  }
+
+  /** A start may take its time, as to load a map; who waits for it is told what for. */
+  async #patient(slot: PluginSlot, started: unknown): Promise<void> {
+    const say = (): void => {
+      const text = `onStart of plugin ${slot.name} is not done yet: nobody can join before it is`;
+      slot.log.warn({ event: "plugin-starting", plugin: slot.name }, text);
+    };
+    const timer = setInterval(say, this.#options.limits.timeoutMs);
+    try {
       await started;
+    } finally {
+      clearInterval(timer);
     }
   }
 

@@ -5,7 +5,7 @@ import type { TestClient } from "../testing/test-client.ts";
 import { startTestCluster, type TestCluster } from "../testing/test-cluster.ts";
 import { until } from "../testing/until.ts";
 import type { Player } from "./player.ts";
-import type { Cluster, ServerPlugin } from "./server-plugin.ts";
+import type { Cluster, LogEntry, ServerPlugin } from "./server-plugin.ts";
 
 let cluster: TestCluster;
 afterEach(() => cluster.stop());
@@ -128,6 +128,29 @@ describe("a plugin", () => {
       [2, 0.01],
       [3, 0.01],
     ]);
+  });
+
+  it("whose start does not end is named in the log: nobody can join before", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const said: LogEntry[] = [];
+    const onLog = (entry: LogEntry): void => {
+      if (entry.fields["event"] === "plugin-starting") said.push(entry);
+    };
+    const starting = startTestCluster({
+      plugin: [
+        { name: "quick", onStart: ignore, onLog },
+        { name: "map", onStart: () => promise },
+      ],
+      limits: { hookTimeoutMs: 20 },
+    });
+    await until("it to be said, again and again", () => said.length > 1);
+    resolve();
+    cluster = await starting;
+    expect(said[0]).toMatchObject({
+      level: "warn",
+      fields: { plugin: "map" },
+      message: "onStart of plugin map is not done yet: nobody can join before it is",
+    });
   });
 
   it("keeps the cluster from starting when its start fails", async () => {

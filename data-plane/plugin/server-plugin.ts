@@ -142,7 +142,7 @@ export interface ServerPlugin {
    * those that players have anyway, `number` and `heading`. Read once, before `onStart`.
    */
   readonly entities?: Readonly<Record<string, EntityFields>>;
-  /** Before anybody can join. A failure here keeps the cluster from starting. */
+  /** Before anybody can join. A failure here keeps the cluster from starting; one that takes long is waited for, and the log says so every 10 s. */
   onStart?(cluster: Cluster): Done;
   /**
    * Whether to let a player in whose ticket is good. Returns the code to refuse with, as `NOT_ALLOWED`. The first plugin
