@@ -22,13 +22,27 @@ export type {
   Point,
   ThresholdChange,
 } from "./plugin/entities.ts";
-export type { LeaveReason, Placement, Player } from "./plugin/player.ts";
+export type { LeaveReason, Placement, Player, RequestOptions, TeleportOutcome } from "./plugin/player.ts";
 export type { Mail } from "./plugin/mail.ts";
 export { Memory } from "./plugin/memory.ts";
 export type { PluginTimer } from "./plugin/plugin-timers.ts";
 export type { Cluster, LogEntry, Newcomer, ServerPlugin } from "./plugin/server-plugin.ts";
-export { defineMessage, MessageTable, type TypedMessage } from "./plugin/typed-message.ts";
+export {
+  defineMessage,
+  MessageTable,
+  type MessageFields,
+  type MessageValues,
+  type TypedMessage,
+} from "./plugin/typed-message.ts";
 export type { PluginStorage } from "./storage/cluster-storage.ts";
 export { StorageError } from "./storage/storage-file.ts";
 export { start, type StartOptions } from "./start.ts";
-export { ByteReader, ByteWriter, type CloseCode, type MailOutcome, ProtocolError } from "../protocol/index.ts";
+export {
+  ByteReader,
+  ByteWriter,
+  type CloseCode,
+  type MailOutcome,
+  ProtocolError,
+  RequestError,
+  type RequestErrorCode,
+} from "../protocol/index.ts";
