@@ -219,7 +219,7 @@ export interface ServerPlugin {
    * ticket, as its cluster died while it was handed over, and goes on from what was saved of it by that. In line with
    * `onJoin`, before its first message and `onEnterFragment`. Timers and promises of the other cluster are not there; requests to
    * the client that were open there have been rejected with `MOVED`. `onAuth` is not asked. When it fails the player's session ends
-   * with `INTERNAL`, so that nothing is saved over what it was.
+   * with `INTERNAL`, so that nothing is saved over what it was: also what `onLeave` saves then is `unsaved`.
    *
    * @param bytes what this plugin's `onMigrateOut` gave; `undefined` when it gave nothing
    */
