@@ -532,6 +532,17 @@ describe("messages", () => {
     expect(() => session.send(command)).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
   });
 
+  it.each(["text", [1, 2], new ArrayBuffer(3), new Float32Array(2)])(
+    "refuses the payload %o, which JavaScript lets through and is no bytes",
+    async (wrong) => {
+      const session = await joined(createWorld());
+      const payload: Uint8Array = JSON.parse("null") ?? wrong;
+      const refusal = expect.objectContaining({ code: "INVALID_ARGUMENT", detail: "A payload is a Uint8Array." });
+      expect(() => session.send(1, payload)).toThrow(refusal);
+      await expect(session.request(1, payload)).rejects.toThrow(refusal);
+    },
+  );
+
   it("wait for the first handler, also those that came with WELCOME", async () => {
     const world = createWorld();
     const welcome: Welcome = { type: "welcome", ...sampleWelcome };

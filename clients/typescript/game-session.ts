@@ -110,10 +110,11 @@ export class GameSession {
    * Queues a message; what is sent in one turn leaves in one write, and while the session is `resuming` or `moving` it waits for that. False,
    * and nothing is queued, while it is `rejoining`, or when more waits than `maxQueuedBytes` allows.
    *
-   * @throws SustenetError `INVALID_ARGUMENT` for a command that is no u8, `MESSAGE_TOO_LARGE`.
+   * @throws SustenetError `INVALID_ARGUMENT` for a command that is no u8 or a payload that is no bytes, `MESSAGE_TOO_LARGE`.
    */
   send(command: number, payload: Uint8Array = noPayload): boolean {
     const { maxFrameBytes } = this.welcome;
+    assertBytes(payload);
     // Type and command count too.
     if (payload.length + 2 > maxFrameBytes) {
       throw localError("MESSAGE_TOO_LARGE", `A payload may have ${Math.max(0, maxFrameBytes - 2)} bytes here.`);
@@ -136,6 +137,7 @@ export class GameSession {
     options: { readonly timeoutMs?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
   ): Promise<Uint8Array> {
     const { maxFrameBytes } = this.welcome;
+    assertBytes(payload);
     if (payload.length + 10 > maxFrameBytes) {
       throw localError("MESSAGE_TOO_LARGE", `A payload may have ${Math.max(0, maxFrameBytes - 10)} bytes here.`);
     }
@@ -316,6 +318,11 @@ function placementOf({ x, y, z, heading }: Placement): Placement {
 function askAgain(error: SustenetError): SustenetError {
   const { code, advice, origin, detail, cause } = error;
   return advice === "allocate" ? new SustenetError(code, { advice: "retry", origin, detail, cause }) : error;
+}
+
+/** Only the compiler keeps other things out, and a game in JavaScript has none: a text would go out as zeros. */
+function assertBytes(payload: unknown): void {
+  if (!(payload instanceof Uint8Array)) throw localError("INVALID_ARGUMENT", "A payload is a Uint8Array.");
 }
 
 /** What the wire cannot carry is the caller's mistake. */
