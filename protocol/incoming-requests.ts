@@ -98,6 +98,7 @@ export class IncomingRequests {
     try {
       const answer = handle();
       const payload = answer instanceof Promise ? await answer : answer;
+      assertAnswer(payload);
       if (payload !== undefined) this.#options.check?.(payload);
       const status = payload === undefined ? responseStatuses.UNHANDLED : responseStatuses.OK;
       frame = encodeResponse({ id, status, payload: payload ?? noPayload });
@@ -115,4 +116,10 @@ export class IncomingRequests {
   #refuse(id: number, status: number): void {
     this.#options.send(encodeResponse({ id, status, payload: noPayload }));
   }
+}
+
+/** Only the compiler keeps other answers out, and a game in JavaScript has none: a text would go out as zeros. */
+function assertAnswer(payload: unknown): void {
+  if (payload === undefined || payload instanceof Uint8Array) return;
+  throw new TypeError("a request is answered with a Uint8Array, or undefined");
 }

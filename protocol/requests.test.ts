@@ -119,6 +119,14 @@ describe("a request", () => {
     expect(await asking.request(1, payload, 1_000)).toHaveLength(65_529);
   });
 
+  it("fails where the answer is no bytes, which JavaScript lets through", async () => {
+    for (const wrong of ["text", [1], new ArrayBuffer(2)]) {
+      handler = () => JSON.parse("null") ?? wrong;
+      expect(await codeOf(asking.request(1, payload, 1_000))).toBe("FAILED");
+    }
+    expect(String(errors[0])).toBe("TypeError: a request is answered with a Uint8Array, or undefined");
+  });
+
   it("[REQUEST-4] is unhandled where nobody answers, at all or this one", async () => {
     handler = () => undefined;
     expect(await codeOf(asking.request(1, payload, 1_000))).toBe("UNHANDLED");
