@@ -138,7 +138,7 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
   /** Saves what the game gives, with where the player is. @throws RangeError when it is no bytes, or too many */
   save(player: P, data: Uint8Array): Promise<SaveOutcome> {
     if (!(data instanceof Uint8Array) || data.length > maxSavedBytes) {
-      throw new RangeError(`a player's save is at most ${maxSavedBytes} bytes`);
+      throw new RangeError(`a player's save is a Uint8Array of at most ${maxSavedBytes} bytes`);
     }
     const record = this.#byPlayer.get(player);
     const { promise, resolve } = Promise.withResolvers<SaveOutcome>();

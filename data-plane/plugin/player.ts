@@ -119,7 +119,7 @@ export interface Player {
    * @throws RangeError when it is more
    */
   save(data: Uint8Array): Promise<SaveOutcome>;
-  /** Ends the connection; the client is told `code`, by default `NORMAL`. */
+  /** Ends the connection; the client is told `code`, by default `NORMAL`. @throws RangeError for what is no code */
   close(code?: CloseCode): void;
 }
 

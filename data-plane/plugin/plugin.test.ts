@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
-import { closeCodes, encodeClose, encodeMessage, encodePing } from "../../protocol/index.ts";
+import { type CloseCode, closeCodes, encodeClose, encodeMessage, encodePing } from "../../protocol/index.ts";
 import type { TestClient } from "../testing/test-client.ts";
 import { startTestCluster, type TestCluster } from "../testing/test-cluster.ts";
 import { until } from "../testing/until.ts";
@@ -112,6 +112,11 @@ describe("a plugin", () => {
       expect(() => here?.tell("ann", 1, payload)).toThrow(RangeError);
       await expect(player?.request(1, payload)).rejects.toThrow(RangeError);
     }
+    const text: Uint8Array = JSON.parse('"text"');
+    expect(() => player?.save(text)).toThrow("a player's save is a Uint8Array of at most 49152 bytes");
+    expect(() => here?.storage.set("key", text)).toThrow("a value is a Uint8Array of at most 65536 bytes");
+    const code: CloseCode = JSON.parse('"NOPE"');
+    expect(() => player?.close(code)).toThrow(new RangeError("there is no code NOPE"));
     player?.send(2, Buffer.from("fine"));
     expect(await client.next("message")).toMatchObject({ command: 2, payload: new Uint8Array(Buffer.from("fine")) });
   });

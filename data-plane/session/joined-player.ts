@@ -4,6 +4,7 @@ import {
   encodeMessage,
   encodeResumeToken,
   features,
+  isCloseCode,
   messageTypes,
   type Move,
   NumberedStreams,
@@ -270,6 +271,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
   }
 
   close(code: CloseCode = "NORMAL", retryAfterMs = 0): void {
+    if (!isCloseCode(code)) throw new RangeError(`there is no code ${String(code)}`);
     if (this.connected) this.end(code, encodeClose(code, retryAfterMs));
   }
 

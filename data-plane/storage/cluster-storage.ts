@@ -178,7 +178,7 @@ export class ClusterStorage {
       throw new RangeError(`a key is 1 to ${maxKeyLength} characters`);
     }
     if (!(value instanceof Uint8Array) || value.length > maxValueBytes) {
-      throw new RangeError(`a value is at most ${maxValueBytes} bytes`);
+      throw new RangeError(`a value is a Uint8Array of at most ${maxValueBytes} bytes`);
     }
     const ofPlugin = this.#values.get(plugin) ?? new Map<string, Uint8Array>();
     const before = ofPlugin.get(key);
