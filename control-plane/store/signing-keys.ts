@@ -4,14 +4,15 @@ import { type DatabaseAddress, withDatabase } from "./database.ts";
 import { signingKeys } from "./schema.ts";
 
 /**
- * Copies the ring, and marks what it has no more. A copy that comes late changes nothing of a newer one.
+ * Copies the ring, and marks what it has no more: not what only another ring had, which was lost and may be wanted back. A copy that comes late
+ * changes nothing of a newer one.
  *
  * @throws DatabaseError
  */
 export async function saveKeyCopies(
   address: DatabaseAddress,
   keys: readonly StoredKey[],
-  { version, nowMs }: { readonly version: number; readonly nowMs: number },
+  { version, firstVersion, nowMs }: { readonly version: number; readonly firstVersion: number; readonly nowMs: number },
 ): Promise<void> {
   const rows = keys.map((key) => ({ kid: key.kid, record: JSON.stringify(key), version, copiedAtMs: nowMs }));
   const kids = keys.map(({ kid }) => kid);
@@ -33,7 +34,8 @@ export async function saveKeyCopies(
         .update(signingKeys)
         .set({ droppedAtMs: nowMs })
         .where(
-          sql`${notInArray(signingKeys.kid, kids)} AND ${signingKeys.droppedAtMs} IS NULL AND ${signingKeys.version} <= ${version}`,
+          sql`${notInArray(signingKeys.kid, kids)} AND ${signingKeys.droppedAtMs} IS NULL
+            AND ${signingKeys.version} BETWEEN ${firstVersion} AND ${version}`,
         ),
     ]),
   );

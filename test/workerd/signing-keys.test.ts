@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { decodeProtectedHeader } from "jose";
 import { describe, expect, it } from "vitest";
 import type { KeyRing } from "../../control-plane/worker.ts";
@@ -140,16 +140,22 @@ it("[SEC-74] the ring is copied to the database, encrypted, and taken back from 
   const { accessToken: token } = await logInOperator();
   const before = await publishedKids();
   const ring = () => env.KEY_RING.getByName("ring");
-  await eventually(async () => {
-    const waiting = await runInDurableObject(
-      ring(),
-      (_: KeyRing, { storage }) => storage.sql.exec<{ n: number }>("SELECT count(*) AS n FROM outbox").one().n,
-    );
-    expect(waiting).toBe(0);
-  });
-  // As if the object were new: every key is gone, and another one signs.
-  await runInDurableObject(ring(), (_: KeyRing, { storage }) => void storage.sql.exec("DELETE FROM keys"));
-  const answer = await call("POST", `${path}/restore`, { token });
-  expect(await expectJson<{ restored: number }>(answer, 200)).toEqual({ restored: before.length });
+  const copied = async () =>
+    eventually(async () => {
+      const waiting = await runInDurableObject(
+        ring(),
+        (_: KeyRing, { storage }) => storage.sql.exec<{ n: number }>("SELECT count(*) AS n FROM outbox").one().n,
+      );
+      expect(waiting).toBe(0);
+    });
+  await copied();
+  await runInDurableObject(ring(), async (_: KeyRing, { storage }) => storage.deleteAll());
+  await abortAllDurableObjects();
+  // Players do not wait for an operator: by then there is another ring, and it has been copied too.
+  expect(await publishedKids()).not.toEqual(expect.arrayContaining(before));
+  await copied();
+  const restore = async () => expectJson(await call("POST", `${path}/restore`, { token }), 200);
+  expect(await restore()).toEqual({ restored: before.length });
   expect(await publishedKids()).toEqual(expect.arrayContaining(before));
+  expect(await restore()).toEqual({ restored: 0 });
 });

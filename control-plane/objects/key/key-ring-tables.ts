@@ -11,6 +11,8 @@ export const keyRingMigrations: readonly string[] = [
   ${outboxSchema}
   ${outboxSourceSchema}
   `,
+  // 0 for a ring of before: it has had no other before it that anybody knows of.
+  "ALTER TABLE ring ADD COLUMN first_version INTEGER NOT NULL DEFAULT 0",
 ];
 
 /** How long a revoked key is named: far longer than anybody may cache a key set. */
@@ -43,7 +45,13 @@ export class KeyRingTables {
     return this.#sql.exec<{ version: number }>("SELECT version FROM ring").one().version;
   }
 
+  /** The version of this ring's first set: what was copied before it is of a ring that was lost. */
+  firstVersion(): number {
+    return this.#sql.exec<{ first: number }>("SELECT first_version AS first FROM ring").one().first;
+  }
+
   raiseVersion(nowMs: number): void {
+    this.#sql.exec("UPDATE ring SET first_version = ? WHERE version = 0", nowMs);
     this.#sql.exec("UPDATE ring SET version = max(version + 1, ?)", nowMs);
   }
 

@@ -215,7 +215,12 @@ export class KeyRing extends DurableObject<Env> {
   async #deliver({ payload: { kind } }: OutboxMessage<KeyRingMessage>): Promise<void> {
     const version = this.#tables.version();
     if (kind === "copy") {
-      await saveKeyCopies(readStoreSettings(this.env), this.#tables.keys(), { version, nowMs: Date.now() });
+      const firstVersion = this.#tables.firstVersion();
+      await saveKeyCopies(readStoreSettings(this.env), this.#tables.keys(), {
+        version,
+        firstVersion,
+        nowMs: Date.now(),
+      });
     } else {
       await announceKeys(this.env, kind, { version, revoked: this.#tables.revoked() });
     }
