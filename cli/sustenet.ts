@@ -13,6 +13,12 @@ const { AdminError } = await import("./admin/admin-api.ts");
 const { readRequest } = await import("./command-help.ts");
 const { commands, helpText } = await import("./commands.ts");
 
+// Whoever reads what is printed may have read enough, as `head` has. What has come of the command still counts.
+process.stdout.on("error", (error) => {
+  if (!("code" in error) || error.code !== "EPIPE") throw error;
+  setImmediate(() => process.exit(process.exitCode ?? exitCodes.DONE));
+});
+
 const request = readRequest(process.argv.slice(2), commands, helpText());
 switch (request.kind) {
   case "help":
