@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
-import { afterEach, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { startCommand } from "../test/support/command.ts";
 import { exitCodes } from "./exit-codes.ts";
 
@@ -37,4 +37,17 @@ it("ends without a word when whoever reads what it prints has read enough", asyn
   await command.line(/cluster:a/);
   command.child.stdout?.destroy();
   expect({ exitCode: await command.ended, stderr: command.stderr }).toEqual({ exitCode: exitCodes.DONE, stderr: [] });
+});
+
+describe("a command about a cluster key that does not say all that it needs", () => {
+  it.each([
+    ["revoke", [], "revoke needs --key-id"],
+    ["rotate", ["--public-key", "package.json"], "rotate needs --key-id"],
+    ["enrol", ["--public-key", "package.json"], "enrol needs --name"],
+  ] as const)("is typed wrongly: %s", async (name, args, said) => {
+    const command = sustenet([name, ...args], "http://127.0.0.1:9");
+    expect(await command.ended).toBe(exitCodes.USAGE);
+    expect(command.stderr[0]).toBe(said);
+    expect(command.stderr[1]).toMatch(new RegExp(`^usage: sustenet ${name} `));
+  });
 });

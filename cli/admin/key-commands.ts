@@ -1,5 +1,6 @@
 import type { ClusterPublicKey } from "../../auth/cluster-assertion.ts";
-import { parseAdminArguments } from "./arguments.ts";
+import { UsageError } from "../usage-error.ts";
+import { type AdminArguments, parseAdminArguments } from "./arguments.ts";
 import { everyPage } from "./pages.ts";
 import { formatTable, formatTime, show } from "./table.ts";
 
@@ -42,8 +43,9 @@ export async function listKeys(args: readonly string[]): Promise<void> {
 /** `enrol`, at a master. */
 export async function enrolKey(args: readonly string[], readKey: ReadKey): Promise<void> {
   const given = parseAdminArguments(args, { ...publicKeyOption, name: { type: "string" } }, 0);
+  const name = needed("enrol", given, "name");
   const publicKey = readKey(given.text("public-key"));
-  const key = await given.api().call<Key>("POST", "/keys", { name: given.text("name") ?? "", publicKey });
+  const key = await given.api().call<Key>("POST", "/keys", { name, publicKey });
   show(given.json, key, () => `enrolled ${key.keyId} as ${key.name}`);
 }
 
@@ -51,8 +53,8 @@ export async function enrolKey(args: readonly string[], readKey: ReadKey): Promi
 export async function rotateKey(args: readonly string[], readKey: ReadKey): Promise<void> {
   const options = { ...publicKeyOption, "key-id": { type: "string" }, overlap: { type: "string" } } as const;
   const given = parseAdminArguments(args, options, 0);
+  const keyId = needed("rotate", given, "key-id");
   const publicKey = readKey(given.text("public-key"));
-  const keyId = given.text("key-id") ?? "";
   const body = { publicKey, overlapSeconds: given.count("overlap") ?? 86_400 };
   const path = `/keys/${encodeURIComponent(keyId)}/rotate`;
   const { added, retired } = await given.api().call<{ added: Key; retired: Key }>("POST", path, body);
@@ -66,7 +68,7 @@ export async function rotateKey(args: readonly string[], readKey: ReadKey): Prom
 /** `revoke`, at a master. */
 export async function revokeKey(args: readonly string[]): Promise<void> {
   const given = parseAdminArguments(args, { "key-id": { type: "string" } }, 0);
-  const keyId = given.text("key-id") ?? "";
+  const keyId = needed("revoke", given, "key-id");
   const answer = await given
     .api()
     .call<{ keyId: string; pendingShards: number | null }>("DELETE", `/keys/${encodeURIComponent(keyId)}`);
@@ -75,4 +77,11 @@ export async function revokeKey(args: readonly string[]): Promise<void> {
       ? `revoked ${answer.keyId}: its processes are cut off`
       : `revoked ${answer.keyId}; ${answer.pendingShards ?? "the"} shards could not be told yet, and will be`,
   );
+}
+
+/** @throws UsageError without it */
+function needed(command: string, given: AdminArguments, flag: string): string {
+  const value = given.text(flag) ?? "";
+  if (value === "") throw new UsageError(`${command} needs --${flag}`);
+  return value;
 }
