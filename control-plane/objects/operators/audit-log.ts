@@ -123,8 +123,9 @@ export class AuditLog extends DurableObject<Env> {
         const older = rows.length > limit ? [] : await this.#older(wanted, oldest, rows.length);
         return { ok: true, page: auditPage([...rows, ...older], limit) };
       }
+      // Before the database is asked: what is here now may have been let go of when that has answered.
+      const rows = this.#tables.select(wanted);
       const older = (position ?? 0) >= oldest - 1 ? [] : await this.#older(wanted, oldest, 0);
-      const rows = this.#tables.select({ ...wanted, limit: wanted.limit - older.length });
       return { ok: true, page: auditPage([...older, ...rows], limit) };
     } catch (error) {
       if (!(error instanceof DatabaseError)) throw error;
