@@ -4,7 +4,7 @@ import { createClient } from "@libsql/client/web";
 import { afterEach, beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { AuditChainCheck, type AuditRow } from "../../control-plane/domain/operators/audit-chain.ts";
 import { recordAudit, recordAuditOutcome } from "../../control-plane/objects/operators/audit.ts";
-import type { AuditLog } from "../../control-plane/worker.ts";
+import { AuditLog } from "../../control-plane/worker.ts";
 import type { PlayerSessionTokens } from "../../protocol/index.ts";
 import { forgetEarlierAudit } from "./support/audit.ts";
 import { refuseLongBodies } from "./support/cut-off.ts";
@@ -205,6 +205,29 @@ describe("the log", () => {
     });
     expect(await everyRow("asc", 4)).toEqual(whole);
     expect(await everyRow("desc", 4)).toEqual(whole.toReversed());
+  });
+
+  it("ends no later than its newest row, as it is told with a page, also while somebody acts", async () => {
+    await delivered();
+    await runInDurableObject(log(), async (instance: AuditLog, context) => {
+      const real = instance.page.bind(instance);
+      vi.spyOn(AuditLog.prototype, "page").mockImplementationOnce(async (query) => {
+        const answer = real(query);
+        const entry = {
+          actor: "operator-z",
+          action: "test.act",
+          target: "cluster:g",
+          details: {},
+          requestId: "meanwhile",
+        };
+        await context.blockConcurrencyWhile(() => instance.append({ ...entry, outcome: "intended", intent: null }));
+        return answer;
+      });
+    });
+    const { rows, next, head } = await page("order=asc&limit=500");
+    const check = new AuditChainCheck();
+    for (const row of rows) await check.add(row);
+    expect([next, check.verdict(head)]).toEqual([null, expect.objectContaining({ ok: true })]);
   });
 
   it("leaves out no row that it lets go of while the database is asked for older ones", async () => {

@@ -76,8 +76,9 @@ export function addAuditRoutes(app: OpenAPIHono<MasterHono>): void {
     const listName = `audit ${order} ${JSON.stringify(Object.entries(filters).sort(([a], [b]) => (a < b ? -1 : 1)))}`;
     const position = await readCursor(context.env, listName, cursor, z.int());
     const log = auditLog(context.env);
-    const [answer, head, pending] = await withDeadline(
-      Promise.all([log.page({ order, position, filters, limit }), log.head(), log.pending()]),
+    // The head first, as calls of an object come in their order: the log must not end before it, where a row is written in between.
+    const [head, pending, answer] = await withDeadline(
+      Promise.all([log.head(), log.pending(), log.page({ order, position, filters, limit })]),
       objectCallTimeoutMs,
       "the audit log",
     );
