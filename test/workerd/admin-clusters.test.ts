@@ -1,5 +1,6 @@
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { watchFailpoints } from "../../control-plane/failpoint.ts";
+import { RegistryShard } from "../../control-plane/worker.ts";
 import type { LinkCommand, PlayerSessionTokens } from "../../protocol/index.ts";
 import { seatOf, startCluster, type TestLink } from "./support/clusters.ts";
 import { call, expectJson, expectProblem } from "./support/master.ts";
@@ -11,6 +12,11 @@ let operator: PlayerSessionTokens;
 
 beforeAll(async () => {
   operator = await logInOperator();
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
 });
 
 async function admin(method: string, path: string, body?: unknown): Promise<Response> {
@@ -89,6 +95,20 @@ describe("a lock", () => {
     await expectProblem(await requestAllocation(await logIn(), wish), "NO_CLUSTER_AVAILABLE");
     await expectJson(await admin("DELETE", `/clusters/${cluster.id}/lock`), 200);
     await allocate(await logIn(), wish);
+  });
+
+  it("is done, and said to be, also while a shard at which the cluster may be hangs", async () => {
+    const { id } = await startCluster({ instance: "hung" });
+    vi.spyOn(RegistryShard.prototype, "takeOrders").mockReturnValue(new Promise<never>(() => undefined));
+    // As if every second were a fiftieth of one.
+    const { setTimeout: real } = globalThis;
+    vi.stubGlobal("setTimeout", (done: () => void, ms: number) => real(done, ms / 50));
+    await expectJson(await admin("PUT", `/clusters/${id}/lock`, {}), 200);
+    const { rows }: { rows: { outcome: string }[] } = await expectJson(
+      await admin("GET", `/audit?target=cluster:${id}&limit=1`),
+      200,
+    );
+    expect(rows).toMatchObject([{ outcome: "done" }]);
   });
 
   it("is refused for a cluster that there is not, and nothing is kept of it", async () => {

@@ -211,7 +211,8 @@ async function order(
   const cluster = await findCluster(context.env, clusterId);
   return audited(context, operator, { action, target: `cluster:${clusterId}`, details }, async () => {
     const changed = clusterOrderBook(context.env, clusterId).change(clusterId, change(cluster), ifVersion);
-    const answer = await withDeadline<OrderAnswer>(changed, objectCallTimeoutMs, "a cluster's order book");
+    // It tells the shards before it answers, and one of them may not answer.
+    const answer = await withDeadline<OrderAnswer>(changed, 2 * objectCallTimeoutMs, "a cluster's order book");
     if (!answer.ok) throw problemOfRefusal(answer);
     return ordersAnswer(answer.orders);
   });
