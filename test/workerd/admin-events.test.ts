@@ -54,6 +54,14 @@ async function watch(query = "", headers: Record<string, string> = {}): Promise<
 const idOf = (block: string) => /^id: (.+)$/m.exec(block)?.[1] ?? "";
 
 describe("the stream of events", () => {
+  it("begins after no id that is none", async () => {
+    for (const id of ["%00", "a%0Ab", "%E8%AA%9E", "A".repeat(33)]) {
+      const response = await call("GET", `/v1/admin/events?after=${id}`, { token: operator.accessToken });
+      const { errors } = await expectProblem(response, "INVALID_FIELD");
+      expect(errors?.map(({ field }) => field)).toEqual(["query.after"]);
+    }
+  });
+
   it("is for operators", async () => {
     await expectProblem(await call("GET", "/v1/admin/events"), "UNAUTHENTICATED");
     const { accessToken: token } = await logIn();

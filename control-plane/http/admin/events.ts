@@ -5,7 +5,8 @@ import { ProblemError } from "../problem.ts";
 import { type MasterHono, operatorSecurity, problemAnswers } from "../route-parts.ts";
 import { operatorProblems, requireOperator } from "./operator.ts";
 
-const eventId = z.string().min(1).max(32);
+/** It travels on in a header, which cannot hold everything. */
+const eventId = z.string().regex(/^[\x21-\x7e]{1,32}$/, "Expected the id of an event.");
 
 const stream = createRoute({
   method: "get",
