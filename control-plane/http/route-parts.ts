@@ -79,7 +79,7 @@ export function problemAnswers(...codes: readonly ProblemCode[]) {
 }
 
 /** What any call may be answered with. */
-const everywhere: readonly ProblemCode[] = ["HTTPS_REQUIRED", "INVALID_FIELD", "INTERNAL"];
+const everywhere: readonly ProblemCode[] = ["HTTPS_REQUIRED", "BODY_TOO_LARGE", "INVALID_FIELD", "INTERNAL"];
 
 /** What a call with a body may be answered with. */
 export const bodyProblems = [

@@ -25,6 +25,7 @@ interface Operation {
     readonly name: string;
     readonly schema?: { readonly pattern?: string };
   }[];
+  readonly responses: Readonly<Record<string, object>>;
   readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: Schema }>> };
 }
 
@@ -147,7 +148,8 @@ describe.each(bodiless)("$name, which takes no body,", (route) => {
       const problem = await expectProblem(await send(route, body, { "content-type": type }), "INVALID_FIELD");
       expect(problem.errors).toEqual([{ field: "body", message: "This call takes none." }]);
     }
-    await expectProblem(await send(route, "x".repeat(16 * 1_024 + 1)), "BODY_TOO_LARGE");
+    const { status } = await expectProblem(await send(route, "x".repeat(16 * 1_024 + 1)), "BODY_TOO_LARGE");
+    expect(Object.keys(route.operation.responses)).toContain(String(status));
   });
 });
 
