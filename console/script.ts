@@ -180,9 +180,15 @@ async function showMoreClusters(): Promise<void> {
   if (nextClusters === null) return;
   const path = `/v1/admin/clusters?limit=100&cursor=${encodeURIComponent(nextClusters)}`;
   const mine = visit;
-  const page: ClusterPage = JSON.parse(await ask("GET", path));
-  if (mine !== visit) return;
-  addRows(element("clusters", HTMLTableElement), rowsOf(page));
+  // Pressed twice, it would show the same clusters twice.
+  more.disabled = true;
+  try {
+    const page: ClusterPage = JSON.parse(await ask("GET", path));
+    if (mine !== visit) return;
+    addRows(element("clusters", HTMLTableElement), rowsOf(page));
+  } finally {
+    more.disabled = false;
+  }
 }
 
 function rowsOf({ clusters, next }: ClusterPage) {

@@ -115,6 +115,25 @@ describe("operators", () => {
       const inject =
         "(() => { try { document.body.innerHTML = '<img>'; return 'taken' } catch (error) { return error.name } })()";
       expect(await page.evaluate(inject)).toBe("TypeError");
+      // Whoever presses twice sees what comes next once.
+      await page.evaluate(`{
+        globalThis.realFetch = fetch;
+        globalThis.askedForMore = 0;
+        const rest = { name: "", region: "", state: "", reason: null, players: 0, seats: 0, capacity: 0, lastSignAtMs: 0 };
+        globalThis.fetch = async (path, options) => {
+          if (!path.startsWith("/v1/admin/clusters")) return realFetch(path, options);
+          const isMore = path.includes("cursor");
+          if (isMore) askedForMore += 1;
+          return Response.json({ clusters: [{ id: isMore ? "later" : "sooner", ...rest }], next: isMore ? null : "next" });
+        };
+        document.getElementById("refresh").click();
+      }`);
+      await expect.poll(() => text("clusters")).toContain("sooner");
+      await page.evaluate('document.getElementById("more").click(); document.getElementById("more").click()');
+      await expect.poll(() => text("clusters")).toContain("later");
+      expect(await page.evaluate("askedForMore")).toBe(1);
+      await page.evaluate('globalThis.fetch = realFetch; document.getElementById("refresh").click()');
+      await expect.poll(() => text("clusters")).toContain("cluster-1");
       // An answer that comes after the sign-out shows nothing any more.
       await page.evaluate(`{
         const real = fetch;
