@@ -24,19 +24,41 @@ it("lets one in at a time, and says in one line who it is", () => {
   lockState(folder, "stack", holder).release();
 });
 
-it("takes over from a process that was killed", async () => {
+/** A process that takes the lock, keeps nothing of it, and says when it has it. */
+async function startHolder(then = "") {
   const script = `import { lockState } from ${JSON.stringify(join(import.meta.dirname, "state-lock.ts"))};
 lockState(${JSON.stringify(folder)}, "stack", { pid: process.pid, command: "npm start" });
+${then}
 process.stdout.write("held"); setInterval(() => {}, 1_000);`;
-  const child = spawn(join(import.meta.dirname, "../node_modules/.bin/node"), ["--input-type=module", "-e", script], {
+  const flags = ["--expose-gc", "--input-type=module"];
+  const child = spawn(join(import.meta.dirname, "../node_modules/.bin/node"), [...flags, "-e", script], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  await new Promise((resolve) => child.stdout.once("data", resolve));
-  expect(() => lockState(folder, "stack", holder)).toThrow(`in use by process ${child.pid} (npm start)`);
   const ended = new Promise((resolve) => child.once("exit", resolve));
-  child.kill("SIGKILL");
-  await ended;
+  const kill = async (): Promise<void> => {
+    child.kill("SIGKILL");
+    await ended;
+  };
+  await new Promise((resolve) => child.stdout.once("data", resolve));
+  return { pid: child.pid, kill };
+}
+
+it("takes over from a process that was killed", async () => {
+  const { pid, kill } = await startHolder();
+  expect(() => lockState(folder, "stack", holder)).toThrow(`in use by process ${pid} (npm start)`);
+  await kill();
   lockState(folder, "stack", holder).release();
+});
+
+it("is held until the end of the process, however long that runs", async () => {
+  const { pid, kill } = await startHolder(
+    "for (let turn = 0; turn < 5; turn += 1) await new Promise((go) => setImmediate(() => { gc(); go(); }));",
+  );
+  try {
+    expect(() => lockState(folder, "stack", holder).release()).toThrow(`in use by process ${pid} (npm start)`);
+  } finally {
+    await kill();
+  }
 });
 
 it.runIf(process.platform === "linux")("says in one line that a folder cannot be written to", () => {

@@ -13,6 +13,9 @@ export interface StateLock {
 const holderSchema = z.object({ pid: z.number().int(), command: z.string() });
 type Holder = z.infer<typeof holderSchema>;
 
+/** What is forgotten is collected, and its lock goes with it. */
+const held = new Set<Database.Database>();
+
 /**
  * Takes a part of a state folder for this process, until `release` or the end of the process, however it ends: the lock is
  * SQLite's on an empty file, which the system drops with its owner. There is nothing stale to clean up after.
@@ -40,8 +43,14 @@ export function lockState(stateDir: string, part: StatePart, holder: Holder): St
       { cause: error },
     );
   }
-  const held = database;
-  return { release: () => void held.close() };
+  const taken = database;
+  held.add(taken);
+  return {
+    release: () => {
+      held.delete(taken);
+      taken.close();
+    },
+  };
 }
 
 /** The holder writes its name right after it has the lock: for a moment there may be none, or that of the one before. */
