@@ -7,10 +7,13 @@ import { exitCodes } from "../exit-codes.ts";
 export class AdminError extends Error {
   override readonly name = "AdminError";
   readonly exitCode: number;
+  /** Whether the same may succeed later. */
+  readonly passes: boolean;
 
-  constructor(message: string, exitCode: number, options?: ErrorOptions) {
+  constructor(message: string, exitCode: number, options: ErrorOptions & { readonly passes?: boolean } = {}) {
     super(message, options);
     this.exitCode = exitCode;
+    this.passes = options.passes ?? exitCode === exitCodes.UNREACHABLE;
   }
 }
 
@@ -76,7 +79,7 @@ export class AdminApi {
     const response = await this.#fetch(path, {
       headers: lastEventId === undefined ? {} : { "last-event-id": lastEventId },
     });
-    if (!response.ok || response.body === null) throw this.#refusalOf(response.status, await response.text());
+    if (!response.ok || response.body === null) throw this.#refusalOf(response.status, await this.#textOf(response));
     return response.body;
   }
 
@@ -97,12 +100,13 @@ export class AdminApi {
 
   #refusalOf(status: number, text: string): AdminError {
     const problem = parseProblem(text);
+    const passes = status === 429 || status >= 500;
     if (problem === undefined) {
       const detail = `${this.#origin} answered with status ${status}, and not as a master does: is that its address?`;
-      return new AdminError(detail, exitCodes.FAILED);
+      return new AdminError(detail, exitCodes.FAILED, { passes });
     }
     const detail = `${problem.code}: ${withCommands(problem.code, problem.detail)} (request ${problem.requestId})`;
-    return new AdminError(detail, exitCodes.FAILED);
+    return new AdminError(detail, exitCodes.FAILED, { passes });
   }
 
   async #fetch(path: string, init: RequestInit): Promise<Response> {

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "../command.ts";
-import { exitCodes } from "../exit-codes.ts";
 import { AdminError } from "./admin-api.ts";
 import { parseAdminArguments } from "./arguments.ts";
 import { EventBlocks, type EventBlock } from "./event-blocks.ts";
@@ -17,10 +16,13 @@ export const eventCommands: Readonly<Record<string, Command>> = {
       const given = parseAdminArguments(args, { after: { type: "string" }, once: { type: "boolean" } }, 0);
       const api = given.api();
       let lastId = given.text("after");
+      let hasBegun = false;
       for (let failures = 0; ;) {
         try {
           const blocks = new EventBlocks();
-          for await (const chunk of await api.stream("/events", lastId)) {
+          const stream = await api.stream("/events", lastId);
+          hasBegun = true;
+          for await (const chunk of stream) {
             failures = 0;
             for (const block of blocks.add(chunk)) {
               lastId = block.id ?? lastId;
@@ -28,9 +30,9 @@ export const eventCommands: Readonly<Record<string, Command>> = {
             }
           }
         } catch (error) {
-          // What the master refuses it will refuse again; a stream that breaks is to be taken up again.
-          if (error instanceof AdminError && error.exitCode !== exitCodes.UNREACHABLE) throw error;
-          if (given.flag("once")) throw error;
+          // A stream that breaks is to be taken up again, as soon as the master lets it; what it refuses for good it will refuse again.
+          if (error instanceof AdminError && !error.passes) throw error;
+          if (given.flag("once") || !hasBegun) throw error;
         }
         if (given.flag("once")) return;
         failures += 1;
