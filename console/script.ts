@@ -18,7 +18,12 @@ interface Summary {
 
 interface Capacity {
   readonly total: Summary;
-  readonly regions: readonly { readonly region: string; readonly total: Summary }[];
+  readonly regions: readonly {
+    readonly region: string;
+    readonly total: Summary;
+    /** `null` of a shard that did not answer. */
+    readonly shards: readonly { readonly summary: Summary | null }[];
+  }[];
 }
 
 interface ClusterPage {
@@ -135,7 +140,8 @@ async function showAll(): Promise<void> {
   const clusters: ClusterPage = JSON.parse(await ask("GET", "/v1/admin/clusters?limit=100"));
   const audit: AuditPage = JSON.parse(await ask("GET", "/v1/admin/audit?limit=50"));
   if (mine !== visit) return;
-  const regions = [...capacity.regions, { region: "all", total: capacity.total }];
+  const all = { region: "all", total: capacity.total, shards: capacity.regions.flatMap(({ shards }) => shards) };
+  const regions = [...capacity.regions, all];
   const head = [
     "region",
     "clusters",
@@ -151,8 +157,8 @@ async function showAll(): Promise<void> {
   fill(
     "capacity",
     head,
-    regions.map(({ region, total }) => [
-      region,
+    regions.map(({ region, total, shards }) => [
+      shards.some(({ summary }) => summary === null) ? `${region} (in part)` : region,
       total.clusters,
       total.ready,
       total.suspect,

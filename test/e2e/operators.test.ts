@@ -132,6 +132,18 @@ describe("operators", () => {
       await page.evaluate('document.getElementById("more").click(); document.getElementById("more").click()');
       await expect.poll(() => text("clusters")).toContain("later");
       expect(await page.evaluate("askedForMore")).toBe(1);
+      // What could not be asked is not taken for nothing.
+      await page.evaluate(`{
+        globalThis.fetch = async (path, options) => {
+          const answer = await realFetch(path, options);
+          if (path !== "/v1/admin/capacity") return answer;
+          const capacity = await answer.json();
+          capacity.regions[0].shards[0].summary = null;
+          return Response.json(capacity);
+        };
+        document.getElementById("refresh").click();
+      }`);
+      await expect.poll(() => text("capacity")).toMatch(/default \(in part\)[^]*all \(in part\)/);
       await page.evaluate('globalThis.fetch = realFetch; document.getElementById("refresh").click()');
       await expect.poll(() => text("clusters")).toContain("cluster-1");
       // An answer that comes after the sign-out shows nothing any more.
