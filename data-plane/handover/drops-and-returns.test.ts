@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { encodeMove, encodePing, encodeResume } from "../../protocol/index.ts";
 import { createRandom, randomInteger } from "../../protocol/testing/seeded-random.ts";
 import type { PeerMessage } from "../peers/handover-codec.ts";
-import type { Player } from "../plugin/player.ts";
+import type { Player, TeleportOutcome } from "../plugin/player.ts";
 import type { FakeMaster } from "../testing/fake-master.ts";
 import type { TestClient } from "../testing/test-client.ts";
 import { until } from "../testing/until.ts";
@@ -89,8 +89,19 @@ function expectTurns(what: string): void {
 /** The player is put where the east carries, and stands still. */
 async function setOut(): Promise<void> {
   const before = outs();
-  void west.game.players.get("ann")?.teleport({ x: 5, y: 0, z: 0, heading: 0 });
-  await until("its standstill", () => outs() > before);
+  const there = { x: 5, y: 0, z: 0, heading: 0 };
+  // Nobody can go while the master's answer that it has entered is on its way.
+  let outcome: TeleportOutcome | undefined = "busy";
+  await until("its standstill", () => {
+    if (outcome === "busy") {
+      outcome = undefined;
+      void west.game.players
+        .get("ann")
+        ?.teleport(there)
+        .then((found) => (outcome = found));
+    }
+    return outs() > before;
+  });
 }
 
 /** It has gone on, and nobody plays it yet. */
