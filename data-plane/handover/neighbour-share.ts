@@ -16,7 +16,7 @@ export function isWithinShare({ most, own, others }: Holdings, wanted: number, i
   return isFirst || own + wanted <= Math.ceil((most - others) / 2);
 }
 
-/** What one neighbour holds, and what the others do. What comes to nothing is not held. */
+/** What one neighbour holds, and what the others do. */
 export function holdingsOf<T extends { readonly source: string }>(
   all: Iterable<T>,
   source: string,
@@ -24,11 +24,10 @@ export function holdingsOf<T extends { readonly source: string }>(
 ): Omit<Holdings, "most"> & { readonly isFirst: boolean } {
   let [own, others, isFirst] = [0, 0, true];
   for (const one of all) {
-    const amount = amountOf(one);
-    if (one.source !== source) others += amount;
+    if (one.source !== source) others += amountOf(one);
     else {
-      own += amount;
-      isFirst &&= amount === 0;
+      own += amountOf(one);
+      isFirst = false;
     }
   }
   return { own, others, isFirst };

@@ -227,10 +227,10 @@ export class PlayerStage implements Stage, PlayerHolder {
     const most = Math.min(places, world?.freePlaces ?? Number.POSITIVE_INFINITY);
     const asked = new Set(members.map(({ playerId }) => playerId));
     const { isFirst, ...holdings } = holdingsOf(
-      this.#reserved.values(),
-      source,
       // What another handover was promised for one of them is that one's already.
-      ({ playerIds }) => playerIds.filter((playerId) => !asked.has(playerId)).length,
+      onePerPlayer(this.#reserved.values(), (other) => !asked.has(other) && this.#player(other) === undefined),
+      source,
+      () => 1,
     );
     if (!isWithinShare({ most, ...holdings }, members.length, isFirst)) return "full";
     this.#reserved.set(id, { source, playerIds: members.map(({ playerId }) => playerId) });
@@ -278,12 +278,14 @@ export class PlayerStage implements Stage, PlayerHolder {
   #areWithinShare(source: string, wanted: ReadonlyMap<string, string>): boolean {
     const { world } = this.#options.context;
     return [...Map.groupBy(wanted, ([, name]) => name)].every(([name, players]) => {
-      const isOther = ([id, fragment]: readonly [string, string]): boolean =>
-        fragment === name && wanted.get(id) !== name;
+      const promises = Array.from(this.#places.values(), (one) => ({
+        source: one.source,
+        playerIds: Array.from(one.wanted).flatMap(([id, fragment]) => (fragment === name ? [id] : [])),
+      }));
       const { isFirst, ...holdings } = holdingsOf(
-        this.#places.values(),
+        onePerPlayer(promises, (id) => wanted.get(id) !== name && this.#player(id)?.fragment !== name),
         source,
-        (one) => [...one.wanted].filter(isOther).length,
+        () => 1,
       );
       return isWithinShare({ most: world?.placesIn(name) ?? 0, ...holdings }, players.length, isFirst);
     });
@@ -415,6 +417,18 @@ export class PlayerStage implements Stage, PlayerHolder {
   #player(playerId: string): JoinedPlayer | undefined {
     return this.#options.context.players.byId(playerId);
   }
+}
+
+/** Whose promises they are: one a player, however often it was promised, and of those alone who count, as they have not come. */
+function onePerPlayer(
+  promises: Iterable<{ readonly source: string; readonly playerIds: readonly string[] }>,
+  counts: (playerId: string) => boolean,
+): readonly { readonly source: string }[] {
+  const sources = new Map<string, string>();
+  for (const { source, playerIds } of promises) {
+    for (const playerId of playerIds) if (counts(playerId)) sources.set(playerId, source);
+  }
+  return Array.from(sources.values(), (source) => ({ source }));
 }
 
 function nameOf(playerId: string, generation: number): string {

@@ -40,6 +40,14 @@ async function open(more: Partial<BorderOptions<Counting>>): Promise<void> {
   vi.spyOn(peers, "send").mockImplementation((to, said) => said.type === "abort" || say(to, said));
 }
 
+/** The same, with so many places in the hall. */
+async function openHall(capacity: number): Promise<void> {
+  await border.close();
+  const [room, yard] = options.fragments ?? [];
+  if (room === undefined || yard === undefined) throw new Error("no fragments");
+  await open({ fragments: [{ ...room, capacity }, yard] });
+}
+
 /** What the east says to a player who is to stand in the hall. */
 async function offerInHall(playerId: string, id = randomBytes(16).toString("hex")): Promise<string> {
   return offer(west, playerId, encodePlayerState({ ...offeredState, placement: hall }), id);
@@ -111,6 +119,32 @@ describe("a place of a fragment that is promised to a player", () => {
     expect(await offerInHall("bob")).toBe("refused");
   });
 
+  it("[HAND-17] is one of its neighbour's share, however often it is offered", async () => {
+    await openHall(4);
+    for (const playerId of ["eve", "eve", "bob"]) expect(await offerInHall(playerId)).toBe("ready");
+    expect(await offerInHall("ada")).toBe("refused");
+  });
+
+  it("[HAND-17] is none of it any more where its player is in by a ticket", async () => {
+    await openHall(2);
+    expect(await offerInHall("eve")).toBe("ready");
+    const answer = border.holdMaster();
+    await border.join(east, { sub: "eve", gen: 2 * generation, claims: inHall });
+    expect(await offerInHall("ada")).toBe("ready");
+    answer();
+  });
+
+  it("[HAND-17] nor is a seat, which is one of it however often it is offered", async () => {
+    await border.close();
+    await open({ settings: () => ({ maxConnections: 4 }) });
+    for (const playerId of ["eve", "eve", "bob"]) expect(await offer(west, playerId)).toBe("ready");
+    const answer = border.holdMaster();
+    await border.join(east, { sub: "eve", gen: 2 * generation });
+    expect(await offer(west, "ada")).toBe("ready");
+    expect(await offer(west, "ian")).toBe("refused");
+    answer();
+  });
+
   it("[HAND-17] [TICKET-10] nor is a seat anybody else's where it is the world that has no other", async () => {
     await border.close();
     await open({ rules: { max_entities: 2 } });
@@ -128,10 +162,7 @@ describe("a place of a fragment that is promised to a player", () => {
 
 describe("places of a fragment that are promised to a group", () => {
   it("[HAND-11] [HAND-24] are kept for all of it while the game takes the first of them in", async () => {
-    await border.close();
-    const [room, yard] = options.fragments ?? [];
-    if (room === undefined || yard === undefined) throw new Error("no fragments");
-    await open({ fragments: [{ ...room, capacity: 2 }, yard] });
+    await openHall(2);
     const at = { tenure: 1, received: 0, acknowledged: 0 };
     for (const sub of ["ann", "eve"]) await border.join(west, { sub, position: at });
     await border.join(east, { sub: "bob" });
