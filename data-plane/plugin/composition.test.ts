@@ -183,6 +183,16 @@ describe("onAuth", () => {
     expect((await refused.next("reject")).code).toBe(closeCodes.NOT_ALLOWED.number);
   });
 
+  it("lets nobody in before a thenable has answered whose then returns nothing", async () => {
+    // oxlint-disable-next-line unicorn/no-thenable -- it is what this is about
+    const bare = { then: (resolve: (code: CloseCode) => void) => setImmediate(resolve, "NOT_ALLOWED") };
+    const plugin: ServerPlugin = {};
+    Object.assign(plugin, { onAuth: () => bare });
+    cluster = await startTestCluster({ plugin });
+    const client = await attempt();
+    expect((await client.next("reject")).code).toBe(closeCodes.NOT_ALLOWED.number);
+  });
+
   it("[NET-4] that takes too long is not charged to the address of those who wait", async () => {
     cluster = await startTestCluster({
       limits: { joinTimeoutMs: 300 },

@@ -172,7 +172,8 @@ export class PluginHost {
       };
       const ask = (): unknown => {
         const answer = slot.plugin.onAuth?.(newcomer);
-        return isPromiseLike(answer) ? answer.then(take) : take(answer);
+        // What a thenable's own `then` returns says nothing: it may be nothing at all.
+        return isPromiseLike(answer) ? Promise.resolve(answer).then(take) : take(answer);
       };
       const result = slot.call("onAuth", ask, { playerId: newcomer.id });
       if (isPromiseLike(result)) {
