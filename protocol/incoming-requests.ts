@@ -97,7 +97,8 @@ export class IncomingRequests {
     let frame: Uint8Array;
     try {
       const answer = handle();
-      const payload = answer instanceof Promise ? await answer : answer;
+      // A thenable need not be a Promise.
+      const payload = answer === undefined || answer instanceof Uint8Array ? answer : await answer;
       assertAnswer(payload);
       if (payload !== undefined) this.#options.check?.(payload);
       const status = payload === undefined ? responseStatuses.UNHANDLED : responseStatuses.OK;

@@ -127,6 +127,14 @@ describe("a request", () => {
     expect(String(errors[0])).toBe("TypeError: a request is answered with a Uint8Array, or undefined");
   });
 
+  it("may be answered by any thenable, as some databases have them", async () => {
+    const answer = Promise.resolve(payload);
+    // oxlint-disable-next-line unicorn/no-thenable -- it is what this is about
+    const query: Promise<Uint8Array> = Object.assign(Object.create(null), { then: answer.then.bind(answer) });
+    handler = () => query;
+    expect(await asking.request(1, payload, 1_000)).toEqual(payload);
+  });
+
   it("[REQUEST-4] is unhandled where nobody answers, at all or this one", async () => {
     handler = () => undefined;
     expect(await codeOf(asking.request(1, payload, 1_000))).toBe("UNHANDLED");
