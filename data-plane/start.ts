@@ -69,8 +69,11 @@ export async function start(plugin: ServerPlugin | readonly ServerPlugin[], opti
     ending = true;
     void cluster.stop().finally(() => exit(log, exitCode));
   };
+  let signalled = false;
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (ending && index === undefined) exit(log, exitCodes.FAILED);
+    // Who has a supervisor is told by that to end at once; once it is gone, the second signal says so, as its end was none.
+    if (index === undefined ? ending : signalled && !process.connected) exit(log, exitCodes.FAILED);
+    signalled = true;
     if (!ending) log.info({ event: "stopping", signal }, `${signal}: stopping; once more to end at once`);
     end(exitCodes.STOPPED);
   };

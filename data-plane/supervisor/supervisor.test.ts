@@ -32,9 +32,10 @@ async function childrenOf(pid: number | undefined): Promise<number[]> {
   return text.trim().split(" ").map(Number);
 }
 
-function lives(pid: number): boolean {
+/** @param signal what it is sent if it does */
+function lives(pid: number, signal: NodeJS.Signals | 0 = 0): boolean {
   try {
-    process.kill(pid, 0);
+    process.kill(pid, signal);
     return true;
   } catch {
     return false;
@@ -106,6 +107,33 @@ describe("a supervisor of two instances", () => {
     expect(lives(pid)).toBe(true);
     run.child.kill("SIGKILL");
     await until(`the end of ${pid}`, () => !lives(pid));
+  });
+
+  describe("that is killed leaves behind an instance", () => {
+    async function leftBehind(drainSeconds: number): Promise<{ readonly pid: number; readonly client: TestClient }> {
+      await runner.enrol();
+      const program = await runner.write("{ onDrain: () => new Promise(() => undefined) }");
+      const settings = runner.config("instances = 1", `drain_seconds = ${drainSeconds}`);
+      const run = await runner.run(settings, { program });
+      await runner.event(run, "ready");
+      const client = await enter("main-1");
+      const [pid = 0] = await childrenOf(run.child.pid);
+      run.child.kill("SIGKILL");
+      await runner.event(run, "supervisor-gone");
+      process.kill(pid, "SIGTERM");
+      return { pid, client };
+    }
+
+    it("that says goodbye though one signal comes: systemd signals what is left of a service", async () => {
+      const { client } = await leftBehind(1);
+      expect((await client.next("close")).code).toBe(closeCodes.SHUTTING_DOWN.number);
+    });
+
+    it("that ends at once with the second signal: nobody else could tell it", async () => {
+      const { pid } = await leftBehind(600);
+      await until(`the end of ${pid}`, () => !lives(pid, "SIGTERM"));
+      expect(lives(pid)).toBe(false);
+    });
   });
 
   it("says goodbye also where what stops it signals every process, as systemd does", async () => {
