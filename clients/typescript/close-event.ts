@@ -1,10 +1,10 @@
 import {
   type Close,
-  type CloseCode,
   closeCodeAdvice,
   closeCodeName,
   closeCodes,
   type Reject,
+  isCloseCode,
 } from "../../protocol/index.ts";
 import {
   type ErrorAdvice,
@@ -73,8 +73,4 @@ export function errorOfCloseEvent(event: CloseEvent): SustenetError {
     detail = name === undefined ? `The cluster gave the code ${number}, of a later version.` : closeCodes[name].text;
   }
   return new SustenetError(code, { origin, advice, retryAfterMs, detail });
-}
-
-function isCloseCode(code: string): code is CloseCode {
-  return Object.hasOwn(closeCodes, code);
 }
