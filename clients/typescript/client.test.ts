@@ -669,36 +669,47 @@ describe("the game", () => {
     await session.leave();
   });
 
-  it("[ALLOC-14] asks for the cluster that was chosen no more when a handover has taken the player elsewhere", async () => {
-    const answer = (peer: Peer, tenure: number, fresh: boolean): void => {
-      const welcome = encodeWelcome({ ...sampleWelcome, features: allFeatures });
-      const tokenFrame = encodeResumeToken({ graceMs: 5_000, token: Uint8Array.of(1) });
-      peer.send(welcome, encodeStreams({ tenure, received: 0, fresh }), tokenFrame);
-    };
-    const there = await startCluster(async (peer, index) => {
-      await peer.next(index === 0 ? "arrive" : "join");
-      answer(peer, 2 ** 20 + 1, false);
-      if (index > 0) return;
-      await peer.next("ack");
-      peer.socket.end(encodeClose("SHUTTING_DOWN"));
-    });
-    const address = { ...there.address, id: "cluster-2" };
-    const here = await startCluster(async (peer) => {
-      await peer.next("join");
-      answer(peer, 2 ** 20, true);
-      const id = "01".repeat(16);
-      peer.send(encodeRedirect({ id, key: id, boot: 1, cluster: address, token: "h.t.s" }));
-    });
-    const { client, master } = await setUp((_, index) => ({
-      status: 200,
-      body: sampleAllocation(index === 0 ? here.address : address),
-    }));
-    const session = await client.join(await client.allocate({ clusterId: "cluster-1", region: "eu" }));
-    const { fresh } = await nextEvent<{ fresh: boolean }>((handler) => session.on("rejoined", handler));
-    const asked = master.of("POST /v1/allocate").map(({ body }) => body);
-    expect([asked, fresh]).toEqual([[{ clusterId: "cluster-1", region: "eu" }, { region: "eu" }], false]);
-    await session.leave();
-  });
+  it.each([
+    ["nor for the fragment", "town", undefined],
+    ["but for the fragment that it is in", "meadow", "meadow"],
+  ])(
+    "[ALLOC-14] asks for the cluster that was chosen no more when a handover has taken the player elsewhere, %s",
+    async (_what, chosen, asks) => {
+      const answer = (peer: Peer, tenure: number, fresh: boolean): void => {
+        const welcome = encodeWelcome({ ...sampleWelcome, features: allFeatures });
+        const tokenFrame = encodeResumeToken({ graceMs: 5_000, token: Uint8Array.of(1) });
+        peer.send(welcome, encodeStreams({ tenure, received: 0, fresh }), tokenFrame);
+      };
+      const there = await startCluster(async (peer, index) => {
+        await peer.next(index === 0 ? "arrive" : "join");
+        answer(peer, 2 ** 20 + 1, false);
+        if (index > 0) return;
+        await peer.next("ack");
+        peer.socket.end(encodeClose("SHUTTING_DOWN"));
+      });
+      const address = { ...there.address, id: "cluster-2" };
+      const here = await startCluster(async (peer) => {
+        await peer.next("join");
+        answer(peer, 2 ** 20, true);
+        const id = "01".repeat(16);
+        peer.send(encodeRedirect({ id, key: id, boot: 1, cluster: address, token: "h.t.s" }));
+      });
+      const { client, master } = await setUp((_, index) => ({
+        status: 200,
+        body: sampleAllocation(index === 0 ? here.address : address),
+      }));
+      const request = { clusterId: "cluster-1", region: "eu", fragment: chosen };
+      const session = await client.join(await client.allocate(request));
+      expect(session.welcome.fragment).toBe("meadow");
+      const { fresh } = await nextEvent<{ fresh: boolean }>((handler) => session.on("rejoined", handler));
+      const asked = master.of("POST /v1/allocate").map(({ body }) => body);
+      expect([asked, fresh]).toEqual([
+        [request, { region: "eu", ...(asks === undefined ? {} : { fragment: asks }) }],
+        false,
+      ]);
+      await session.leave();
+    },
+  );
 
   it("measures the round trip", async () => {
     const { client } = await setUpGame(async (peer) => {

@@ -133,15 +133,16 @@ export async function enterAgain(
 
 /**
  * What to ask for by who has been in the game. The seats of a party are for its members to come with, a minute long: nothing gives them again.
- * And in a world of several clusters the player may be elsewhere by now than where it chose to begin: who names no cluster comes back to
- * the one that has the session, or the place. [ALLOC-14] [ALLOC-16]
+ * And in a world of several clusters the player may be elsewhere by now than where it chose to begin: who names no cluster, and no fragment but
+ * the one where it was let in last, comes back to the cluster that has the session, or the place. [ALLOC-14] [ALLOC-16]
  */
 export function requestToReturn(
   { party: _claimed, ...request }: AllocateRequest,
-  { canMove }: SessionMemory,
+  { canMove, welcome }: SessionMemory,
 ): AllocateRequest {
-  const { clusterId: _chosen, ...anywhere } = request;
-  return canMove ? anywhere : request;
+  const { clusterId: _chosen, fragment, ...anywhere } = request;
+  if (!canMove) return request;
+  return fragment === welcome.fragment ? { ...anywhere, fragment } : anywhere;
 }
 
 /** The newest session that is known to be this one: handovers count on from its ticket. */
