@@ -113,7 +113,14 @@ export async function enterAgain(
     failedAt = undefined;
     await wait(clock, delayMs, signal);
     try {
-      const allocation = await entrance.allocate(after === undefined ? request : { ...request, after }, { signal });
+      let allocation: ClientAllocation;
+      try {
+        allocation = await entrance.allocate(after === undefined ? request : { ...request, after }, { signal });
+      } catch (error) {
+        if (after === undefined || !isUnknownField(error, "after")) throw error;
+        after = undefined;
+        allocation = await entrance.allocate(request, { signal });
+      }
       const { generation } = allocation;
       failedAt = allocation.cluster.id;
       // It may have joined by this one, and not have heard of it.
@@ -148,6 +155,12 @@ export function requestToReturn(
 /** The newest session that is known to be this one: handovers count on from its ticket. */
 function sessionBefore({ memory, generation }: Return): number | undefined {
   return generation === undefined ? undefined : Math.max(generation, memory.tenure);
+}
+
+/** Refused by a master of the release before, as one that is taken back to it: there it goes without. */
+function isUnknownField(error: unknown, name: string): boolean {
+  const isInvalid = error instanceof SustenetError && error.code === "INVALID_FIELD";
+  return isInvalid && error.fields.some(({ field }) => field === name);
 }
 
 function mayPass(error: SustenetError): boolean {

@@ -54,6 +54,10 @@ async function stay(peer: Peer): Promise<void> {
   await peer.welcome();
 }
 
+function unknown(field: string): Answer {
+  return problem("INVALID_FIELD", { errors: [{ field, message: "There is no such field." }] });
+}
+
 function rejoined(game: GameSession): Promise<unknown> {
   return new Promise((resolve) => game.on("rejoined", resolve));
 }
@@ -104,6 +108,26 @@ describe("[ALLOC-21] a session that comes back by itself", () => {
     const { client } = await setUp(shutDown, (index, allocated) => (index === 0 ? allocated : problem(code)));
     const game = await client.join();
     expect(await closed(game)).toMatchObject({ code, advice: "stop", origin: "master" });
+  });
+
+  it("names none to a master that knows nothing of it any more, as the release before", async () => {
+    const { client, asked } = await setUp(
+      (peer, index) => (index === 0 ? shutDown(peer) : stay(peer)),
+      (index, allocated) => (index === 1 ? unknown("after") : allocated),
+    );
+    const game = await client.join();
+    await rejoined(game);
+    expect(asked()).toEqual([{}, { after: session }, {}]);
+    await game.leave();
+  });
+
+  it("is over where the master refuses what was asked for", async () => {
+    const { client, asked } = await setUp(shutDown, (index, allocated) =>
+      index === 0 ? allocated : unknown("region"),
+    );
+    const game = await client.join();
+    expect(await closed(game)).toMatchObject({ code: "INVALID_FIELD", origin: "master" });
+    expect(asked()).toEqual([{}, { after: session }]);
   });
 
   it("names none to a master that has not said which it is", async () => {
