@@ -33,6 +33,16 @@ it("uses the sample with the smallest round trip of the last eight, and forgets 
   expect(sync.offsetMs).toBe(460);
 });
 
+it.each([
+  ["makes up at half speed for what it is behind", 1_000, 6_000, 6_450],
+  ["makes up at once for what is more than that", 1_001, 7_001, 7_301],
+  ["lets time go at half speed while it is ahead, however far", -3_000, 6_000, 6_150],
+])("%s", (_what, ahead, atOnce, later) => {
+  const sync = new ClockSync(5_000, 0);
+  sample(sync, 1_000, 0, 0, 5_000 + ahead);
+  expect([sync.timeMs(1_000), sync.timeMs(1_300)]).toEqual([atOnce, later]);
+});
+
 it("[PING-4] ignores a PONG that answers no PING, or one that was answered", () => {
   const sync = new ClockSync(7, 0);
   sync.pinged(1_000);

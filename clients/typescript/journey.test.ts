@@ -32,6 +32,18 @@ const empty = new Uint8Array(0);
 const message = (command: number): Uint8Array => encodeMessage({ command, payload: empty });
 const { id } = redirectTo("b");
 const place = { x: 1, y: 2, z: 3, heading: 4 };
+const kinds = encodeKinds({
+  kinds: [
+    {
+      id: 0,
+      name: "player",
+      fields: [
+        { name: "number", type: "u32" },
+        { name: "heading", type: "angle" },
+      ],
+    },
+  ],
+});
 
 describe("a player that is sent on", () => {
   it("[REDIRECT-3] [ARRIVE-7] [HAND-9] arrives while the old connection lives, and goes on where it was", async () => {
@@ -149,18 +161,6 @@ describe("a player that is sent on", () => {
   });
 
   it("[ENTITIES-6] sees what it saw until the first frame has come, and then all that is new in the same turn", async () => {
-    const kinds = encodeKinds({
-      kinds: [
-        {
-          id: 0,
-          name: "player",
-          fields: [
-            { name: "number", type: "u32" },
-            { name: "heading", type: "angle" },
-          ],
-        },
-      ],
-    });
     const enters = (entity: number): Uint8Array =>
       encodeEntities({
         tick: 31,
@@ -178,6 +178,19 @@ describe("a player that is sent on", () => {
     expect(session.world.find(5)?.shown.x).toBe(0);
     transport.last.send(enters(6));
     expect(told).toEqual(["leave 5", "enter 6"]);
+  });
+
+  it.each([
+    [" not", [], "allocate after CONNECTION_LOST"],
+    ["", [kinds], "resuming 1"],
+  ])("[KINDS-4] that was%s told the kinds where it is now comes back as they allow", async (_not, told, next) => {
+    const arrival = [...welcomeFrames(0, undefined, undefined, allFeatures), ...told];
+    const { transport, events, home } = await travelling([arrival], allFeatures);
+    home.send(kinds);
+    await sendOn(home, redirectTo("b"));
+    transport.last.end();
+    await settle();
+    expect(events.slice(0, 3)).toEqual(["moving b", "moved b", next]);
   });
 
   it("sends its farewell to the old side when it leaves on the way", async () => {

@@ -211,6 +211,19 @@ describe("the PlayerSessions of a group", () => {
     expect(sessions.lastAnswer).toMatchObject({ type: "aborted", playerId: "q", newGeneration: generation + 2 });
   });
 
+  it("[HAND-11] leave a member where it was moved though nobody knows whom the commit has moved, as a release before has stored it", () => {
+    const sessions = new Sessions();
+    sessions.step("p", commit);
+    sessions.deliver();
+    const { last, ...stored } = sessions.of("p");
+    if (last === undefined) throw new Error("nothing was decided");
+    const { followers: _unknown, ...then } = last;
+    sessions.states.set("p", { ...stored, last: then });
+    sessions.step("q", abort);
+    sessions.deliver();
+    expect(sessions.of("q")).toMatchObject({ generation: generation + 1, holder: "B" });
+  });
+
   it("[HAND-11] tell a member for good that it was moved, once the destination has acted", () => {
     const sessions = new Sessions();
     sessions.step("p", commit);
