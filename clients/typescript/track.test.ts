@@ -55,6 +55,15 @@ describe("Track", () => {
     expect(new Set(steps.slice(200))).toEqual(new Set([1]));
   });
 
+  it("does not leap where what comes late is told more often than before, as of who comes near", () => {
+    const track = new Track(0, at(0));
+    track.push(12, at(12), 9, 12);
+    expect(track.at(15).x).toBe(6);
+    track.push(14, at(14), 15, 12);
+    const shown = Array.from({ length: 10 }, (_, index) => track.at(15 + index).x);
+    expect(shown).toEqual([6, 7, 8, 9, 10, 11, 12, 13.5, 14, 14].map((x) => expect.closeTo(x, 9)));
+  });
+
   it("takes no longer for one that had stood, and never goes back, whatever rate comes next", () => {
     const track = new Track(0, at(0));
     track.push(100, at(3), 97, 12);

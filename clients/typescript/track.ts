@@ -45,7 +45,7 @@ export class Track {
     this.#toldTick = tick;
     const samples = this.#samples.filter((_, index) => (this.#samples[index + 1]?.tick ?? Infinity) > shownTick);
     const last = samples.at(-1);
-    if (last === undefined || tick <= shownTick) {
+    if (last === undefined || Math.max(tick, last.tick) <= shownTick) {
       this.#samples = [{ tick, pose }];
       return;
     }
