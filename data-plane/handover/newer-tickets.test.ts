@@ -99,6 +99,14 @@ describe("a player that walks over the border, and comes with a ticket", () => {
     expect(east.cluster.server.metrics.handovers.overlaps).toBe(0);
   });
 
+  it("[HAND-20] goes on as well with a ticket that names the fragment in which it is", async () => {
+    await broughtOver();
+    const at = { tenure: generation, received: 2, acknowledged: 0 };
+    const again = await border.ask(east, { gen: 2 * generation, position: at, claims: { frag: "east" } });
+    expect(await again.next("streams")).toMatchObject({ fresh: false, received: 2 });
+    expect(east.game.hooks.filter((hook) => !/(enter|leave) east/.test(hook))).toEqual(["in 2"]);
+  });
+
   it("[HAND-20] goes on a second time, with another ticket, and not with one that is older", async () => {
     await broughtOver();
     const at = { tenure: generation, received: 2, acknowledged: 0 };
@@ -131,7 +139,7 @@ describe("a player that walks over the border, and comes with a ticket", () => {
     ["a position of which nobody knows", { tenure: 7, received: 2, acknowledged: 0 }, {}],
     ["more received than was said", { tenure: generation, received: 3, acknowledged: 0 }, {}],
     ["more acknowledged than was heard", { tenure: generation, received: 2, acknowledged: 3 }, {}],
-    ["a ticket that says where to begin", { tenure: generation, received: 2, acknowledged: 0 }, { frag: "east" }],
+    ["a ticket that names another fragment", { tenure: generation, received: 2, acknowledged: 0 }, { frag: "west" }],
   ])("[HAND-1] [HAND-20] begins afresh, as one, and its game is told, with %s", async (_what, at, claims) => {
     await broughtOver();
     const again = await border.ask(east, { gen: 2 * generation, position: at, claims });

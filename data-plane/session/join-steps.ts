@@ -201,8 +201,9 @@ function askWhatWasSaved(joining: Joining): Promise<JoinRefusal | undefined> | u
 function replaceOlder(joining: Joining): undefined {
   const { session, claims, position, record } = joining;
   const older = session.context.players.byId(claims.sub);
-  // A ticket that says where to start means to begin there.
-  joining.copy = claims.frag === "" ? copyOf(record?.start, older, position, inForceFor(joining)) : undefined;
+  // A ticket that says where to start means to begin there, unless the player is there.
+  const mayGoOn = claims.frag === "" || claims.frag === older?.fragment;
+  joining.copy = mayGoOn ? copyOf(record?.start, older, position, inForceFor(joining)) : undefined;
   if (joining.copy === undefined) older?.close("REPLACED");
 }
 
