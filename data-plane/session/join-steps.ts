@@ -148,8 +148,8 @@ function checkRoom(joining: Joining): JoinRefusal | undefined {
   return claims.frag === "" && record === undefined ? undefined : checkPlace(joining);
 }
 
-function checkPlace({ session, claims, record }: Joining): JoinRefusal | undefined {
-  const start = place(session, claims, record);
+function checkPlace(joining: Joining): JoinRefusal | undefined {
+  const start = place(joining);
   return "code" in start ? start : undefined;
 }
 
@@ -157,14 +157,15 @@ function full(fragment?: string): JoinRefusal {
   return { code: "FULL", ticketStaysGood: true, fragment };
 }
 
-/** Where the player starts: where its ticket says, else where it was saved. A refusal when there is no room for it. */
-function place(
-  { context }: Session,
-  { sub, frag }: TicketClaims,
-  record: PlayerRecord<JoinedPlayer> | undefined,
-): Placement | JoinRefusal {
-  const { settings, world, players } = context;
-  const saved = frag === "" ? record?.placement : undefined;
+/**
+ * Where the player starts: where its ticket says, else where it was saved; and there as well in the fragment that the ticket names, if its session
+ * comes back by itself. A refusal when there is no room for it.
+ */
+function place({ session, claims: { sub, frag }, position, record }: Joining): Placement | JoinRefusal {
+  const { settings, world, players } = session.context;
+  const left = record?.placement;
+  const isThere = position !== undefined && left !== undefined && world?.fragmentAt(left) === frag;
+  const saved = frag === "" || isThere ? left : undefined;
   if (world === undefined) return saved ?? { ...settings.spawn, heading: 0 };
   const found = world.findPlace(sub, frag, players.byId(sub), saved);
   return "fullFragment" in found ? full(found.fullFragment) : found;
@@ -212,7 +213,7 @@ function enter(joining: Joining): JoinRefusal | undefined {
   const { context } = session;
   if (copy !== undefined && record !== undefined) return goOn(joining, copy, record);
   const { players, world } = context;
-  const position = place(session, claims, record);
+  const position = place(joining);
   if ("code" in position) return position;
   if (record === undefined) return full();
   const seat = seatOf(claims);

@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { closeCodes } from "../../protocol/index.ts";
+import { closeCodes, encodeJoin } from "../../protocol/index.ts";
 import { decodePlayerState } from "../authority/player-state.ts";
 import { assertLayout } from "../fragments/testing/random-world.ts";
 import type { SaveOutcome } from "../authority/save-line.ts";
 import type { Placement, Player } from "../plugin/player.ts";
 import type { ServerPlugin } from "../plugin/server-plugin.ts";
-import type { TestClient } from "../testing/test-client.ts";
+import { hello, type TestClient } from "../testing/test-client.ts";
 import { startTestCluster, type TestCluster, type TestClusterOptions } from "../testing/test-cluster.ts";
 import { until } from "../testing/until.ts";
 
@@ -79,6 +79,33 @@ describe("a player that is saved", () => {
     expect(await startOf(2)).toEqual({ name: "east", x: 20, z: 3, heading: 9 });
     cluster.server.changeLayout(assertLayout({ fragment, world: { carries: ["west"] } }));
     expect(await startOf(3)).toEqual({ name: "west", x: -5, z: 0, heading: 0 });
+  });
+
+  it("[JOIN-5] starts in the fragment that its ticket names, and where it stood there if it comes back by itself", async () => {
+    const fragment = [
+      { name: "west", min: [-50, -50], max: [0, 50] },
+      { name: "east", min: [0, -50], max: [50, 50] },
+    ];
+    await start({ settings: { world: assertLayout({ fragment }), spawn: { x: -5, y: 0, z: 0 } } });
+    const first = await cluster.joined({ sub: "hero", gen: 1 });
+    await players[0]?.teleport({ x: 20, y: 0, z: 3, heading: 9 });
+    first.close();
+    await until("what it left", () => kept()?.placement.x === 20);
+    const position = { tenure: 1, received: 0, acknowledged: 0 };
+    let generation = 1;
+    const startOf = async (frag: string, at?: typeof position) => {
+      const client = await cluster.connected();
+      const ticket = await cluster.master.ticket({ sub: "hero", gen: (generation += 1), frag });
+      client.send(hello(), encodeJoin({ ticket, position: at }));
+      const { x } = await client.next("welcome");
+      await players.at(-1)?.teleport({ x: 20, y: 0, z: 3, heading: 9 });
+      client.close();
+      await until("its end", () => cluster.server.metrics.departures["DROPPED"] === generation);
+      return x;
+    };
+    expect(await startOf("east", position)).toBe(20);
+    expect(await startOf("west", position)).toBe(-5);
+    expect(await startOf("east")).toBe(25);
   });
 
   it("[HAND-16] keeps what it had when the game fails to load it, at once or later, and plays on", async () => {
