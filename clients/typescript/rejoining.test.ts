@@ -1,46 +1,35 @@
 /** How a session comes back by itself, against a master and a cluster that speak real HTTP and TLS. */
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   allFeatures,
   encodeClose,
+  encodeRedirect,
   encodeReject,
   encodeResumeToken,
   encodeStreams,
   encodeWelcome,
 } from "../../protocol/index.ts";
 import type { CloseEvent } from "./close-event.ts";
-import { createClient, type GameSession } from "./index.ts";
-import { type Peer, sampleWelcome, startScriptedCluster } from "./testing/scripted-cluster.ts";
-import {
-  type Answer,
-  problem,
-  sampleAllocation,
-  sampleTokens,
-  startScriptedMaster,
-} from "./testing/scripted-master.ts";
+import type { GameSession } from "./index.ts";
+import { type Peer, sampleWelcome } from "./testing/scripted-cluster.ts";
+import { nextEvent, useScriptedGame } from "./testing/scripted-game.ts";
+import { type Answer, problem, sampleAllocation, type SeenRequest } from "./testing/scripted-master.ts";
+
+const { startCluster, setUp } = useScriptedGame();
 
 const session = 2 ** 20;
-const closers: (() => Promise<void>)[] = [];
 
-afterEach(async () => {
-  for (const close of closers.splice(0).toReversed()) await close();
-});
-
-/** A player who waits for nothing; all tickets lead to one cluster, unless the master says something else. */
-async function setUp(
+/** A player all of whose tickets lead to one cluster, unless the master says something else. */
+async function setUpReturn(
   script: (peer: Peer, index: number) => Promise<void> | void,
   answer: (index: number, allocated: Exclude<Answer, string>) => Answer,
 ) {
-  const cluster = await startScriptedCluster(script);
-  closers.push(() => cluster.close());
-  const master = await startScriptedMaster(({ route }, index) => {
-    if (route !== "POST /v1/allocate") return { status: 200, body: sampleTokens("1") };
+  const cluster = await startCluster(script);
+  const allocate = (_: SeenRequest, index: number): Answer => {
     const allocation = sampleAllocation(cluster.address, `ticket-${index}`);
     return answer(index, { status: 200, body: { ...allocation, generation: (index + 1) * session } });
-  });
-  closers.push(() => master.close());
-  const client = createClient({ masterUrl: master.url, random: () => 0, rejoin: { maxDelayMs: 1 } });
-  await client.login({ anonymous: true });
+  };
+  const { client, master } = await setUp(allocate, { rejoin: { maxDelayMs: 1 } });
   return { client, asked: () => master.of("POST /v1/allocate").map(({ body }) => body) };
 }
 
@@ -68,7 +57,7 @@ function closed(game: GameSession): Promise<CloseEvent> {
 
 describe("[ALLOC-21] a session that comes back by itself", () => {
   it("names the newest ticket that it may have joined by; the player's own wish names none", async () => {
-    const { client, asked } = await setUp(
+    const { client, asked } = await setUpReturn(
       async (peer, index) => {
         if (index === 1) {
           await peer.next("join");
@@ -87,7 +76,7 @@ describe("[ALLOC-21] a session that comes back by itself", () => {
   });
 
   it("counts the handovers that it has heard of", async () => {
-    const { client, asked } = await setUp(
+    const { client, asked } = await setUpReturn(
       async (peer, index) => {
         await peer.next("join");
         const tenure = (index + 1) * session + 5;
@@ -105,13 +94,13 @@ describe("[ALLOC-21] a session that comes back by itself", () => {
   });
 
   it.each(["REPLACED", "KICKED"] as const)("is over where the master says %s", async (code) => {
-    const { client } = await setUp(shutDown, (index, allocated) => (index === 0 ? allocated : problem(code)));
+    const { client } = await setUpReturn(shutDown, (index, allocated) => (index === 0 ? allocated : problem(code)));
     const game = await client.join();
     expect(await closed(game)).toMatchObject({ code, advice: "stop", origin: "master" });
   });
 
   it("names none to a master that knows nothing of it any more, as the release before", async () => {
-    const { client, asked } = await setUp(
+    const { client, asked } = await setUpReturn(
       (peer, index) => (index === 0 ? shutDown(peer) : stay(peer)),
       (index, allocated) => (index === 1 ? unknown("after") : allocated),
     );
@@ -122,7 +111,7 @@ describe("[ALLOC-21] a session that comes back by itself", () => {
   });
 
   it("is over where the master refuses what was asked for", async () => {
-    const { client, asked } = await setUp(shutDown, (index, allocated) =>
+    const { client, asked } = await setUpReturn(shutDown, (index, allocated) =>
       index === 0 ? allocated : unknown("region"),
     );
     const game = await client.join();
@@ -131,7 +120,7 @@ describe("[ALLOC-21] a session that comes back by itself", () => {
   });
 
   it("names none to a master that has not said which it is", async () => {
-    const { client, asked } = await setUp(
+    const { client, asked } = await setUpReturn(
       (peer, index) => (index === 0 ? shutDown(peer) : stay(peer)),
       (_, { body, ...allocated }) => ({ ...allocated, body: { ...Object(body), generation: undefined } }),
     );
@@ -140,4 +129,101 @@ describe("[ALLOC-21] a session that comes back by itself", () => {
     expect(asked()).toEqual([{}, {}]);
     await game.leave();
   });
+});
+
+describe("a session whose cluster ends it, or has it gone on elsewhere", () => {
+  it("[CLOSE-3] goes on elsewhere after CLOSE with SHUTTING_DOWN", async () => {
+    const next = await startCluster(async (peer) => void (await peer.welcome({ cluster: "Test 2" })));
+    const first = await startCluster(async (peer) => {
+      await peer.welcome();
+      await peer.next("message");
+      peer.socket.end(encodeClose("SHUTTING_DOWN", 50));
+    });
+    const { client } = await setUp((_, index) => ({
+      status: 200,
+      body: sampleAllocation((index === 0 ? first : next).address),
+    }));
+    const session: GameSession = await client.join();
+    const rejoining = nextEvent<{ attempt: number }>((handler) => session.on("rejoining", handler));
+    const rejoined = nextEvent((handler) => session.on("rejoined", handler));
+    session.send(1);
+    await expect(rejoining).resolves.toMatchObject({
+      attempt: 1,
+      reason: { code: "SHUTTING_DOWN", retryAfterMs: 50 },
+    });
+    await rejoined;
+    expect(session.welcome.cluster).toBe("Test 2");
+    expect(session.send(2)).toBe(true);
+    await session.leave();
+    expect(first.faults).toEqual([]);
+  });
+
+  it("[PARTY-3] comes back by itself after it came with its party: the seats of that are no longer held", async () => {
+    const cluster = await startCluster(async (peer, index) => {
+      await peer.welcome();
+      if (index > 0) return;
+      await peer.next("message");
+      peer.socket.end(encodeClose("SHUTTING_DOWN"));
+    });
+    const { client, master } = await setUp(
+      ({ body }, index) => {
+        const isClaim = JSON.stringify(body).includes("party");
+        return isClaim && index > 0
+          ? problem("PARTY_HOLD_ENDED")
+          : { status: 200, body: sampleAllocation(cluster.address, `ticket-${index}`) };
+      },
+      { rejoin: { maxDelayMs: 10 } },
+    );
+    const session = await client.join(await client.allocate({ party: "p1" }));
+    const over = nextEvent<unknown>((handler) => {
+      const offs = [session.on("rejoined", () => handler("rejoined")), session.on("close", handler)];
+      return () => offs.forEach((off) => off());
+    });
+    session.send(1);
+    expect(await over).toBe("rejoined");
+    expect(master.of("POST /v1/allocate").map(({ body }) => body)).toEqual([{ party: "p1" }, {}]);
+    await session.leave();
+  });
+
+  it.each([
+    ["nor for the fragment", "town", undefined],
+    ["but for the fragment that it is in", "meadow", "meadow"],
+  ])(
+    "[ALLOC-14] asks for the cluster that was chosen no more when a handover has taken the player elsewhere, %s",
+    async (_what, chosen, asks) => {
+      const answer = (peer: Peer, tenure: number, fresh: boolean): void => {
+        const welcome = encodeWelcome({ ...sampleWelcome, features: allFeatures });
+        const tokenFrame = encodeResumeToken({ graceMs: 5_000, token: Uint8Array.of(1) });
+        peer.send(welcome, encodeStreams({ tenure, received: 0, fresh }), tokenFrame);
+      };
+      const there = await startCluster(async (peer, index) => {
+        await peer.next(index === 0 ? "arrive" : "join");
+        answer(peer, 2 ** 20 + 1, false);
+        if (index > 0) return;
+        await peer.next("ack");
+        peer.socket.end(encodeClose("SHUTTING_DOWN"));
+      });
+      const address = { ...there.address, id: "cluster-2" };
+      const here = await startCluster(async (peer) => {
+        await peer.next("join");
+        answer(peer, 2 ** 20, true);
+        const id = "01".repeat(16);
+        peer.send(encodeRedirect({ id, key: id, boot: 1, cluster: address, token: "h.t.s" }));
+      });
+      const { client, master } = await setUp((_, index) => ({
+        status: 200,
+        body: sampleAllocation(index === 0 ? here.address : address),
+      }));
+      const request = { clusterId: "cluster-1", region: "eu", fragment: chosen };
+      const session = await client.join(await client.allocate(request));
+      expect(session.welcome.fragment).toBe("meadow");
+      const { fresh } = await nextEvent<{ fresh: boolean }>((handler) => session.on("rejoined", handler));
+      const asked = master.of("POST /v1/allocate").map(({ body }) => body);
+      expect([asked, fresh]).toEqual([
+        [request, { region: "eu", ...(asks === undefined ? {} : { fragment: asks }) }],
+        false,
+      ]);
+      await session.leave();
+    },
+  );
 });
