@@ -172,7 +172,7 @@ export class PlayerSaves<P extends KeptPlayer = KeptPlayer> {
   }
 
   /** The game has not taken in what was handed to it: nothing that it saves of the player from now on counts. [HAND-16] */
-  lock(player: P): void {
+  refuseSaves(player: P): void {
     const record = this.#byPlayer.get(player);
     if (record !== undefined) record.start = { from: "unreadable" };
   }

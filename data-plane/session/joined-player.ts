@@ -277,7 +277,7 @@ export class JoinedPlayer implements Player, LaneOwner, RequestParty {
 
   /** The game has failed to take it in: it leaves, and nothing of it as it is here is saved over what it was. [HAND-16] */
   endUnread(): void {
-    this.#context.saves.lock(this);
+    this.#context.saves.refuseSaves(this);
     this.close("INTERNAL");
   }
 
